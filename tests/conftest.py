@@ -1,0 +1,19 @@
+"""Hypothesis profiles, and no unexpected skips."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=60, **_COMMON)
+settings.register_profile("long", max_examples=2_000, **_COMMON)
+settings.load_profile(os.environ.get("TROPNET_HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Fail the session if anything was skipped: a skipped test is an unnoticed hole."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped") and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,100 @@
+"""`.npz` archives of plain arrays: written atomically, read without pickle, refused clearly when they are not ours."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.errors import FileFormatError
+
+__all__ = ["archive_bytes", "read_archive", "write_archive", "write_atomically"]
+
+_KIND = "tropnet_kind"
+_VERSION = "tropnet_version"
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Call `write(file)` on a temporary file beside `path` and rename it into place once it is complete.
+
+    A crash, an interrupt or a full disk leaves an earlier file at `path` untouched.
+    """
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        allow_pickle=False,
+        **{_KIND: np.array(kind), _VERSION: np.array(version)},
+        **arrays,
+    )
+    return buffer.getvalue()
+
+
+def write_archive(path: str | os.PathLike[str], kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write `arrays` to `path` as an archive of `kind` (atomically)."""
+    data = archive_bytes(kind, version, arrays)
+    write_atomically(path, lambda file: file.write(data))
+
+
+def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int) -> dict[str, NDArray[Any]]:
+    """Return all arrays of an archive of `kind`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FileFormatError
+        The file is truncated, not an archive, not of this kind, of a later format, or holds pickled objects.
+    """
+    where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise FileFormatError(f"{where} is a single array, not a tropnet {kind} (.npz).")
+            arrays = {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+            raise
+        raise FileFormatError(f"{where} is truncated or damaged ({error}); write the {kind} again.") from error
+    except ValueError as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(
+            f"{where} is not a tropnet {kind}: it is no .npz archive of plain arrays, or reading it would need pickle,"
+            " which tropnet never does because a pickle can run any code."
+        ) from error
+    found = str(arrays.pop(_KIND, "")) or "something else"
+    if found != kind:
+        raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}.")
+    written = int(arrays.pop(_VERSION, np.array(0)))
+    if not 1 <= written <= version:
+        raise FileFormatError(
+            f"{where} has format version {written}, this tropnet reads up to {version}; update tropnet."
+        )
+    return arrays

@@ -1,0 +1,120 @@
+"""What every engine takes and gives: a `Task` in, a stream of `Chunk`s out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tropnet.certificates import Witness
+from tropnet.domain import Domain
+from tropnet.network import Network
+from tropnet.patterns import BoolArray
+from tropnet.tolerances import Tolerances
+
+__all__ = ["Chunk", "ChunkBuilder", "Engine", "Task"]
+
+_SECONDS_PER_CHUNK = 0.2
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that determines a search: the result is a pure function of it.
+
+    Attributes
+    ----------
+    network, domain
+        What to enumerate; the domain has the network's input dimension.
+    backend
+        Name of the feasibility backend.
+    tolerances
+        See `Tolerances`.
+    """
+
+    network: Network
+    domain: Domain
+    backend: str
+    tolerances: Tolerances
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some regions, and how far the search is.
+
+    Attributes
+    ----------
+    patterns, cuts
+        bool, shape (n, n_neurons).
+    witnesses
+        One point strictly inside each region.
+    undecided
+        Decision prefixes set aside because no backend settled them.
+    fraction
+        The part of the search tree done so far, each branching halving the share of its subtrees; in [0, 1].
+    counters
+        Totals so far.
+    """
+
+    patterns: BoolArray
+    cuts: BoolArray
+    witnesses: list[Witness]
+    undecided: tuple[tuple[bool, ...], ...]
+    fraction: float
+    counters: dict[str, int]
+
+
+Engine = Callable[[Task], Iterator[Chunk]]
+
+
+@dataclass
+class ChunkBuilder:
+    """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively."""
+
+    n_neurons: int
+    fraction: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._reset()
+
+    def add(self, pattern: BoolArray, cuts: BoolArray, witness: Witness) -> None:
+        """Add a region (the arrays are copied)."""
+        self._patterns.append(pattern.copy())
+        self._cuts.append(cuts.copy())
+        self._witnesses.append(witness)
+
+    def set_aside(self, prefix: BoolArray) -> None:
+        """Add the decision prefix of an undecided subtree."""
+        self._undecided.append(tuple(prefix.tolist()))
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Increase a counter."""
+        self.counters[name] = self.counters.get(name, 0) + n
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to hand on a chunk."""
+        return time.monotonic() >= self._deadline
+
+    def flush(self) -> Chunk:
+        """Return what was collected as a chunk and start the next."""
+        shape = (len(self._patterns), self.n_neurons)
+        chunk = Chunk(
+            np.array(self._patterns, dtype=np.bool_).reshape(shape),
+            np.array(self._cuts, dtype=np.bool_).reshape(shape),
+            self._witnesses,
+            tuple(self._undecided),
+            self.fraction,
+            dict(self.counters),
+        )
+        self._reset()
+        return chunk
+
+    def _reset(self) -> None:
+        self._patterns: list[BoolArray] = []
+        self._cuts: list[BoolArray] = []
+        self._witnesses: list[Witness] = []
+        self._undecided: list[tuple[bool, ...]] = []
+        self._deadline = time.monotonic() + _SECONDS_PER_CHUNK

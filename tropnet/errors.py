@@ -1,0 +1,84 @@
+"""Every error tropnet raises on purpose.
+
+Each class is also the built-in a caller would already catch (`ValueError`, `TypeError`, ...), and each message says
+what is required, what came and where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "DomainError",
+    "EnumerationInterrupted",
+    "FileFormatError",
+    "MissingExtraError",
+    "NonFiniteError",
+    "ShapeError",
+    "SkipError",
+    "TropnetError",
+    "UndecidedError",
+    "UnsupportedModuleError",
+]
+
+
+class TropnetError(Exception):
+    """Base class of all errors of this package."""
+
+
+class ShapeError(TropnetError, ValueError):
+    """An array has the wrong shape or a pattern the wrong length."""
+
+
+class NonFiniteError(TropnetError, ValueError):
+    """A weight, bias, slope or coordinate is NaN or infinite."""
+
+
+class SkipError(TropnetError, ValueError):
+    """A skip (k, l) breaks 0 <= k < l - 1, or joins layers of unequal width."""
+
+
+class DomainError(TropnetError, ValueError):
+    """A domain is empty, flat (it has no interior) or of the wrong dimension."""
+
+
+class FileFormatError(TropnetError, ValueError):
+    """A file is truncated, was not written by tropnet, or would need pickle."""
+
+
+class UnsupportedModuleError(TropnetError, TypeError):
+    """A model holds a module that is not piecewise linear or not understood; named by its qualified name."""
+
+
+class MissingExtraError(TropnetError, ImportError):
+    """A feature needs an optional dependency that is not installed; the message names the extra."""
+
+
+class UndecidedError(TropnetError, ArithmeticError):
+    """Some decision stayed undecided, so the enumeration is not known to be complete.
+
+    Attributes
+    ----------
+    partial
+        The result without the undecided subtrees; its `undecided` lists their decision prefixes.
+    """
+
+    def __init__(self, message: str, partial: Any) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class EnumerationInterrupted(KeyboardInterrupt):
+    """An enumeration was interrupted (Ctrl-C); nothing found so far is lost.
+
+    Not a `TropnetError`, so that `except Exception` does not swallow an interrupt.
+
+    Attributes
+    ----------
+    partial
+        The regions found before the interrupt, with `complete` False.
+    """
+
+    def __init__(self, partial: Any) -> None:
+        super().__init__("interrupted; the regions found so far are in the attribute 'partial'")
+        self.partial = partial

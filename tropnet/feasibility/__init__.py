@@ -1,0 +1,57 @@
+"""Is an open cell non-empty? Three backends, one contract, three-way answers that carry proofs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tropnet.errors import MissingExtraError
+from tropnet.feasibility.contract import Answer, Backend, Cascade, Feasible, Infeasible, Undecided
+from tropnet.feasibility.exact import ExactBackend
+from tropnet.feasibility.highs import HighsBackend
+from tropnet.tolerances import Tolerances
+
+__all__ = [
+    "BACKENDS",
+    "Answer",
+    "Backend",
+    "Cascade",
+    "Feasible",
+    "Infeasible",
+    "Undecided",
+    "make_backend",
+]
+
+BACKENDS = ("highs", "cvxpy", "exact")
+
+
+def make_backend(name: str, dimension: int, tolerances: Tolerances) -> Backend:
+    """Return the named backend; behind a floating-point one stands the exact one.
+
+    Parameters
+    ----------
+    name
+        ``"highs"``, ``"cvxpy"`` or ``"exact"``.
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    MissingExtraError
+        ``"cvxpy"`` without the extra.
+    """
+    exact = ExactBackend(dimension, tolerances)
+    match name:
+        case "highs":
+            return Cascade(HighsBackend(dimension, tolerances), exact)
+        case "cvxpy":
+            try:
+                convex = import_module("tropnet.feasibility.convex")
+            except ImportError as error:
+                raise MissingExtraError(
+                    "backend 'cvxpy' needs cvxpy; install it with: pip install 'tropnet[cvxpy]'"
+                ) from error
+            return Cascade(convex.CvxpyBackend(dimension, tolerances), exact)
+        case "exact":
+            return exact
+        case _:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}.")

@@ -1,0 +1,105 @@
+"""What the floating-point backends share: they propose, exact arithmetic on a few rows disposes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from tropnet.certificates import Witness
+from tropnet.dyadic import FloatArray, IntegerArray, unit_rows
+from tropnet.feasibility.contract import Answer, Backend, Feasible, Infeasible, Undecided
+from tropnet.feasibility.exact import solve_exactly
+from tropnet.tolerances import Tolerances
+
+__all__ = ["FloatingBackend", "Proposal"]
+
+# Each entry of a unit row is rounded three times, a product and a sum over d + 1 terms at most d + 2 times.
+_ROUNDINGS = 8
+_EPS = float(np.finfo(np.float64).eps)
+# Within these magnitudes underflow is far below the rounding bound.
+_HUGE, _TINY = 1e100, 1e-200
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An optimum of: maximise t over a x + c >= t (unit rows) and t <= 1, as a solver sees it.
+
+    Attributes
+    ----------
+    point
+        float64, shape (d,).
+    slack
+        t.
+    duals
+        Non-negative, one per row; only their support is used.
+    """
+
+    point: FloatArray
+    slack: float
+    duals: FloatArray
+
+
+class FloatingBackend(Backend):
+    """A backend that solves max slack in float64 and proves the outcome over the integers.
+
+    A positive slack proposes a witness, which is checked: by a running error bound, and exactly where the bound is not
+    enough. Otherwise the rows with positive duals, at most d + 2 for a basic solution, propose an empty subsystem,
+    which a few exact pivots confirm. What fails either way is undecided.
+    """
+
+    def __init__(self, dimension: int, tolerances: Tolerances) -> None:
+        super().__init__(dimension, tolerances)
+        self._integers: list[IntegerArray] = []
+        self._units = np.empty((16, dimension + 1))
+
+    @abstractmethod
+    def _solve(self, rows: FloatArray) -> Proposal | str:
+        """Return a proposal for unit rows (m, d + 1), or why there is none (any status but optimal)."""
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows on the stack."""
+        return len(self._integers)
+
+    def push(self, row: IntegerArray) -> None:
+        """Put a row on the stack."""
+        m = self.n_rows
+        if m == len(self._units):
+            self._units = np.concatenate([self._units, np.empty_like(self._units)])
+        self._units[m] = unit_rows(row[None, :], self.dimension)[0]
+        self._integers.append(row)
+
+    def truncate(self, n_rows: int) -> None:
+        """Drop all but the first `n_rows` rows."""
+        del self._integers[n_rows:]
+
+    def decide(self) -> Answer:
+        """Solve in float64, prove exactly."""
+        if not self._integers:
+            return Feasible(Witness((0,) * self.dimension + (1,)))
+        rows = self._units[: self.n_rows]
+        proposal = self._solve(rows) if np.abs(rows).max() < _HUGE else "a row is too badly scaled"
+        if isinstance(proposal, str):
+            return Undecided(proposal)
+        if proposal.slack > self.tolerances.slack:
+            witness = self._prove_inside(rows, proposal.point)
+            return Feasible(witness) if witness else Undecided("the witness found is not strictly inside")
+        support = np.flatnonzero(proposal.duals > 1e-9 * proposal.duals.max(initial=0.0)).tolist()
+        subset = [self._integers[i] for i in support]
+        answer = solve_exactly(subset, self.dimension, self.tolerances.exact_pivots, central=False)
+        if not isinstance(answer, Infeasible):
+            return Undecided("the rows found do not prove the cell empty")
+        return Infeasible({support[i]: y for i, y in answer.multipliers.items()})
+
+    def _prove_inside(self, rows: FloatArray, point: FloatArray) -> Witness | None:
+        if not np.abs(point).max() < _HUGE:
+            return None
+        homogeneous = np.append(point, 1.0)
+        bound = (self.dimension + _ROUNDINGS) * _EPS * (np.abs(rows) @ np.abs(homogeneous)) + _TINY
+        witness = Witness.at(point)
+        for i in np.flatnonzero(~(rows @ homogeneous > bound)):
+            if witness.sign(self._integers[i].tolist()) <= 0:
+                return None
+        return witness

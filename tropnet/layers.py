@@ -1,0 +1,207 @@
+"""Layers in the general form, the recurrence that composes them, and the checks at the door.
+
+The recurrence is generic over the arithmetic: the same lines run on float64 and on exact integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tropnet.dyadic import FloatArray
+from tropnet.errors import NonFiniteError, ShapeError, SkipError
+from tropnet.patterns import BoolArray
+
+__all__ = [
+    "AFFINE",
+    "RELU",
+    "Layer",
+    "activate",
+    "checked_layer",
+    "compose",
+    "finite_matrix",
+    "identity_map",
+    "layer_map",
+    "skip_sources",
+    "slopes_per_layer",
+]
+
+RELU = (0.0, 1.0)
+AFFINE = (1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer: weights by source, bias, and two slopes per neuron.
+
+    Parameters
+    ----------
+    weights
+        Maps each source k to W[l, k], float64 of shape (n_l, n_k).
+    bias
+        float64, shape (n_l,).
+    slopes
+        float64, shape (n_l, 2): the slopes for z <= 0 and for z > 0. One pair serves all neurons. Equal slopes make
+        a neuron affine: it splits nothing and its pattern bit is always False.
+    """
+
+    weights: Mapping[int, NDArray[Any]]
+    bias: NDArray[Any]
+    slopes: NDArray[Any] | tuple[float, float] = RELU
+
+    @property
+    def width(self) -> int:
+        """The number of neurons."""
+        return len(self.bias)
+
+    @cached_property
+    def affine_neurons(self) -> BoolArray:
+        """Which neurons have equal slopes, bool of shape (n_l,)."""
+        slopes = np.asarray(self.slopes)
+        return np.asarray(slopes[:, 0] == slopes[:, 1], dtype=np.bool_)
+
+
+def layer_map(layer: Layer, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the rows (a | c), shape (n_l, d + 1), of the pre-activation z_l = a x + c.
+
+    Parameters
+    ----------
+    layer
+        Layer l, float64 or integer (see `IntegerNetwork`).
+    outputs
+        The maps of nu_0, ..., nu_{l-1} on the cell at hand, each of shape (n_k, d + 1) and of the layer's dtype.
+
+    Notes
+    -----
+    Costs O(n_l n_k d) per source; rows of `outputs` that vanish (inactive neurons) are skipped.
+    """
+    width = outputs[0].shape[1]
+    rows = np.zeros((layer.width, width), dtype=layer.bias.dtype)
+    for source, weight in layer.weights.items():
+        values = outputs[source]
+        live = np.asarray(values != 0, dtype=np.bool_).any(axis=1)
+        if live.all():
+            rows = rows + weight @ values
+        elif live.any():
+            rows = rows + weight[:, live] @ values[live]
+    rows[:, -1] += layer.bias
+    return rows
+
+
+def activate(layer: Layer, rows: NDArray[Any], bits: BoolArray) -> NDArray[Any]:
+    """Return the rows of nu_l from those of z_l and the layer's pattern bits (True takes the positive slope)."""
+    slopes = np.asarray(layer.slopes)
+    return np.asarray(np.where(bits, slopes[:, 1], slopes[:, 0])[:, None] * rows)
+
+
+def identity_map(n_inputs: int, dtype: Any) -> NDArray[Any]:
+    """Return the rows (I | 0) of nu_0 = x."""
+    return np.eye(n_inputs, n_inputs + 1, dtype=np.int64).astype(dtype)
+
+
+def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[NDArray[Any]]:
+    """Return the rows (a | c) of z_1, z_2, ... of all layers where the flat `pattern` of the hidden ones holds."""
+    outputs: list[NDArray[Any]] = [identity_map(n_inputs, layers[0].bias.dtype)]
+    maps, start = [], 0
+    for layer in layers:
+        maps.append(layer_map(layer, outputs))
+        bits = pattern[start : start + layer.width]
+        start += layer.width
+        if len(bits) == layer.width:
+            outputs.append(activate(layer, maps[-1], bits))
+    return maps
+
+
+def finite_matrix(values: ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`."""
+    matrix = _floats(values, name)
+    if matrix.ndim != 2:
+        raise ShapeError(f"{name} must be a matrix (n_out, n_in), got shape {matrix.shape}.")
+    return matrix
+
+
+def _floats(values: ArrayLike, name: str) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name} must be an array of real numbers: {error}.") from error
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = "".join(f"[{i}]" for i in bad[0].tolist())
+        raise NonFiniteError(
+            f"{name} must be finite, got {array[tuple(bad[0])]} at {name}{place}"
+            f" ({len(bad)} such entr{'y' if len(bad) == 1 else 'ies'})."
+        )
+    array.setflags(write=False)
+    return array
+
+
+def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bool) -> Layer:
+    """Return layer `index` (from 1) with checked read-only arrays; `widths` are those of nu_0, ..., nu_{index-1}."""
+    where = f"layer {index}"
+    bias = _floats(layer.bias, f"{where}: bias")
+    if bias.ndim != 1 or not len(bias):
+        raise ShapeError(f"{where}: bias must have shape (n_out,) with n_out >= 1, got {bias.shape}.")
+    weights: dict[int, FloatArray] = {}
+    copies: dict[int, FloatArray] = {}
+    for source, weight in sorted(layer.weights.items()):
+        name = f"{where}: weights[{source}]"
+        if not 0 <= source < index:
+            raise ShapeError(f"{name}: a layer reads sources 0 to {index - 1}, got {source}.")
+        # A skip reads the same matrix as the main path; keep one copy of it.
+        matrix = copies.setdefault(id(weight), finite_matrix(weight, name))
+        if matrix.shape != (len(bias), widths[source]):
+            raise ShapeError(
+                f"{name} must have shape (len(bias), width of layer {source}) ="
+                f" {(len(bias), widths[source])}, got {matrix.shape}."
+                + (" Did you pass the transpose?" if matrix.T.shape == (len(bias), widths[source]) else "")
+            )
+        weights[source] = matrix
+    if not weights:
+        raise ShapeError(f"{where} must read at least one source, got none.")
+    slopes = _floats(AFFINE if affine else layer.slopes, f"{where}: slopes")
+    if slopes.shape not in ((2,), (len(bias), 2)):
+        raise ShapeError(
+            f"{where}: slopes must be a pair (s_neg, s_pos) or have shape ({len(bias)}, 2), got {slopes.shape}."
+        )
+    slopes = np.broadcast_to(slopes, (len(bias), 2))
+    return Layer(MappingProxyType(weights), bias, slopes)
+
+
+def slopes_per_layer(slopes: Any, n_hidden: int) -> list[Any]:
+    """Return one entry per hidden layer from one pair (s_neg, s_pos) or a list."""
+    if np.ndim(slopes) == 1 and np.shape(slopes) == (2,) and not np.ndim(slopes[0]):
+        return [slopes] * n_hidden
+    if len(slopes) != n_hidden:
+        raise ShapeError(
+            f"slopes must be one pair (s_neg, s_pos) or one entry per hidden layer ({n_hidden}), got {len(slopes)}."
+        )
+    return list(slopes)
+
+
+def skip_sources(skips: Iterable[tuple[int, int]], widths: Sequence[int]) -> dict[int, list[int]]:
+    """Return the extra sources of each layer from the skips (k, l); `widths` are those of nu_0, ..., nu_{L+1}."""
+    n_layers = len(widths) - 1
+    sources: dict[int, list[int]] = {}
+    for skip in skips:
+        k, target = (int(end) for end in skip)
+        if not 0 <= k < target - 1 or target > n_layers:
+            raise SkipError(
+                f"a skip (k, l) needs 0 <= k < l - 1 and l <= {n_layers} (the output layer), got {(k, target)}."
+            )
+        if widths[k] != widths[target - 1]:
+            raise SkipError(
+                f"the skip {(k, target)} adds the output of layer {k} (width {widths[k]}) to the input of layer"
+                f" {target} (width {widths[target - 1]}): the widths must be equal. For a projection, give layer"
+                f" {target} its own weights for source {k} in Network([...])."
+            )
+        if k in sources.setdefault(target, []):
+            raise SkipError(f"the skip {(k, target)} is given twice.")
+        sources[target].append(k)
+    return sources

@@ -1,0 +1,435 @@
+"""Piecewise-linear networks in one general form: every layer reads any set of earlier layers.
+
+Layer l computes ``z_l = sum over sources k < l of W[l, k] nu_k + b_l`` with ``nu_0 = x`` and ``nu_l = act(z_l)``, where
+every neuron has two slopes: ``act(z) = s_pos z`` for z > 0 and ``s_neg z`` otherwise. The last layer is affine.
+A skip connection (k, l) of the papers adds the output of layer k to the input of layer l, that is
+``W[l, k] = W[l, l - 1]``. Layers count from 1, the input is 0, the output layer is L + 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tropnet import patterns as patterns_
+from tropnet.affine import AffineMap
+from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.dyadic import FloatArray, IntegerArray, to_integers
+from tropnet.errors import FileFormatError, ShapeError
+from tropnet.layers import AFFINE, RELU, Layer, checked_layer, compose, finite_matrix, skip_sources, slopes_per_layer
+from tropnet.patterns import BoolArray
+
+__all__ = ["IntegerNetwork", "Network", "load"]
+
+_KIND = "network"
+_VERSION = 1
+_INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
+
+
+class IntegerNetwork(NamedTuple):
+    """A network's layers over the integers, each layer multiplied by a power of two.
+
+    `layers` obeys the same recurrence as the float64 layers; its pre-activations are ``z_l * 2**exponents[l - 1]``,
+    so every sign is the exact sign of the stored float64 network.
+    """
+
+    layers: tuple[Layer, ...]
+    exponents: tuple[int, ...]
+
+
+class Network:
+    """A frozen piecewise-linear network.
+
+    Parameters
+    ----------
+    layers
+        Hidden layers 1, ..., L and the affine output layer L + 1 (its slopes are ignored). Layer l may read any
+        sources 0 <= k < l; the widths must chain.
+    n_inputs
+        Input dimension; needed only when no layer reads the input.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        A shape does not chain; a weight, bias or slope is NaN or infinite. The message says where.
+
+    Examples
+    --------
+    A residual block: the second layer reads the first and, past it, the input.
+
+    >>> net = Network([
+    ...     Layer({0: np.eye(2)}, np.zeros(2)),
+    ...     Layer({1: np.eye(2), 0: 2 * np.eye(2)}, np.zeros(2)),
+    ...     Layer({2: np.ones((1, 2))}, np.zeros(1)),
+    ... ])
+    >>> net([1.0, -1.0])
+    array([3.])
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __init__(self, layers: Iterable[Layer], n_inputs: int | None = None) -> None:
+        given = list(layers)
+        if not given:
+            raise ShapeError("layers must hold at least the output layer, got none.")
+        if n_inputs is None:
+            inputs = [layer.weights[0] for layer in given if 0 in layer.weights]
+            if not inputs:
+                raise ShapeError("no layer reads the input (source 0); pass n_inputs.")
+            n_inputs = finite_matrix(inputs[0], "weights of source 0").shape[1]
+        widths = [n_inputs]
+        checked = []
+        for index, layer in enumerate(given, start=1):
+            last = index == len(given)
+            checked.append(checked_layer(layer, index, widths, affine=last))
+            widths.append(checked[-1].width)
+        self.layers = tuple(checked)
+        self._n_inputs = n_inputs
+
+    @classmethod
+    def mlp(
+        cls,
+        weights: Sequence[ArrayLike],
+        biases: Sequence[ArrayLike],
+        skips: Iterable[tuple[int, int]] = (),
+        slopes: Any = RELU,
+    ) -> Network:
+        """Make a multilayer perceptron with the papers' skip connections.
+
+        Parameters
+        ----------
+        weights, biases
+            Arrays (n_out, n_in) and (n_out,), one pair per layer; the last pair is the affine output layer.
+        skips
+            Pairs (k, l): the output of layer k is added to the input of layer l, 0 <= k < l - 1.
+        slopes
+            One pair (s_neg, s_pos) for all hidden neurons, or a list with one entry per hidden layer: a pair, or an
+            array (n_l, 2). ReLU is (0, 1), leaky ReLU (a, 1), absolute value (-1, 1).
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            As for `Network`.
+        SkipError
+            A skip breaks 0 <= k < l - 1 <= L, is given twice, or joins layers of unequal width.
+
+        Examples
+        --------
+        >>> net = Network.mlp([np.eye(1)] * 3, [np.zeros(1)] * 3, skips=[(1, 3)])
+        >>> net([[2.0], [-2.0]])
+        array([[4.],
+               [0.]])
+        """
+        if len(weights) != len(biases):
+            raise ShapeError(f"weights and biases must pair up, got {len(weights)} weights and {len(biases)} biases.")
+        if not weights:
+            raise ShapeError("weights must hold at least the output layer, got none.")
+        matrices = [finite_matrix(weight, f"weights[{i}]") for i, weight in enumerate(weights)]
+        n_hidden = len(matrices) - 1
+        per_layer = slopes_per_layer(slopes, n_hidden)
+        widths = [matrices[0].shape[1]] + [matrix.shape[0] for matrix in matrices]
+        sources = skip_sources(skips, widths)
+        return cls(
+            Layer(
+                dict.fromkeys((index, *sources.get(index + 1, ())), matrix),
+                np.asarray(bias),
+                per_layer[index] if index < n_hidden else AFFINE,
+            )
+            for index, (matrix, bias) in enumerate(zip(matrices, biases, strict=True))
+        )
+
+    @classmethod
+    def random(
+        cls,
+        widths: Sequence[int],
+        skips: Iterable[tuple[int, int]] = (),
+        *,
+        init: str = "torch",
+        slopes: Any = RELU,
+        seed: int | np.random.Generator | None = None,
+    ) -> Network:
+        """Draw a random multilayer perceptron.
+
+        Parameters
+        ----------
+        widths
+            Input dimension, hidden widths, output dimension.
+        skips, slopes
+            As in `mlp`.
+        init
+            ``"torch"``: weights and biases uniform in +-1/sqrt(fan_in), PyTorch's default for `nn.Linear`.
+            ``"kaiming_uniform"``, ``"kaiming_normal"`` (ReLU gain), ``"glorot_uniform"``, ``"glorot_normal"``: weights
+            by that rule, biases as in ``"torch"``.
+        seed
+            Seed or generator of NumPy; None draws fresh entropy.
+
+        Examples
+        --------
+        >>> Network.random([2, 5, 5, 5, 1], skips=[(1, 3)], seed=0)
+        Network(2-5-5-5-1, skips 1-3)
+        """
+        if init not in _INITS:
+            raise ValueError(f"init must be one of {', '.join(_INITS)}, got {init!r}.")
+        if len(widths) < 2 or any(int(width) < 1 for width in widths):
+            raise ShapeError(
+                f"widths must be at least two positive numbers (inputs, ..., outputs), got {list(widths)}."
+            )
+        rng = np.random.default_rng(seed)
+        weights, biases = [], []
+        for fan_in, fan_out in pairwise(widths):
+            shape, bound = (fan_out, fan_in), 1 / math.sqrt(fan_in)
+            match init:
+                case "torch":
+                    weight = rng.uniform(-bound, bound, shape)
+                case "kaiming_uniform":
+                    weight = rng.uniform(-math.sqrt(6) * bound, math.sqrt(6) * bound, shape)
+                case "kaiming_normal":
+                    weight = rng.normal(0.0, math.sqrt(2) * bound, shape)
+                case "glorot_uniform":
+                    limit = math.sqrt(6 / (fan_in + fan_out))
+                    weight = rng.uniform(-limit, limit, shape)
+                case _:
+                    weight = rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), shape)
+            weights.append(weight)
+            biases.append(rng.uniform(-bound, bound, fan_out))
+        return cls.mlp(weights, biases, skips, slopes)
+
+    # --- shape
+
+    @property
+    def n_inputs(self) -> int:
+        """The input dimension d."""
+        return self._n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        """The output dimension."""
+        return self.layers[-1].width
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The hidden layers 1, ..., L."""
+        return self.layers[:-1]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the hidden layers."""
+        return tuple(layer.width for layer in self.hidden)
+
+    @property
+    def n_neurons(self) -> int:
+        """The number of hidden neurons, which is the length of a pattern."""
+        return sum(self.widths)
+
+    @property
+    def skips(self) -> tuple[tuple[int, int], ...]:
+        """All pairs (k, l), k < l - 1, such that layer l reads the output of layer k."""
+        return tuple(
+            (source, index)
+            for index, layer in enumerate(self.layers, start=1)
+            for source in sorted(layer.weights)
+            if source < index - 1
+        )
+
+    def __repr__(self) -> str:
+        shape = "-".join(map(str, (self.n_inputs, *self.widths, self.n_outputs)))
+        skips = ", ".join(f"{k}-{index}" for k, index in self.skips)
+        return f"Network({shape}{', skips ' + skips if skips else ''})"
+
+    # --- values
+
+    def __call__(self, x: ArrayLike) -> FloatArray:
+        """Return the outputs at one point (d,) or at many (n, d), in float64."""
+        points, single = self._points(x)
+        output = self._pre_activations(points)[-1]
+        return output[0] if single else output
+
+    def pre_activations(self, x: ArrayLike) -> FloatArray:
+        """Return z of all hidden neurons, layers concatenated: (n_neurons,) or (n, n_neurons), in float64."""
+        points, single = self._points(x)
+        hidden = np.concatenate([np.empty((len(points), 0)), *self._pre_activations(points)[:-1]], axis=1)
+        return hidden[0] if single else hidden
+
+    def activation_pattern(self, x: ArrayLike) -> BoolArray:
+        """Return the activation pattern at one point or many: True where z > 0 in float64 (active).
+
+        Affine neurons are False. Within rounding of a neuron's hyperplane the bit follows the rounded value.
+
+        Returns
+        -------
+        bool array, (n_neurons,) or (n, n_neurons), layers concatenated; `split_pattern` splits it.
+        """
+        return np.asarray((self.pre_activations(x) > 0) & ~self.affine_neurons)
+
+    @cached_property
+    def affine_neurons(self) -> BoolArray:
+        """Which hidden neurons have equal slopes, bool of shape (n_neurons,)."""
+        return np.concatenate([np.empty(0, dtype=np.bool_), *(layer.affine_neurons for layer in self.hidden)])
+
+    def split_pattern(self, pattern: ArrayLike) -> tuple[BoolArray, ...]:
+        """Split a flat pattern, or many (n, n_neurons), into one array per hidden layer."""
+        flat = np.asarray(pattern, dtype=np.bool_)
+        if flat.shape[-1:] != (self.n_neurons,):
+            raise ShapeError(f"pattern must end in {self.n_neurons} neurons, got shape {flat.shape}.")
+        return patterns_.split(flat, self.widths) if self.hidden else ()
+
+    def as_pattern(self, pattern: ArrayLike | Sequence[ArrayLike]) -> BoolArray:
+        """Return a flat bool pattern from a flat one or from one array per layer.
+
+        Raises
+        ------
+        ShapeError
+            The length, or a layer's length, does not match the network.
+        ValueError
+            An entry is neither a bool nor 0 or 1 (the papers' -1 and +1 change their meaning between pages).
+        """
+        nested = isinstance(pattern, Sequence) and any(np.ndim(part) > 0 for part in pattern)
+        parts = [np.asarray(part) for part in pattern] if nested else [np.asarray(pattern)]  # type: ignore[union-attr]
+        lengths = [part.shape for part in parts]
+        expected = [(width,) for width in self.widths] if nested else [(self.n_neurons,)]
+        if lengths != expected:
+            raise ShapeError(
+                f"pattern must have {self.n_neurons} entries, or one array per hidden layer of lengths"
+                f" {list(self.widths)}; got shape{'s' if nested else ''} {', '.join(map(str, lengths))}."
+            )
+        flat = np.concatenate([np.empty(0, dtype=np.bool_), *parts])
+        if not np.isin(flat, (0, 1)).all():
+            raise ValueError(
+                "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
+                f" got {sorted(set(flat.tolist()))}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
+            )
+        return flat.astype(np.bool_)
+
+    def affine_map(self, pattern: ArrayLike | Sequence[ArrayLike]) -> AffineMap:
+        """Return the affine map that the network applies where `pattern` holds, composed in float64.
+
+        Costs O(sum over layers and sources of n_l n_k d). The pattern need not occur.
+        """
+        rows = self.composed_maps(pattern)[-1]
+        return AffineMap(rows[:, :-1], rows[:, -1])
+
+    def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
+        """Return the rows (a | c) of z_1, ..., z_{L+1} where `pattern` holds, in float64."""
+        return compose(self.layers, self.as_pattern(pattern), self.n_inputs)
+
+    def integer_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[IntegerArray]:
+        """Return the rows of `composed_maps` exactly: integers, those of z_l multiplied by 2**exponents[l - 1]."""
+        return compose(self.integers.layers, self.as_pattern(pattern), self.n_inputs)
+
+    @cached_property
+    def integers(self) -> IntegerNetwork:
+        """The same network over the integers, for exact signs."""
+        layers, exponents, output_exponents = [], [], [0]
+        for layer in self.layers:
+            scaled = {source: to_integers(weight) for source, weight in layer.weights.items()}
+            bias, bias_exponent = to_integers(layer.bias)
+            exponent = max([bias_exponent, *(own + output_exponents[k] for k, (_, own) in scaled.items())])
+            slopes, slope_exponent = to_integers(np.asarray(layer.slopes))
+            layers.append(
+                Layer(
+                    {k: w << (exponent - own - output_exponents[k]) for k, (w, own) in scaled.items()},
+                    np.asarray(bias << (exponent - bias_exponent)),
+                    slopes,
+                )
+            )
+            exponents.append(exponent)
+            output_exponents.append(exponent + slope_exponent)
+        return IntegerNetwork(tuple(layers), tuple(exponents))
+
+    # --- files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to an `.npz` file (atomically, no pickle); `load` reads it."""
+        data = self.to_bytes()
+        write_atomically(path, lambda file: file.write(data))
+
+    def to_bytes(self) -> bytes:
+        """Return the contents of the file that `save` writes."""
+        return archive_bytes(_KIND, _VERSION, self._arrays())
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes) -> Network:
+        """Read what `save` or `to_bytes` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        FileFormatError
+            The file is truncated, was not written by tropnet, or would need pickle.
+        """
+        arrays = read_archive(source, _KIND, _VERSION)
+        try:
+            layers = []
+            for index in range(1, int(arrays["n_layers"]) + 1):
+                prefix = f"weight_{index}_"
+                weights = {
+                    int(name.removeprefix(prefix)): array for name, array in arrays.items() if name.startswith(prefix)
+                }
+                layers.append(Layer(weights, arrays[f"bias_{index}"], arrays[f"slopes_{index}"]))
+            return cls(layers, int(arrays["n_inputs"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise FileFormatError(f"the file is a damaged tropnet network: {error}.") from error
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 of shapes, weights, biases and slopes: equal for equal networks, whatever file they came from."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self._arrays().items()):
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array + 0.0).tobytes())
+        return digest.hexdigest()
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {
+            "n_inputs": np.array(self.n_inputs),
+            "n_layers": np.array(len(self.layers)),
+        }
+        for index, layer in enumerate(self.layers, start=1):
+            arrays[f"bias_{index}"] = layer.bias
+            arrays[f"slopes_{index}"] = np.asarray(layer.slopes)
+            for source, weight in sorted(layer.weights.items()):
+                arrays[f"weight_{index}_{source}"] = weight
+        return arrays
+
+    def _points(self, x: ArrayLike) -> tuple[FloatArray, bool]:
+        points = np.asarray(x, dtype=np.float64)
+        if points.ndim not in (1, 2) or points.shape[-1] != self.n_inputs:
+            raise ShapeError(f"x must have shape ({self.n_inputs},) or (n, {self.n_inputs}), got {points.shape}.")
+        return np.atleast_2d(points), points.ndim == 1
+
+    def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
+        outputs, values = [points], []
+        for layer in self.layers:
+            z = sum((outputs[k] @ weight.T for k, weight in layer.weights.items()), start=layer.bias)
+            z = np.broadcast_to(z, (len(points), layer.width))
+            values.append(z)
+            slopes = np.asarray(layer.slopes)
+            outputs.append(np.where(z > 0, slopes[:, 1] * z, slopes[:, 0] * z))
+        return values
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from an `.npz` file written by `Network.save`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FileFormatError
+        The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+    """
+    if os.fspath(path).lower().endswith((".onnx", ".pt", ".pth")):
+        raise FileFormatError(
+            f"'{os.fspath(path)}' is not a tropnet network (.npz). For a PyTorch model, build the module, load its"
+            " weights and use tropnet.from_torch(module).save('net.npz')."
+        )
+    return Network.load(path)

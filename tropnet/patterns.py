@@ -1,0 +1,57 @@
+"""Activation patterns as packed bits: bit j of a pattern is neuron j, layers concatenated, True for active (z > 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["BoolArray", "PackedArray", "format_pattern", "pack", "split", "unpack"]
+
+BoolArray = NDArray[np.bool_]
+PackedArray = NDArray[np.uint8]
+
+
+def pack(patterns: ArrayLike) -> PackedArray:
+    """Pack bool patterns (n, n_neurons) into bytes, shape (n, ceil(n_neurons / 8)), first neuron in the highest bit.
+
+    Examples
+    --------
+    >>> pack([[True, False, True]])
+    array([[160]], dtype=uint8)
+    """
+    return np.packbits(np.asarray(patterns, dtype=np.bool_), axis=1)
+
+
+def unpack(packed: PackedArray, n_neurons: int) -> BoolArray:
+    """Undo `pack`.
+
+    Examples
+    --------
+    >>> unpack(pack([[True, False, True]]), 3)
+    array([[ True, False,  True]])
+    """
+    return np.unpackbits(packed, axis=1, count=n_neurons).astype(np.bool_)
+
+
+def split(pattern: BoolArray, widths: Sequence[int]) -> tuple[BoolArray, ...]:
+    """Split the last axis of flat patterns by layer.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in split(np.array([True, False, True]), [2, 1])]
+    [[True, False], [True]]
+    """
+    return tuple(np.split(pattern, np.cumsum(widths)[:-1], axis=-1))
+
+
+def format_pattern(pattern: BoolArray, widths: Sequence[int]) -> str:
+    """Write a pattern as 0 and 1, layers separated by a bar.
+
+    Examples
+    --------
+    >>> format_pattern(np.array([True, False, True]), [2, 1])
+    '10|1'
+    """
+    return "|".join("".join("01"[int(bit)] for bit in part) for part in split(pattern, widths))

@@ -1,0 +1,194 @@
+"""Polyhedra in H-representation, exactly: vertices, rays, facets by the double description method over the integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import factorial, gcd
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+from scipy.spatial import Delaunay
+
+from tropnet.dyadic import FloatArray, IntegerArray, unit_rows
+from tropnet.errors import TropnetError
+
+__all__ = ["Ball", "Polyhedron"]
+
+
+class Ball(NamedTuple):
+    """A ball: `centre` (d,) and `radius`."""
+
+    centre: FloatArray
+    radius: float
+
+
+class _Ray(NamedTuple):
+    vector: tuple[int, ...]
+    zeros: int
+
+
+class Polyhedron:
+    """The closed polyhedron {x : a x + c >= 0 for every row (a | c)}, which must have interior.
+
+    Parameters
+    ----------
+    rows
+        Integers, shape (m, d + 1), no row with a = 0.
+
+    Notes
+    -----
+    The generators are computed once, over the integers, by the double description method (Motzkin et al. 1953; Fukuda
+    and Prodon 1996, doi:10.1007/3-540-61576-8_77). The cost grows with the number of vertices, which is what limits it
+    in high dimension; degenerate and unbounded polyhedra need no special care.
+
+    Examples
+    --------
+    The triangle x >= 0, y >= 0, x + y <= 2 with a redundant row x <= 5:
+
+    >>> triangle = Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, -1, 2], [-1, 0, 5]], dtype=object))
+    >>> triangle.facets().tolist(), triangle.volume()
+    ([0, 1, 2], 2.0)
+    >>> sorted(triangle.vertices().tolist())
+    [[0.0, 0.0], [0.0, 2.0], [2.0, 0.0]]
+    """
+
+    def __init__(self, rows: IntegerArray) -> None:
+        self.rows = rows
+
+    @property
+    def dimension(self) -> int:
+        """The dimension d of the space."""
+        return int(self.rows.shape[1]) - 1
+
+    def vertices(self) -> FloatArray:
+        """Return the vertices, float64 of shape (n, d), each coordinate the one nearest to the exact value."""
+        points = [[x / ray.vector[-1] for x in ray.vector[:-1]] for ray in self._rays if ray.vector[-1] > 0]
+        return np.array(points, dtype=np.float64).reshape(-1, self.dimension)
+
+    def rays(self) -> FloatArray:
+        """Return unit vectors along the extreme rays, shape (n, d); a line counts as two. Empty iff bounded."""
+        vectors = [ray.vector for ray in self._rays if ray.vector[-1] == 0]
+        for line in self._lines:
+            vectors += [line, tuple(-x for x in line)]
+        rows = np.array(vectors, dtype=object).reshape(-1, self.dimension + 1)
+        return unit_rows(rows, self.dimension)[:, :-1]
+
+    def is_bounded(self) -> bool:
+        """Return whether the polyhedron is bounded (a polytope)."""
+        return not self._lines and all(ray.vector[-1] > 0 for ray in self._rays)
+
+    def facets(self) -> NDArray[np.int64]:
+        """Return the indices of the rows that define facets, ascending; of coincident rows the first."""
+        incident = [
+            sum(1 << j for j, ray in enumerate(self._rays) if ray.zeros >> i & 1) for i in range(len(self.rows) + 1)
+        ]
+        facets = [
+            i
+            for i, own in enumerate(incident)
+            if not any(own & other == own and (own != other or j < i) for j, other in enumerate(incident) if j != i)
+        ]
+        return np.array([i for i in facets if i < len(self.rows)], dtype=np.int64)
+
+    def volume(self) -> float:
+        """Return the d-dimensional volume, infinite if unbounded.
+
+        Raises
+        ------
+        TropnetError
+            The vertices, rounded to float64, are too flat to triangulate.
+        """
+        if not self.is_bounded():
+            return float("inf")
+        points = self.vertices()
+        if self.dimension == 1:
+            return float(np.ptp(points))
+        scale = np.ptp(points, axis=0)
+        if not (scale > 0).all():
+            raise TropnetError("the polytope is thinner than float64 resolves; its volume cannot be computed.")
+        try:
+            simplices = points[Delaunay((points - points.mean(axis=0)) / scale).simplices]
+        except ValueError as error:  # includes scipy.spatial.QhullError
+            raise TropnetError(f"the polytope is too flat to triangulate: {error}") from error
+        edges = simplices[:, 1:] - simplices[:, :1]
+        return float(np.abs(np.linalg.det(edges)).sum() / factorial(self.dimension))
+
+    def chebyshev_ball(self) -> Ball:
+        """Return a largest inscribed ball, in float64 by linear programming; radius inf if there is no largest.
+
+        Raises
+        ------
+        TropnetError
+            The linear program was not solved.
+        """
+        units = unit_rows(self.rows, self.dimension)
+        A = np.column_stack([-units[:, :-1], np.ones(len(units))])
+        cost = np.append(np.zeros(self.dimension), -1.0)
+        bounds = [(None, None)] * self.dimension + [(0, None)]
+        result = linprog(cost, A_ub=A, b_ub=units[:, -1], bounds=bounds, method="highs") if len(units) else None
+        if result is None or result.status == 3:
+            return Ball(np.full(self.dimension, np.nan), float("inf"))
+        if result.status != 0:
+            raise TropnetError(f"the Chebyshev ball was not found: {result.message}")
+        return Ball(result.x[:-1], float(result.x[-1]))
+
+    @property
+    def _rays(self) -> list[_Ray]:
+        return self._generators[0]
+
+    @property
+    def _lines(self) -> list[tuple[int, ...]]:
+        return self._generators[1]
+
+    @cached_property
+    def _generators(self) -> tuple[list[_Ray], list[tuple[int, ...]]]:
+        """The extreme rays and lines of the cone over the polyhedron; bit i of `zeros`: row i is tight."""
+        size = self.dimension + 1
+        lines = [tuple(int(i == j) for j in range(size)) for i in range(size)]
+        rays: list[_Ray] = []
+        at_infinity = lines[-1]
+        for i, row in enumerate([*map(tuple, self.rows.tolist()), at_infinity]):
+            rays, lines = _cut(rays, lines, row, i)
+        return rays, lines
+
+
+def _dot(u: Sequence[int], v: Sequence[int]) -> int:
+    return sum(a * b for a, b in zip(u, v, strict=True))
+
+
+def _combine(s: int, u: Sequence[int], t: int, v: Sequence[int]) -> tuple[int, ...]:
+    vector = [s * a + t * b for a, b in zip(u, v, strict=True)]
+    divisor = gcd(*vector) or 1
+    return tuple(x // divisor for x in vector)
+
+
+def _cut(
+    rays: list[_Ray], lines: list[tuple[int, ...]], row: tuple[int, ...], i: int
+) -> tuple[list[_Ray], list[tuple[int, ...]]]:
+    """Intersect the cone with row . X >= 0; `i` is the row's bit."""
+    crossing = next((line for line in lines if _dot(row, line)), None)
+    if crossing is not None:
+        value = _dot(row, crossing)
+        up = crossing if value > 0 else tuple(-x for x in crossing)
+        value = abs(value)
+        kept = [_Ray(_combine(value, ray.vector, -_dot(row, ray.vector), up), ray.zeros | 1 << i) for ray in rays]
+        others = [_combine(value, line, -_dot(row, line), up) for line in lines if line is not crossing]
+        return [*kept, _Ray(up, (1 << i) - 1)], others
+    values = [_dot(row, ray.vector) for ray in rays]
+    result = [
+        _Ray(ray.vector, ray.zeros | (0 if value else 1 << i))
+        for ray, value in zip(rays, values, strict=True)
+        if value >= 0
+    ]
+    above = [j for j, value in enumerate(values) if value > 0]
+    below = [j for j, value in enumerate(values) if value < 0]
+    for j in above:
+        for k in below:
+            common = rays[j].zeros & rays[k].zeros
+            # Two rays are adjacent iff no third one lies on every row that both lie on.
+            if any(common & ray.zeros == common for n, ray in enumerate(rays) if n not in (j, k)):
+                continue
+            result.append(_Ray(_combine(values[j], rays[k].vector, -values[k], rays[j].vector), common | 1 << i))
+    return result, lines

@@ -1,0 +1,352 @@
+"""Activation regions: one (`ActivationRegion`) and many (`Regions`, columnar). No search happens here."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike, NDArray
+
+from tropnet.affine import AffineMap
+from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.certificates import Witness
+from tropnet.domain import Domain, domain_from
+from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
+from tropnet.errors import FileFormatError, ShapeError
+from tropnet.network import Network
+from tropnet.patterns import BoolArray, PackedArray, format_pattern, pack, unpack
+from tropnet.polyhedron import Ball, Polyhedron
+
+__all__ = ["ActivationRegion", "Regions"]
+
+_KIND = "regions"
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationRegion:
+    """The set of all points of the domain with one activation pattern; its closure is {x : A x <= b}.
+
+    Attributes
+    ----------
+    network, domain
+        Where the region lives.
+    pattern
+        bool, shape (n_neurons,); True means active, z > 0.
+    cuts
+        bool, shape (n_neurons,): the neurons that contribute a row. The others are implied by them: the region is the
+        same with their rows or without.
+    certificate
+        The exact witness; `witness` is the float64 point.
+    """
+
+    network: Network
+    domain: Domain
+    pattern: BoolArray
+    cuts: BoolArray
+    certificate: Witness
+
+    @property
+    def witness(self) -> FloatArray:
+        """A point strictly inside, float64 of shape (d,) (nearest to the exact one; see `certificate.is_float`)."""
+        return self.certificate.point
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """What each row of `A` is: j for neuron j (layers concatenated), -1 - i for row i of the domain."""
+        sides = -1 - np.arange(len(self.domain.integer_rows))
+        return np.concatenate([sides, np.flatnonzero(self.cuts)]).astype(np.int64)
+
+    @property
+    def A(self) -> FloatArray:
+        """Coefficients of the rows, float64 of shape (m, d): the raw ones, nearest to the exact values."""
+        return self._float_rows[0]
+
+    @property
+    def b(self) -> FloatArray:
+        """Right-hand sides of the rows, float64 of shape (m,)."""
+        return self._float_rows[1]
+
+    @cached_property
+    def integer_rows(self) -> IntegerArray:
+        """The rows exactly: integers (a | c), shape (m, d + 1), each a positive multiple of a x + c >= 0."""
+        maps = self.network.integer_maps(self.pattern)[:-1]
+        signs = np.where(self.pattern, 1, -1).astype(object)[:, None]
+        neurons = np.concatenate([np.empty((0, self.domain.dimension + 1), dtype=object), *maps]) * signs
+        return np.concatenate([self.domain.integer_rows, neurons[self.cuts]])
+
+    @cached_property
+    def affine(self) -> AffineMap:
+        """The affine map that the network applies on the region, composed in float64."""
+        return self.network.affine_map(self.pattern)
+
+    def contains(self, x: ArrayLike) -> Any:
+        """Return whether one point (d,) or each of many (n, d) lies in the closed region: exact, not rounded."""
+        points = np.asarray(x, dtype=np.float64)
+        if points.ndim not in (1, 2) or points.shape[-1] != self.domain.dimension:
+            d = self.domain.dimension
+            raise ShapeError(f"x must have shape ({d},) or (n, {d}), got {points.shape}.")
+        integers, exponent = to_integers(np.atleast_2d(points))
+        values = integers @ self.integer_rows[:, :-1].T + (self.integer_rows[:, -1] << exponent)
+        inside = np.asarray(values >= 0, dtype=np.bool_).all(axis=1)
+        return inside if points.ndim == 2 else bool(inside.item())
+
+    def facets(self) -> NDArray[np.int64]:
+        """Return the indices of the rows of `A` that define facets, ascending; of coincident rows the first."""
+        return self.polyhedron.facets()
+
+    def vertices(self) -> FloatArray:
+        """Return the vertices, float64 of shape (n, d), in no particular order."""
+        return self.polyhedron.vertices()
+
+    def volume(self) -> float:
+        """Return the volume, infinite if unbounded."""
+        return self.polyhedron.volume()
+
+    def chebyshev_ball(self) -> Ball:
+        """Return a largest inscribed ball (centre, radius)."""
+        return self.polyhedron.chebyshev_ball()
+
+    @cached_property
+    def polyhedron(self) -> Polyhedron:
+        """The closed region as a polyhedron."""
+        return Polyhedron(self.integer_rows)
+
+    @cached_property
+    def _float_rows(self) -> tuple[FloatArray, FloatArray]:
+        A, b = self.domain.halfspaces
+        rows = [np.column_stack([A, b])]
+        exponents = self.network.integers.exponents
+        for part, exponent, bits, cuts in zip(
+            self.network.integer_maps(self.pattern)[:-1],
+            exponents[:-1],
+            self.network.split_pattern(self.pattern),
+            self.network.split_pattern(self.cuts),
+            strict=True,
+        ):
+            signs = np.where(bits[cuts], -1.0, 1.0)[:, None]
+            raw = to_float(part[cuts], exponent) * signs
+            raw[:, -1] *= -1
+            rows.append(raw)
+        stacked = np.concatenate(rows) + 0.0
+        return stacked[:, :-1], stacked[:, -1]
+
+    def __repr__(self) -> str:
+        pattern = format_pattern(self.pattern, self.network.widths) if self.network.hidden else ""
+        return f"ActivationRegion({pattern}, {len(self.rows)} rows)"
+
+
+@dataclass(frozen=True, eq=False)
+class Regions(Sequence[ActivationRegion]):
+    """Activation regions in columns: packed patterns and witnesses. Objects are made only for the regions asked for.
+
+    Attributes
+    ----------
+    network, domain
+        Where the regions live.
+    packed, packed_cuts
+        uint8, shape (R, ceil(n_neurons / 8)): patterns, and which neurons contribute a row (see `ActivationRegion`).
+    witnesses
+        float64, shape (R, d): a point strictly inside each region, or nearest to one (see `rational_witnesses`).
+    rational_witnesses
+        For the regions, by index, in which no float64 point was found: exact coordinates of a point strictly inside.
+    complete
+        Whether these are all regions: nothing left to visit and nothing undecided.
+    undecided
+        The decision prefixes (bits of the first neurons) of the subtrees that stayed undecided.
+    stats
+        Counters of the search: decisions, exact decisions, seconds, engine, ...
+    """
+
+    network: Network
+    domain: Domain
+    packed: PackedArray
+    packed_cuts: PackedArray
+    witnesses: FloatArray
+    rational_witnesses: Mapping[int, tuple[Fraction, ...]] = field(default_factory=dict)
+    complete: bool = True
+    undecided: tuple[tuple[bool, ...], ...] = ()
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @property
+    def n_undecided(self) -> int:
+        """The number of subtrees that stayed undecided."""
+        return len(self.undecided)
+
+    @property
+    def patterns(self) -> BoolArray:
+        """The activation patterns, bool of shape (R, n_neurons), unpacked."""
+        return unpack(self.packed, self.network.n_neurons)
+
+    @overload
+    def __getitem__(self, index: int) -> ActivationRegion: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ActivationRegion]: ...
+    def __getitem__(self, index: int | slice) -> ActivationRegion | list[ActivationRegion]:
+        """Return the region at `index`, or a list of regions for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        n_neurons = self.network.n_neurons
+        exact = self.rational_witnesses.get(i)
+        return ActivationRegion(
+            self.network,
+            self.domain,
+            unpack(self.packed[i : i + 1], n_neurons)[0],
+            unpack(self.packed_cuts[i : i + 1], n_neurons)[0],
+            Witness.at(self.witnesses[i]) if exact is None else Witness.from_fractions(exact),
+        )
+
+    def __iter__(self) -> Iterator[ActivationRegion]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"incomplete, {self.n_undecided} undecided"
+        return f"Regions({len(self)} activation regions of {self.network} in {self.domain}, {state})"
+
+    # --- files
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write a Parquet file (atomically): columns `pattern` and `cuts` (packed bits), `x0`, ..., `witness`.
+
+        `witness` holds exact coordinates as text where no float64 point was found inside, else null. Network, domain,
+        completeness and stats travel in the file's metadata, so `from_parquet` needs nothing else.
+        """
+        size = self.packed.shape[1]
+        binary = pa.binary(size) if size else pa.binary()
+        columns = {
+            "pattern": pa.array([row.tobytes() for row in self.packed], type=binary),
+            "cuts": pa.array([row.tobytes() for row in self.packed_cuts], type=binary),
+            **{f"x{j}": pa.array(self.witnesses[:, j]) for j in range(self.domain.dimension)},
+            "witness": pa.array([_text(self.rational_witnesses.get(i)) for i in range(len(self))], type=pa.string()),
+        }
+        metadata = {"tropnet": self._header(), "tropnet_network": self.network.to_bytes()}
+        table = pa.table(columns).replace_schema_metadata(metadata)
+        write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
+
+    @classmethod
+    def from_parquet(cls, path: str | os.PathLike[str]) -> Regions:
+        """Read what `to_parquet` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        FileFormatError
+            The file is truncated or was not written by `to_parquet`.
+        """
+        try:
+            with open(path, "rb") as file:
+                table = pq.read_table(io.BytesIO(file.read()))
+            metadata = table.schema.metadata or {}
+            network = Network.load(metadata[b"tropnet_network"])
+            size = -(-network.n_neurons // 8)
+            packed, cuts = (
+                np.frombuffer(b"".join(table[name].to_pylist()), dtype=np.uint8).reshape(len(table), size)
+                for name in ("pattern", "cuts")
+            )
+            points = [table[f"x{j}"].to_numpy() for j in range(network.n_inputs)]
+            rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
+            return cls._restore(metadata[b"tropnet"].decode(), network, packed, cuts, np.column_stack(points), rational)
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            raise FileFormatError(
+                f"'{os.fspath(path)}' is not a complete Parquet file of tropnet regions: {error}."
+            ) from error
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the same as `to_parquet` to an `.npz` file of plain arrays (atomically, no pickle)."""
+        arrays: dict[str, NDArray[Any]] = {
+            "packed": self.packed,
+            "packed_cuts": self.packed_cuts,
+            "witnesses": self.witnesses,
+            "rational_index": np.array(sorted(self.rational_witnesses), dtype=np.int64),
+            "rational": np.array([_text(value) for _, value in sorted(self.rational_witnesses.items())], dtype=str),
+            "header": np.array(self._header()),
+            "network": np.frombuffer(self.network.to_bytes(), dtype=np.uint8),
+        }
+        data = archive_bytes(_KIND, _VERSION, arrays)
+        write_atomically(path, lambda file: file.write(data))
+
+    @classmethod
+    def from_npz(cls, path: str | os.PathLike[str]) -> Regions:
+        """Read what `to_npz` wrote; errors as for `from_parquet`."""
+        arrays = read_archive(path, _KIND, _VERSION)
+        try:
+            rational = {
+                int(i): _fractions(str(text))
+                for i, text in zip(arrays["rational_index"], arrays["rational"], strict=True)
+            }
+            return cls._restore(
+                str(arrays["header"]),
+                Network.load(arrays["network"].tobytes()),
+                arrays["packed"],
+                arrays["packed_cuts"],
+                arrays["witnesses"],
+                rational,
+            )
+        except (KeyError, ValueError) as error:
+            raise FileFormatError(f"'{os.fspath(path)}' is a damaged file of tropnet regions: {error}.") from error
+
+    def _header(self) -> str:
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "fingerprint": self.network.fingerprint,
+                "domain": self.domain.description,
+                "complete": self.complete,
+                "undecided": ["".join("01"[bit] for bit in prefix) for prefix in self.undecided],
+                "stats": dict(self.stats),
+            }
+        )
+
+    @classmethod
+    def _restore(
+        cls,
+        header: str,
+        network: Network,
+        packed: PackedArray,
+        packed_cuts: PackedArray,
+        witnesses: FloatArray,
+        rational: Mapping[int, tuple[Fraction, ...]],
+    ) -> Regions:
+        values = json.loads(header)
+        undecided = tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"])
+        domain = domain_from(values["domain"])
+        return cls(
+            network, domain, packed, packed_cuts, witnesses, rational, values["complete"], undecided, values["stats"]
+        )
+
+    @classmethod
+    def from_rows(
+        cls,
+        network: Network,
+        domain: Domain,
+        patterns: BoolArray,
+        cuts: BoolArray,
+        witnesses: Sequence[Witness],
+        **outcome: Any,
+    ) -> Regions:
+        """Build the columns from unpacked patterns and cuts (R, n_neurons) and one exact witness per region."""
+        points = np.array([witness.point for witness in witnesses]).reshape(-1, network.n_inputs)
+        rational = {i: witness.fractions for i, witness in enumerate(witnesses) if not witness.is_float}
+        return cls(network, domain, pack(patterns), pack(cuts), points, rational, **outcome)
+
+
+def _text(values: Sequence[Fraction] | None) -> str | None:
+    return None if values is None else " ".join(map(str, values))
+
+
+def _fractions(text: str) -> tuple[Fraction, ...]:
+    return tuple(Fraction(part) for part in text.split())
