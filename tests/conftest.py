@@ -17,3 +17,14 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped") and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_finish(session):
+    """Fail a full run in which some test file gave no test: a runner that stops collecting must not go unnoticed."""
+    config = session.config
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.option.keyword or config.option.markexpr:
+        return
+    files = set((config.rootpath / "tests").rglob("test_*.py"))
+    silent = sorted(str(path) for path in files - {item.path for item in session.items})
+    if silent:
+        raise pytest.UsageError(f"no test was collected from {', '.join(silent)}")

@@ -1,0 +1,38 @@
+"""All activation regions of the shipped network with skips, as a count, a table and a region map (PNG)."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import tropnet as tn
+
+HERE = Path(__file__).parent
+PICTURE = Path("phi_1_regions.png")
+
+
+def main() -> None:
+    """Enumerate the regions of examples/phi_1.npz on [-10, 10]^2."""
+    net = tn.load(HERE / "phi_1.npz")
+    box = tn.Box(-10, 10)
+    print(f"{net}, trained on sin(log|x| + log|y|) by examples/train_phi_1.py")
+
+    regions = tn.enumerate_regions(net, box, progress=True)
+    print(f"{len(regions)} activation regions in [-10, 10]^2, complete: {regions.complete}\n")
+
+    areas = [region.volume() for region in regions]
+    table = Table("activation pattern", "area", "sides", "affine map", title="The ten largest regions")
+    for index in sorted(range(len(regions)), key=lambda i: -areas[i])[:10]:
+        region = regions[index]
+        (a, b), c = region.affine.weight[0], region.affine.bias[0]
+        pattern = "|".join("".join("01"[int(bit)] for bit in layer) for layer in net.split_pattern(region.pattern))
+        table.add_row(pattern, f"{areas[index]:.3f}", str(len(region.facets())), f"{a:+.3f} x {b:+.3f} y {c:+.3f}")
+    Console(width=100).print(table)
+    print(f"The areas of all regions sum to {sum(areas):.9f}; the box has 400.")
+
+    tn.plot_regions(regions).figure.savefig(PICTURE, dpi=150)
+    print(f"Region map: {PICTURE.resolve()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the documentation shows works when it is pasted."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import tropnet as tn
+from tropnet.cli import command
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(command.commands)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """Work in a directory that holds what the examples name."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "points.csv").write_text("0.5,-2\n3,4\n")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(line):
+    """Run a shell line `tropnet ...` and return its output."""
+    program, *arguments = shlex.split(line)
+    assert program == "tropnet"
+    # Enumerating all of the shipped network for every example would only repeat the same work.
+    if arguments[0] in ("count", "regions"):
+        arguments += ["--max-regions", "3", "--quiet"]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def examples_of(name):
+    text = command.commands[name].help if name else command.help
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("tropnet ")]
+
+
+@pytest.mark.usefixtures("workplace")
+def test_readme_python_runs():
+    """The README's Python blocks run, in order, in one namespace."""
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert blocks
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)  # noqa: S102 (the README is ours)
+
+
+@pytest.mark.usefixtures("workplace")
+def test_readme_console_lines_run():
+    """The README's console lines run."""
+    lines = re.findall(r"^\$ (tropnet .*)$", README, flags=re.MULTILINE)
+    assert {line.split()[1] for line in lines} == set(COMMANDS)
+    for line in lines:
+        run(line)
+    assert len(tn.Regions.from_parquet("regions.parquet")) == 3
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_pasteable_examples(name):
+    """Every command's help holds at least two examples, and they run; those with --json print JSON."""
+    examples = examples_of(name)
+    assert len(examples) >= 2
+    for line in examples:
+        output = run(line)
+        if "--json" in line:
+            json.loads(output)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help(name):
+    """Every option of every command says what it does."""
+    options = [p for p in command.commands[name].params if isinstance(p, click.Option)]
+    assert all(option.help for option in options)
+
+
+def test_two_commands_are_marked():
+    """The README marks the two commands that continuous integration runs."""
+    for name in ("install and run", "tests"):
+        assert re.search(rf"<!-- command: {name} -->\n```sh\n.+\n```", README)
+        assert f"command: {name}'" in (ROOT / ".ci/run").read_text()

@@ -1,0 +1,43 @@
+"""The rooms of the package: who may import whom, and what a plain import may cost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_imports_run_one_way(monkeypatch, capsys):
+    """Every contract of import-linter holds; a module without a room breaks the layers contract."""
+    monkeypatch.chdir(ROOT)
+    assert lint_imports() == 0, capsys.readouterr().out
+
+
+def test_plain_import_loads_no_extra():
+    """`import tropnet` loads neither torch, onnx, matplotlib, dask nor cvxpy."""
+    code = "import sys, tropnet; print(sorted({'torch', 'onnx', 'matplotlib', 'dask', 'cvxpy'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_missing_extra_is_named():
+    """Without an extra, the names that need it raise an error that says how to install it."""
+    code = """
+import sys
+sys.modules.update(torch=None, matplotlib=None, cvxpy=None)
+import tropnet as tn
+net = tn.Network.random([1, 2, 1], seed=0)
+for use in (lambda: tn.from_torch, lambda: tn.plot_regions, lambda: tn.count_regions(net, backend="cvxpy")):
+    try:
+        use()
+    except tn.MissingExtraError as error:
+        print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [line.split("pip install ")[1] for line in result.stdout.splitlines()] == [
+        "'tropnet[torch]'",
+        "'tropnet[plot]'",
+        "'tropnet[cvxpy]'",
+    ]

@@ -1,0 +1,1 @@
+"""Drawings (extra ``tropnet[plot]``)."""

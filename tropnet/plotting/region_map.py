@@ -1,0 +1,73 @@
+"""Region maps: the activation regions of a network with two inputs, drawn as polygons."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from tropnet.dyadic import FloatArray
+from tropnet.errors import DomainError, ShapeError
+from tropnet.regions import Regions
+
+__all__ = ["plot_regions"]
+
+
+def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
+    """Draw a region map, each region filled by the network's value at the region's centre.
+
+    Parameters
+    ----------
+    regions
+        Regions of a network with two inputs on a bounded domain.
+    ax
+        Axes to draw into; None makes a figure of its own (see ``ax.figure.savefig``).
+    output
+        The output whose value gives the colour.
+    cmap
+        Name of a Matplotlib colour map.
+
+    Raises
+    ------
+    ShapeError
+        The network does not have two inputs, or no such output.
+    DomainError
+        A region is unbounded: enumerate in a box.
+
+    Examples
+    --------
+    >>> from tropnet.domain import Box
+    >>> from tropnet.enumeration import enumerate_regions
+    >>> from tropnet.network import Network
+    >>> net = Network.random([2, 5, 1], seed=0)
+    >>> ax = plot_regions(enumerate_regions(net, Box(-3, 3)))
+    >>> ax.get_xlim()
+    (np.float64(-3.0), np.float64(3.0))
+    """
+    net = regions.network
+    if net.n_inputs != 2:
+        raise ShapeError(f"a region map needs a network with 2 inputs, got {net.n_inputs}.")
+    if not 0 <= output < net.n_outputs:
+        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
+    polygons: list[FloatArray] = []
+    values = []
+    for index, region in enumerate(regions):
+        if not region.polyhedron.is_bounded():
+            raise DomainError(f"region {index} is unbounded; enumerate in a Box to draw a region map.")
+        corners = region.vertices()
+        centre = corners.mean(axis=0)
+        offsets = corners - centre
+        polygons.append(corners[np.argsort(np.arctan2(offsets[:, 1], offsets[:, 0]))])
+        values.append(region.affine(centre)[output])
+    axes: Axes = Figure(figsize=(6, 5), layout="constrained").add_subplot() if ax is None else ax
+    collection = PolyCollection(polygons, array=np.array(values), cmap=cmap, edgecolors="black", linewidths=0.4)
+    axes.add_collection(collection)
+    corners = np.concatenate([*polygons, np.empty((0, 2))])
+    if len(corners):
+        axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
+        axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
+    axes.set_aspect("equal")
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=f"{len(regions)} activation regions")
+    axes.figure.colorbar(collection, ax=axes, label="network output at the region's centre")
+    return axes
