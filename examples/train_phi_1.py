@@ -157,7 +157,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Train the shipped network: phi_1(x, y) = sin(log|x| + log|y|) on [-10, 10]^2.",
-        epilog="example: python examples/train_phi_1.py --quick --out /tmp/phi_1.npz",
+        epilog="example: python examples/train_phi_1.py --quick --out quick.npz",
     )
     parser.add_argument("--epochs", type=int, help="number of epochs (20,000, as in the paper; 100 with --quick)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights (default: %(default)s)")

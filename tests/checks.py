@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from operator import mul
 
-from hypothesis import note
+from hypothesis import currently_in_test_context, note
 
 from tests.oracles.exact import HalfSpace, Number, Pattern, Vector, coordinate_forms, exact_layers, rational, rationals
 from tropnet import Network
@@ -26,7 +28,8 @@ def code(net: Network) -> str:
 
 def show(net: Network, domain: object) -> None:
     """Let Hypothesis print the failing network, weights included."""
-    note(f"{code(net)} on {domain}")
+    if currently_in_test_context():
+        note(f"{code(net)} on {domain}")
 
 
 def neuron_rows(net: Network, pattern: Sequence[bool]) -> dict[int, Row] | None:
@@ -79,7 +82,7 @@ def as_halfspaces(rows: Iterable[Sequence[int]]) -> list[Row]:
 def multipliers_are_a_proof(rows: Sequence[Sequence[int]], multipliers: Mapping[int, int]) -> bool:
     """Return whether y >= 0, y != 0, y'A = 0 and y'c <= 0, so that no x has a x + c > 0 in every row."""
     weights = [Fraction(multipliers.get(i, 0)) for i in range(len(rows))]
-    total = [sum((y * Fraction(row[j]) for y, row in zip(weights, rows, strict=True)), Fraction(0)) for j in _columns(rows)]
+    total = [sum(map(mul, weights, column), Fraction(0)) for column in zip(*rows, strict=True)]
     return (
         set(multipliers) <= set(range(len(rows)))
         and min(weights) >= 0
@@ -89,8 +92,12 @@ def multipliers_are_a_proof(rows: Sequence[Sequence[int]], multipliers: Mapping[
     )
 
 
-def _columns(rows: Sequence[Sequence[int]]) -> range:
-    return range(len(rows[0]))
+def nearest_float(x: Fraction) -> float:
+    """Return the nearest finite float64."""
+    try:
+        return float(x)
+    except OverflowError:
+        return sys.float_info.max if x > 0 else -sys.float_info.max
 
 
 def distinct(patterns: Iterable[Iterable[bool]]) -> set[Pattern]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from tropnet.dyadic import FloatArray
 from tropnet.errors import ShapeError
+from tropnet.points import as_points
 
 __all__ = ["AffineMap"]
 
@@ -52,11 +53,9 @@ class AffineMap:
 
     def __call__(self, x: ArrayLike) -> FloatArray:
         """Return the image of one point (n_in,) or of many (n, n_in)."""
-        points = np.asarray(x, dtype=np.float64)
-        n_in = self.weight.shape[1]
-        if points.ndim not in (1, 2) or points.shape[-1] != n_in:
-            raise ShapeError(f"x must have shape ({n_in},) or (n, {n_in}), got {points.shape}.")
-        return np.asarray(points @ self.weight.T + self.bias)
+        points, single = as_points(x, self.weight.shape[1])
+        images = points @ self.weight.T + self.bias
+        return np.asarray(images[0] if single else images)
 
     def __matmul__(self, inner: AffineMap) -> AffineMap:
         """Return the composition self after `inner`."""

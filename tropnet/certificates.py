@@ -6,6 +6,7 @@ needs no solver; nothing here knows how a proof was found.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,8 +59,9 @@ class Witness:
 
     @cached_property
     def point(self) -> FloatArray:
-        """The nearest float64 point, shape (d,). It is the witness itself iff `is_float`."""
-        return np.array([float(value) for value in self.fractions])
+        """The nearest finite float64 point, shape (d,). It is the witness itself iff `is_float`."""
+        *numerators, denominator = self.homogeneous
+        return np.array([_nearest(numerator, denominator) for numerator in numerators], dtype=np.float64)
 
     @cached_property
     def is_float(self) -> bool:
@@ -103,3 +105,10 @@ def multipliers_prove_empty(rows: Sequence[IntegerArray], multipliers: Mapping[i
     # Summed as plain integers: dtype object never rounds.
     total = sum(y * rows[i] for i, y in multipliers.items()).tolist()
     return not any(total[:-1]) and total[-1] <= 0
+
+
+def _nearest(numerator: int, denominator: int) -> float:
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return sys.float_info.max if numerator > 0 else -sys.float_info.max

@@ -39,7 +39,11 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (TropnetError, OSError, ValueError) as error:
+    except OSError as error:
+        where = f": '{error.filename}'" if error.filename else ""
+        click.echo(f"tropnet: {(error.strerror or str(error)).lower()}{where}", err=True)
+        sys.exit(1)
+    except (TropnetError, ValueError) as error:
         click.echo(f"tropnet: {error}", err=True)
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
@@ -356,10 +360,8 @@ def _activations(slopes: FloatArray) -> str:
 
 def _n_parameters(net: Network) -> int:
     """Count weights once that several sources share, as a skip shares the main path's."""
-    total = 0
-    for layer in net.layers:
-        total += layer.bias.size + sum({id(w): w.size for w in layer.weights.values()}.values())
-    return total
+    shared = ({w.tobytes(): w.size for w in layer.weights.values()} for layer in net.layers)
+    return sum(layer.bias.size for layer in net.layers) + sum(sum(sizes.values()) for sizes in shared)
 
 
 def _shown(domain: Domain | None) -> str:

@@ -26,6 +26,7 @@ from tropnet.dyadic import FloatArray, IntegerArray, to_integers
 from tropnet.errors import FileFormatError, ShapeError
 from tropnet.layers import AFFINE, RELU, Layer, checked_layer, compose, finite_matrix, skip_sources, slopes_per_layer
 from tropnet.patterns import BoolArray
+from tropnet.points import as_points
 
 __all__ = ["IntegerNetwork", "Network", "load"]
 
@@ -248,13 +249,13 @@ class Network:
 
     def __call__(self, x: ArrayLike) -> FloatArray:
         """Return the outputs at one point (d,) or at many (n, d), in float64."""
-        points, single = self._points(x)
+        points, single = as_points(x, self.n_inputs)
         output = self._pre_activations(points)[-1]
         return output[0] if single else output
 
     def pre_activations(self, x: ArrayLike) -> FloatArray:
         """Return z of all hidden neurons, layers concatenated: (n_neurons,) or (n, n_neurons), in float64."""
-        points, single = self._points(x)
+        points, single = as_points(x, self.n_inputs)
         hidden = np.concatenate([np.empty((len(points), 0)), *self._pre_activations(points)[:-1]], axis=1)
         return hidden[0] if single else hidden
 
@@ -399,12 +400,6 @@ class Network:
             for source, weight in sorted(layer.weights.items()):
                 arrays[f"weight_{index}_{source}"] = weight
         return arrays
-
-    def _points(self, x: ArrayLike) -> tuple[FloatArray, bool]:
-        points = np.asarray(x, dtype=np.float64)
-        if points.ndim not in (1, 2) or points.shape[-1] != self.n_inputs:
-            raise ShapeError(f"x must have shape ({self.n_inputs},) or (n, {self.n_inputs}), got {points.shape}.")
-        return np.atleast_2d(points), points.ndim == 1
 
     def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
         outputs, values = [points], []

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from tropnet.affine import AffineMap
 from tropnet.dyadic import FloatArray
-from tropnet.errors import ShapeError
 from tropnet.network import Network
 from tropnet.patterns import pack, unpack
+from tropnet.points import as_points
 
 __all__ = ["CacheInfo", "CachedPredictor"]
 
@@ -72,14 +72,10 @@ class CachedPredictor:
 
         Raises
         ------
-        ShapeError
-            `x` has another shape.
+        ShapeError, NonFiniteError
+            `x` has another shape, or a coordinate is not finite.
         """
-        points = np.asarray(x, dtype=np.float64)
-        if points.ndim not in (1, 2) or points.shape[-1] != self.network.n_inputs:
-            d = self.network.n_inputs
-            raise ShapeError(f"x must have shape ({d},) or (n, {d}), got {points.shape}.")
-        batch = np.atleast_2d(points)
+        batch, single = as_points(x, self.network.n_inputs)
         packed = pack(self.network.activation_pattern(batch))
         keys, inverse, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
         outputs = np.empty((len(batch), self.network.n_outputs))
@@ -87,7 +83,7 @@ class CachedPredictor:
         groups = np.split(order, np.cumsum(counts)[:-1]) if len(batch) else []
         for key, members in zip(keys, groups, strict=True):
             outputs[members] = self._map(key, len(members))(batch[members])
-        return outputs[0] if points.ndim == 1 else outputs
+        return outputs[0] if single else outputs
 
     def info(self) -> CacheInfo:
         """Return hits, misses, size and bound."""

@@ -21,9 +21,10 @@ from tropnet.archives import archive_bytes, read_archive, write_atomically
 from tropnet.certificates import Witness
 from tropnet.domain import Domain, domain_from
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
-from tropnet.errors import FileFormatError, ShapeError
+from tropnet.errors import FileFormatError
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, PackedArray, format_pattern, pack, unpack
+from tropnet.points import as_points
 from tropnet.polyhedron import Ball, Polyhedron
 
 __all__ = ["ActivationRegion", "Regions"]
@@ -91,14 +92,11 @@ class ActivationRegion:
 
     def contains(self, x: ArrayLike) -> Any:
         """Return whether one point (d,) or each of many (n, d) lies in the closed region: exact, not rounded."""
-        points = np.asarray(x, dtype=np.float64)
-        if points.ndim not in (1, 2) or points.shape[-1] != self.domain.dimension:
-            d = self.domain.dimension
-            raise ShapeError(f"x must have shape ({d},) or (n, {d}), got {points.shape}.")
-        integers, exponent = to_integers(np.atleast_2d(points))
+        points, single = as_points(x, self.domain.dimension)
+        integers, exponent = to_integers(points)
         values = integers @ self.integer_rows[:, :-1].T + (self.integer_rows[:, -1] << exponent)
         inside = np.asarray(values >= 0, dtype=np.bool_).all(axis=1)
-        return inside if points.ndim == 2 else bool(inside.item())
+        return bool(inside.item()) if single else inside
 
     def facets(self) -> NDArray[np.int64]:
         """Return the indices of the rows of `A` that define facets, ascending; of coincident rows the first."""

@@ -1,10 +1,10 @@
-"""What every engine takes and gives: a `Task` in, a stream of `Chunk`s out."""
+"""What every engine takes and gives: a `Task` and a `ChunkBuilder` in, a stream of `Chunk`s out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -64,8 +64,9 @@ class Chunk:
     fraction: float
     counters: dict[str, int]
 
-
-Engine = Callable[[Task], Iterator[Chunk]]
+    def first(self, n: int) -> Chunk:
+        """Return the chunk with its first `n` regions only."""
+        return replace(self, patterns=self.patterns[:n], cuts=self.cuts[:n], witnesses=self.witnesses[:n])
 
 
 @dataclass
@@ -118,3 +119,7 @@ class ChunkBuilder:
         self._witnesses: list[Witness] = []
         self._undecided: list[tuple[bool, ...]] = []
         self._deadline = time.monotonic() + _SECONDS_PER_CHUNK
+
+
+# The caller owns the builder, so that what an interrupt finds in it is not lost.
+Engine = Callable[[Task, ChunkBuilder], Iterator[Chunk]]

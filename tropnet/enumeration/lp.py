@@ -27,21 +27,21 @@ class _Pending(NamedTuple):
     share: float
 
 
-def enumerate_by_lp(task: Task) -> Iterator[Chunk]:
+def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
     """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
 
     A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
     neuron that is constant on the cell costs none.
     """
-    yield from _Search(task).run()
+    yield from _Search(task, builder).run()
 
 
 class _Search:
     """Depth-first search. `outputs[k]` and `rows[l - 1]` hold the exact maps of nu_k and z_l on the current path."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, builder: ChunkBuilder) -> None:
         net = task.network
-        self.builder = ChunkBuilder(net.n_neurons)
+        self.builder = builder
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
         self.layers = net.integers.layers[:-1]
         self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]

@@ -15,14 +15,13 @@ from tropnet.patterns import BoolArray
 __all__ = ["enumerate_by_algorithm_2"]
 
 
-def enumerate_by_algorithm_2(task: Task) -> Iterator[Chunk]:
+def enumerate_by_algorithm_2(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
     """Enumerate by Algorithm 2: all 2^n_l assignments of every layer, Algorithm 1 at the leaves.
 
     Layers count from 1 and depth from 0 here, so line 14 reads ``depth >= layer``; the printed ``depth > index``
     gives the same regions and prunes one level less. Exponential in the widths: an oracle for small networks.
     """
     net = task.network
-    builder = ChunkBuilder(net.n_neurons)
     backend, start = root_backend(task.backend, task.domain, task.tolerances)
     if isinstance(start, Undecided):
         builder.set_aside(np.empty(0, dtype=np.bool_))

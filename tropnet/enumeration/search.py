@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tropnet.domain import Domain, as_domain
-from tropnet.enumeration.contract import Chunk, Engine, Task
+from tropnet.enumeration.contract import Chunk, ChunkBuilder, Engine, Task
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.reference import enumerate_by_algorithm_2
 from tropnet.errors import EnumerationInterrupted, UndecidedError
@@ -103,6 +103,7 @@ def enumerate_regions(
     try:
         chunks.extend(search.chunks("enumerating", progress))
     except KeyboardInterrupt as interrupt:
+        chunks.append(search.builder.flush())
         raise EnumerationInterrupted(search.collect(chunks, finished=False)) from interrupt
     regions = search.collect(chunks, finished=True)
     if regions.n_undecided and on_undecided == "raise":
@@ -179,6 +180,7 @@ class _Search:
     task: Task
     engine: str
     max_regions: int | None
+    builder: ChunkBuilder
     seconds: float = 0.0
     truncated: bool = False
 
@@ -199,33 +201,23 @@ class _Search:
         if max_regions is not None and max_regions < 1:
             raise ValueError(f"max_regions must be at least 1 (or None), got {max_regions}.")
         task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances())
-        return cls(task, "lp" if engine == "auto" else engine, max_regions)
+        return cls(task, "lp" if engine == "auto" else engine, max_regions, ChunkBuilder(net.n_neurons))
 
     def chunks(self, description: str, progress: bool) -> Any:
         """Yield chunks, cut off at `max_regions`."""
         begin = time.perf_counter()
-        left = self.max_regions
         count = 0
         with track(description, "regions", enabled=progress) as update:
-            for chunk in _ENGINES[self.engine](self.task):
-                if left is not None and len(chunk.patterns) >= left:
-                    self.truncated = len(chunk.patterns) > left or chunk.fraction < 1
-                    chunk = Chunk(
-                        chunk.patterns[:left],
-                        chunk.cuts[:left],
-                        chunk.witnesses[:left],
-                        chunk.undecided,
-                        chunk.fraction,
-                        chunk.counters,
-                    )
+            for chunk in _ENGINES[self.engine](self.task, self.builder):
+                if self.max_regions is not None and count + len(chunk.patterns) > self.max_regions:
+                    self.truncated = True
+                    chunk = chunk.first(self.max_regions - count)
                 count += len(chunk.patterns)
                 update(count, chunk.fraction)
                 self.seconds = time.perf_counter() - begin
                 yield chunk
-                if left is not None:
-                    left -= len(chunk.patterns)
-                    if left == 0:
-                        return
+                if self.truncated:
+                    return
 
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""

@@ -77,11 +77,8 @@ def solve_exactly(rows: Sequence[IntegerArray], dimension: int, max_pivots: int,
         return answer
     dictionary.centre()
     witness = dictionary.witness()
-    if np.isfinite(witness.point).all():
-        rounded = Witness.at(witness.point)
-        if witness_is_inside(rows, rounded):
-            return Feasible(rounded)
-    return Feasible(witness)
+    rounded = Witness.at(witness.point)
+    return Feasible(rounded if witness_is_inside(rows, rounded) else witness)
 
 
 class _Dictionary:
