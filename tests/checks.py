@@ -64,6 +64,11 @@ def cell(net: Network, pattern: Sequence[bool], halfspaces: Iterable[HalfSpace])
     return None if rows is None else [*((rationals(a), rational(b)) for a, b in halfspaces), *rows.values()]
 
 
+def exact_point(x: Iterable[float]) -> Vector:
+    """Return the exact values of float64 coordinates."""
+    return tuple(map(Fraction, x))
+
+
 def value(row: Sequence[Number], x: Sequence[Fraction]) -> Fraction:
     """Return the inner product, exactly."""
     return sum((a * t for a, t in zip(rationals(row), x, strict=True)), Fraction(0))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -72,23 +70,21 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
         The file is truncated, not an archive, not of this kind, of a later format, or holds pickled objects.
     """
     where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise FileFormatError(f"{where} is a single array, not a tropnet {kind} (.npz).")
-            arrays = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-            raise
-        raise FileFormatError(f"{where} is truncated or damaged ({error}); write the {kind} again.") from error
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise FileFormatError(f"{where} is a single array, not a tropnet {kind} (.npz).")
+        arrays = {name: archive[name] for name in archive.files}
+    except FileFormatError:
+        raise
     except ValueError as error:
-        if isinstance(error, FileFormatError):
-            raise
         raise FileFormatError(
             f"{where} is not a tropnet {kind}: it is no .npz archive of plain arrays, or reading it would need pickle,"
             " which tropnet never does because a pickle can run any code."
         ) from error
+    except Exception as error:  # a damaged file can raise anything, deep in a parser
+        raise FileFormatError(f"{where} is truncated or damaged ({error}); write the {kind} again.") from error
     found = str(arrays.pop(_KIND, "")) or "something else"
     if found != kind:
         raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}.")

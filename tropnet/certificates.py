@@ -6,7 +6,6 @@ needs no solver; nothing here knows how a proof was found.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +15,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tropnet.dyadic import FloatArray, IntegerArray, to_integers
+from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, to_integers
 
 __all__ = ["Witness", "multipliers_prove_empty", "witness_is_inside"]
 
@@ -61,7 +60,7 @@ class Witness:
     def point(self) -> FloatArray:
         """The nearest finite float64 point, shape (d,). It is the witness itself iff `is_float`."""
         *numerators, denominator = self.homogeneous
-        return np.array([_nearest(numerator, denominator) for numerator in numerators], dtype=np.float64)
+        return np.array([nearest_float(numerator, denominator) for numerator in numerators], dtype=np.float64)
 
     @cached_property
     def is_float(self) -> bool:
@@ -105,10 +104,3 @@ def multipliers_prove_empty(rows: Sequence[IntegerArray], multipliers: Mapping[i
     # Summed as plain integers: dtype object never rounds.
     total = sum(y * rows[i] for i, y in multipliers.items()).tolist()
     return not any(total[:-1]) and total[-1] <= 0
-
-
-def _nearest(numerator: int, denominator: int) -> float:
-    try:
-        return numerator / denominator
-    except OverflowError:
-        return sys.float_info.max if numerator > 0 else -sys.float_info.max

@@ -91,9 +91,10 @@ class Box(Domain):
         if lows.ndim > 1 or highs.ndim > 1:
             raise ShapeError(f"low and high must be numbers or have shape (d,), got {lows.shape} and {highs.shape}.")
         try:
-            self.low, self.high = np.broadcast_arrays(lows, highs)
+            shape = np.broadcast_shapes(lows.shape, highs.shape)
         except ValueError as error:
             raise ShapeError(f"low and high must have the same length, got {lows.shape} and {highs.shape}.") from error
+        self.low, self.high = _frozen(np.broadcast_to(lows, shape)), _frozen(np.broadcast_to(highs, shape))
         bad = np.flatnonzero(~(self.low < self.high))
         if len(bad):
             i = bad[0]
@@ -108,6 +109,11 @@ class Box(Domain):
         if self.low.ndim == 0:
             return Box(np.full(dimension, self.low), np.full(dimension, self.high))
         return self
+
+    def contains(self, x: ArrayLike) -> Any:
+        """Return whether one point (d,) or each of many (n, d) lies between `low` and `high`."""
+        points = np.asarray(x, dtype=np.float64)
+        return np.all((self.low <= points) & (points <= self.high), axis=-1)
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
@@ -168,7 +174,7 @@ class Polytope(Domain):
             row = int(np.flatnonzero(zero & (sides < 0))[0])
             raise DomainError(f"row {row} reads 0 <= {sides[row]}: the domain is empty.")
         keep = ~zero & np.isfinite(sides)
-        self.A, self.b = rows[keep], sides[keep]
+        self.A, self.b = _frozen(rows[keep]), _frozen(sides[keep])
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
@@ -177,8 +183,8 @@ class Polytope(Domain):
 
     @property
     def description(self) -> dict[str, Any]:
-        """`A` and `b`."""
-        return {"kind": "polytope", "A": self.A.tolist(), "b": self.b.tolist()}
+        """The dimension, `A` and `b`."""
+        return {"kind": "polytope", "dimension": self.dimension, "A": self.A.tolist(), "b": self.b.tolist()}
 
     def __repr__(self) -> str:
         return f"Polytope({self.A.tolist()}, {self.b.tolist()})"
@@ -214,9 +220,17 @@ def domain_from(description: Mapping[str, Any]) -> Domain:
     >>> domain_from(Box(-1, 1).description)
     Box(-1.0, 1.0)
     """
-    values = dict(description)
-    kind = values.pop("kind")
-    if kind == "polytope" and not values["A"]:
-        raise DomainError("a polytope without rows has no dimension; use domain=None for all of R^d.")
-    kinds: dict[str, type[Domain]] = {"whole space": WholeSpace, "box": Box, "polytope": Polytope}
-    return kinds[kind](**values)
+    match description["kind"]:
+        case "whole space":
+            return WholeSpace(description["dimension"])
+        case "box":
+            return Box(description["low"], description["high"])
+        case "polytope":
+            return Polytope(np.reshape(description["A"], (-1, description["dimension"])), description["b"])
+    raise DomainError(f"the kind of a domain must be whole space, box or polytope, got {description['kind']!r}.")
+
+
+def _frozen(values: FloatArray) -> FloatArray:
+    copy = np.array(values)
+    copy.setflags(write=False)
+    return copy

@@ -7,13 +7,14 @@ Integer arrays have dtype object; `numpy` applies Python's integer arithmetic el
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FloatArray", "IntegerArray", "to_float", "to_fractions", "to_integers", "unit_rows"]
+__all__ = ["FloatArray", "IntegerArray", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
 
 FloatArray = NDArray[np.float64]
 IntegerArray = NDArray[np.object_]
@@ -66,6 +67,20 @@ def to_float(integers: IntegerArray, exponent: int) -> FloatArray:
     denominator = 1 << exponent
     flat = [_divide(value, denominator) for value in integers.ravel()]
     return np.array(flat, dtype=np.float64).reshape(integers.shape)
+
+
+def nearest_float(numerator: int, denominator: int) -> float:
+    """Return the finite float64 nearest to `numerator / denominator`; `denominator` > 0.
+
+    Examples
+    --------
+    >>> nearest_float(1, 3), nearest_float(10**400, 1)
+    (0.3333333333333333, 1.7976931348623157e+308)
+    """
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return sys.float_info.max if numerator > 0 else -sys.float_info.max
 
 
 def to_fractions(array: ArrayLike) -> NDArray[np.object_]:

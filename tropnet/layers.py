@@ -5,6 +5,7 @@ The recurrence is generic over the arithmetic: the same lines run on float64 and
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -128,9 +129,12 @@ def finite_matrix(values: ArrayLike, name: str) -> FloatArray:
 
 def _floats(values: ArrayLike, name: str) -> FloatArray:
     try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(values)
+    except ValueError as error:
         raise ShapeError(f"{name} must be an array of real numbers: {error}.") from error
+    if given.dtype.kind not in "biuf":
+        raise ShapeError(f"{name} must be an array of real numbers, got dtype {given.dtype}.")
+    array = given.astype(np.float64)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = "".join(f"[{i}]" for i in bad[0].tolist())
@@ -176,7 +180,9 @@ def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bo
 
 def slopes_per_layer(slopes: Any, n_hidden: int) -> list[Any]:
     """Return one entry per hidden layer from one pair (s_neg, s_pos) or a list."""
-    if np.ndim(slopes) == 1 and np.shape(slopes) == (2,) and not np.ndim(slopes[0]):
+    if np.isscalar(slopes) or slopes is None:
+        raise ShapeError(f"slopes must be a pair (s_neg, s_pos) or one entry per hidden layer, got {slopes!r}.")
+    if len(slopes) == len(RELU) and all(np.isscalar(slope) for slope in slopes):
         return [slopes] * n_hidden
     if len(slopes) != n_hidden:
         raise ShapeError(
@@ -190,7 +196,10 @@ def skip_sources(skips: Iterable[tuple[int, int]], widths: Sequence[int]) -> dic
     n_layers = len(widths) - 1
     sources: dict[int, list[int]] = {}
     for skip in skips:
-        k, target = (int(end) for end in skip)
+        try:
+            k, target = map(operator.index, skip)
+        except (TypeError, ValueError) as error:
+            raise SkipError(f"each of the skips must be a pair (k, l) of integers, got {skip!r}.") from error
         if not 0 <= k < target - 1 or target > n_layers:
             raise SkipError(
                 f"a skip (k, l) needs 0 <= k < l - 1 and l <= {n_layers} (the output layer), got {(k, target)}."

@@ -302,10 +302,10 @@ class Network:
                 f" {list(self.widths)}; got shape{'s' if nested else ''} {', '.join(map(str, lengths))}."
             )
         flat = np.concatenate([np.empty(0, dtype=np.bool_), *parts])
-        if not np.isin(flat, (0, 1)).all():
+        if flat.dtype.kind not in "biuf" or not ((flat == 0) | (flat == 1)).all():
             raise ValueError(
                 "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
-                f" got {sorted(set(flat.tolist()))}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
+                f" got {set(flat.tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
             )
         return flat.astype(np.bool_)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.spatial import Delaunay
 
-from tropnet.dyadic import FloatArray, IntegerArray, unit_rows
+from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 
 __all__ = ["Ball", "Polyhedron"]
@@ -64,8 +64,12 @@ class Polyhedron:
         return int(self.rows.shape[1]) - 1
 
     def vertices(self) -> FloatArray:
-        """Return the vertices, float64 of shape (n, d), each coordinate the one nearest to the exact value."""
-        points = [[x / ray.vector[-1] for x in ray.vector[:-1]] for ray in self._rays if ray.vector[-1] > 0]
+        """Return the vertices, float64 of shape (n, d), each coordinate the one nearest to the exact value.
+
+        There are none if the polyhedron contains a line.
+        """
+        proper = [] if self._lines else [ray.vector for ray in self._rays if ray.vector[-1] > 0]
+        points = [[nearest_float(x, w) for x in coordinates] for *coordinates, w in proper]
         return np.array(points, dtype=np.float64).reshape(-1, self.dimension)
 
     def rays(self) -> FloatArray:
@@ -124,6 +128,8 @@ class Polyhedron:
             The linear program was not solved.
         """
         units = unit_rows(self.rows, self.dimension)
+        if not np.isfinite(units).all():
+            raise TropnetError("the Chebyshev ball was not found: a side lies farther away than float64 reaches.")
         A = np.column_stack([-units[:, :-1], np.ones(len(units))])
         cost = np.append(np.zeros(self.dimension), -1.0)
         bounds = [(None, None)] * self.dimension + [(0, None)]

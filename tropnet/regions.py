@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -230,7 +232,8 @@ class Regions(Sequence[ActivationRegion]):
             **{f"x{j}": pa.array(self.witnesses[:, j]) for j in range(self.domain.dimension)},
             "witness": pa.array([_text(self.rational_witnesses.get(i)) for i in range(len(self))], type=pa.string()),
         }
-        metadata = {"tropnet": self._header(), "tropnet_network": self.network.to_bytes()}
+        network = self.network.to_bytes()
+        metadata = {"tropnet": self._header(network), "tropnet_network": network}
         table = pa.table(columns).replace_schema_metadata(metadata)
         write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd"))
 
@@ -245,34 +248,32 @@ class Regions(Sequence[ActivationRegion]):
         FileFormatError
             The file is truncated or was not written by `to_parquet`.
         """
+        data = Path(path).read_bytes()
         try:
-            with open(path, "rb") as file:
-                table = pq.read_table(io.BytesIO(file.read()))
-            metadata = table.schema.metadata or {}
-            network = Network.load(metadata[b"tropnet_network"])
-            size = -(-network.n_neurons // 8)
-            packed, cuts = (
-                np.frombuffer(b"".join(table[name].to_pylist()), dtype=np.uint8).reshape(len(table), size)
-                for name in ("pattern", "cuts")
-            )
-            points = [table[f"x{j}"].to_numpy() for j in range(network.n_inputs)]
+            table = pq.read_table(io.BytesIO(data))
+            metadata = table.schema.metadata
+            network = metadata[b"tropnet_network"]
+            packed, cuts = (_bytes_column(table[name]) for name in ("pattern", "cuts"))
+            points = [table[name].to_numpy() for name in table.column_names if name.startswith("x")]
             rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
-            return cls._restore(metadata[b"tropnet"].decode(), network, packed, cuts, np.column_stack(points), rational)
-        except (pa.ArrowException, KeyError, ValueError) as error:
+            witnesses = np.column_stack(points)
+            return cls._restore(metadata[b"tropnet"].decode(), network, packed, cuts, witnesses, rational)
+        except Exception as error:  # a damaged file can raise anything, deep in a parser
             raise FileFormatError(
-                f"'{os.fspath(path)}' is not a complete Parquet file of tropnet regions: {error}."
+                f"'{os.fspath(path)}' is not a complete Parquet file of tropnet regions ({error})."
             ) from error
 
     def to_npz(self, path: str | os.PathLike[str]) -> None:
         """Write the same as `to_parquet` to an `.npz` file of plain arrays (atomically, no pickle)."""
+        network = self.network.to_bytes()
         arrays: dict[str, NDArray[Any]] = {
             "packed": self.packed,
             "packed_cuts": self.packed_cuts,
             "witnesses": self.witnesses,
             "rational_index": np.array(sorted(self.rational_witnesses), dtype=np.int64),
             "rational": np.array([_text(value) for _, value in sorted(self.rational_witnesses.items())], dtype=str),
-            "header": np.array(self._header()),
-            "network": np.frombuffer(self.network.to_bytes(), dtype=np.uint8),
+            "header": np.array(self._header(network)),
+            "network": np.frombuffer(network, dtype=np.uint8),
         }
         data = archive_bytes(_KIND, _VERSION, arrays)
         write_atomically(path, lambda file: file.write(data))
@@ -288,42 +289,53 @@ class Regions(Sequence[ActivationRegion]):
             }
             return cls._restore(
                 str(arrays["header"]),
-                Network.load(arrays["network"].tobytes()),
+                arrays["network"].tobytes(),
                 arrays["packed"],
                 arrays["packed_cuts"],
                 arrays["witnesses"],
                 rational,
             )
-        except (KeyError, ValueError) as error:
+        except Exception as error:  # see from_parquet
             raise FileFormatError(f"'{os.fspath(path)}' is a damaged file of tropnet regions: {error}.") from error
 
-    def _header(self) -> str:
-        return json.dumps(
-            {
-                "version": _VERSION,
-                "fingerprint": self.network.fingerprint,
-                "domain": self.domain.description,
-                "complete": self.complete,
-                "undecided": ["".join("01"[bit] for bit in prefix) for prefix in self.undecided],
-                "stats": dict(self.stats),
-            }
-        )
+    def _header(self, network: bytes) -> str:
+        values = {
+            "version": _VERSION,
+            "fingerprint": self.network.fingerprint,
+            "domain": self.domain.description,
+            "complete": self.complete,
+            "undecided": ["".join("01"[bit] for bit in prefix) for prefix in self.undecided],
+            "stats": dict(self.stats),
+        }
+        digest = _digest(values, network, self.packed, self.packed_cuts, self.witnesses, dict(self.rational_witnesses))
+        return json.dumps({**values, "digest": digest})
 
     @classmethod
     def _restore(
         cls,
         header: str,
-        network: Network,
+        network: bytes,
         packed: PackedArray,
         packed_cuts: PackedArray,
         witnesses: FloatArray,
         rational: Mapping[int, tuple[Fraction, ...]],
     ) -> Regions:
         values = json.loads(header)
-        undecided = tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"])
-        domain = domain_from(values["domain"])
+        digest = values.pop("digest")
+        if digest != _digest(values, network, packed, packed_cuts, witnesses, rational):
+            raise FileFormatError("its contents do not match their checksum")
+        if values["version"] > _VERSION:
+            raise FileFormatError(f"format version {values['version']}, this tropnet reads up to {_VERSION}")
         return cls(
-            network, domain, packed, packed_cuts, witnesses, rational, values["complete"], undecided, values["stats"]
+            Network.load(network),
+            domain_from(values["domain"]),
+            packed,
+            packed_cuts,
+            witnesses,
+            rational,
+            values["complete"],
+            tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"]),
+            values["stats"],
         )
 
     @classmethod
@@ -348,3 +360,26 @@ def _text(values: Sequence[Fraction] | None) -> str | None:
 
 def _fractions(text: str) -> tuple[Fraction, ...]:
     return tuple(Fraction(part) for part in text.split())
+
+
+def _bytes_column(column: pa.ChunkedArray) -> PackedArray:
+    rows = column.to_pylist()
+    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), -1 if b"".join(rows[:1]) else 0)
+
+
+def _digest(
+    values: Mapping[str, Any],
+    network: bytes,
+    packed: PackedArray,
+    packed_cuts: PackedArray,
+    witnesses: FloatArray,
+    rational: Mapping[int, tuple[Fraction, ...]],
+) -> str:
+    """Return a SHA-256 of everything a file of regions holds: a changed byte is noticed, not read as other regions."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    digest.update(network)
+    for array in (packed, packed_cuts, witnesses):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode())
+    return digest.hexdigest()

@@ -88,7 +88,7 @@ PROBLEMS = {
     "x > 1 and x < 0": Problem(1, [[1, -1], [-1, 0]], False),
     "parallel half-planes": Problem(2, [[1, 2, -1], [-2, -4, 1]], False),
     "below 0 in the square": Problem(3, [*box(3, 0, 1), [-1, -1, -1, -1]], False),
-    "four half-spaces, each three of them not": Problem(3, [[1, 0, 0, -1], [0, 1, 0, -1], [0, 0, 1, -1], [-1, -1, -1, 2]], False),
+    "empty, any three not": Problem(3, [[1, 0, 0, -1], [0, 1, 0, -1], [0, 0, 1, -1], [-1, -1, -1, 2]], False),
     "empty by a hair": Problem(1, [[1, -1 - TINY], [-1, 1]], False),
     "simplex of negative size": Problem(4, simplex(4, -TINY), False),
     # Thinner than any tolerance, float64 points inside.
@@ -132,7 +132,7 @@ def integers(rows: Sequence[Sequence[Number]]) -> list[IntegerArray]:
 
 
 def check_answer(answer: Answer, rows: Sequence[IntegerArray], *, non_empty: bool) -> None:
-    """The answer is the right one, and its proof holds by the library's check and by this one."""
+    """Check that the answer is the right one and its proof holds, by the library's check and by another one."""
     plain = [row.tolist() for row in rows]
     if non_empty:
         assert isinstance(answer, Feasible), answer

@@ -35,7 +35,7 @@ def bits(*words: str) -> set[tuple[bool, ...]]:
 
 @pytest.mark.parametrize(("d", "n"), [(1, 1), (1, 8), (2, 1), (2, 2), (2, 8), (3, 3), (3, 7), (4, 4), (4, 6), (5, 5)])
 def test_one_layer_in_general_position_has_zaslavskys_count(d: int, n: int) -> None:
-    """n generic hyperplanes cut R^d into sum over i <= d of C(n, i) regions."""
+    """In R^d n generic hyperplanes make sum over i <= d of C(n, i) regions."""
     net = Network.random([d, n, 1], seed=10 * d + n)
     regions = enumerate_regions(net)
     assert len(regions) == len(distinct(regions.patterns)) == zaslavsky(n, d)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -37,7 +36,6 @@ def halfspaces(domain: Domain | None, dimension: int) -> list[HalfSpace]:
 # --- numbers
 
 
-Draw = Callable[[st.SearchStrategy], object]
 Sampler = Callable[..., FloatArray]
 
 
@@ -96,7 +94,7 @@ def _zero_biases(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _kill(draw: st.DrawFn, draft: _Draft) -> None:
-    """A neuron that reads nothing: constant, and identically zero where the bias is."""
+    """Make a neuron read nothing: it is constant, and identically zero where the bias is."""
     layer, neuron, _ = _two_neurons(draw, draft)
     for matrix in draft.weights[layer].values():
         matrix[neuron] = 0
@@ -104,12 +102,12 @@ def _kill(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _duplicate(draw: st.DrawFn, draft: _Draft) -> None:
-    """The same hyperplane twice, on the same or the other side; 0.1 makes the copy a rounded one."""
+    """Take a hyperplane twice, on the same or the other side; 0.1 makes the copy a rounded one."""
     draft.copy_row(*_two_neurons(draw, draft), draw(st.sampled_from([1.0, -1.0, 2.0, -3.0, 0.1])))
 
 
 def _shift(draw: st.DrawFn, draft: _Draft) -> None:
-    """Two parallel hyperplanes."""
+    """Make two hyperplanes parallel."""
     layer, source, target = _two_neurons(draw, draft)
     bias = draft.biases[layer][target]
     draft.copy_row(layer, source, target, draw(st.sampled_from([1.0, -1.0])))
@@ -117,14 +115,14 @@ def _shift(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _concur(draw: st.DrawFn, draft: _Draft) -> None:
-    """The first layer's hyperplanes through one point, up to the rounding of the biases."""
+    """Take the first layer's hyperplanes through one point, up to the rounding of the biases."""
     matrix = draft.weights[0][0]
     point = np.array(draw(st.lists(st.integers(-2, 2), min_size=matrix.shape[1], max_size=matrix.shape[1])))
     draft.biases[0] = -(matrix @ point.astype(np.float64))
 
 
 def _cancel(draw: st.DrawFn, draft: _Draft) -> None:
-    """A neuron nu_j - s_pos z_j past layer j's activation: identically zero on one side of it, by its skips alone."""
+    """Make a neuron nu_j - s_pos z_j, which is identically zero where neuron j is active, by its skips alone."""
     if len(draft.slopes) < 2:
         return
     layer = draw(st.integers(1, len(draft.slopes) - 1))
@@ -143,7 +141,7 @@ def _cancel(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _nudge(draw: st.DrawFn, draft: _Draft) -> None:
-    """Two hyperplanes that differ in the last bit: a sliver of a cell, or none."""
+    """Take two hyperplanes that differ in the last bit: a sliver of a cell, or none."""
     layer, source, target = _two_neurons(draw, draft)
     draft.copy_row(layer, source, target, draw(st.sampled_from([1.0, -1.0])))
     up = draw(st.sampled_from([np.inf, -np.inf]))
@@ -156,7 +154,7 @@ def _nudge(draw: st.DrawFn, draft: _Draft) -> None:
 
 
 def _rescale(draw: st.DrawFn, draft: _Draft) -> None:
-    """The same hyperplane with coefficients of another magnitude."""
+    """Give a hyperplane coefficients of another magnitude."""
     layer, neuron, _ = _two_neurons(draw, draft)
     draft.copy_row(layer, neuron, neuron, 2.0 ** draw(st.integers(-70, 70)))
 
@@ -185,7 +183,7 @@ def _sources(draw: st.DrawFn, kind: str, layer: int, widths: tuple[int, ...]) ->
     if kind == "skips":
         fitting = [k for k in range(previous) if widths[k] == widths[previous]]
         skips = draw(st.sets(st.sampled_from(fitting))) if fitting else set()
-        return {k: previous for k in (previous, *skips)}
+        return dict.fromkeys((previous, *skips), previous)
     return {previous: previous}
 
 
@@ -246,7 +244,7 @@ def _boxes(draw: st.DrawFn, d: int, *, bounded: bool) -> Box:
 
 @st.composite
 def _polytopes(draw: st.DrawFn, d: int, *, bounded: bool) -> Polytope:
-    """Half-spaces around a point; without the box they are half-spaces, strips, wedges, cones and whatever comes."""
+    """Draw half-spaces around a point; without a box around it that is half-spaces, strips, wedges, cones."""
     integer = st.integers(-3, 3)
     centre = np.array(draw(st.lists(integer, min_size=d, max_size=d)), dtype=np.float64)
     row = st.lists(integer, min_size=d, max_size=d)
@@ -302,11 +300,7 @@ def systems(draw: st.DrawFn, d: int) -> list[tuple[int, ...]]:
         # The negative sum of the rows, shifted: a point, a slice or a sliver is left, or nothing.
         total = np.sum(rows, axis=0)
         if total[:-1].any():
-            rows.append(tuple((-total[:-1]).tolist() + [int(-total[-1]) + draw(st.integers(-1, 1))]))
+            *a, c = (-total).tolist()
+            rows.append((*a, c + draw(st.integers(-1, 1))))
     factor = draw(st.sampled_from([1, 7, 10**30]))
     return [tuple(factor * value for value in row) for row in rows]
-
-
-def exact_point(x: list[float]) -> tuple[Fraction, ...]:
-    """Return the exact values of the coordinates."""
-    return tuple(map(Fraction, x))
