@@ -58,10 +58,21 @@ def neuron_rows(net: Network, pattern: Sequence[bool]) -> dict[int, Row] | None:
     return rows
 
 
+def exact_halfspaces(halfspaces: Iterable[HalfSpace]) -> list[Row]:
+    """Return half-spaces with their exact coefficients."""
+    return [(rationals(a), rational(b)) for a, b in halfspaces]
+
+
 def cell(net: Network, pattern: Sequence[bool], halfspaces: Iterable[HalfSpace]) -> list[Row] | None:
     """Return the strict inequalities of the open cell of a pattern within a domain; None if it is empty for sure."""
     rows = neuron_rows(net, pattern)
-    return None if rows is None else [*((rationals(a), rational(b)) for a, b in halfspaces), *rows.values()]
+    return None if rows is None else [*exact_halfspaces(halfspaces), *rows.values()]
+
+
+def opposite(row: Row) -> Row:
+    """Return the other side of a half-space."""
+    a, b = row
+    return tuple(-c for c in a), -b
 
 
 def exact_point(x: Iterable[float]) -> Vector:

@@ -270,6 +270,34 @@ class Network:
         """
         return np.asarray((self.pre_activations(x) > 0) & ~self.affine_neurons)
 
+    def certain_pattern(self, x: ArrayLike) -> tuple[BoolArray, BoolArray]:
+        """Return the activation patterns at many points (n, d), and for which points every bit is proven.
+
+        A bit is proven when the float64 pre-activation exceeds a running bound on its rounding error (or is affine, or
+        every term of it is zero).
+        """
+        points, _ = as_points(x, self.n_inputs)
+        outputs, errors = [points], [np.zeros_like(points)]
+        bits, certain = [np.empty((len(points), 0), dtype=np.bool_)], np.ones(len(points), dtype=np.bool_)
+        for layer in self.hidden:
+            n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
+            unit = n_terms * np.finfo(np.float64).eps
+            z = np.broadcast_to(layer.bias, (len(points), layer.width))
+            size, error = np.abs(z), np.zeros_like(z)
+            for source, weight in layer.weights.items():
+                z = z + outputs[source] @ weight.T
+                size = size + np.abs(outputs[source]) @ np.abs(weight).T
+                error = error + errors[source] @ np.abs(weight).T
+            error = error * (1 + unit) + unit * size
+            sure = (np.abs(z) > error) & (error > np.finfo(np.float64).tiny) | layer.affine_neurons | (size == 0)
+            certain &= sure.all(axis=1)
+            bits.append((z > 0) & ~layer.affine_neurons)
+            slopes = np.asarray(layer.slopes)
+            chosen = np.where(z > 0, slopes[:, 1], slopes[:, 0])
+            outputs.append(chosen * z)
+            errors.append(np.abs(chosen) * error * (1 + unit) + unit * np.abs(chosen * z))
+        return np.concatenate(bits, axis=1), certain
+
     @cached_property
     def affine_neurons(self) -> BoolArray:
         """Which hidden neurons have equal slopes, bool of shape (n_neurons,)."""

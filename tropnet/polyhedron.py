@@ -63,6 +63,14 @@ class Polyhedron:
         """The dimension d of the space."""
         return int(self.rows.shape[1]) - 1
 
+    def generators(self) -> list[tuple[tuple[int, ...], int]]:
+        """Return the extreme rays of the cone over the polyhedron, exactly, with the rows on which they lie.
+
+        Each is a homogeneous integer vector (X, w), the vertex X / w or, if w = 0, the direction X, and a bit mask: bit
+        i for row i, bit m for infinity. Empty if the polyhedron contains a line.
+        """
+        return [] if self._lines else [(ray.vector, ray.zeros) for ray in self._rays]
+
     def vertices(self) -> FloatArray:
         """Return the vertices, float64 of shape (n, d), each coordinate the one nearest to the exact value.
 

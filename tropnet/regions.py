@@ -25,7 +25,7 @@ from tropnet.domain import Domain, domain_from
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
 from tropnet.errors import FileFormatError
 from tropnet.network import Network
-from tropnet.patterns import BoolArray, PackedArray, format_pattern, pack, unpack
+from tropnet.patterns import BoolArray, PackedArray, format_pattern, unpack
 from tropnet.points import as_points
 from tropnet.polyhedron import Ball, Polyhedron
 
@@ -337,21 +337,6 @@ class Regions(Sequence[ActivationRegion]):
             tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"]),
             values["stats"],
         )
-
-    @classmethod
-    def from_rows(
-        cls,
-        network: Network,
-        domain: Domain,
-        patterns: BoolArray,
-        cuts: BoolArray,
-        witnesses: Sequence[Witness],
-        **outcome: Any,
-    ) -> Regions:
-        """Build the columns from unpacked patterns and cuts (R, n_neurons) and one exact witness per region."""
-        points = np.array([witness.point for witness in witnesses]).reshape(-1, network.n_inputs)
-        rational = {i: witness.fractions for i, witness in enumerate(witnesses) if not witness.is_float}
-        return cls(network, domain, pack(patterns), pack(cuts), points, rational, **outcome)
 
 
 def _text(values: Sequence[Fraction] | None) -> str | None:

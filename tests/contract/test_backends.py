@@ -18,10 +18,11 @@ from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import systems
 from tropnet import Tolerances
 from tropnet.certificates import multipliers_prove_empty, witness_is_inside
-from tropnet.dyadic import IntegerArray
-from tropnet.feasibility import Answer, Backend, Feasible, Infeasible, Undecided, make_backend
+from tropnet.dyadic import FloatArray, IntegerArray
+from tropnet.feasibility import Answer, Backend, Cascade, Feasible, Infeasible, Undecided, make_backend
 from tropnet.feasibility.convex import CvxpyBackend
 from tropnet.feasibility.exact import ExactBackend
+from tropnet.feasibility.floating import FloatingBackend, Proposal
 from tropnet.feasibility.highs import HighsBackend
 
 N = settings().max_examples
@@ -271,6 +272,40 @@ def test_a_bounded_exact_backend_is_right_or_undecided(data: st.DataObject, dime
     else:
         assert pivots > 0
         check_answer(answer, rows, non_empty=has_interior(as_halfspaces(plain)))
+
+
+class LyingBackend(FloatingBackend):
+    """A floating-point backend whose solver returns whatever it was told to."""
+
+    proposal: Proposal | str
+
+    def _solve(self, rows: FloatArray) -> Proposal | str:  # noqa: ARG002 - a liar does not look
+        return self.proposal
+
+
+@settings(max_examples=5 * N)
+@given(data=st.data(), dimension=st.integers(1, 3))
+def test_a_solver_is_never_believed(data: st.DataObject, dimension: int) -> None:
+    """Whatever point, slack and duals a solver proposes, the answer is right or undecided, and settled behind it."""
+    plain = data.draw(systems(dimension))
+    rows = integers(plain)
+    # Small integers lie on hyperplanes, where a witness must not be; the rest should not come from a solver at all.
+    number = st.integers(-3, 3).map(float) | st.sampled_from([0.5, 1e-300, 1e99, 1e101, 1e308, np.inf, np.nan])
+    point = data.draw(st.lists(number, min_size=dimension, max_size=dimension))
+    duals = data.draw(
+        st.lists(st.sampled_from([0.0, 0.0, 1.0, 1e-12, np.inf, np.nan]), min_size=len(rows), max_size=len(rows))
+    )
+    proposal = Proposal(
+        np.array(point), data.draw(st.sampled_from([1.0, 1e-8, 0.0, -1.0, np.inf, np.nan])), np.array(duals)
+    )
+    liar = LyingBackend(dimension, Tolerances())
+    liar.proposal = data.draw(st.sampled_from([proposal, "the solver stopped"]))
+    non_empty = has_interior(as_halfspaces(plain))
+    answer = loaded(liar, rows).decide()
+    if not isinstance(answer, Undecided):
+        check_answer(answer, rows, non_empty=non_empty)
+    liar.truncate(0)
+    check_answer(loaded(Cascade(liar, ExactBackend(dimension, Tolerances())), rows).decide(), rows, non_empty=non_empty)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("highs", 1), ("cvxpy", 1), ("exact", 0)])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checks import cell, distinct, nearest_float, show, strictly_inside
+from tests.checks import cell, distinct, exact_halfspaces, nearest_float, neuron_rows, opposite, show, strictly_inside
 from tests.oracles.brute_force import brute_force_patterns, exact_forward
+from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import halfspaces, networks, problems
 from tropnet import (
     Box,
@@ -265,9 +266,16 @@ def test_regions_stream_while_they_are_found(monkeypatch: pytest.MonkeyPatch) ->
 
 def check_partial(net: Network, domain: Domain | None, regions: Regions) -> None:
     """Check that what was found occurs, and what is missing, and only that, lies under undecided prefixes."""
-    expected = brute_force_patterns(net, halfspaces(domain, net.n_inputs))
+    sides = halfspaces(domain, net.n_inputs)
+    expected = brute_force_patterns(net, sides)
     found = distinct(regions.patterns)
     assert found <= expected
+    for region in regions:
+        neurons = neuron_rows(net, tuple(region.pattern.tolist()))
+        assert strictly_inside([*exact_halfspaces(sides), *neurons.values()], region.certificate.fractions)
+        rows = [*exact_halfspaces(sides), *(neurons[j] for j in region.rows.tolist() if j >= 0)]
+        for j in neurons.keys() - set(region.rows.tolist()):
+            assert not has_interior([*rows, opposite(neurons[j])])
     assert regions.complete == (not regions.undecided)
     assert regions.n_undecided == len(regions.undecided)
 
@@ -281,14 +289,18 @@ def check_partial(net: Network, domain: Domain | None, regions: Regions) -> None
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("backend", FAST_BACKENDS)
 @settings(max_examples=N)
-@given(problem=problems(max_neurons=5), pivots=st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12]))
+@given(
+    problem=problems(max_neurons=5),
+    pivots=st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12]),
+    slack=st.sampled_from([1e-9, 0.5]),
+)
 def test_what_is_missing_is_covered_by_undecided_prefixes(
-    engine: str, backend: str, problem: tuple[Network, Domain | None], pivots: int
+    engine: str, backend: str, problem: tuple[Network, Domain | None], pivots: int, slack: float
 ) -> None:
     """With few or no exact pivots a partial result says exactly where regions may be missing."""
     net, domain = problem
     show(net, domain)
-    options = {"engine": engine, "backend": backend, "tolerances": Tolerances(exact_pivots=pivots)}
+    options = {"engine": engine, "backend": backend, "tolerances": Tolerances(slack=slack, exact_pivots=pivots)}
     regions = enumerate_regions(net, domain, on_undecided="collect", **options)
     check_partial(net, domain, regions)
     if regions.undecided:
@@ -337,6 +349,12 @@ def test_generic_networks_need_no_exact_arithmetic(engine: str) -> None:
     assert regions.stats["settled_exactly"] == 0
     assert regions.stats["engine"] == engine
     assert regions.stats["backend"] == "highs"
+
+
+def test_algorithm_2_is_pruned_by_the_failing_layer() -> None:
+    """Three of four patterns of layer 1 occur; under the other one a single leaf is visited, not 2^3."""
+    net = Network.mlp([[[1.0], [-1.0]], np.ones((3, 2)), np.ones((1, 3))], [[0.0, -1.0], [-1.0, -2.0, -3.0], [0.0]])
+    assert enumerate_regions(net, engine="reference").stats["leaves"] == 3 * 2**3 + 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

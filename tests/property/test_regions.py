@@ -13,9 +13,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.checks import Row, cell, distinct, exact_point, nearest_float, neuron_rows, show, strictly_inside, value
+from tests.checks import (
+    Row,
+    cell,
+    distinct,
+    exact_halfspaces,
+    exact_point,
+    nearest_float,
+    neuron_rows,
+    opposite,
+    show,
+    strictly_inside,
+    value,
+)
 from tests.oracles.brute_force import brute_force_patterns, exact_affine_map, exact_forward
-from tests.oracles.exact import Vector, rational, rationals
+from tests.oracles.exact import Vector
 from tests.oracles.fourier_motzkin import has_interior
 from tests.oracles.planar import planar_areas
 from tests.property.strategies import domains, halfspaces, networks, points, problems
@@ -31,6 +43,7 @@ from tropnet import (
     Regions,
     Tolerances,
     TropnetError,
+    UndecidedError,
     enumerate_regions,
     find_linear_region,
 )
@@ -40,13 +53,15 @@ N = settings().max_examples
 Problem = tuple[Network, Domain | None]
 # One neuron, x > 0, in the plane.
 HALVES = Network.mlp([[[1.0, 0.0]], [[1.0]]], [[0.0], [0.0]])
+# The same line three times.
+COINCIDENT = Network.mlp([[[1.0, 0.0], [3.0, 0.0], [-1.0, 0.0]], np.ones((1, 3))], [np.zeros(3), [0.0]])
 
 
 def exact_rows(region: ActivationRegion) -> list[Row]:
     """Return the rows of a region as its `rows` name them, by the definition."""
     pattern = tuple(region.pattern.tolist())
     neurons = neuron_rows(region.network, pattern)
-    sides = cell(region.network, (), halfspaces(region.domain, region.network.n_inputs))
+    sides = exact_halfspaces(halfspaces(region.domain, region.network.n_inputs))
     return [neurons[j] if j >= 0 else sides[-1 - j] for j in region.rows.tolist()]
 
 
@@ -72,7 +87,7 @@ def test_every_point_lies_in_its_region_and_the_map_is_the_forward_pass(problem:
     for x in data.draw(points(net.n_inputs, 6)):
         exact = exact_point(x)
         outputs, bits = exact_forward(net, exact)
-        if not satisfied(cell(net, (), sides), exact):
+        if not satisfied(exact_halfspaces(sides), exact):
             assert not any(region.contains(x) for region in regions)
             continue
         around = [region for region in regions if region.contains(x)]
@@ -138,8 +153,7 @@ def test_the_neurons_left_out_are_implied_by_the_rows(engine: str, problem: Prob
         rows = exact_rows(region)
         neurons = neuron_rows(net, tuple(region.pattern.tolist()))
         for j in neurons.keys() - set(region.rows.tolist()):
-            a, b = neurons[j]
-            assert not has_interior([*rows, (tuple(-c for c in a), -b)])
+            assert not has_interior([*rows, opposite(neurons[j])])
 
 
 @pytest.mark.parametrize("engine", ["lp", "reference"])
@@ -153,15 +167,14 @@ def test_the_facets_are_an_irredundant_description(engine: str, problem: Problem
         rows = exact_rows(region)
         facets = region.facets().tolist()
         assert facets == sorted(set(facets))
-        for i, (a, b) in enumerate(rows):
+        for i, row in enumerate(rows):
             others = [rows[j] for j in facets if j != i]
-            cuts = has_interior([*others, (tuple(-c for c in a), -b)])
-            assert cuts == (i in facets)
+            assert has_interior([*others, opposite(row)]) == (i in facets)
             if i in facets:
-                assert not any(_coincide(rows[j], rows[i]) for j in range(i))
+                assert not any(coincide(rows[j], row) for j in range(i))
 
 
-def _coincide(one: Row, other: Row) -> bool:
+def coincide(one: Row, other: Row) -> bool:
     """Return whether two rows are positive multiples of each other."""
     u, v = (*one[0], one[1]), (*other[0], other[1])
     factor = next(p / q for p, q in zip(u, v, strict=True) if q) if any(v) else Fraction(0)
@@ -393,6 +406,16 @@ def test_the_first_empty_layer_by_hand() -> None:
     assert find_linear_region(net, [False, False, False], Box(2, 3)).layer == 1
 
 
+def test_algorithm_1_raises_where_it_stays_undecided() -> None:
+    """Without exact arithmetic a layer, or the domain, that floating point cannot settle raises by name."""
+    tolerances = Tolerances(exact_pivots=0)
+    with pytest.raises(UndecidedError, match=r"layer 1 stayed undecided: .*; raise Tolerances\.exact_pivots"):
+        find_linear_region(COINCIDENT, [True, False, False], tolerances=tolerances)
+    with pytest.raises(UndecidedError, match=r"the domain stayed undecided: .*; raise Tolerances\.exact_pivots"):
+        find_linear_region(COINCIDENT, [True] * 3, Polytope([[1, 0], [-1, 0]], [1e-13, 0]), tolerances=tolerances)
+    assert find_linear_region(COINCIDENT, [True, False, False]).layer == 1
+
+
 # --- containment at the edge
 
 
@@ -429,7 +452,7 @@ def test_the_halfspaces_of_a_box_are_its_finite_sides(data: st.DataObject, d: in
     assert len(sides) == sum(map(np.isfinite, low + high))
     for x in data.draw(points(d, 5)):
         expected = all(lo <= t <= hi for lo, t, hi in zip(low, x, high, strict=True))
-        assert satisfied([(rationals(a), rational(b)) for a, b in sides], exact_point(x)) == expected
+        assert satisfied(exact_halfspaces(sides), exact_point(x)) == expected
         assert bool(as_domain(box, d).contains(x)) == expected
 
 
@@ -512,7 +535,6 @@ def test_files_keep_everything(
 
 
 SLIVER = Network.mlp([[[3.0], [1.0]], [[1.0, 1.0]]], [[-1.0, -1 / 3], [0.0]])
-COINCIDENT = Network.mlp([[[1.0, 0.0], [3.0, 0.0], [-1.0, 0.0]], np.ones((1, 3))], [np.zeros(3), [0.0]])
 AFFINE = Network([Layer({0: [[1.0, 2.0]]}, [0.5])])
 KEPT = {
     "a rational witness": (SLIVER, None, {}),

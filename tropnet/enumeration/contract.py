@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tropnet.certificates import Witness
 from tropnet.domain import Domain
+from tropnet.dyadic import FloatArray
 from tropnet.network import Network
 from tropnet.patterns import BoolArray
 from tropnet.tolerances import Tolerances
@@ -31,12 +32,15 @@ class Task:
         Name of the feasibility backend.
     tolerances
         See `Tolerances`.
+    fixed
+        Bits decided before, by neuron: all of the earlier layers and some of one more. The task is their subtree.
     """
 
     network: Network
     domain: Domain
     backend: str
     tolerances: Tolerances
+    fixed: Mapping[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class Chunk:
     ----------
     patterns, cuts
         bool, shape (n, n_neurons).
-    witnesses
-        One point strictly inside each region.
+    points
+        float64, shape (n, d): a point strictly inside each region, or nearest to the one in `rational`.
+    rational
+        By index, the witnesses that are no float64 points.
     undecided
         Decision prefixes set aside because no backend settled them.
     fraction
@@ -59,14 +65,20 @@ class Chunk:
 
     patterns: BoolArray
     cuts: BoolArray
-    witnesses: list[Witness]
+    points: FloatArray
+    rational: dict[int, Witness]
     undecided: tuple[tuple[bool, ...], ...]
     fraction: float
     counters: dict[str, int]
 
     def first(self, n: int) -> Chunk:
         """Return the chunk with its first `n` regions only."""
-        return replace(self, patterns=self.patterns[:n], cuts=self.cuts[:n], witnesses=self.witnesses[:n])
+        rational = {i: witness for i, witness in self.rational.items() if i < n}
+        return replace(self, patterns=self.patterns[:n], cuts=self.cuts[:n], points=self.points[:n], rational=rational)
+
+    def witness(self, i: int) -> Witness:
+        """Return the exact witness of region `i`."""
+        return self.rational.get(i) or Witness.at(self.points[i])
 
 
 @dataclass
@@ -74,6 +86,7 @@ class ChunkBuilder:
     """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively."""
 
     n_neurons: int
+    n_inputs: int
     fraction: float = 0.0
     counters: dict[str, int] = field(default_factory=dict)
 
@@ -105,7 +118,8 @@ class ChunkBuilder:
         chunk = Chunk(
             np.array(self._patterns, dtype=np.bool_).reshape(shape),
             np.array(self._cuts, dtype=np.bool_).reshape(shape),
-            self._witnesses,
+            np.array([witness.point for witness in self._witnesses]).reshape(-1, self.n_inputs),
+            {i: witness for i, witness in enumerate(self._witnesses) if not witness.is_float},
             tuple(self._undecided),
             self.fraction,
             dict(self.counters),

@@ -11,7 +11,8 @@ from tropnet.certificates import Witness
 from tropnet.dyadic import IntegerArray
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
 from tropnet.enumeration.linear_region import root_backend
-from tropnet.feasibility import Answer, Feasible, Undecided
+from tropnet.errors import TropnetError
+from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
 from tropnet.layers import activate, identity_map, layer_map
 
 __all__ = ["enumerate_by_lp"]
@@ -42,6 +43,7 @@ class _Search:
     def __init__(self, task: Task, builder: ChunkBuilder) -> None:
         net = task.network
         self.builder = builder
+        self.fixed = task.fixed
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
         self.layers = net.integers.layers[:-1]
         self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]
@@ -50,12 +52,29 @@ class _Search:
         self.pattern = np.zeros(net.n_neurons, dtype=np.bool_)
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
+        if self.fixed:
+            self._fix()
+
+    def _fix(self) -> None:
+        """Restrict the root cell to the fixed bits."""
+        for neuron, bit in sorted(self.fixed.items()):
+            index, i = self.places[neuron]
+            self._enter(index)
+            self.pattern[neuron] = bit
+            row = self.rows[index][i]
+            if row[:-1].any() and not self.layers[index].affine_neurons[i]:
+                self._take(neuron, bit, row)
+        answer = self.backend.decide()
+        if isinstance(answer, Infeasible):
+            raise TropnetError(f"the fixed bits leave no interior (rows {sorted(answer.multipliers)}).")
+        self.start = answer
 
     def run(self) -> Iterator[Chunk]:
         """Yield the regions of the whole tree."""
         builder = self.builder
         if isinstance(self.start, Undecided):
-            builder.set_aside(self.pattern[:0])
+            known = next((j for j in range(len(self.pattern)) if j not in self.fixed), len(self.pattern))
+            builder.set_aside(self.pattern[:known])
         else:
             self._descend(0, self.start.witness, 1.0)
         while self.pending:
@@ -80,6 +99,9 @@ class _Search:
             index, i = self.places[neuron]
             self._enter(index)
             row = self.rows[index][i]
+            if neuron in self.fixed:
+                neuron += 1
+                continue
             self.cuts[neuron] = False
             if self.layers[index].affine_neurons[i]:
                 self.pattern[neuron] = False
