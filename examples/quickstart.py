@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,11 @@ def main() -> None:
     Console(width=100).print(table)
     print(f"The areas of all regions sum to {sum(areas):.9f}; the box has 400.")
 
-    tn.plot_regions(regions).figure.savefig(PICTURE, dpi=150)
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    whole, centre = figure.subplots(1, 2)
+    tn.plot_regions(regions, whole)
+    tn.plot_regions(regions, centre).set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), title="the centre, enlarged")
+    figure.savefig(PICTURE, dpi=130)
     print(f"Region map: {PICTURE.resolve()}")
 
 

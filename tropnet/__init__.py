@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tropnet.affine import AffineMap
@@ -29,6 +30,9 @@ from tropnet.tolerances import Tolerances
 if TYPE_CHECKING:
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import from_torch as from_torch
+    from tropnet.plotting.region_map import plot_regions as plot_regions
+
+    __version__: str
 
 __all__ = [
     "ActivationRegion",
@@ -69,6 +73,8 @@ _EXTRAS = {
 
 def __getattr__(name: str) -> Any:
     """Import names that need an optional dependency when they are first used."""
+    if name == "__version__":
+        return version("tropnet")
     if name not in _EXTRAS:
         raise AttributeError(f"module 'tropnet' has no attribute {name!r}")
     module, extra = _EXTRAS[name]

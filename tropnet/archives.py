@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tropnet.errors import FileFormatError
 
-__all__ = ["archive_bytes", "read_archive", "write_archive", "write_atomically"]
+__all__ = ["archive_bytes", "read_archive", "write_atomically"]
 
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
@@ -25,8 +25,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
     A crash, an interrupt or a full disk leaves an earlier file at `path` untouched.
     """
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    target = Path(os.path.realpath(path))
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    except OSError as error:
+        raise _named(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -36,9 +39,17 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise _named(error, path) from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """Return the error with the name the user gave instead of the temporary one."""
+    return type(error)(error.errno, error.strerror, os.fspath(path))
 
 
 def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -51,12 +62,6 @@ def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -
         **arrays,
     )
     return buffer.getvalue()
-
-
-def write_archive(path: str | os.PathLike[str], kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write `arrays` to `path` as an archive of `kind` (atomically)."""
-    data = archive_bytes(kind, version, arrays)
-    write_atomically(path, lambda file: file.write(data))
 
 
 def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int) -> dict[str, NDArray[Any]]:
@@ -85,11 +90,11 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
         ) from error
     except Exception as error:  # a damaged file can raise anything, deep in a parser
         raise FileFormatError(f"{where} is truncated or damaged ({error}); write the {kind} again.") from error
-    found = str(arrays.pop(_KIND, "")) or "something else"
+    found = str(arrays.pop(_KIND, "something else"))
     if found != kind:
         raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}.")
-    written = int(arrays.pop(_VERSION, np.array(0)))
-    if not 1 <= written <= version:
+    written = arrays.pop(_VERSION, np.array(0))
+    if written.shape or written.dtype.kind != "i" or not 1 <= written <= version:
         raise FileFormatError(
             f"{where} has format version {written}, this tropnet reads up to {version}; update tropnet."
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +13,16 @@ from typing import Any, NoReturn, TypeVar
 import click
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from tropnet.domain import Box, Domain
+from tropnet.domain import Box, Domain, as_domain
 from tropnet.dyadic import FloatArray
 from tropnet.enumeration import ENGINES, count_regions, enumerate_regions
 from tropnet.errors import EnumerationInterrupted, ShapeError, TropnetError
 from tropnet.feasibility import BACKENDS
 from tropnet.network import Network, load
 from tropnet.patterns import format_pattern
+from tropnet.points import as_points
 from tropnet.prediction import CachedPredictor
 from tropnet.regions import Regions
 
@@ -81,7 +84,13 @@ def _search_options(function: F) -> F:
                 metavar="LOW HIGH",
                 help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
             ),
-            click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="Engine."),
+            click.option(
+                "--engine",
+                type=click.Choice(ENGINES),
+                default="auto",
+                show_default=True,
+                help="Engine; all give the same regions (reference: small networks only).",
+            ),
             click.option(
                 "--backend",
                 type=click.Choice(BACKENDS),
@@ -125,13 +134,30 @@ def count(
       tropnet count examples/phi_1.npz --box -10,0 10,5
     """
     net = load(path)
-    domain = _domain(box, net)
-    n = count_regions(net, domain, engine=engine, backend=backend, max_regions=max_regions, progress=not quiet)
-    at_least = max_regions is not None and n >= max_regions
+    domain = as_domain(_domain(box, net), net.n_inputs)
+    # One more than asked for tells a count that stopped from one that ended there.
+    limit = None if max_regions is None else max_regions + 1
+    interrupted = False
+    try:
+        n = count_regions(net, domain, engine=engine, backend=backend, max_regions=limit, progress=not quiet)
+    except EnumerationInterrupted as interrupt:
+        n, interrupted = interrupt.partial, True
+    at_least = interrupted or n == limit
+    n = n - 1 if n == limit else n
     if as_json:
-        _print_json({"network": path, "domain": _shown(domain), "n_activation_regions": n, "stopped_at_max": at_least})
+        _print_json(
+            {
+                "network": path,
+                "domain": domain.description,
+                "n_activation_regions": n,
+                "complete": not at_least,
+            }
+        )
     else:
-        click.echo(f"{'at least ' if at_least else ''}{n} activation regions of {net} in {_shown(domain)}")
+        click.echo(f"{'at least ' if at_least else ''}{n} activation regions of {net} in {domain}")
+    if interrupted:
+        click.echo("tropnet: interrupted; the count is a lower bound", err=True)
+        sys.exit(_INTERRUPTED)
 
 
 @command.command()
@@ -164,6 +190,8 @@ def regions(
     """
     if out is not None and Path(out).suffix not in (".parquet", ".npz"):
         raise click.BadParameter(f"must end in .parquet or .npz, got '{out}'.", param_hint="'--out'")
+    if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
+        raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = load(path)
     interrupted = False
     try:
@@ -178,13 +206,13 @@ def regions(
         )
     except EnumerationInterrupted as interrupt:
         found, interrupted = interrupt.partial, True
-    if out is not None:
-        (found.to_parquet if out.endswith(".parquet") else found.to_npz)(out)
     if as_json:
         _print_json(_regions_record(found, limit))
     else:
         _print_regions(found, limit)
-        if out is not None:
+    if out is not None:
+        (found.to_parquet if out.endswith(".parquet") else found.to_npz)(out)
+        if not as_json:
             click.echo(f"all {len(found)} written to {out}")
     if interrupted:
         click.echo("tropnet: interrupted; the regions found so far are above", err=True)
@@ -222,11 +250,11 @@ def predict(path: str, points: tuple[str, ...], source: str | None, as_json: boo
             {"outputs": y.tolist(), "patterns": patterns, "n_points": len(x), "hits": info.hits, "misses": info.misses}
         )
         return
-    table = Table("point", "activation pattern", "output")
+    table = Table("point", Column("activation pattern", overflow="fold"), "output")
     for point, pattern, output in zip(x, patterns, y, strict=True):
         table.add_row(_vector(point), pattern, _vector(output))
     _print_table(table)
-    click.echo(f"{len(x)} points in {info.misses} activation regions")
+    click.echo(f"points: {len(x)}; activation regions met: {info.misses}")
 
 
 @command.command()
@@ -294,14 +322,22 @@ def _points(points: tuple[str, ...], source: str | None, net: Network) -> FloatA
     if bool(points) == (source is not None):
         raise click.UsageError("give points either with --at or with --input FILE.")
     if source is None:
-        rows: Any = [_numbers(point, "--at") for point in points]
-    elif source.endswith(".npy"):
-        rows = np.load(source, allow_pickle=False)
-    else:
-        rows = np.loadtxt(source, delimiter=",", ndmin=2)
-    if any(len(row) != net.n_inputs for row in rows):
-        raise ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted({len(row) for row in rows})}.")
-    return np.asarray(rows, dtype=np.float64).reshape(-1, net.n_inputs)
+        rows = [_numbers(point, "--at") for point in points]
+        lengths = {len(row) for row in rows}
+        if lengths != {net.n_inputs}:
+            raise ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted(lengths)}.")
+        return as_points(rows, net.n_inputs)[0]
+    try:
+        if source.endswith(".npy"):
+            return as_points(np.load(source, allow_pickle=False), net.n_inputs)[0]
+        text = Path(source).read_text()
+        table: Any = np.loadtxt(text.splitlines(), delimiter=",", ndmin=2) if text.strip() else []
+        return as_points(table, net.n_inputs)[0]
+    except ValueError as error:
+        reason = (
+            str(error) if isinstance(error, TropnetError) else "a .npy file or rows of numbers with commas are read"
+        )
+        raise ShapeError(f"'{source}' must hold points of {net.n_inputs} coordinates: {reason}") from error
 
 
 def _regions_record(found: Regions, limit: int) -> dict[str, Any]:
@@ -326,7 +362,9 @@ def _regions_record(found: Regions, limit: int) -> dict[str, Any]:
 
 def _print_regions(found: Regions, limit: int) -> None:
     if limit:
-        table = Table("#", "activation pattern", "point inside", "facets", "affine map: weight | bias")
+        table = Table(
+            "#", Column("activation pattern", overflow="fold"), "point inside", "facets", "affine map: weight | bias"
+        )
         for index, region in enumerate(found[:limit]):
             affine = region.affine
             rows = [f"{_vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
@@ -360,19 +398,24 @@ def _activations(slopes: FloatArray) -> str:
 
 def _n_parameters(net: Network) -> int:
     """Count weights once that several sources share, as a skip shares the main path's."""
-    shared = ({w.tobytes(): w.size for w in layer.weights.values()} for layer in net.layers)
+    shared = ({id(w): w.size for w in layer.weights.values()} for layer in net.layers)
     return sum(layer.bias.size for layer in net.layers) + sum(sum(sizes.values()) for sizes in shared)
-
-
-def _shown(domain: Domain | None) -> str:
-    return "R^d" if domain is None else str(domain)
 
 
 def _print_table(table: Table) -> None:
     console = Console()
     # Piped output is not cut to the width of a terminal that is not there.
-    Console(width=None if console.is_terminal else 200).print(table)
+    Console(width=None if console.is_terminal else 10_000).print(table)
 
 
 def _print_json(record: dict[str, Any]) -> None:
-    click.echo(json.dumps(record, indent=2))
+    click.echo(json.dumps(_finite(record), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Write infinities and NaN, which JSON has not, as null."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tropnet.dyadic import FloatArray, IntegerArray, to_integers
 from tropnet.errors import DomainError, ShapeError
+from tropnet.points import as_points, real_array
 
 __all__ = ["Box", "Domain", "Polytope", "WholeSpace", "as_domain", "domain_from"]
 
@@ -23,6 +24,11 @@ class Domain(ABC):
     @abstractmethod
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
         """`A` (m, d) and `b` (m,), float64, finite, no zero row."""
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The number of each row of `halfspaces` as the caller counts: zero rows and open sides are left out there."""
+        return np.arange(len(self.halfspaces[1]))
 
     @property
     def dimension(self) -> int:
@@ -43,7 +49,9 @@ class Domain(ABC):
     def contains(self, x: ArrayLike) -> Any:
         """Return whether one point (d,) or each of many (n, d) satisfies A x <= b in float64."""
         A, b = self.halfspaces
-        return np.all(np.asarray(x, dtype=np.float64) @ A.T <= b, axis=-1)
+        points, single = as_points(x, self.dimension)
+        inside = np.all(points @ A.T <= b, axis=-1)
+        return inside[0] if single else inside
 
 
 class WholeSpace(Domain):
@@ -87,7 +95,10 @@ class Box(Domain):
     """
 
     def __init__(self, low: ArrayLike, high: ArrayLike) -> None:
-        lows, highs = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        lows, highs = real_array(low, "low"), real_array(high, "high")
+        for name, side in (("low", lows), ("high", highs)):
+            if np.isnan(side).any():
+                raise DomainError(f"{name} of a box must be numbers, got NaN in {side.tolist()}.")
         if lows.ndim > 1 or highs.ndim > 1:
             raise ShapeError(f"low and high must be numbers or have shape (d,), got {lows.shape} and {highs.shape}.")
         try:
@@ -112,18 +123,25 @@ class Box(Domain):
 
     def contains(self, x: ArrayLike) -> Any:
         """Return whether one point (d,) or each of many (n, d) lies between `low` and `high`."""
-        points = np.asarray(x, dtype=np.float64)
-        return np.all((self.low <= points) & (points <= self.high), axis=-1)
+        given = np.shape(x)[-1] if np.ndim(x) else 0
+        points, single = as_points(x, self.low.size if self.low.ndim else given)
+        inside = np.all((self.low <= points) & (points <= self.high), axis=-1)
+        return inside[0] if single else inside
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
-        """x_i <= high_i and -x_i <= -low_i for the finite sides, coordinate by coordinate."""
+        """-x_i <= -low_i and x_i <= high_i for the finite sides, coordinate by coordinate."""
         low, high = np.atleast_1d(self.low), np.atleast_1d(self.high)
         eye = np.eye(len(low))
         A = np.stack([-eye, eye], axis=1).reshape(-1, len(low))
         b = np.stack([-low, high], axis=1).reshape(-1)
         keep = np.isfinite(b)
         return A[keep], b[keep]
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Side 2 i is x_i >= low_i, side 2 i + 1 is x_i <= high_i."""
+        return np.flatnonzero(np.isfinite(np.stack([np.atleast_1d(self.low), np.atleast_1d(self.high)], axis=1)))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -160,21 +178,32 @@ class Polytope(Domain):
     """
 
     def __init__(self, A: ArrayLike, b: ArrayLike) -> None:
-        rows = np.asarray(A, dtype=np.float64)
-        sides = np.asarray(b, dtype=np.float64)
+        rows, sides = real_array(A, "A"), real_array(b, "b")
         if rows.ndim != 2 or sides.shape != rows.shape[:1]:
             raise ShapeError(
                 f"A and b must have shapes (m, d) and (m,), got {rows.shape} and {sides.shape}. Each row is one"
-                " inequality a @ x <= b" + ("; did you pass the transpose?" if sides.shape == rows.shape[1:] else ".")
+                " inequality a @ x <= b"
+                + ("; did you pass the transpose?" if rows.ndim > 1 and sides.shape == rows.shape[1:] else ".")
             )
         if not np.isfinite(rows).all() or np.isnan(sides).any() or np.isneginf(sides).any():
-            raise DomainError("A and b must be finite (b may be +inf for no bound), got NaN or infinite entries.")
+            bad = ~np.isfinite(rows).all(axis=1) | np.isnan(sides) | np.isneginf(sides)
+            row = int(np.flatnonzero(bad)[0])
+            raise DomainError(
+                "A and b must be finite (b may be +inf for no bound),"
+                f" got A[{row}] = {rows[row].tolist()}, b[{row}] = {sides[row]}."
+            )
         zero = ~rows.any(axis=1)
         if (sides[zero] < 0).any():
             row = int(np.flatnonzero(zero & (sides < 0))[0])
             raise DomainError(f"row {row} reads 0 <= {sides[row]}: the domain is empty.")
         keep = ~zero & np.isfinite(sides)
+        self._row_numbers = np.flatnonzero(keep)
         self.A, self.b = _frozen(rows[keep]), _frozen(sides[keep])
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The rows of the `A` and `b` given."""
+        return self._row_numbers
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
@@ -202,7 +231,8 @@ def as_domain(domain: Domain | None, dimension: int) -> Domain:
         return WholeSpace(dimension)
     if not isinstance(domain, Domain):
         raise DomainError(
-            f"domain must be None (all of R^d), Box(low, high) or Polytope(A, b), got {type(domain).__name__}."
+            f"domain must be None (all of R^d), Box(low, high) or Polytope(A, b), got {type(domain).__name__}"
+            f"{'; did you mean Box(*domain)?' if isinstance(domain, tuple | list) else '.'}"
         )
     fitted = domain.expanded(dimension) if isinstance(domain, Box) else domain
     if fitted.dimension != dimension:

@@ -60,7 +60,8 @@ class UndecidedError(TropnetError, ArithmeticError):
     Attributes
     ----------
     partial
-        The result without the undecided subtrees; its `undecided` lists their decision prefixes.
+        The `Regions` without the undecided subtrees, whose `undecided` lists their decision prefixes; from
+        `count_regions` the count without them, else None.
     """
 
     def __init__(self, message: str, partial: Any) -> None:
@@ -76,7 +77,7 @@ class EnumerationInterrupted(KeyboardInterrupt):
     Attributes
     ----------
     partial
-        The regions found before the interrupt, with `complete` False.
+        The `Regions` found before the interrupt, with `complete` False; from `count_regions` their number.
     """
 
     def __init__(self, partial: Any) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tropnet.dyadic import FloatArray
-from tropnet.errors import NonFiniteError, ShapeError, SkipError
+from tropnet.errors import ShapeError, SkipError
 from tropnet.patterns import BoolArray
+from tropnet.points import finite_array
 
 __all__ = [
     "AFFINE",
@@ -55,6 +56,10 @@ class Layer:
     weights: Mapping[int, NDArray[Any]]
     bias: NDArray[Any]
     slopes: NDArray[Any] | tuple[float, float] = RELU
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The checked mapping is a read-only view, which does not pickle.
+        return Layer, (dict(self.weights), self.bias, self.slopes)
 
     @property
     def width(self) -> int:
@@ -121,35 +126,18 @@ def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[
 
 def finite_matrix(values: ArrayLike, name: str) -> FloatArray:
     """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`."""
-    matrix = _floats(values, name)
+    matrix = finite_array(values, name)
     if matrix.ndim != 2:
         raise ShapeError(f"{name} must be a matrix (n_out, n_in), got shape {matrix.shape}.")
     return matrix
 
 
-def _floats(values: ArrayLike, name: str) -> FloatArray:
-    try:
-        given = np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(f"{name} must be an array of real numbers: {error}.") from error
-    if given.dtype.kind not in "biuf":
-        raise ShapeError(f"{name} must be an array of real numbers, got dtype {given.dtype}.")
-    array = given.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        place = "".join(f"[{i}]" for i in bad[0].tolist())
-        raise NonFiniteError(
-            f"{name} must be finite, got {array[tuple(bad[0])]} at {name}{place}"
-            f" ({len(bad)} such entr{'y' if len(bad) == 1 else 'ies'})."
-        )
-    array.setflags(write=False)
-    return array
-
-
 def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bool) -> Layer:
     """Return layer `index` (from 1) with checked read-only arrays; `widths` are those of nu_0, ..., nu_{index-1}."""
     where = f"layer {index}"
-    bias = _floats(layer.bias, f"{where}: bias")
+    if not isinstance(layer, Layer):
+        raise ShapeError(f"{where} must be a Layer(weights, bias, slopes), got {type(layer).__name__}.")
+    bias = finite_array(layer.bias, f"{where}: bias")
     if bias.ndim != 1 or not len(bias):
         raise ShapeError(f"{where}: bias must have shape (n_out,) with n_out >= 1, got {bias.shape}.")
     weights: dict[int, FloatArray] = {}
@@ -169,7 +157,7 @@ def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bo
         weights[source] = matrix
     if not weights:
         raise ShapeError(f"{where} must read at least one source, got none.")
-    slopes = _floats(AFFINE if affine else layer.slopes, f"{where}: slopes")
+    slopes = finite_array(AFFINE if affine else layer.slopes, f"{where}: slopes")
     if slopes.shape not in ((2,), (len(bias), 2)):
         raise ShapeError(
             f"{where}: slopes must be a pair (s_neg, s_pos) or have shape ({len(bias)}, 2), got {slopes.shape}."
@@ -195,11 +183,15 @@ def skip_sources(skips: Iterable[tuple[int, int]], widths: Sequence[int]) -> dic
     """Return the extra sources of each layer from the skips (k, l); `widths` are those of nu_0, ..., nu_{L+1}."""
     n_layers = len(widths) - 1
     sources: dict[int, list[int]] = {}
+    if not isinstance(skips, Iterable):
+        raise SkipError(f"skips must be pairs (k, l), such as [(1, 3)], got {skips!r}.")
     for skip in skips:
         try:
             k, target = map(operator.index, skip)
         except (TypeError, ValueError) as error:
-            raise SkipError(f"each of the skips must be a pair (k, l) of integers, got {skip!r}.") from error
+            raise SkipError(
+                f"each of the skips must be a pair (k, l) of integers, as in [(1, 3)], got {skip!r}."
+            ) from error
         if not 0 <= k < target - 1 or target > n_layers:
             raise SkipError(
                 f"a skip (k, l) needs 0 <= k < l - 1 and l <= {n_layers} (the output layer), got {(k, target)}."

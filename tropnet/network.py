@@ -22,13 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet import patterns as patterns_
 from tropnet.affine import AffineMap
 from tropnet.archives import archive_bytes, read_archive, write_atomically
-from tropnet.dyadic import FloatArray, IntegerArray, to_integers
-from tropnet.errors import FileFormatError, ShapeError
+from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
+from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, UnsupportedModuleError
 from tropnet.layers import AFFINE, RELU, Layer, checked_layer, compose, finite_matrix, skip_sources, slopes_per_layer
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points
 
-__all__ = ["IntegerNetwork", "Network", "load"]
+__all__ = ["IntegerNetwork", "Network", "as_network", "load"]
 
 _KIND = "network"
 _VERSION = 1
@@ -75,14 +75,12 @@ class Network:
     array([3.])
     """
 
-    layers: tuple[Layer, ...]
-
     def __init__(self, layers: Iterable[Layer], n_inputs: int | None = None) -> None:
-        given = list(layers)
+        given = [*layers]
         if not given:
             raise ShapeError("layers must hold at least the output layer, got none.")
         if n_inputs is None:
-            inputs = [layer.weights[0] for layer in given if 0 in layer.weights]
+            inputs = [layer.weights[0] for layer in given if isinstance(layer, Layer) and 0 in layer.weights]
             if not inputs:
                 raise ShapeError("no layer reads the input (source 0); pass n_inputs.")
             n_inputs = finite_matrix(inputs[0], "weights of source 0").shape[1]
@@ -92,8 +90,11 @@ class Network:
             last = index == len(given)
             checked.append(checked_layer(layer, index, widths, affine=last))
             widths.append(checked[-1].width)
-        self.layers = tuple(checked)
+        self._layers = tuple(checked)
         self._n_inputs = n_inputs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network, (self._layers, self._n_inputs)
 
     @classmethod
     def mlp(
@@ -206,6 +207,11 @@ class Network:
     # --- shape
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The hidden layers and the output layer."""
+        return self._layers
+
+    @property
     def n_inputs(self) -> int:
         """The input dimension d."""
         return self._n_inputs
@@ -248,7 +254,13 @@ class Network:
     # --- values
 
     def __call__(self, x: ArrayLike) -> FloatArray:
-        """Return the outputs at one point (d,) or at many (n, d), in float64."""
+        """Return the outputs at one point (d,) or at many (n, d), in float64.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            `x` has another shape or is not finite, or the network overflows float64 there.
+        """
         points, single = as_points(x, self.n_inputs)
         output = self._pre_activations(points)[-1]
         return output[0] if single else output
@@ -305,10 +317,10 @@ class Network:
 
     def split_pattern(self, pattern: ArrayLike) -> tuple[BoolArray, ...]:
         """Split a flat pattern, or many (n, n_neurons), into one array per hidden layer."""
-        flat = np.asarray(pattern, dtype=np.bool_)
+        flat = np.asarray(pattern)
         if flat.shape[-1:] != (self.n_neurons,):
             raise ShapeError(f"pattern must end in {self.n_neurons} neurons, got shape {flat.shape}.")
-        return patterns_.split(flat, self.widths) if self.hidden else ()
+        return patterns_.split(_bools(flat), self.widths) if self.hidden else ()
 
     def as_pattern(self, pattern: ArrayLike | Sequence[ArrayLike]) -> BoolArray:
         """Return a flat bool pattern from a flat one or from one array per layer.
@@ -330,19 +342,19 @@ class Network:
                 f" {list(self.widths)}; got shape{'s' if nested else ''} {', '.join(map(str, lengths))}."
             )
         flat = np.concatenate([np.empty(0, dtype=np.bool_), *parts])
-        if flat.dtype.kind not in "biuf" or not ((flat == 0) | (flat == 1)).all():
-            raise ValueError(
-                "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
-                f" got {set(flat.tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
-            )
-        return flat.astype(np.bool_)
+        return _bools(flat)
 
     def affine_map(self, pattern: ArrayLike | Sequence[ArrayLike]) -> AffineMap:
         """Return the affine map that the network applies where `pattern` holds, composed in float64.
 
+        Where that overflows it is composed exactly and rounded once.
+
         Costs O(sum over layers and sources of n_l n_k d). The pattern need not occur.
         """
-        rows = self.composed_maps(pattern)[-1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = self.composed_maps(pattern)[-1]
+        if not np.isfinite(rows).all():
+            rows = to_float(self.integer_maps(pattern)[-1], self.integers.exponents[-1])
         return AffineMap(rows[:, :-1], rows[:, -1])
 
     def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
@@ -382,7 +394,14 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """Return the contents of the file that `save` writes."""
-        return archive_bytes(_KIND, _VERSION, self._arrays())
+        arrays = self._arrays()
+        for index, layer in enumerate(self.layers, start=1):
+            first: dict[int, int] = {}
+            for source, weight in sorted(layer.weights.items()):
+                if first.setdefault(id(weight), source) != source:
+                    del arrays[f"weight_{index}_{source}"]
+                    arrays[f"shared_{index}_{source}"] = np.array(first[id(weight)])
+        return archive_bytes(_KIND, _VERSION, arrays)
 
     @classmethod
     def load(cls, source: str | os.PathLike[str] | bytes) -> Network:
@@ -395,6 +414,7 @@ class Network:
         FileFormatError
             The file is truncated, was not written by tropnet, or would need pickle.
         """
+        where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
         arrays = read_archive(source, _KIND, _VERSION)
         try:
             layers = []
@@ -403,10 +423,15 @@ class Network:
                 weights = {
                     int(name.removeprefix(prefix)): array for name, array in arrays.items() if name.startswith(prefix)
                 }
+                # One matrix may serve several sources, as a skip shares the main path's.
+                shared = f"shared_{index}_"
+                for name, array in arrays.items():
+                    if name.startswith(shared):
+                        weights[int(name.removeprefix(shared))] = weights[int(array)]
                 layers.append(Layer(weights, arrays[f"bias_{index}"], arrays[f"slopes_{index}"]))
             return cls(layers, int(arrays["n_inputs"]))
-        except (KeyError, ValueError, TypeError) as error:
-            raise FileFormatError(f"the file is a damaged tropnet network: {error}.") from error
+        except Exception as error:  # a damaged file can hold anything
+            raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
 
     @cached_property
     def fingerprint(self) -> str:
@@ -431,13 +456,44 @@ class Network:
 
     def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
         outputs, values = [points], []
-        for layer in self.layers:
-            z = sum((outputs[k] @ weight.T for k, weight in layer.weights.items()), start=layer.bias)
-            z = np.broadcast_to(z, (len(points), layer.width))
-            values.append(z)
-            slopes = np.asarray(layer.slopes)
-            outputs.append(np.where(z > 0, slopes[:, 1] * z, slopes[:, 0] * z))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer in self.layers:
+                z = sum((outputs[k] @ weight.T for k, weight in layer.weights.items()), start=layer.bias)
+                z = np.broadcast_to(z, (len(points), layer.width))
+                values.append(z)
+                slopes = np.asarray(layer.slopes)
+                outputs.append(np.where(z > 0, slopes[:, 1] * z, slopes[:, 0] * z))
+        for index, z in enumerate(values, start=1):
+            bad = np.argwhere(~np.isfinite(z))
+            if len(bad):
+                raise NonFiniteError(f"layer {index} overflows float64 at point {bad[0, 0]} of x; scale the input.")
         return values
+
+
+def _bools(pattern: NDArray[Any]) -> BoolArray:
+    if pattern.dtype.kind not in "biuf" or not ((pattern == 0) | (pattern == 1)).all():
+        raise ValueError(
+            "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
+            f" got {set(pattern.ravel().tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
+        )
+    return pattern.astype(np.bool_)
+
+
+def as_network(net: Any) -> Network:
+    """Return `net`, or raise an error that says how to get a network from what it is.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        It is no `Network`.
+    """
+    if not isinstance(net, Network):
+        kind = f"{type(net).__module__}.{type(net).__qualname__}"
+        raise UnsupportedModuleError(
+            f"net must be a tropnet.Network, got {kind}. For a PyTorch module use tropnet.from_torch(module), for a"
+            " file tropnet.load(path)."
+        )
+    return net
 
 
 def load(path: str | os.PathLike[str]) -> Network:

@@ -1,4 +1,4 @@
-"""Points as users give them: one of shape (d,) or many of shape (n, d)."""
+"""Numbers and points as users give them: checked at the door, float64 inside."""
 
 from __future__ import annotations
 
@@ -8,16 +8,58 @@ from numpy.typing import ArrayLike
 from tropnet.dyadic import FloatArray
 from tropnet.errors import NonFiniteError, ShapeError
 
-__all__ = ["as_points"]
+__all__ = ["as_points", "finite_array", "real_array"]
 
 
-def as_points(x: ArrayLike, dimension: int) -> tuple[FloatArray, bool]:
-    """Return `x` as a float64 array (n, d), and whether it was a single point.
+def real_array(values: ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a new float64 array.
 
     Raises
     ------
     ShapeError
-        `x` has neither shape (d,) nor (n, d).
+        They are ragged, or no real numbers; the message calls them `name`.
+
+    Examples
+    --------
+    >>> real_array([1, 2], "x")
+    array([1., 2.])
+    """
+    try:
+        given = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: a torch tensor that requires grad
+        raise ShapeError(f"{name} must be an array of real numbers: {error}") from error
+    if given.dtype.kind not in "biuf":
+        raise ShapeError(f"{name} must be an array of real numbers, got dtype {given.dtype}.")
+    return given.astype(np.float64)
+
+
+def finite_array(values: ArrayLike, name: str) -> FloatArray:
+    """Return `values` as a new read-only float64 array without NaN or infinities.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        They are no real numbers, or not finite; the message says where.
+    """
+    array = real_array(values, name)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = "".join(f"[{i}]" for i in bad[0].tolist())
+        raise NonFiniteError(
+            f"{name} must be finite, got {array[tuple(bad[0])]} at {name}{place}"
+            f" ({len(bad)} such entr{'y' if len(bad) == 1 else 'ies'})."
+        )
+    array.setflags(write=False)
+    return array
+
+
+def as_points(x: ArrayLike, dimension: int) -> tuple[FloatArray, bool]:
+    """Return points as a float64 array (n, d), and whether it was a single point.
+
+    Raises
+    ------
+    ShapeError
+        `x` has neither shape (d,) nor (n, d), or holds no real numbers.
     NonFiniteError
         A coordinate is NaN or infinite.
 
@@ -26,13 +68,7 @@ def as_points(x: ArrayLike, dimension: int) -> tuple[FloatArray, bool]:
     >>> as_points([1.0, 2.0], 2)
     (array([[1., 2.]]), True)
     """
-    points = np.asarray(x, dtype=np.float64)
+    points = finite_array(x, "x")
     if points.ndim not in (1, 2) or points.shape[-1] != dimension:
         raise ShapeError(f"x must have shape ({dimension},) or (n, {dimension}), got {points.shape}.")
-    single = points.ndim == 1
-    points = np.atleast_2d(points)
-    bad = np.argwhere(~np.isfinite(points))
-    if len(bad):
-        row, column = bad[0].tolist()
-        raise NonFiniteError(f"x must be finite, got {points[row, column]} in point {row}, coordinate {column}.")
-    return points, single
+    return np.atleast_2d(points), points.ndim == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from math import factorial, gcd
@@ -10,12 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, QhullError
 
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
+from tropnet.feasibility import Feasible, make_backend
+from tropnet.feasibility.exact import solve_exactly
+from tropnet.tolerances import Tolerances
 
 __all__ = ["Ball", "Polyhedron"]
+
+_FAR = 1e15
 
 
 class Ball(NamedTuple):
@@ -93,60 +99,89 @@ class Polyhedron:
         return not self._lines and all(ray.vector[-1] > 0 for ray in self._rays)
 
     def facets(self) -> NDArray[np.int64]:
-        """Return the indices of the rows that define facets, ascending; of coincident rows the first."""
-        incident = [
-            sum(1 << j for j, ray in enumerate(self._rays) if ray.zeros >> i & 1) for i in range(len(self.rows) + 1)
-        ]
-        facets = [
-            i
-            for i, own in enumerate(incident)
-            if not any(own & other == own and (own != other or j < i) for j, other in enumerate(incident) if j != i)
-        ]
-        return np.array([i for i in facets if i < len(self.rows)], dtype=np.int64)
+        """Return the indices of the rows that define facets, ascending; of coincident rows the first.
+
+        Row i defines a facet iff beyond it there are points that no other row excludes: one exact decision per row.
+        """
+        first: dict[tuple[int, ...], int] = {}
+        for i, row in enumerate(self.rows.tolist()):
+            divisor = gcd(*row)
+            first.setdefault(tuple(value // divisor for value in row), i)
+        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        facets = []
+        for i in first.values():
+            backend.truncate(0)
+            for j in first.values():
+                backend.push(-self.rows[i] if i == j else self.rows[j])
+            if isinstance(backend.decide(), Feasible):
+                facets.append(i)
+        return np.array(facets, dtype=np.int64)
 
     def volume(self) -> float:
-        """Return the d-dimensional volume, infinite if unbounded.
+        """Return the d-dimensional volume, infinite if unbounded, in float64 from exact vertices.
 
         Raises
         ------
         TropnetError
-            The vertices, rounded to float64, are too flat to triangulate.
+            The polytope is too flat to triangulate in float64.
         """
         if not self.is_bounded():
             return float("inf")
-        points = self.vertices()
+        vectors = [ray.vector for ray in self._rays]
+        *origin, w0 = vectors[0]
+        # Differences are exact before they are rounded, so a small polytope far away loses nothing.
+        edges = [[nearest_float(x * w0 - x0 * w, w * w0) for x, x0 in zip(v, origin, strict=True)] for *v, w in vectors]
+        points = np.array(edges)
         if self.dimension == 1:
             return float(np.ptp(points))
         scale = np.ptp(points, axis=0)
         if not (scale > 0).all():
             raise TropnetError("the polytope is thinner than float64 resolves; its volume cannot be computed.")
         try:
-            simplices = points[Delaunay((points - points.mean(axis=0)) / scale).simplices]
-        except ValueError as error:  # includes scipy.spatial.QhullError
-            raise TropnetError(f"the polytope is too flat to triangulate: {error}") from error
-        edges = simplices[:, 1:] - simplices[:, :1]
-        return float(np.abs(np.linalg.det(edges)).sum() / factorial(self.dimension))
+            simplices = points[Delaunay(points / scale).simplices]
+        except QhullError as error:
+            raise TropnetError("the polytope is too flat to triangulate in float64.") from error
+        sides = simplices[:, 1:] - simplices[:, :1]
+        return float(np.abs(np.linalg.det(sides)).sum() / factorial(self.dimension))
 
     def chebyshev_ball(self) -> Ball:
-        """Return a largest inscribed ball, in float64 by linear programming; radius inf if there is no largest.
+        """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
+
+        The linear program is solved in coordinates centred at an exact interior point and scaled to its distance from
+        the sides, so thin and far polyhedra are no harder than others. Centre and radius are rounded to float64.
 
         Raises
         ------
         TropnetError
             The linear program was not solved.
         """
-        units = unit_rows(self.rows, self.dimension)
-        if not np.isfinite(units).all():
-            raise TropnetError("the Chebyshev ball was not found: a side lies farther away than float64 reaches.")
-        A = np.column_stack([-units[:, :-1], np.ones(len(units))])
+        if not len(self.rows):
+            return Ball(np.full(self.dimension, np.nan), float("inf"))
+        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
+        if not isinstance(answer, Feasible):
+            raise TropnetError("the polyhedron has no interior, so it holds no ball.")
+        *x, w = answer.witness.homogeneous
+        slacks, units = [], []
+        for *a, c in self.rows.tolist():
+            largest = max(map(abs, a))
+            unit = np.array([nearest_float(value, largest) for value in a])
+            norm = float(np.linalg.norm(unit))
+            value = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
+            slacks.append(nearest_float(value, largest * w) / norm)
+            units.append(unit / norm)
+        reach = min(slacks)
+        if not 0 < reach < _FAR:
+            raise TropnetError("the Chebyshev ball was not found: the sides are too near or too far for float64.")
+        A = np.column_stack([-np.array(units), np.ones(len(units))])
+        sides = np.minimum(np.array(slacks) / reach, _FAR)
         cost = np.append(np.zeros(self.dimension), -1.0)
         bounds = [(None, None)] * self.dimension + [(0, None)]
-        result = linprog(cost, A_ub=A, b_ub=units[:, -1], bounds=bounds, method="highs") if len(units) else None
-        if result is None or result.status == 3:
+        result = linprog(cost, A_ub=A, b_ub=sides, bounds=bounds, method="highs")
+        if result.status == 3:
             return Ball(np.full(self.dimension, np.nan), float("inf"))
         if result.status != 0:
             raise TropnetError(f"the Chebyshev ball was not found: {result.message}")
-        return Ball(result.x[:-1], float(result.x[-1]))
+        return Ball(answer.witness.point + reach * result.x[:-1], reach * float(result.x[-1]))
 
     @property
     def _rays(self) -> list[_Ray]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tropnet.affine import AffineMap
 from tropnet.dyadic import FloatArray
-from tropnet.network import Network
+from tropnet.network import Network, as_network
 from tropnet.patterns import pack, unpack
 from tropnet.points import as_points
 
@@ -61,7 +61,7 @@ class CachedPredictor:
     def __init__(self, net: Network, max_size: int = 10_000) -> None:
         if max_size < 1:
             raise ValueError(f"max_size must be at least 1, got {max_size}.")
-        self.network = net
+        self.network = as_network(net)
         self.max_size = max_size
         self._maps: OrderedDict[bytes, AffineMap] = OrderedDict()
         self._lock = threading.Lock()

@@ -39,7 +39,9 @@ def track(description: str, unit: str, *, enabled: bool) -> Iterator[Update]:
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeElapsedColumn(),
     )
-    display = Progress(*columns, console=Console(stderr=True), transient=True, disable=not enabled)
+    console = Console(stderr=True)
+    enabled = enabled and (console.is_terminal or console.is_jupyter)
+    display = Progress(*columns, console=console, transient=True, disable=not enabled)
     bar = display.add_task(description, total=1.0, count=0, rate=0.0)
     begin = time.monotonic()
     shown = False

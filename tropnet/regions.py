@@ -65,8 +65,11 @@ class ActivationRegion:
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
-        """What each row of `A` is: j for neuron j (layers concatenated), -1 - i for row i of the domain."""
-        sides = -1 - np.arange(len(self.domain.integer_rows))
+        """What each row of `A` is: j for neuron j (layers concatenated), -1 - i for row i of the domain.
+
+        Rows of a polytope count as given; side 2 i of a box is x_i >= low_i, side 2 i + 1 is x_i <= high_i.
+        """
+        sides = -1 - self.domain.row_numbers
         return np.concatenate([sides, np.flatnonzero(self.cuts)]).astype(np.int64)
 
     @property
@@ -138,6 +141,7 @@ class ActivationRegion:
             raw[:, -1] *= -1
             rows.append(raw)
         stacked = np.concatenate(rows) + 0.0
+        stacked.setflags(write=False)
         return stacked[:, :-1], stacked[:, -1]
 
     def __repr__(self) -> str:
@@ -177,6 +181,10 @@ class Regions(Sequence[ActivationRegion]):
     undecided: tuple[tuple[bool, ...], ...] = ()
     stats: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for array in (self.packed, self.packed_cuts, self.witnesses):
+            array.setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.packed)
 
@@ -198,7 +206,10 @@ class Regions(Sequence[ActivationRegion]):
         """Return the region at `index`, or a list of regions for a slice."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        i = range(len(self))[index]
+        try:
+            i = range(len(self))[index]
+        except IndexError:
+            raise IndexError(f"region {index} does not exist: there are {len(self)}.") from None
         n_neurons = self.network.n_neurons
         exact = self.rational_witnesses.get(i)
         return ActivationRegion(
@@ -253,7 +264,8 @@ class Regions(Sequence[ActivationRegion]):
             table = pq.read_table(io.BytesIO(data))
             metadata = table.schema.metadata
             network = metadata[b"tropnet_network"]
-            packed, cuts = (_bytes_column(table[name]) for name in ("pattern", "cuts"))
+            size = -(-Network.load(network).n_neurons // 8)
+            packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
             points = [table[name].to_numpy() for name in table.column_names if name.startswith("x")]
             rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
             witnesses = np.column_stack(points)
@@ -347,9 +359,8 @@ def _fractions(text: str) -> tuple[Fraction, ...]:
     return tuple(Fraction(part) for part in text.split())
 
 
-def _bytes_column(column: pa.ChunkedArray) -> PackedArray:
-    rows = column.to_pylist()
-    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), -1 if b"".join(rows[:1]) else 0)
+def _bytes_column(column: pa.ChunkedArray, size: int) -> PackedArray:
+    return np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(len(column), size)
 
 
 def _digest(

@@ -72,20 +72,26 @@ class TropicalPolynomial:
 
     def __mul__(self, factor: int) -> TropicalPolynomial:
         """Return the tropical power: every value times an integer factor >= 0."""
+        if factor < 0:
+            raise ValueError(f"a tropical power must be 0 or more, got {factor}: -F is no tropical polynomial.")
         return TropicalPolynomial(self.rows * factor, self.scale) if factor else zero_like(self)
 
     __rmul__ = __mul__
 
     def __add__(self, other: TropicalPolynomial) -> TropicalPolynomial:
         """Return the tropical product (the ordinary sum of values): all pairwise sums of monomials, reduced."""
-        if self.scale != other.scale:
-            raise ValueError(f"the scales of the two polynomials must agree, got {self.scale} and {other.scale}.")
+        self._check_scale(other)
         sums = self.rows[:, None, :] + other.rows[None, :, :]
         return TropicalPolynomial(sums.reshape(-1, self.rows.shape[1]), self.scale).reduced()
 
     def maximum(self, other: TropicalPolynomial) -> TropicalPolynomial:
         """Return the tropical sum (the maximum of values), reduced."""
+        self._check_scale(other)
         return TropicalPolynomial(np.concatenate([self.rows, other.rows]), self.scale).reduced()
+
+    def _check_scale(self, other: TropicalPolynomial) -> None:
+        if self.scale != other.scale:
+            raise ValueError(f"the scales of the two polynomials must agree, got {self.scale} and {other.scale}.")
 
     def reduced(self, tolerances: Tolerances | None = None) -> TropicalPolynomial:
         """Return the polynomial without the monomials that are nowhere the only maximum.

@@ -253,7 +253,7 @@ def test_regions_stream_while_they_are_found(monkeypatch: pytest.MonkeyPatch) ->
         return decide(self)
 
     monkeypatch.setattr(Cascade, "decide", counting_decide)
-    stream = iter_regions(Network.random([2, 4, 4, 1], seed=0))
+    stream = iter_regions(Network.random([2, 4, 4, 1], seed=0), engine="lp")
     next(stream)
     at_first = decisions
     rest = list(stream)

@@ -56,6 +56,14 @@ def test_count_that_stops_says_at_least(net, run):
     assert (code, out[:10]) == (0, "at least 3")
 
 
+def test_count_that_ends_at_the_limit_is_exact(net, run):
+    """A limit equal to the count stops nothing."""
+    n = tn.count_regions(net)
+    code, out, _ = run("count", "net.npz", "--max-regions", str(n), "--json")
+    record = json.loads(out)
+    assert (code, record["n_activation_regions"], record["complete"]) == (0, n, True)
+
+
 def test_regions_table_json_and_files(net, run):
     """The table, JSON, Parquet and npz outputs hold the library's regions."""
     expected = tn.enumerate_regions(net, tn.Box(-1, 1))
@@ -85,7 +93,7 @@ def test_predict(net, run):
         np.testing.assert_allclose(record["outputs"], net(points))
         assert record["hits"] + record["misses"] == 3
     code, out, _ = run("predict", "net.npz", *at)
-    assert "3 points in" in out
+    assert "points: 3; activation regions met: 2" in out
 
 
 def test_info(net, run):
@@ -116,17 +124,33 @@ def test_info(net, run):
         (["predict", "net.npz"], 2, "give points either with --at or with --input FILE"),
         (["predict", "net.npz", "--at", "1,2,3"], 1, "tropnet: every point must have 2 coordinates, got [3]"),
         (["predict", "net.npz", "--at", "1,nan"], 1, "tropnet: x must be finite"),
+        (
+            ["predict", "net.npz", "--input", "cube.npy"],
+            1,
+            "tropnet: 'cube.npy' must hold points of 2 coordinates: x must",
+        ),
+        (["predict", "net.npz", "--input", "text.npz"], 1, "tropnet: 'text.npz' must hold points of 2 coordinates"),
+        (["regions", "net.npz", "--out", "nowhere/r.npz"], 2, "no folder to write to"),
         (["unknown"], 2, "No such command 'unknown'"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(run, arguments, code, message):
     """Wrong input gives exit code 1 and one line; wrong usage gives 2 and a hint. Never a traceback."""
     Path("text.npz").write_text("hello")
+    np.save("cube.npy", np.zeros((3, 2, 2)))
     got, out, err = run(*arguments)
     assert (got, out) == (code, "")
     assert message in err
     if code == 1:
         assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("net")
+def test_json_is_json_with_open_sides(run):
+    """Infinite sides become null: JSON has no infinities."""
+    code, out, _ = run("regions", "net.npz", "--box", "-inf", "0", "--limit", "1", "--json")
+    assert code == 0
+    assert json.loads(out, parse_constant=pytest.fail)["domain"]["low"] == [None, None]
 
 
 def test_interrupt_keeps_what_was_found(net, run, monkeypatch):
@@ -140,7 +164,7 @@ def test_interrupt_keeps_what_was_found(net, run, monkeypatch):
         return decide(self)
 
     monkeypatch.setattr(Cascade, "decide", interrupted)
-    code, out, err = run("regions", "net.npz", "--out", "r.parquet")
+    code, out, err = run("regions", "net.npz", "--engine", "lp", "--out", "r.parquet")
     assert code == 130
     assert "(incomplete)" in out
     assert err.count("\n") == 1
@@ -148,4 +172,5 @@ def test_interrupt_keeps_what_was_found(net, run, monkeypatch):
     assert not partial.complete
     assert 0 < len(partial) < tn.count_regions(net)
     calls[:] = [1] * 18
-    assert run("count", "net.npz")[0] == 130
+    code, out, _ = run("count", "net.npz", "--engine", "lp")
+    assert (code, out[:9]) == (130, "at least ")

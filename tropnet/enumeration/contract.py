@@ -95,9 +95,8 @@ class ChunkBuilder:
 
     def add(self, pattern: BoolArray, cuts: BoolArray, witness: Witness) -> None:
         """Add a region (the arrays are copied)."""
-        self._patterns.append(pattern.copy())
-        self._cuts.append(cuts.copy())
-        self._witnesses.append(witness)
+        # One append, so that an interrupt leaves all of a region or nothing.
+        self._regions.append((pattern.copy(), cuts.copy(), witness))
 
     def set_aside(self, prefix: BoolArray) -> None:
         """Add the decision prefix of an undecided subtree."""
@@ -114,12 +113,13 @@ class ChunkBuilder:
 
     def flush(self) -> Chunk:
         """Return what was collected as a chunk and start the next."""
-        shape = (len(self._patterns), self.n_neurons)
+        shape = (len(self._regions), self.n_neurons)
+        witnesses = [witness for _, _, witness in self._regions]
         chunk = Chunk(
-            np.array(self._patterns, dtype=np.bool_).reshape(shape),
-            np.array(self._cuts, dtype=np.bool_).reshape(shape),
-            np.array([witness.point for witness in self._witnesses]).reshape(-1, self.n_inputs),
-            {i: witness for i, witness in enumerate(self._witnesses) if not witness.is_float},
+            np.array([pattern for pattern, _, _ in self._regions], dtype=np.bool_).reshape(shape),
+            np.array([cuts for _, cuts, _ in self._regions], dtype=np.bool_).reshape(shape),
+            np.array([witness.point for witness in witnesses]).reshape(-1, self.n_inputs),
+            {i: witness for i, witness in enumerate(witnesses) if not witness.is_float},
             tuple(self._undecided),
             self.fraction,
             dict(self.counters),
@@ -128,9 +128,7 @@ class ChunkBuilder:
         return chunk
 
     def _reset(self) -> None:
-        self._patterns: list[BoolArray] = []
-        self._cuts: list[BoolArray] = []
-        self._witnesses: list[Witness] = []
+        self._regions: list[tuple[BoolArray, BoolArray, Witness]] = []
         self._undecided: list[tuple[bool, ...]] = []
         self._deadline = time.monotonic() + _SECONDS_PER_CHUNK
 

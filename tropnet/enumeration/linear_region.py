@@ -13,7 +13,7 @@ from tropnet.domain import Domain, as_domain
 from tropnet.errors import DomainError, UndecidedError
 from tropnet.feasibility import Backend, Feasible, Infeasible, Undecided, make_backend
 from tropnet.layers import activate, identity_map, layer_map
-from tropnet.network import Network
+from tropnet.network import Network, as_network
 from tropnet.patterns import BoolArray
 from tropnet.regions import ActivationRegion
 from tropnet.tolerances import Tolerances
@@ -74,6 +74,8 @@ def find_linear_region(
         None (all of R^d), `Box` or `Polytope`.
     backend
         ``"highs"``, ``"cvxpy"`` or ``"exact"``; all give the same answer.
+    tolerances
+        See `Tolerances`.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def find_linear_region(
     >>> find_linear_region(net, [False, True]).layer
     1
     """
-    flat = net.as_pattern(pattern)
+    flat = as_network(net).as_pattern(pattern)
     fitted = as_domain(domain, net.n_inputs)
     solver, start = root_backend(backend, fitted, tolerances or Tolerances())
     answer = (
@@ -132,8 +134,9 @@ def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Bac
         backend.push(row)
     answer = backend.decide()
     if isinstance(answer, Infeasible):
+        rows = domain.row_numbers[sorted(answer.multipliers)].tolist()
         raise DomainError(
-            f"the domain is empty or flat (it has no interior): rows {sorted(answer.multipliers)} of {domain}"
+            f"the domain is empty or flat (it has no interior): rows {rows} of {domain}"
             " contradict each other or leave only a slice."
         )
     return backend, answer

@@ -46,6 +46,7 @@ class _Search:
         self.fixed = task.fixed
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
         self.layers = net.integers.layers[:-1]
+        self.first = np.cumsum([0, *net.widths]).tolist()
         self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]
         self.outputs = [identity_map(net.n_inputs, object)]
         self.rows: list[IntegerArray] = []
@@ -76,16 +77,14 @@ class _Search:
             known = next((j for j in range(len(self.pattern)) if j not in self.fixed), len(self.pattern))
             builder.set_aside(self.pattern[:known])
         else:
-            self._descend(0, self.start.witness, 1.0)
+            yield from self._descend(0, self.start.witness, 1.0)
         while self.pending:
-            if builder.due:
-                yield self._flush()
             neuron, bit, witness, n_rows, share = self.pending.pop()
             self.backend.truncate(n_rows)
             index, i = self.places[neuron]
             del self.rows[index + 1 :], self.outputs[index + 1 :]
             self._take(neuron, bit, self.rows[index][i])
-            self._descend(neuron + 1, witness, share)
+            yield from self._descend(neuron + 1, witness, share)
         builder.fraction = 1.0
         yield self._flush()
 
@@ -93,9 +92,11 @@ class _Search:
         self.builder.counters["settled_exactly"] = self.backend.n_settled
         return self.builder.flush()
 
-    def _descend(self, neuron: int, witness: Witness | None, share: float) -> None:
+    def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
         """Follow the witness from `neuron` down to a leaf, leaving the other sides pending."""
         while witness is not None and neuron < len(self.places):
+            if self.builder.due:
+                yield self._flush()
             index, i = self.places[neuron]
             self._enter(index)
             row = self.rows[index][i]
@@ -119,7 +120,7 @@ class _Search:
         while len(self.rows) <= index:
             if self.rows:
                 above = len(self.rows) - 1
-                first = self.places.index((above, 0))
+                first = self.first[above]
                 bits = self.pattern[first : first + self.layers[above].width]
                 self.outputs.append(activate(self.layers[above], self.rows[above], bits))
             self.rows.append(layer_map(self.layers[len(self.rows)], self.outputs))

@@ -17,7 +17,7 @@ from tropnet.enumeration.reference import enumerate_by_algorithm_2
 from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
 from tropnet.errors import EnumerationInterrupted, UndecidedError
 from tropnet.feasibility import BACKENDS
-from tropnet.network import Network
+from tropnet.network import Network, as_network
 from tropnet.patterns import pack
 from tropnet.progress import track
 from tropnet.regions import ActivationRegion, Regions
@@ -61,8 +61,8 @@ def enumerate_regions(
     engine
         ``"vertex"``: compiled, for few inputs; cells by their vertices and rays, each sign with an error bound, the
         rest settled exactly. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``:
-        Algorithm 2 of the paper, exponential in the widths. ``"auto"``: vertex for up to three inputs where it fits,
-        else lp. All return the same set.
+        Algorithm 2 of the paper, exponential in the widths. ``"auto"``: vertex for up to three inputs where it fits
+        (and no other backend is asked for), else lp. All return the same set.
     backend
         What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
     on_undecided
@@ -77,12 +77,17 @@ def enumerate_regions(
     Returns
     -------
     Regions
-        Packed patterns and a witness strictly inside each region.
+        Packed patterns, uint8 of shape (R, ceil(n_neurons / 8)), and a witness strictly inside each region, float64 of
+        shape (R, d); `Regions.to_parquet` saves them.
 
     Raises
     ------
     DomainError
         The domain is empty, flat or of the wrong dimension.
+    UnsupportedModuleError
+        `net` is no `Network`.
+    ValueError
+        `engine`, `backend`, `on_undecided` or `max_regions` is none of the above, or the engine does not fit.
     UndecidedError
         A decision stayed undecided; carries the partial result.
     EnumerationInterrupted
@@ -135,7 +140,8 @@ def count_regions(
 ) -> int:
     """Count the activation regions of a network on a domain; memory does not depend on the count.
 
-    Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`.
+    Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`. The `partial` of an
+    `UndecidedError` or `EnumerationInterrupted` is the count so far.
 
     Examples
     --------
@@ -144,9 +150,12 @@ def count_regions(
     """
     search = _Search.prepare(net, domain, engine, backend, tolerances, max_regions)
     count = undecided = 0
-    for chunk in search.chunks("counting", progress):
-        count += len(chunk.patterns)
-        undecided += len(chunk.undecided)
+    try:
+        for chunk in search.chunks("counting", progress):
+            count += len(chunk.patterns)
+            undecided += len(chunk.undecided)
+    except KeyboardInterrupt as interrupt:
+        raise EnumerationInterrupted(count) from interrupt
     if undecided:
         raise UndecidedError(_undecided_message(undecided), count)
     return count
@@ -164,7 +173,8 @@ def iter_regions(
 ) -> Iterator[ActivationRegion]:
     """Yield the activation regions of a network on a domain while they are found.
 
-    Parameters and errors as for `enumerate_regions`; an `UndecidedError` comes after the last region.
+    Parameters and errors as for `enumerate_regions`; an `UndecidedError` (without partial result) comes after the last
+    region, an interrupt is a plain `KeyboardInterrupt`.
 
     Examples
     --------
@@ -210,11 +220,13 @@ class _Search:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
-        if max_regions is not None and max_regions < 1:
-            raise ValueError(f"max_regions must be at least 1 (or None), got {max_regions}.")
+        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
+            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
+        net = as_network(net)
         task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances())
         if engine == "auto":
-            engine = "vertex" if net.n_inputs <= _VERTEX_INPUTS and vertex_engine_fits(net, task.domain) else "lp"
+            small = net.n_inputs <= _VERTEX_INPUTS and backend == "highs"
+            engine = "vertex" if small and vertex_engine_fits(net, task.domain) else "lp"
         return cls(task, engine, max_regions, ChunkBuilder(net.n_neurons, net.n_inputs))
 
     def chunks(self, description: str, progress: bool) -> Any:
@@ -264,5 +276,5 @@ class _Search:
 def _undecided_message(n: int) -> str:
     return (
         f"{n} subtree{'s' if n > 1 else ''} stayed undecided, so regions may be missing; raise"
-        " Tolerances.exact_pivots, or pass on_undecided='collect' to take the partial result (also in .partial)."
+        " Tolerances.exact_pivots, or take the partial result of enumerate_regions(..., on_undecided='collect')."
     )

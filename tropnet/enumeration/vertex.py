@@ -13,6 +13,7 @@ from tropnet.certificates import Witness, witness_is_inside
 from tropnet.domain import Domain
 from tropnet.dyadic import FloatArray, IntegerArray
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.vertex_kernel import DONE, FULL, GROW, UNDECIDED, Problem, Stack, search
 from tropnet.network import Network
@@ -56,6 +57,9 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
             f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain that is simple and,"
             " together with the first layer, contains no line; use engine='lp'."
         )
+    if not roots:
+        # Nothing to start from means that the domain has no interior, which this says.
+        root_backend(task.backend, task.domain, task.tolerances)
     problem, stack = _problem(net), _stack(net, task.domain, roots)
     n = net.n_neurons
     bits, cuts = np.empty((_BUFFER, n), np.uint8), np.empty((_BUFFER, n), np.uint8)

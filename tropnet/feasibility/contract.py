@@ -23,7 +23,7 @@ class Feasible:
 
 @dataclass(frozen=True)
 class Infeasible:
-    """The cell has no interior: `multipliers`, by row index, prove it (checked exactly)."""
+    """The cell has no interior: `multipliers`, by row index, prove it (found in exact arithmetic)."""
 
     multipliers: Mapping[int, int]
 

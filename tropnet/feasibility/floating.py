@@ -20,6 +20,8 @@ _ROUNDINGS = 8
 _EPS = float(np.finfo(np.float64).eps)
 # Within these magnitudes underflow is far below the rounding bound.
 _HUGE, _TINY = 1e100, 1e-200
+# What solvers take as infinite begins at 1e20.
+_LARGEST_SIDE = 1e19
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class FloatingBackend(Backend):
         self._integers: list[IntegerArray] = []
         self._units = np.empty((16, dimension + 1))
 
+    @staticmethod
+    def _is_large(row: FloatArray) -> bool:
+        """Return whether a unit row is beyond what solvers take; `decide` asks none while one is on the stack."""
+        return not np.abs(row).max() < _LARGEST_SIDE
+
     @abstractmethod
     def _solve(self, rows: FloatArray) -> Proposal | str:
         """Return a proposal for unit rows (m, d + 1), or why there is none (any status but optimal)."""
@@ -80,7 +87,7 @@ class FloatingBackend(Backend):
         if not self._integers:
             return Feasible(Witness((0,) * self.dimension + (1,)))
         rows = self._units[: self.n_rows]
-        proposal = self._solve(rows) if np.abs(rows).max() < _HUGE else "a row is too badly scaled"
+        proposal = self._solve(rows) if np.abs(rows).max() < _LARGEST_SIDE else "a row is too badly scaled"
         if isinstance(proposal, str):
             return Undecided(proposal)
         if proposal.slack > self.tolerances.slack:

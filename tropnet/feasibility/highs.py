@@ -29,7 +29,13 @@ class HighsBackend(FloatingBackend):
         self._columns = np.arange(dimension + 1, dtype=np.int32)
         self._n_slots = 0
         self._highs = highspy.Highs()
-        for name, value in {"output_flag": False, "presolve": "off", "solver": "simplex", "threads": 1}.items():
+        for name, value in {
+            "output_flag": False,
+            "presolve": "off",
+            "solver": "simplex",
+            "threads": 1,
+            "simplex_iteration_limit": 100_000,
+        }.items():
             self._highs.setOptionValue(name, value)
         for _ in range(dimension):
             self._highs.addVar(-_INF, _INF)
@@ -40,14 +46,17 @@ class HighsBackend(FloatingBackend):
         """Put a row on the stack and into its slot of the program."""
         super().push(row)
         slot = self.n_rows - 1
-        unit = self._units[slot]
+        # A row too large for HiGHS keeps its slot, free.
+        large = self._is_large(self._units[slot])
+        unit = np.zeros(self.dimension + 1) if large else self._units[slot]
+        lower = -_INF if large else -unit[-1]
         if slot < self._n_slots:
             for column in range(self.dimension):
                 self._highs.changeCoeff(slot, column, unit[column])
-            self._highs.changeRowBounds(slot, -unit[-1], _INF)
+            self._highs.changeRowBounds(slot, lower, _INF)
         else:
             coefficients = np.append(unit[:-1], -1.0)
-            self._highs.addRow(-unit[-1], _INF, self.dimension + 1, self._columns, coefficients)
+            self._highs.addRow(lower, _INF, self.dimension + 1, self._columns, coefficients)
             self._n_slots += 1
 
     def truncate(self, n_rows: int) -> None:

@@ -15,7 +15,7 @@ __all__ = ["plot_regions"]
 
 
 def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
-    """Draw a region map, each region filled by the network's value at the region's centre.
+    """Draw a region map, each region filled by the network's value at the mean of its vertices.
 
     Parameters
     ----------
@@ -68,6 +68,10 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
         axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
         axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
     axes.set_aspect("equal")
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=f"{len(regions)} activation regions")
-    axes.figure.colorbar(collection, ax=axes, label="network output at the region's centre")
+    axes.set(
+        xlabel="$x_1$",
+        ylabel="$x_2$",
+        title=f"{len(regions)} activation regions{'' if regions.complete else ' (incomplete)'}",
+    )
+    axes.figure.colorbar(collection, ax=axes, label="network output (at the mean of the vertices)")
     return axes
