@@ -54,7 +54,7 @@ class Config:
     """
 
     networks: int = 2_000
-    sensitivity_networks: int = 200
+    sensitivity_networks: int = 100
     published_networks: int = 50
     resamples: int = 2_000
     gamma_resamples: int = 199
@@ -193,11 +193,13 @@ def sensitivity_cells(config: Config) -> list[dict[str, Any]]:
     for shape, n_inputs, init, half_width in product(config.sensitivity_shapes, (2, 3), INITS, HALF_WIDTHS):
         common = {"layers": shape[0], "neurons": shape[1], "init": init, "half_width": half_width, "n_inputs": n_inputs}
         pairs = tuple(map(tuple, skips[shape]))
+        # Without biases a network is positively homogeneous: every box around 0, and R^d, has the same cells.
+        drawn = {**common, "half_width": 10.0} if init == "zero_bias" else common
         cells.append(
             {
                 **common,
-                "with": Arm(**common, skips=pairs, mode="added", stream=2),
-                "without": Arm(**common, stream=2),
+                "with": Arm(**drawn, skips=pairs, mode="added", stream=2),
+                "without": Arm(**drawn, stream=2),
             }
         )
     return cells
