@@ -171,10 +171,10 @@ def draw_mechanism(record: dict[str, Any]) -> Figure:
         _mark_targets(axes, row)
         axes.set_title(_row_label(row, row["skips"]), fontsize=9)
         axes.set_xticks(layers)
-        axes.set_ylim(0, None)
-    figure.axes[0].legend(fontsize=7)
+        axes.set_yscale("log")
+    figure.axes[0].legend(fontsize=7, loc="lower left")
     figure.supxlabel("layer (grey: a skip enters)", fontsize=10)
-    figure.supylabel("fraction of existing cells cut per neuron", fontsize=10)
+    figure.supylabel("fraction of existing cells cut per neuron (log)", fontsize=10)
     return figure
 
 

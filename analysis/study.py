@@ -93,7 +93,7 @@ def run_blocks(
 
 
 def _key(function: Callable[[Any], Any], block: Any) -> str:
-    text = json.dumps([function.__module__, function.__name__, version("tropnet"), dataclasses.asdict(block)])
+    text = json.dumps([function.__name__, version("tropnet"), dataclasses.asdict(block)])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
