@@ -116,6 +116,18 @@ def test_many_cuts_on_one_path():
     assert pattern_set(regions) == pattern_set(enumerate_regions(net, Box(-1.02, 1.02), engine="lp"))
 
 
+def test_arrays_grow_and_buffers_fill_without_losing_anything(monkeypatch):
+    """With room for next to nothing the search stops, grows and goes on to the same regions in the same order."""
+    net = Network.random([3, 8, 8, 1], seed=1)
+    expected = enumerate_regions(net, Box(-10, 10), engine="vertex")
+    for name, value in (("_POOL", 0), ("_BUFFER", 7), ("_STEPS", 3)):
+        monkeypatch.setattr(f"tropnet.enumeration.vertex.{name}", value)
+    regions = enumerate_regions(net, Box(-10, 10), engine="vertex")
+    assert len(regions) > 300
+    assert (regions.packed == expected.packed).all()
+    assert (regions.witnesses == expected.witnesses).all()
+
+
 @given(seed=st.integers(0, 10**6))
 def test_what_exact_arithmetic_may_not_settle_is_reported(seed):
     """With exact arithmetic off, a degenerate network raises; the undecided prefixes cover all that is missing."""

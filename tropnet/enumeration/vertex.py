@@ -24,6 +24,7 @@ __all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
+_POOL = 4096
 _BUFFER = 1 << 14
 _STEPS = 1 << 16
 _EPS = 2.0**-53
@@ -202,7 +203,7 @@ def _stack(net: Network, domain: Domain, roots: list[_Root]) -> Stack:
     D, n, L = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(*net.widths, net.n_inputs)
     n_generators = sum(len(root.generators) for root in roots)
-    P, F = 4096 + 8 * n_generators, len(roots) + n + 8
+    P, F = _POOL + 4 * n_generators, len(roots) + n + 8
     A, b = domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
     stack = Stack(
