@@ -91,7 +91,8 @@ def draw_distributions(record: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     for axes, row in zip(figure.subplots(2, 3).ravel(), rows, strict=True):
         top = np.quantile(row["counts_with"], 0.995)
-        bins = np.linspace(0, top, 36)
+        # Whole numbers in every bin: others would give the histogram teeth.
+        bins = np.arange(-0.5, top + 1, max(1, round(top / 36)))
         for arm in ("without", "with"):
             counts = np.array(row[f"counts_{arm}"])
             axes.hist(counts, bins=bins, density=True, alpha=0.35, color=_COLOURS[arm])
@@ -128,7 +129,7 @@ def draw_sensitivity(record: dict[str, Any]) -> Figure:
                 y = np.arange(len(inits)) + (k - (len(widths) - 1) / 2) * 0.17
                 ratio = np.array([chosen[init]["ratio"] for init in inits])
                 interval = np.array([chosen[init]["interval"] for init in inits]).T
-                label = "all of R^d" if half_width is None else f"half-width {half_width:g}"
+                label = "whole space" if half_width is None else f"half-width {half_width:g}"
                 axes.errorbar(
                     ratio, y, xerr=np.abs(interval - ratio), fmt="o", ms=3.5, capsize=2, color=shades[k], label=label
                 )
@@ -172,7 +173,7 @@ def draw_mechanism(record: dict[str, Any]) -> Figure:
         axes.set_title(_row_label(row, row["skips"]), fontsize=9)
         axes.set_xticks(layers)
         axes.set_yscale("log")
-    figure.axes[0].legend(fontsize=7, loc="lower left")
+    figure.axes[-2].legend(fontsize=7, loc="lower left")
     figure.supxlabel("layer (grey: a skip enters)", fontsize=10)
     figure.supylabel("fraction of existing cells cut per neuron (log)", fontsize=10)
     return figure

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.checks import show
@@ -73,7 +73,9 @@ def test_an_unbounded_cache_misses_each_region_once(batches: list[list[int]]) ->
 
 
 @settings(max_examples=N)
-@given(steps=st.lists(st.integers(-1, 3), max_size=30), max_size=st.integers(1, 4))
+@given(steps=st.lists(st.integers(-1, 3), min_size=12, max_size=30), max_size=st.integers(2, 4))
+@example(steps=[0, 1, 0, 2, 0], max_size=2)
+@example(steps=[0, 0, 1, 0], max_size=1)
 def test_the_least_recently_used_map_goes_first(steps: list[int], max_size: int) -> None:
     """Point by point, hits and misses are those of a list in order of use that forgets its oldest entry."""
     predict = CachedPredictor(STAIRS, max_size=max_size)
