@@ -65,8 +65,12 @@ class UndecidedError(TropnetError, ArithmeticError):
     """
 
     def __init__(self, message: str, partial: Any) -> None:
-        super().__init__(message)
+        # All arguments, so that the error survives pickling on its way back from another process.
+        super().__init__(message, partial)
         self.partial = partial
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class EnumerationInterrupted(KeyboardInterrupt):
@@ -81,5 +85,8 @@ class EnumerationInterrupted(KeyboardInterrupt):
     """
 
     def __init__(self, partial: Any) -> None:
-        super().__init__("interrupted; the regions found so far are in the attribute 'partial'")
+        super().__init__(partial)
         self.partial = partial
+
+    def __str__(self) -> str:
+        return "interrupted; the regions found so far are in the attribute 'partial'"

@@ -79,7 +79,8 @@ class CachedPredictor:
         packed = pack(self.network.activation_pattern(batch))
         keys, inverse, counts = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
         outputs = np.empty((len(batch), self.network.n_outputs))
-        order = np.argsort(inverse, kind="stable")
+        # numpy 2.0.0 returned the inverse as a column.
+        order = np.argsort(inverse.ravel(), kind="stable")
         groups = np.split(order, np.cumsum(counts)[:-1]) if len(batch) else []
         for key, members in zip(keys, groups, strict=True):
             outputs[members] = self._map(key, len(members))(batch[members])

@@ -83,3 +83,10 @@ def test_a_model_is_refused_by_what_it_is():
             tn.UnsupportedModuleError, match=r"must be a tropnet.Network, got builtins.str.*tropnet.load"
         ):
             call("net.npz")
+
+
+def test_errors_with_partial_results_pickle():
+    """An UndecidedError could not be unpickled, so it would not come back from another process."""
+    for error in (tn.UndecidedError("two subtrees", 3), tn.EnumerationInterrupted(3)):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert (type(again), str(again), again.partial) == (type(error), str(error), 3)
