@@ -14,14 +14,14 @@ PackedArray = NDArray[np.uint8]
 
 
 def pack(patterns: ArrayLike) -> PackedArray:
-    """Pack bool patterns (n, n_neurons) into bytes, shape (n, ceil(n_neurons / 8)), first neuron in the highest bit.
+    """Pack bool patterns (n, n_neurons) into bytes, shape (n, ceil(n_neurons / 8)), first neuron in the lowest bit.
 
     Examples
     --------
     >>> pack([[True, False, True]])
-    array([[160]], dtype=uint8)
+    array([[5]], dtype=uint8)
     """
-    return np.packbits(np.asarray(patterns, dtype=np.bool_), axis=1)
+    return np.packbits(np.asarray(patterns, dtype=np.bool_), axis=1, bitorder="little")
 
 
 def unpack(packed: PackedArray, n_neurons: int) -> BoolArray:
@@ -32,7 +32,7 @@ def unpack(packed: PackedArray, n_neurons: int) -> BoolArray:
     >>> unpack(pack([[True, False, True]]), 3)
     array([[ True, False,  True]])
     """
-    return np.unpackbits(packed, axis=1, count=n_neurons).astype(np.bool_)
+    return np.unpackbits(packed, axis=1, count=n_neurons, bitorder="little").astype(np.bool_)
 
 
 def split(pattern: BoolArray, widths: Sequence[int]) -> tuple[BoolArray, ...]:

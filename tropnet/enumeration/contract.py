@@ -12,7 +12,7 @@ from tropnet.certificates import Witness
 from tropnet.domain import Domain
 from tropnet.dyadic import FloatArray
 from tropnet.network import Network
-from tropnet.patterns import BoolArray
+from tropnet.patterns import BoolArray, PackedArray, pack
 from tropnet.tolerances import Tolerances
 
 __all__ = ["Chunk", "ChunkBuilder", "Engine", "Task"]
@@ -34,6 +34,8 @@ class Task:
         See `Tolerances`.
     fixed
         Bits decided before, by neuron: all of the earlier layers and some of one more. The task is their subtree.
+    only_count
+        Regions need not be listed: `Chunk.n_regions` is enough.
     """
 
     network: Network
@@ -41,6 +43,7 @@ class Task:
     backend: str
     tolerances: Tolerances
     fixed: Mapping[int, bool] = field(default_factory=dict)
+    only_count: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Chunk:
 
     Attributes
     ----------
-    patterns, cuts
-        bool, shape (n, n_neurons).
+    packed, packed_cuts
+        Patterns and cuts, packed as by `patterns.pack`: uint8, shape (n, ceil(n_neurons / 8)).
     points
         float64, shape (n, d): a point strictly inside each region, or nearest to the one in `rational`.
     rational
@@ -61,20 +64,34 @@ class Chunk:
         The part of the search tree done so far, each branching halving the share of its subtrees; in [0, 1].
     counters
         Totals so far.
+    n_counted
+        Regions that were counted but are not listed, where the task asks only for that.
     """
 
-    patterns: BoolArray
-    cuts: BoolArray
+    packed: PackedArray
+    packed_cuts: PackedArray
     points: FloatArray
     rational: dict[int, Witness]
     undecided: tuple[tuple[bool, ...], ...]
     fraction: float
     counters: dict[str, int]
+    n_counted: int = 0
+
+    @property
+    def n_regions(self) -> int:
+        """The number of regions, listed or counted."""
+        return len(self.packed) + self.n_counted
 
     def first(self, n: int) -> Chunk:
         """Return the chunk with its first `n` regions only."""
-        rational = {i: witness for i, witness in self.rational.items() if i < n}
-        return replace(self, patterns=self.patterns[:n], cuts=self.cuts[:n], points=self.points[:n], rational=rational)
+        return replace(
+            self,
+            packed=self.packed[:n],
+            packed_cuts=self.packed_cuts[:n],
+            points=self.points[:n],
+            rational={i: witness for i, witness in self.rational.items() if i < n},
+            n_counted=min(self.n_counted, max(n - len(self.packed), 0)),
+        )
 
     def witness(self, i: int) -> Witness:
         """Return the exact witness of region `i`."""
@@ -116,8 +133,8 @@ class ChunkBuilder:
         shape = (len(self._regions), self.n_neurons)
         witnesses = [witness for _, _, witness in self._regions]
         chunk = Chunk(
-            np.array([pattern for pattern, _, _ in self._regions], dtype=np.bool_).reshape(shape),
-            np.array([cuts for _, cuts, _ in self._regions], dtype=np.bool_).reshape(shape),
+            pack(np.array([pattern for pattern, _, _ in self._regions], dtype=np.bool_).reshape(shape)),
+            pack(np.array([cuts for _, cuts, _ in self._regions], dtype=np.bool_).reshape(shape)),
             np.array([witness.point for witness in witnesses]).reshape(-1, self.n_inputs),
             {i: witness for i, witness in enumerate(witnesses) if not witness.is_float},
             tuple(self._undecided),

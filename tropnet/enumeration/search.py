@@ -18,7 +18,7 @@ from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
 from tropnet.errors import EnumerationInterrupted, UndecidedError
 from tropnet.feasibility import BACKENDS
 from tropnet.network import Network, as_network
-from tropnet.patterns import pack
+from tropnet.patterns import pack, unpack
 from tropnet.progress import track
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
@@ -152,7 +152,7 @@ def count_regions(
     count = undecided = 0
     try:
         for chunk in search.chunks("counting", progress):
-            count += len(chunk.patterns)
+            count += chunk.n_regions
             undecided += len(chunk.undecided)
     except KeyboardInterrupt as interrupt:
         raise EnumerationInterrupted(count) from interrupt
@@ -191,7 +191,8 @@ def _stream(search: _Search, progress: bool) -> Iterator[ActivationRegion]:
     with closing(search.chunks("enumerating", progress)) as chunks:
         for chunk in chunks:
             undecided += len(chunk.undecided)
-            for i, (pattern, cuts) in enumerate(zip(chunk.patterns, chunk.cuts, strict=True)):
+            columns = (unpack(packed, search.task.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
+            for i, (pattern, cuts) in enumerate(zip(*columns, strict=True)):
                 yield ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
     if undecided:
         raise UndecidedError(_undecided_message(undecided), None)
@@ -235,10 +236,10 @@ class _Search:
         count = 0
         with track(description, "regions", enabled=progress) as update:
             for chunk in _ENGINES[self.engine](self.task, self.builder):
-                if self.max_regions is not None and count + len(chunk.patterns) > self.max_regions:
+                if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
                     self.truncated = True
                     chunk = chunk.first(self.max_regions - count)
-                count += len(chunk.patterns)
+                count += chunk.n_regions
                 update(count, chunk.fraction)
                 self.seconds = time.perf_counter() - begin
                 yield chunk
@@ -248,14 +249,14 @@ class _Search:
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""
         net = self.task.network
-        empty = np.empty((0, net.n_neurons), dtype=np.bool_)
+        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
-        starts = np.cumsum([0, *(len(chunk.patterns) for chunk in chunks)]).tolist()
+        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
         return Regions(
             net,
             self.task.domain,
-            pack(np.concatenate([empty, *(chunk.patterns for chunk in chunks)])),
-            pack(np.concatenate([empty, *(chunk.cuts for chunk in chunks)])),
+            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
+            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
             np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
             {
                 start + i: witness.fractions

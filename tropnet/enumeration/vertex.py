@@ -17,7 +17,7 @@ from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.vertex_kernel import DONE, FULL, GROW, UNDECIDED, Problem, Stack, search
 from tropnet.network import Network
-from tropnet.patterns import BoolArray
+from tropnet.patterns import BoolArray, pack
 from tropnet.polyhedron import Polyhedron
 
 __all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
@@ -103,8 +103,8 @@ def _chunk(task: Task, builder: ChunkBuilder, patterns: BoolArray, cuts: BoolArr
     undecided = tuple(map(tuple, patterns[~inside].tolist()))
     new_index = np.cumsum(inside) - 1
     return Chunk(
-        patterns[inside],
-        cuts[inside],
+        pack(patterns[inside]),
+        pack(cuts[inside]),
         x[inside],
         {int(new_index[i]): witness for i, witness in rational.items()},
         undecided,
@@ -121,7 +121,7 @@ def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: Float
         return witness
     fixed = dict(enumerate(pattern.tolist()))
     (chunk,) = enumerate_by_lp(replace(task, fixed=fixed), ChunkBuilder(len(pattern), len(guess)))
-    return chunk.witness(0) if len(chunk.patterns) else None
+    return chunk.witness(0) if len(chunk.packed) else None
 
 
 # --- from a network and a domain to arrays
