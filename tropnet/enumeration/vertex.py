@@ -1,7 +1,8 @@
-"""The vertex engine: cells by their generators in a compiled kernel, what it cannot certify settled exactly."""
+"""The vertex engine: cells by their generators in a compiled kernel; signs it cannot certify are settled exactly."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -10,24 +11,26 @@ from typing import NamedTuple
 import numpy as np
 
 from tropnet.certificates import Witness, witness_is_inside
-from tropnet.domain import Domain
-from tropnet.dyadic import FloatArray, IntegerArray
+from tropnet.domain import Box, Domain, WholeSpace
+from tropnet.dyadic import FloatArray, IntegerArray, to_integers
+from tropnet.enumeration import vertex_kernel as kernel
+from tropnet.enumeration.composition import EPS, make_problem, make_rows
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
 from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
-from tropnet.enumeration.vertex_kernel import DONE, FULL, GROW, UNDECIDED, Problem, Stack, search
+from tropnet.enumeration.vertex_kernel import Out, Stack, search
+from tropnet.layers import activate, identity_map, layer_map
 from tropnet.network import Network
-from tropnet.patterns import BoolArray, pack
+from tropnet.patterns import BoolArray, unpack
 from tropnet.polyhedron import Polyhedron
 
 __all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
-_POOL = 4096
+_POOL = 1 << 12
 _BUFFER = 1 << 14
-_STEPS = 1 << 16
-_EPS = 2.0**-53
+_STEPS = 1 << 18
 
 
 class _Root(NamedTuple):
@@ -55,80 +58,223 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
     roots = _roots(net, task.domain)
     if roots is None:
         raise ValueError(
-            f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain that is simple and,"
-            " together with the first layer, contains no line; use engine='lp'."
+            f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
+            f" {_MAX_FACETS} sides that, together with the first layer, contains no line; use engine='simplex' or 'lp'."
         )
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = _problem(net), _stack(net, task.domain, roots)
-    n = net.n_neurons
-    bits, cuts = np.empty((_BUFFER, n), np.uint8), np.empty((_BUFFER, n), np.uint8)
-    points, aside = np.empty((_BUFFER, net.n_inputs + 1)), np.empty((256, n), np.uint8)
-    status = FULL
-    while status != DONE:
-        status, n_regions, n_aside = search(problem, stack, True, bits, cuts, points, aside, _STEPS)
-        if status == GROW:
+    problem, stack = make_problem(net), _stack(task, roots)
+    rows, exact = make_rows(net, problem), _Exact(net, task.domain)
+    size = _BUFFER if not task.only_count else 1
+    words = stack.bits.shape[1]
+    out = Out(
+        np.empty((size, words), np.uint64),
+        np.empty((size, words), np.uint64),
+        np.empty((size, net.n_inputs)),
+        np.empty(size, np.bool_),
+    )
+    status, seconds_exact = kernel.FULL, 0.0
+    while status != kernel.DONE:
+        status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
+        builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
+        begin = time.perf_counter()
+        aside = None
+        if status == kernel.GROW:
             stack = _grown(stack)
-        builder.fraction = min(float(stack.done[0]), 1.0) if status != DONE else 1.0
-        builder.counters["decisions"] = int(stack.totals[3])
-        builder.counters["branchings"] = int(stack.totals[4])
-        builder.count("settled_exactly", n_aside)
-        yield _chunk(task, builder, bits[:n_regions] == 1, cuts[:n_regions] == 1, points[:n_regions])
-        for row in aside[:n_aside]:
-            fixed = {j: bool(bit) for j, bit in enumerate(row.tolist()) if bit != UNDECIDED}
-            for chunk in enumerate_by_lp(replace(task, fixed=fixed), ChunkBuilder(n, net.n_inputs)):
+        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+            exact.answer(problem.first_neuron, stack)
+        elif status in (kernel.QUERY, kernel.ASIDE):
+            aside = _top(net, stack)
+        seconds_exact += time.perf_counter() - begin
+        totals = stack.totals.tolist()
+        builder.counters.update(
+            decisions=totals[kernel.DECISIONS],
+            branchings=totals[kernel.BRANCHINGS],
+            uncertain=totals[kernel.UNCERTAIN],
+            settled_exactly=exact.n_answers,
+            seconds_exact=seconds_exact,
+        )
+        if n_regions or status == kernel.DONE:
+            yield _chunk(task, builder, out, n_regions)
+        if aside is not None:
+            builder.count("subtrees_by_lp")
+            for chunk in enumerate_by_lp(replace(task, fixed=aside), ChunkBuilder(net.n_neurons, net.n_inputs)):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
 
 
-def _chunk(task: Task, builder: ChunkBuilder, patterns: BoolArray, cuts: BoolArray, points: FloatArray) -> Chunk:
-    """Turn sums of generators into points proven inside their regions; set aside where no proof is found."""
+def _top(net: Network, stack: Stack) -> dict[int, bool]:
+    """Take the top frame off; return its bits: all earlier layers, and what is decided of its own."""
+    frame = stack.totals[kernel.N_FRAMES] - 1
+    stack.totals[kernel.N_FRAMES] -= 1
+    stack.totals[kernel.N_MEMO] = 0
+    stack.done[0] += stack.share[frame]
+    bits = _unpacked(stack.bits[frame], net.n_neurons)
+    layer = int(stack.layer[frame])
+    first = sum(net.widths[:layer])
+    left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
+    return {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+
+
+def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
+    return unpack(words.reshape(1, -1).view(np.uint8), n)[0]
+
+
+def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
+    """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
     net = task.network
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        x = points[:, :-1] / points[:, -1:]
-    x[~np.isfinite(x).all(axis=1)] = 0.0
-    found, certain = net.certain_pattern(x)
-    A, b = task.domain.halfspaces
-    bound = (net.n_inputs + 4) * 2 * _EPS * (np.abs(b) + np.abs(x) @ np.abs(A).T)
-    inside = certain & (found == patterns).all(axis=1) & (b - x @ A.T > bound).all(axis=1)
+    if task.only_count:
+        empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
+        points = np.empty((0, net.n_inputs))
+        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
+    packed, cuts = (
+        words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts)
+    )
+    points, inside = out.points[:n].copy(), out.inside[:n].copy()
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
-        witness = _exact_witness(task, patterns[i], cuts[i], x[i])
+        pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
+        witness = _exact_witness(task, pattern, cut, points[i])
+        builder.count("exact_witnesses")
         if witness is None:
             continue
         inside[i] = True
-        x[i] = witness.point
+        points[i] = witness.point
         if not witness.is_float:
             rational[i] = witness
-    undecided = tuple(map(tuple, patterns[~inside].tolist()))
-    new_index = np.cumsum(inside) - 1
-    return Chunk(
-        pack(patterns[inside]),
-        pack(cuts[inside]),
-        x[inside],
-        {int(new_index[i]): witness for i, witness in rational.items()},
-        undecided,
-        builder.fraction,
-        dict(builder.counters),
-    )
+    undecided: tuple[tuple[bool, ...], ...] = ()
+    if not inside.all():
+        undecided = tuple(map(tuple, unpack(packed[~inside], net.n_neurons).tolist()))
+        new_index = np.cumsum(inside) - 1
+        rational = {int(new_index[i]): witness for i, witness in rational.items()}
+        packed, cuts, points = packed[inside], cuts[inside], points[inside]
+    return Chunk(packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters))
 
 
 def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
-    witness = Witness.at(guess)
-    if witness_is_inside(rows, witness):
-        return witness
+    if np.isfinite(guess).all():
+        witness = Witness.at(guess)
+        if witness_is_inside(rows, witness):
+            return witness
     fixed = dict(enumerate(pattern.tolist()))
-    (chunk,) = enumerate_by_lp(replace(task, fixed=fixed), ChunkBuilder(len(pattern), len(guess)))
+    (chunk,) = enumerate_by_lp(replace(task, fixed=fixed, only_count=False), ChunkBuilder(len(pattern), len(guess)))
     return chunk.witness(0) if len(chunk.packed) else None
+
+
+class _Exact:
+    """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
+
+    def __init__(self, net: Network, domain: Domain) -> None:
+        self.layers = net.integers.layers[:-1]
+        self.widths = net.widths
+        self.n_neurons = net.n_neurons
+        self.sides = [*domain.integer_rows.tolist(), [0] * net.n_inputs + [1]]
+        self.n_answers = 0
+        self._prefix: bytes = b""
+        self._rows: list[IntegerArray] = []
+        self._outputs = [identity_map(net.n_inputs, object)]
+
+    def answer(self, first_neuron: np.ndarray[tuple[int, ...], np.dtype[np.int64]], stack: Stack) -> None:
+        """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
+        frame = stack.totals[kernel.N_FRAMES] - 1
+        layer = int(stack.layer[frame])
+        bits = _unpacked(stack.bits[frame], self.n_neurons)
+        neuron = stack.left[frame, stack.n_left[frame] - 1]
+        self._compose(layer, bits, first_neuron.tolist())
+        row = self._rows[layer][neuron].tolist()
+        owners = stack.owner[frame].tolist()
+        members = stack.index[stack.start[frame] : stack.start[frame] + stack.size[frame]]
+        used = int(np.bitwise_or.reduce(stack.tight[members]))
+        cell = {bit: self._row(owners[bit], bits, first_neuron.tolist()) for bit in _ones(used)}
+        for m in range(stack.totals[kernel.N_MEMO]):
+            u, sign = stack.memo[m].tolist()
+            if sign != 2:
+                continue
+            tight = _ones(int(stack.tight[u]))
+            vector = _null_vector([cell[bit] for bit in tight])
+            if any(_dot(other, vector) < 0 for other in cell.values()):
+                vector = [-x for x in vector]
+            value = _dot(row, vector)
+            stack.memo[m, 1] = (value > 0) - (value < 0)
+            stack.X[u], stack.radius[u] = _rounded(vector)
+            self.n_answers += 1
+
+    def _compose(self, layer: int, bits: BoolArray, first: list[int]) -> None:
+        """Compose the rows of all layers up to `layer`, as far as the bits before have changed."""
+        prefix = bits[: first[layer]].tobytes()
+        same = 0
+        while same < len(self._rows) and self._prefix[: first[same]] == prefix[: first[same]] and (
+            first[same] <= min(len(prefix), len(self._prefix))
+        ):
+            same += 1
+        del self._rows[same:], self._outputs[max(same, 1) :]
+        while len(self._rows) <= layer:
+            above = len(self._rows) - 1
+            if above >= 0:
+                self._outputs.append(
+                    activate(self.layers[above], self._rows[above], bits[first[above] : first[above + 1]])
+                )
+            self._rows.append(layer_map(self.layers[len(self._rows)], self._outputs))
+        self._prefix = prefix
+
+    def _row(self, owner: int, bits: BoolArray, first: list[int]) -> list[int]:
+        if owner < 0:
+            return self.sides[-1 - owner]
+        layer = int(np.searchsorted(first, owner, side="right")) - 1
+        row: list[int] = self._rows[layer][owner - first[layer]].tolist()
+        return row if bits[owner] else [-x for x in row]
+
+
+def _ones(mask: int) -> list[int]:
+    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+
+
+def _dot(row: list[int], vector: list[int]) -> int:
+    return sum(a * x for a, x in zip(row, vector, strict=True))
+
+
+def _null_vector(rows: list[list[int]]) -> list[int]:
+    """Return a vector on which rows of rank D - 1 vanish, by fraction-free elimination."""
+    n = len(rows[0])
+    rows = [row.copy() for row in rows]
+    pivots: list[int] = []
+    divisor = 1
+    for column in range(n):
+        r = len(pivots)
+        pivot = next((i for i in range(r, len(rows)) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[r], rows[pivot] = rows[pivot], rows[r]
+        lead = rows[r][column]
+        for i, row in enumerate(rows):
+            if i != r:
+                factor = row[column]
+                rows[i] = [(lead * a - factor * b) // divisor for a, b in zip(row, rows[r], strict=True)]
+        divisor = lead
+        pivots.append(column)
+    free = next(column for column in range(n) if column not in pivots)
+    vector = [0] * n
+    vector[free] = divisor
+    for r, column in enumerate(pivots):
+        vector[column] = -rows[r][free]
+    return vector
+
+
+def _rounded(vector: list[int] | tuple[int, ...]) -> tuple[list[float], float]:
+    """Return the vector divided by a power of two, rounded once, with a bound on the rounding."""
+    largest = max(map(abs, vector)).bit_length()
+    rounded = [value / (1 << largest) for value in vector]
+    exact = all(int(x * 2.0**53) << largest == value << 53 for x, value in zip(rounded, vector, strict=True))
+    return rounded, 0.0 if exact else EPS
 
 
 # --- from a network and a domain to arrays
 
 
 def _roots(net: Network, domain: Domain) -> list[_Root] | None:
-    """Return simple pointed cells that together make up the domain, or None.
+    """Return pointed cells that together make up the domain, or None.
 
     If the domain contains lines, as R^d does, neurons of the first layer are decided first: d independent hyperplanes
     leave cells with a vertex, whatever their signs.
@@ -136,26 +282,65 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
     d = net.n_inputs
     if not net.hidden or d > _MAX_DIMENSION:
         return None
+    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
+        return [_box_root(domain)]
     sides: IntegerArray = domain.integer_rows
-    rows = net.integer_maps(np.zeros(net.n_neurons, dtype=np.bool_))[0]
+    rows = to_integers(np.column_stack([_input_weights(net), net.hidden[0].bias]))[0]
     splitting = [i for i in range(len(rows)) if not net.hidden[0].affine_neurons[i]]
     chosen = _complete_basis(sides[:, :-1].tolist(), rows[splitting, :-1].tolist(), d)
     if chosen is None or len(sides) + len(chosen) >= _MAX_FACETS:
         return None
     neurons = [splitting[i] for i in chosen]
+    if isinstance(domain, WholeSpace):
+        return _orthants(rows, neurons)
     roots = []
     for signs in product((False, True), repeat=len(neurons)):
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
         cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
         generators = Polyhedron(cell).generators()
         inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
-        if inside[-1] <= 0 or any(sum(a * x for a, x in zip(row, inside, strict=True)) <= 0 for row in cell.tolist()):
+        if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
             continue
-        if any(zeros.bit_count() != d for _, zeros in generators):
-            return None
         vectors, facets = zip(*generators, strict=True)
+        # Facets of the cell are numbered as the sides, then the neurons, then infinity.
         roots.append(_Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
     return roots
+
+
+def _box_root(box: Box) -> _Root:
+    d = len(box.low)
+    corners = to_integers(np.column_stack([box.low, box.high]))
+    one = 1 << corners[1]
+    vectors, facets = [], []
+    for sides in product((0, 1), repeat=d):
+        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
+        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
+    return _Root(vectors, facets, {})
+
+
+def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
+    """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
+    d = len(neurons)
+    basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
+    generators = []
+    for k, row in enumerate(basis):
+        vector = _null_vector([other for m, other in enumerate(basis) if m != k])
+        generators.append(vector if _dot(row, vector) > 0 else [-x for x in vector])
+    everything = (1 << (d + 1)) - 1
+    roots = []
+    for signs in product((False, True), repeat=d):
+        vectors = [
+            tuple(vector) if bit else tuple(-x for x in vector)
+            for vector, bit in zip(generators, (*signs, True), strict=True)
+        ]
+        facets = [everything & ~(1 << k) for k in range(d + 1)]
+        roots.append(_Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
+    return roots
+
+
+def _input_weights(net: Network) -> FloatArray:
+    first = net.hidden[0]
+    return first.weights.get(0, np.zeros((first.width, net.n_inputs)))
 
 
 def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int) -> list[int] | None:
@@ -178,99 +363,73 @@ def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int)
     return chosen if len(basis) == d else None
 
 
-def _problem(net: Network) -> Problem:
-    blocks, first_block, weights, offset = [], [0], [], 0
-    for layer in net.hidden:
-        for source, weight in layer.weights.items():
-            blocks.append((source, offset, weight.shape[1]))
-            weights.append(weight.ravel())
-            offset += weight.size
-        first_block.append(len(blocks))
-    longest = max(sum(w.shape[1] for w in layer.weights.values()) for layer in net.hidden)
-    return Problem(
-        np.array(net.widths),
-        np.cumsum([0, *net.widths]),
-        np.array(blocks),
-        np.array(first_block),
-        np.concatenate(weights),
-        np.concatenate([layer.bias for layer in net.hidden]),
-        np.concatenate([np.asarray(layer.slopes) for layer in net.hidden]),
-        (longest + net.n_inputs + 12) * 2 * _EPS,
-    )
-
-
-def _stack(net: Network, domain: Domain, roots: list[_Root]) -> Stack:
-    D, n, L = net.n_inputs + 1, net.n_neurons, len(net.hidden)
-    widest = max(*net.widths, net.n_inputs)
+def _stack(task: Task, roots: list[_Root]) -> Stack:
+    net = task.network
+    D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
+    widest = max(net.widths)
+    words = -(-n // 64)
     n_generators = sum(len(root.generators) for root in roots)
-    P, F = _POOL + 4 * n_generators, len(roots) + n + 8
-    A, b = domain.halfspaces
+    P, F = _POOL + 2 * n_generators, len(roots) + n + 2
+    A, b = task.domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
     stack = Stack(
         X=np.zeros((P, D)),
         radius=np.zeros(P),
-        facets=np.zeros(P, np.uint64),
-        owner=np.zeros((F, _MAX_FACETS), np.int64),
-        sides=sides,
-        layer=np.zeros(F, np.int64),
+        tight=np.zeros(P, np.uint64),
+        index=np.zeros(P, np.int32),
+        owner=np.zeros((F, _MAX_FACETS), np.int32),
+        layer=np.full(F, -1),
         start=np.zeros(F, np.int64),
         size=np.zeros(F, np.int64),
+        top=np.full(F, n_generators),
+        simple=np.zeros(F, np.bool_),
+        spread=np.zeros(F),
         n_left=np.zeros(F, np.int64),
         left=np.zeros((F, widest), np.int32),
-        share=np.zeros(F),
-        bits=np.full((F, n), UNDECIDED, np.uint8),
-        cuts=np.zeros((F, n), np.uint8),
-        forms=np.zeros((L, widest, D)),
-        form_norm=np.zeros((L, widest)),
-        form_error=np.zeros((L, widest)),
-        outputs=np.zeros((L + 1, widest, D)),
-        output_norm=np.zeros((L + 1, widest)),
-        output_error=np.zeros((L + 1, widest)),
+        share=np.full(F, 1 / max(len(roots), 1)),
+        bits=np.zeros((F, words), np.uint64),
+        cuts=np.zeros((F, words), np.uint64),
+        sides=sides,
+        fixed=np.full(n, kernel.FREE, np.uint8),
+        state=np.zeros(n, np.uint8),
+        listed=np.zeros((n_layers, widest), np.int32),
+        n_listed=np.zeros(n_layers, np.int64),
+        low=np.zeros(widest),
+        high=np.zeros(widest),
+        z=np.zeros(widest),
         values=np.zeros(P),
-        rows=np.zeros((D + 1, D)),
-        totals=np.zeros(5, np.int64),
+        signs=np.zeros(P, np.int8),
+        rows=np.zeros((3 * D, D)),
+        scratch=np.zeros(n + n_layers, np.uint8),
+        memo=np.zeros((P, 2), np.int64),
+        totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )
-    stack.outputs[0, : D - 1] = np.eye(D - 1, D)
-    stack.output_norm[0, : D - 1] = 1.0
+    for neuron, bit in task.fixed.items():
+        stack.fixed[neuron] = bit
     top = 0
     for frame, root in enumerate(roots):
-        stack.layer[frame], stack.start[frame], stack.size[frame] = -1, top, len(root.generators)
-        stack.share[frame] = 1 / len(roots)
+        stack.start[frame], stack.size[frame] = top, len(root.generators)
         owners = [-1 - i for i in range(len(sides) - 1)] + list(root.bits) + [-len(sides)]
         stack.owner[frame, : len(owners)] = owners
         for neuron, bit in root.bits.items():
-            stack.bits[frame, neuron], stack.cuts[frame, neuron] = bit, 1
-        for vector, zeros in zip(root.generators, root.facets, strict=True):
-            largest = max(map(abs, vector)).bit_length()
-            # Divided by a power of two, rounded once.
-            stack.X[top] = [value / (1 << largest) for value in vector]
-            exact = all(
-                int(x * 2.0**53) << largest == value << 53 for x, value in zip(stack.X[top], vector, strict=True)
-            )
-            stack.radius[top] = 0.0 if exact else _EPS
-            stack.facets[top] = zeros
+            stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
+            stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
+        for vector, facets in zip(root.generators, root.facets, strict=True):
+            stack.X[top], stack.radius[top] = _rounded(vector)
+            stack.tight[top], stack.index[top] = facets, top
             top += 1
-    stack.totals[0] = len(roots)
+        members = slice(stack.start[frame], top)
+        stack.spread[frame] = stack.radius[members].max()
+        stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
+    stack.totals[kernel.N_FRAMES] = len(roots)
     return stack
 
 
+_POOLED = ("X", "radius", "tight", "index", "values", "signs", "memo")
+
+
 def _grown(stack: Stack) -> Stack:
-    """Return the stack with twice the room for frames and generators."""
-    fixed = {
-        "sides",
-        "rows",
-        "forms",
-        "form_norm",
-        "form_error",
-        "outputs",
-        "output_norm",
-        "output_error",
-        "totals",
-        "done",
-    }
-    grown = {
-        name: array if name in fixed else np.concatenate([array, np.zeros_like(array)])
-        for name, array in stack._asdict().items()
-    }
-    return Stack(**grown)
+    """Return the stack with twice the room for generators and their lists."""
+    pooled = {name: getattr(stack, name) for name in _POOLED}
+    return stack._replace(**{name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()})

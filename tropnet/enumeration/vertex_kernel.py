@@ -1,28 +1,28 @@
-"""The compiled search of the vertex engine: cells as lists of generators, every sign certified or set aside.
+"""The compiled search of the vertex engine: cells as lists of generators, every sign certified.
 
 Everything is homogeneous: a point x is X = (x, 1) times a positive factor, a direction (r, 0), so bounded and unbounded
-cells are the same thing, a pointed cone in D = d + 1 dimensions spanned by generators X. A neuron's pre-activation is
-the linear form z = row . X. It cuts the cell iff its signs at the generators differ.
+cells are the same thing, a pointed cone in D = d + 1 dimensions spanned by its generators. A neuron's pre-activation
+is the linear form z = row . X. It cuts the cell iff z is positive at one generator and negative at another; the
+generators of the two parts are the old ones on their side, those on the hyperplane, and one new one on each edge that
+crosses it.
 
 Error bounds. Generators are scaled by powers of two (exactly) to max-norm at most 1. `radius[u]` bounds the max-norm
-distance from the stored generator to the exact one (up to a positive factor); `form_error[j]` bounds the effect of
-rounding in the composed row j on vectors of max-norm 1; `form_norm[j]` is the row's 1-norm. Then
+distance from the stored generator to the exact one (up to a positive factor); with norm and error of the row,
 
-    |computed z - exact z|  <=  form_norm * (ROUND + radius) + form_error * (1 + radius),
+    |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
-and a sign is certain iff |z| exceeds that. A generator whose sign is not certain stops the neuron from being decided;
-the others go first, as the cell may shrink away from it. When only uncertain neurons are left, the cell is set aside
-for exact arithmetic. So no cut ever passes through a generator, and all cells are simple: a generator lies on exactly
-D - 1 facets, and two are adjacent iff they share D - 2.
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: the generator is computed anew from its facets,
+with a verified bound; it is looked up whether z vanishes there because every term of it does; exact arithmetic (the
+caller's) answers. So no sign is ever guessed, and generators on a hyperplane, as in degenerate networks, are ordinary.
 
-Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer:
+Facets. A bit of `tight[u]` stands for a row that vanishes at generator u; `owner` says which. Two generators span an
+edge iff at least D - 2 rows vanish at both and at no third one (Fukuda and Prodon 1996, doi:10.1007/3-540-61576-8_77);
+in a simple cell, where every generator has D - 1 facets, counting is enough.
 
-    layer (-1: not yet entered) | share of the tree | generators [start, start + count) of the pool
-    | undecided neurons | bits | cuts | owners of the facet bits
-
-The pool is a stack as well: the top frame owns its upper end. A split leaves the inactive side below and goes on with
-the active side. Composed rows are kept per layer, not per frame: all frames of a layer's subtree are done before the
-layer is entered again.
+Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
+first), with its generators (a list of indices into a pool), the neurons of the layer that are still undecided, and its
+bits. A split leaves the inactive side in its place and puts the active side on top. The pool is a stack as well: what
+lies above `top` of the frame at work is free. Composed rows are kept per layer (see `composition`).
 """
 
 from __future__ import annotations
@@ -31,27 +31,22 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["DONE", "FULL", "GROW", "UNDECIDED", "Problem", "Stack", "search"]
+from tropnet.enumeration.composition import PENDING, complete_layer, enter_layer
 
-DONE, FULL, GROW = 0, 1, 2
-UNDECIDED = 2
+__all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
+
+DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
+FREE = 2
+N_TOTALS = 8
+N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, LEAVES = range(N_TOTALS)
+_MANY = 10
+_COARSE = 1e-11
 _TINY, _HUGE = 1e-100, 1e100
-
-
-class Problem(NamedTuple):
-    """The network in flat arrays; layers count from 0 here, outputs nu_0, nu_1, ... as sources."""
-
-    widths: NDArray[np.int64]  # (L,)
-    first_neuron: NDArray[np.int64]  # (L + 1,)
-    blocks: NDArray[np.int64]  # (B, 3): source, offset into weights, columns; the blocks of a layer are contiguous
-    first_block: NDArray[np.int64]  # (L + 1,)
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]  # (n_neurons,)
-    slopes: NDArray[np.float64]  # (n_neurons, 2)
-    rounding: float  # unit roundoff times the longest chain of operations, with room
 
 
 class Stack(NamedTuple):
@@ -59,175 +54,261 @@ class Stack(NamedTuple):
 
     X: NDArray[np.float64]  # (P, D) generators
     radius: NDArray[np.float64]  # (P,)
-    facets: NDArray[np.uint64]  # (P,) bit masks
-    owner: NDArray[np.int64]  # (F, 64) whose facet each bit is: a neuron, or -1 - i for row i of `sides`
-    sides: NDArray[np.float64]  # (m + 1, D) rows of the domain, then infinity; exact
+    tight: NDArray[np.uint64]  # (P,)
+    index: NDArray[np.int32]  # (P,) the lists of the frames, one above the other
+    owner: NDArray[np.int32]  # (F, 64) a neuron, or -1 - i for row i of `sides`
     layer: NDArray[np.int64]  # (F,)
-    start: NDArray[np.int64]  # (F,)
-    size: NDArray[np.int64]  # (F,) number of generators
+    start: NDArray[np.int64]  # (F,) into `index`
+    size: NDArray[np.int64]  # (F,)
+    top: NDArray[np.int64]  # (F,) into the pool
+    simple: NDArray[np.bool_]  # (F,)
+    spread: NDArray[np.float64]  # (F,) largest radius
     n_left: NDArray[np.int64]  # (F,)
     left: NDArray[np.int32]  # (F, widest) undecided neurons of the layer
     share: NDArray[np.float64]  # (F,)
-    bits: NDArray[np.uint8]  # (F, n_neurons)
-    cuts: NDArray[np.uint8]  # (F, n_neurons)
-    forms: NDArray[np.float64]  # (L, widest, D) rows of z
-    form_norm: NDArray[np.float64]  # (L, widest)
-    form_error: NDArray[np.float64]  # (L, widest)
-    outputs: NDArray[np.float64]  # (L + 1, widest or d, D) rows of nu
-    output_norm: NDArray[np.float64]
-    output_error: NDArray[np.float64]
-    values: NDArray[np.float64]  # (P,) scratch
-    rows: NDArray[np.float64]  # (D + 1, D) scratch
-    totals: NDArray[np.int64]  # frames, regions, set aside, decisions, branchings
-    done: NDArray[np.float64]  # (1,) share of the tree done
+    bits: NDArray[np.uint64]  # (F, words)
+    cuts: NDArray[np.uint64]  # (F, words)
+    sides: NDArray[np.float64]  # (m + 1, D) rows of the domain, then infinity; exact
+    fixed: NDArray[np.uint8]  # (n_neurons,) bits decided beforehand, or FREE
+    state: NDArray[np.uint8]  # (n_neurons,) bits decided on entering the layer, or PENDING
+    listed: NDArray[np.int32]  # (L, widest) the neurons that are pending
+    n_listed: NDArray[np.int64]  # (L,)
+    low: NDArray[np.float64]  # (widest,) scratch: range of z over the generators
+    high: NDArray[np.float64]
+    z: NDArray[np.float64]
+    values: NDArray[np.float64]  # (P,) z at the generators of the cell, by position
+    signs: NDArray[np.int8]  # (P,)
+    rows: NDArray[np.float64]  # (3 D, D) scratch
+    scratch: NDArray[np.uint8]  # (n_neurons + L,)
+    memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for) for the decision at hand
+    totals: NDArray[np.int64]
+    done: NDArray[np.float64]  # (1,) fraction of the tree
 
 
-@njit(cache=True, nogil=True)
-def _compose(problem: Any, stack: Any, layer: int) -> None:
-    """Compute the rows of z of a layer from the outputs of its sources."""
-    D = stack.X.shape[1]
-    first = problem.first_neuron[layer]
-    for i in range(problem.widths[layer]):
-        row = stack.forms[layer, i]
-        row[:] = 0.0
-        row[D - 1] = problem.bias[first + i]
-        magnitude, error = 0.0, 0.0
-        for block in range(problem.first_block[layer], problem.first_block[layer + 1]):
-            source, offset, columns = problem.blocks[block]
-            base = offset + i * columns
-            for j in range(columns):
-                norm = stack.output_norm[source, j]
-                if norm == 0.0 and stack.output_error[source, j] == 0.0:
-                    continue
-                w = problem.weights[base + j]
-                for k in range(D):
-                    row[k] += w * stack.outputs[source, j, k]
-                magnitude += abs(w) * norm
-                error += abs(w) * stack.output_error[source, j]
-        total = 0.0
+class Out(NamedTuple):
+    """Where regions go."""
+
+    bits: NDArray[np.uint64]  # (n, words)
+    cuts: NDArray[np.uint64]
+    points: NDArray[np.float64]  # (n, d)
+    inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
+
+
+@intrinsic  # type: ignore[misc]
+def _popcount(typing_context: Any, x: Any) -> Any:
+    """Count the bits of a uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
+        return builder.call(count, [arguments[0]])
+
+    return types.int64(types.uint64), generate
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
+    """Enter the frame's layer: decide the neurons that do not cut, list the others. False if a fixed bit is missed."""
+    layer, D = stack.layer[frame], stack.X.shape[1]
+    first, n = problem.first_neuron[layer], problem.widths[layer]
+    at = problem.rows_at[layer]
+    start, size = stack.start[frame], stack.size[frame]
+    low, high, z = stack.low, stack.high, stack.z
+    if size <= _MANY:
+        for p in range(start, start + size):
+            u = stack.index[p]
+            x = stack.X[u, 0]
+            for i in range(n):
+                z[i] = rows.done[at + i] * x
+            for k in range(1, D):
+                x = stack.X[u, k]
+                for i in range(n):
+                    z[i] += rows.done[at + k * n + i] * x
+            if p == start:
+                for i in range(n):
+                    low[i] = z[i]
+                    high[i] = z[i]
+            else:
+                for i in range(n):
+                    low[i] = z[i] if z[i] < low[i] else low[i]
+                    high[i] = z[i] if z[i] > high[i] else high[i]
+    else:
+        # The range of z over the smallest box around the generators.
+        for i in range(n):
+            low[i] = 0.0
+            high[i] = 0.0
         for k in range(D):
-            total += abs(row[k])
-        stack.form_norm[layer, i] = total
-        if layer == 0 or (magnitude == 0.0 and error == 0.0):
-            # Weights times the identity, or nothing at all, was added: nothing was rounded.
-            stack.form_error[layer, i] = 0.0
-        elif not _TINY < total < _HUGE:
-            # Underflow or overflow would escape the bounds.
-            stack.form_error[layer, i] = np.inf
-        else:
-            bias = abs(problem.bias[first + i])
-            stack.form_error[layer, i] = error * (1.0 + problem.rounding) + problem.rounding * (magnitude + bias)
+            least = most = stack.X[stack.index[start], k]
+            for p in range(start + 1, start + size):
+                x = stack.X[stack.index[p], k]
+                least = min(least, x)
+                most = max(most, x)
+            centre, reach = 0.5 * (least + most), 0.5 * (most - least)
+            for i in range(n):
+                w = rows.done[at + k * n + i]
+                low[i] += w * centre - abs(w) * reach
+                high[i] += w * centre + abs(w) * reach
+    slack = 2.0 * problem.rounding + stack.spread[frame]
+    scale = 1.0 + stack.spread[frame]
+    left = 0
+    for i in range(n):
+        j = first + i
+        bound = rows.norm[j] * slack + rows.error[j] * scale
+        word, bit = j >> 6, np.uint64(1) << np.uint64(j & 63)
+        if low[i] > bound and problem.slopes[j, 0] != problem.slopes[j, 1]:
+            if stack.fixed[j] == 0:
+                return False
+            stack.state[j] = 1
+            stack.bits[frame, word] |= bit
+            continue
+        if high[i] < -bound or problem.slopes[j, 0] == problem.slopes[j, 1]:
+            if stack.fixed[j] == 1:
+                return False
+            stack.state[j] = 0
+            continue
+        if stack.cuts[frame, word] & bit:
+            # Decided before the search, to make a cell with a vertex.
+            stack.state[j] = stack.bits[frame, word] & bit != 0
+            if stack.fixed[j] == 1 - stack.state[j]:
+                return False
+            continue
+        stack.state[j] = PENDING
+        stack.left[frame, left] = i
+        stack.listed[layer, left] = i
+        left += 1
+    stack.n_left[frame] = left
+    stack.n_listed[layer] = left
+    enter_layer(problem, rows, layer, stack.state, D)
+    return True
 
 
-@njit(cache=True, nogil=True)
-def _activate(problem: Any, stack: Any, layer: int, bits: Any) -> None:
-    """Compute the rows of nu of a layer (source layer + 1) from its bits."""
-    D = stack.X.shape[1]
-    first = problem.first_neuron[layer]
-    for i in range(problem.widths[layer]):
-        slope = problem.slopes[first + i, bits[first + i]]
-        for k in range(D):
-            stack.outputs[layer + 1, i, k] = slope * stack.forms[layer, i, k]
-        norm = abs(slope) * stack.form_norm[layer, i]
-        stack.output_norm[layer + 1, i] = norm
-        error = abs(slope) * stack.form_error[layer, i]
-        if slope != 1.0 and slope != -1.0 and slope != 0.0:
-            error = error * (1.0 + problem.rounding) + problem.rounding * norm
-        stack.output_error[layer + 1, i] = error
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
+    """Put z of neuron i at the generators into `values` and its signs into `signs`.
 
-
-@njit(cache=True, nogil=True)
-def _signs(problem: Any, stack: Any, layer: int, i: int, start: int, count: int) -> int:
-    """Put z at the generators into `values`; return the certain sign of all of them, 0 if cut, 2 if uncertain."""
-    D = stack.X.shape[1]
-    norm, error = stack.form_norm[layer, i], stack.form_error[layer, i]
+    Returns
+    -------
+    1 or 0 if the neuron does not cut (its bit), 2 if it does, 3 if the caller must answer what `memo` lists.
+    """
+    layer, D = stack.layer[frame], stack.X.shape[1]
+    n = problem.widths[layer]
+    at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
+    norm, error = rows.norm[j], rows.error[j]
+    constant = error == 0.0
+    for k in range(D - 1):
+        constant = constant and rows.done[at + k * n] == 0.0
+    if constant:
+        return rows.done[at + (D - 1) * n] > 0.0
+    bound = norm * (problem.rounding + stack.spread[frame]) + error * (1.0 + stack.spread[frame])
+    start, size = stack.start[frame], stack.size[frame]
     positive = negative = 0
-    for u in range(start, start + count):
+    answered = asked = stack.totals[N_MEMO]
+    for p in range(size):
+        u = stack.index[start + p]
         z = 0.0
         for k in range(D):
-            z += stack.forms[layer, i, k] * stack.X[u, k]
-        stack.values[u] = z
-        bound = norm * (problem.rounding + stack.radius[u]) + error * (1.0 + stack.radius[u])
+            z += rows.done[at + k * n] * stack.X[u, k]
+        sign = 2
         if z > bound:
-            positive += 1
+            sign = 1
         elif z < -bound:
-            negative += 1
-    if positive + negative < count:
-        return 2
-    if negative == 0:
-        return 1
-    if positive == 0:
-        return -1
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _popcount(x: Any) -> int:
-    n = 0
-    while x:
-        x &= x - np.uint64(1)
-        n += 1
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _enter(problem: Any, stack: Any, frame: int) -> None:
-    """Enter the frame's layer: compose its rows, decide the neurons that do not cut, list the others."""
-    layer = stack.layer[frame]
-    D = stack.X.shape[1]
-    _compose(problem, stack, layer)
-    first = problem.first_neuron[layer]
-    n = 0
-    for i in range(problem.widths[layer]):
-        j = first + i
-        if layer == 0 and stack.bits[frame, j] != UNDECIDED:
-            # Decided before the search, to make a cell with a vertex.
-            continue
-        stack.cuts[frame, j] = 0
-        if problem.slopes[j, 0] == problem.slopes[j, 1]:
-            stack.bits[frame, j] = 0
-            continue
-        constant = stack.form_error[layer, i] == 0.0
-        if constant:
-            for k in range(D - 1):
-                if stack.forms[layer, i, k] != 0.0:
-                    constant = False
-                    break
-        if constant:
-            stack.bits[frame, j] = stack.forms[layer, i, D - 1] > 0.0
-            continue
-        stack.totals[3] += 1
-        sign = _signs(problem, stack, layer, i, stack.start[frame], stack.size[frame])
-        if sign == 1:
-            stack.bits[frame, j] = 1
-        elif sign == -1:
-            stack.bits[frame, j] = 0
+            sign = -1
         else:
-            stack.bits[frame, j] = UNDECIDED
-            stack.left[frame, n] = i
-            n += 1
-    stack.n_left[frame] = n
+            z, sign = _settle(problem, rows, stack, frame, layer, i, u, z)
+            if sign == 2:
+                stack.memo[asked, 0], stack.memo[asked, 1] = u, 2
+                asked += 1
+                continue
+        stack.values[p] = z
+        stack.signs[p] = sign
+        positive += sign == 1
+        negative += sign == -1
+    if asked > answered:
+        stack.totals[N_MEMO] = asked
+        return 3
+    stack.totals[N_MEMO] = 0
+    if positive and negative:
+        return 2
+    return positive > 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _settle(
+    problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int, u: int, z: float
+) -> tuple[float, int]:
+    """Return z and its certain sign at generator u, 2 if exact arithmetic is needed."""
+    D, n = stack.X.shape[1], problem.widths[layer]
+    at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
+    for m in range(stack.totals[N_MEMO]):
+        if stack.memo[m, 0] == u and stack.memo[m, 1] != 2:
+            # With the right sign, and not farther from the exact value than twice the bound.
+            sign = stack.memo[m, 1]
+            return sign * max(abs(z), rows.norm[j] * problem.rounding), sign
+    for attempt in range(2):
+        bound = rows.norm[j] * (problem.rounding + stack.radius[u]) + rows.error[j] * (1.0 + stack.radius[u])
+        if z > bound:
+            return z, 1
+        if z < -bound:
+            return z, -1
+        if attempt == 0:
+            stack.totals[UNCERTAIN] += 1
+            if not _refine(problem, rows, stack, frame, u):
+                break
+            z = 0.0
+            for k in range(D):
+                z += rows.done[at + k * n] * stack.X[u, k]
+    if _vanishes(problem, stack, frame, layer, j, u):
+        stack.totals[VANISHED] += 1
+        return 0.0, 0
+    return z, 2
 
 
 @njit(cache=True, nogil=True)
-def _room(stack: Any, frame: int) -> int:
-    """Count the generators a split by the current `values` makes; -1 if the arrays are too small."""
-    start, count = stack.start[frame], stack.size[frame]
+def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
+    """Return whether z of a neuron is zero at generator u because all its terms are: bias, input, earlier outputs."""
     D = stack.X.shape[1]
-    new = 0
-    for u in range(start, start + count):
-        if stack.values[u] > 0.0:
-            for v in range(start, start + count):
-                if stack.values[v] < 0.0 and _popcount(stack.facets[u] & stack.facets[v]) == D - 2:
-                    new += 1
-    # The old cell, both children, and the working copy above them.
-    if start + 3 * (count + 2 * new) > stack.X.shape[0] or frame + 1 >= stack.layer.shape[0]:
-        return -1
-    return new
+    n_layers = problem.widths.shape[0]
+    n_neurons = problem.first_neuron[n_layers]
+    tight = stack.scratch[:n_neurons]
+    silent = stack.scratch[n_neurons:]
+    infinite = False
+    for bit in range(64):
+        if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
+            owner = stack.owner[frame, bit]
+            if owner >= 0:
+                tight[owner] = 1
+            elif owner == -stack.sides.shape[0]:
+                infinite = True
+    origin = stack.radius[u] == 0.0
+    for k in range(D - 1):
+        origin = origin and stack.X[u, k] == 0.0
+    # `silent[l]`: every output of layer l is zero at u. A layer's sources are known when it is reached.
+    vanishes = False
+    for m in range(layer + 1):
+        loud = False
+        for block in range(problem.reader.shape[0]):
+            source = np.searchsorted(problem.first_block, block, side="right") - 1
+            if problem.reader[block] == m and not silent[source]:
+                loud = True
+        silent[m] = 1
+        for j in range(problem.first_neuron[m], problem.first_neuron[m + 1]):
+            zero = tight[j] == 1 or (
+                not loud and (infinite or problem.bias_is_zero[j]) and (origin or problem.input_is_zero[j])
+            )
+            if j == neuron:
+                vanishes = zero
+            elif not zero:
+                active = (stack.bits[frame, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
+                if problem.slopes[j, np.int64(active)] != 0.0:
+                    silent[m] = 0
+    for bit in range(64):
+        owner = stack.owner[frame, bit]
+        if stack.tight[u] >> np.uint64(bit) & np.uint64(1) and owner >= 0:
+            tight[owner] = 0
+    return vanishes
 
 
 @njit(cache=True, nogil=True)
-def _facet_row(problem: Any, stack: Any, frame: int, bit: int, out: Any) -> tuple[float, float]:
+def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: Any) -> tuple[float, float]:
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
     owner = stack.owner[frame, bit]
@@ -240,257 +321,370 @@ def _facet_row(problem: Any, stack: Any, frame: int, bit: int, out: Any) -> tupl
     layer = 0
     while problem.first_neuron[layer + 1] <= owner:
         layer += 1
-    i = owner - problem.first_neuron[layer]
+    n = problem.widths[layer]
+    at = problem.rows_at[layer] + owner - problem.first_neuron[layer]
     for k in range(D):
-        out[k] = stack.forms[layer, i, k]
-    return stack.form_norm[layer, i], stack.form_error[layer, i]
+        out[k] = rows.done[at + k * n]
+    return rows.norm[owner], rows.error[owner]
 
 
-@njit(cache=True, nogil=True)
-def _normal(rows: Any, out: Any) -> None:
-    """Compute the vector orthogonal to D - 1 rows, their generalised cross product, for D = 3 or 4."""
-    if out.shape[0] == 3:
-        a, b = rows[0], rows[1]
-        out[0] = a[1] * b[2] - a[2] * b[1]
-        out[1] = a[2] * b[0] - a[0] * b[2]
-        out[2] = a[0] * b[1] - a[1] * b[0]
-        return
-    a, b, c = rows[0], rows[1], rows[2]
-    m01, m02, m03 = a[0] * b[1] - a[1] * b[0], a[0] * b[2] - a[2] * b[0], a[0] * b[3] - a[3] * b[0]
-    m12, m13, m23 = a[1] * b[2] - a[2] * b[1], a[1] * b[3] - a[3] * b[1], a[2] * b[3] - a[3] * b[2]
-    out[0] = -(c[1] * m23 - c[2] * m13 + c[3] * m12)
-    out[1] = c[0] * m23 - c[2] * m03 + c[3] * m02
-    out[2] = -(c[0] * m13 - c[1] * m03 + c[3] * m01)
-    out[3] = c[0] * m12 - c[1] * m02 + c[2] * m01
+@njit(cache=True, nogil=True, error_model="numpy")
+def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
+    """Compute generator u anew from its D - 1 facets; return whether that is surely more accurate.
 
-
-@njit(cache=True, nogil=True)
-def _intersect(problem: Any, stack: Any, frame: int, facets: Any, layer: int, i: int, u: int) -> None:
-    """Replace generator u by the intersection of its facets' rows if that is surely more accurate.
-
-    Interpolation along short edges lets errors grow from generation to generation; this does not. The product of D - 1
-    rows with errors e_r and 1-norms n_r is wrong by at most prod (n_r + e_r) - prod n_r, and by rounding.
+    Interpolation along short edges lets errors grow from generation to generation; this does not. One component c stays
+    as it is, the others solve M x = -m_c X_c, where (M, m_c) are the facets' rows. With C near the inverse of M and the
+    exact rows r*, the exact solution differs from the new one, y, by at most |C r* y| / (1 - |1 - C M*|).
     """
     D = stack.X.shape[1]
-    n = 0
-    norms, total = 1.0, 1.0
-    for bit in range(64):
-        if facets >> np.uint64(bit) & np.uint64(1):
-            norm, error = _facet_row(problem, stack, frame, bit, stack.rows[n])
-            total *= norm + error
-            norms *= norm
-            n += 1
-    for k in range(D):
-        stack.rows[n, k] = stack.forms[layer, i, k]
-    norm, error = stack.form_norm[layer, i], stack.form_error[layer, i]
-    total *= norm + error
-    norms *= norm
-    new = stack.rows[D]
-    _normal(stack.rows, new)
-    largest = agreement = 0.0
-    for k in range(D):
-        largest = max(largest, abs(new[k]))
-        agreement += new[k] * stack.X[u, k]
-    # The interpolated generator says which of the two opposite vectors is meant.
-    if not (_TINY < largest < _HUGE and abs(agreement) > 0.1 * largest and stack.radius[u] < 0.01):
-        return
-    scale = math.ldexp(1.0, -math.frexp(largest)[1])
-    radius = (total - norms + problem.rounding * total) * scale * (1.0 + problem.rounding)
-    if radius < stack.radius[u]:
-        if agreement < 0.0:
-            scale = -scale
-        for k in range(D):
-            stack.X[u, k] = new[k] * scale
-        stack.radius[u] = radius
-
-
-@njit(cache=True, nogil=True)
-def _move(stack: Any, source: int, target: int) -> None:
-    for k in range(stack.X.shape[1]):
-        stack.X[target, k] = stack.X[source, k]
-    stack.radius[target] = stack.radius[source]
-    stack.facets[target] = stack.facets[source]
-
-
-@njit(cache=True, nogil=True)
-def _split(problem: Any, stack: Any, frame: int, i: int, new: int) -> bool:
-    """Split the top frame by neuron i; it becomes the inactive side, and frame + 1 the active one.
-
-    False if no facet bit is free (then nothing has changed).
-    """
-    start, count, layer = stack.start[frame], stack.size[frame], stack.layer[frame]
-    D = stack.X.shape[1]
-    used = np.uint64(0)
-    for u in range(start, start + count):
-        used |= stack.facets[u]
-    free = ~used
-    if free == np.uint64(0):
+    d = D - 1
+    if _popcount(stack.tight[u]) != d:
         return False
-    bit = free & (~free + np.uint64(1))
-    norm, error = stack.form_norm[layer, i], stack.form_error[layer, i]
-    rounding = problem.rounding
+    M, C, G = stack.rows[:d], stack.rows[d : 2 * d], stack.rows[2 * d : 3 * d]
+    c, largest = 0, 0.0
+    for k in range(D):
+        if abs(stack.X[u, k]) > largest:
+            c, largest = k, abs(stack.X[u, k])
+    norm, error = np.empty(d), np.empty(d)
+    r = 0
+    for bit in range(64):
+        if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
+            norm[r], error[r] = _facet_row(problem, rows, stack, frame, bit, M[r])
+            r += 1
+    # Rows of norm about 1, by powers of two; component c goes last.
+    for r in range(d):
+        if not _TINY < norm[r] < _HUGE:
+            return False
+        scale = math.ldexp(1.0, -math.frexp(norm[r])[1])
+        norm[r] *= scale
+        error[r] *= scale
+        for k in range(D):
+            M[r, k] *= scale
+        M[r, c], M[r, d] = M[r, d], M[r, c]
+        for k in range(d):
+            C[r, k] = 1.0 if k == r else 0.0
+            G[r, k] = M[r, k]
+    for k in range(d):
+        pivot = k
+        for r in range(k + 1, d):
+            if abs(G[r, k]) > abs(G[pivot, k]):
+                pivot = r
+        if G[pivot, k] == 0.0:
+            return False
+        for m in range(d):
+            G[k, m], G[pivot, m] = G[pivot, m], G[k, m]
+            C[k, m], C[pivot, m] = C[pivot, m], C[k, m]
+        inverse = 1.0 / G[k, k]
+        for m in range(d):
+            G[k, m] *= inverse
+            C[k, m] *= inverse
+        for r in range(d):
+            factor = G[r, k]
+            if r != k and factor != 0.0:
+                for m in range(d):
+                    G[r, m] -= factor * G[k, m]
+                    C[r, m] -= factor * C[k, m]
+    x = np.empty(D)
+    for k in range(D):
+        x[k] = stack.X[u, k]
+    x[c], x[d] = x[d], x[c]
+    for r in range(d):
+        residual = 0.0
+        for k in range(D):
+            residual += M[r, k] * x[k]
+        G[0, r] = residual
+    for k in range(d):
+        for r in range(d):
+            x[k] -= C[k, r] * G[0, r]
+    contraction = wrong = 0.0
+    for r in range(d):
+        residual = 0.0
+        for k in range(D):
+            residual += M[r, k] * x[k]
+        G[0, r] = abs(residual) + 2.0 * (norm[r] * problem.rounding + error[r])
+    for k in range(d):
+        row = size = reach = 0.0
+        for m in range(d):
+            entry = -1.0 if m == k else 0.0
+            for r in range(d):
+                entry += C[k, r] * M[r, m]
+            row += abs(entry)
+            size += abs(C[k, m]) * error[m]
+            reach += abs(C[k, m]) * norm[m]
+        contraction = max(contraction, row + size + problem.rounding * (reach + 1.0))
+        total = 0.0
+        for r in range(d):
+            total += abs(C[k, r]) * G[0, r]
+        wrong = max(wrong, total)
+    radius = 1.1 * wrong / (1.0 - contraction)
+    if not (contraction < 0.5 and radius < stack.radius[u]):
+        return False
+    x[c], x[d] = x[d], x[c]
+    largest = 0.0
+    for k in range(D):
+        largest = max(largest, abs(x[k]))
+    if not (largest > 0.1 and radius < 0.01):
+        return False
+    scale = math.ldexp(1.0, -math.frexp(largest)[1])
+    for k in range(D):
+        stack.X[u, k] = x[k] * scale
+    stack.radius[u] = radius * scale
+    stack.totals[REFINED] += 1
+    return True
 
-    # New generators, on the edges that cross, go above the cell first.
-    top = start + count
-    for u in range(start, start + count):
-        zu = stack.values[u]
-        if zu <= 0.0:
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
+    """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
+
+    Returns
+    -------
+    0, or (then nothing has changed) `GROW` if the arrays are too small, `ASIDE` if no facet bit is free.
+    """
+    start, size, layer = stack.start[frame], stack.size[frame], stack.layer[frame]
+    D = stack.X.shape[1]
+    j = problem.first_neuron[layer] + i
+    index, values, signs, tight = stack.index, stack.values, stack.signs, stack.tight
+    used = np.uint64(0)
+    n_zero = n_positive = 0
+    for p in range(size):
+        used |= tight[index[start + p]]
+        n_zero += signs[p] == 0
+        n_positive += signs[p] == 1
+    if ~used == np.uint64(0):
+        return ASIDE
+    bit = ~used & (used + np.uint64(1))
+    # Room for both lists beside a list of the new generators, and for those in the pool.
+    most = n_zero + n_positive * (size - n_zero - n_positive)
+    top = stack.top[frame]
+    room = min(index.shape[0] - start - 2 * size, stack.X.shape[0] - top)
+    if room < 3 * most or frame + 2 > stack.layer.shape[0]:
+        return GROW
+    norm, error, rounding = rows.norm[j], rows.error[j], problem.rounding
+    simple = stack.simple[frame]
+    for p in range(size):
+        if signs[p] == 0:
+            # Above its sibling frames' generator of the same place, whose bits mean something else.
+            u = index[start + p]
+            for k in range(D):
+                stack.X[top, k] = stack.X[u, k]
+            stack.radius[top] = stack.radius[u]
+            tight[top] = tight[u] | bit
+            top += 1
+    for p in range(size):
+        if signs[p] != 1:
             continue
-        for v in range(start, start + count):
-            zv = -stack.values[v]
-            if zv <= 0.0:
+        u, zu = index[start + p], values[p]
+        for q in range(size):
+            if signs[q] != -1:
                 continue
-            common = stack.facets[u] & stack.facets[v]
-            if _popcount(common) != D - 2:
+            v, zv = index[start + q], -values[q]
+            common = tight[u] & tight[v]
+            shared = _popcount(common)
+            if shared < D - 2:
                 continue
+            if not simple:
+                blocked = False
+                for s in range(size):
+                    if s != p and s != q and tight[index[start + s]] & common == common:
+                        blocked = True
+                        break
+                if blocked:
+                    continue
             ru, rv = stack.radius[u], stack.radius[v]
-            eu = norm * (rounding + ru) + error * (1.0 + ru)
-            ev = norm * (rounding + rv) + error * (1.0 + rv)
+            wrong_u = 2.0 * (norm * (rounding + ru) + error * (1.0 + ru))
+            wrong_v = 2.0 * (norm * (rounding + rv) + error * (1.0 + rv))
             largest = 0.0
             for k in range(D):
                 x = zv * stack.X[u, k] + zu * stack.X[v, k]
                 stack.X[top, k] = x
                 largest = max(largest, abs(x))
-            wrong = zv * ru + ev * (1.0 + ru) + zu * rv + eu * (1.0 + rv) + rounding * (zu + zv)
-            if 0.0 < largest < np.inf:
+            radius = zv * ru + wrong_v * (1.0 + ru) + zu * rv + wrong_u * (1.0 + rv) + rounding * (zu + zv)
+            if _TINY < largest < _HUGE:
                 # A power of two scales exactly.
                 scale = math.ldexp(1.0, -math.frexp(largest)[1])
                 for k in range(D):
                     stack.X[top, k] *= scale
-                stack.radius[top] = wrong * scale * (1.0 + rounding)
+                stack.radius[top] = radius * scale * (1.0 + rounding)
             else:
                 stack.radius[top] = np.inf
-            if 3 <= D <= 4 and stack.radius[top] > 32.0 * rounding:
-                _intersect(problem, stack, frame, common, layer, i, top)
-            stack.facets[top] = common | bit
+            tight[top] = common | bit
             top += 1
-
-    # Copy the active side above, then close up the inactive side below it.
-    up = top
-    for u in range(start, start + count):
-        if stack.values[u] > 0.0:
-            _move(stack, u, up)
-            up += 1
-    for u in range(start + count, top):
-        _move(stack, u, up)
-        up += 1
-    n_active = up - top
-    low = start
-    for u in range(start, start + count):
-        if stack.values[u] < 0.0:
-            _move(stack, u, low)
-            low += 1
-    for u in range(start + count, start + count + new):
-        _move(stack, u, low)
-        low += 1
-    for u in range(n_active):
-        _move(stack, top + u, low + u)
-
-    above = frame + 1
-    j = problem.first_neuron[layer] + i
-    stack.share[frame] *= 0.5
-    stack.cuts[frame, j] = 1
-    number = 0
-    while bit > np.uint64(1) << np.uint64(number):
-        number += 1
+    number = np.int64(_popcount(bit - np.uint64(1)))
     stack.owner[frame, number] = j
+    for w in range(stack.top[frame] + n_zero, top):
+        if stack.radius[w] > _COARSE:
+            _refine(problem, rows, stack, frame, w)
+
+    # The lists: what is left of the old one below, the copy with the other side above.
+    above = frame + 1
+    n_new = top - stack.top[frame]
+    low = start
+    high = start + size + n_new
+    for p in range(size):
+        u = index[start + p]
+        if signs[p] < 0:
+            index[low] = u
+            low += 1
+        elif signs[p] > 0:
+            index[high] = u
+            high += 1
+    up = low + n_new
+    for p in range(start + size + n_new, high):
+        index[up + p - start - size - n_new] = index[p]
+    n_up = high - start - size - n_new
+    for w in range(n_new):
+        index[low + w] = stack.top[frame] + w
+        index[up + n_up + w] = stack.top[frame] + w
+
+    word, mask = j >> 6, np.uint64(1) << np.uint64(j & 63)
+    stack.share[frame] *= 0.5
+    stack.cuts[frame, word] |= mask
     for k in range(64):
         stack.owner[above, k] = stack.owner[frame, k]
+    for k in range(stack.bits.shape[1]):
+        stack.bits[above, k] = stack.bits[frame, k]
+        stack.cuts[above, k] = stack.cuts[frame, k]
+    stack.bits[above, word] |= mask
     stack.layer[above] = layer
     stack.share[above] = stack.share[frame]
     stack.n_left[above] = stack.n_left[frame]
     for k in range(stack.n_left[frame]):
         stack.left[above, k] = stack.left[frame, k]
-    for k in range(problem.first_neuron[layer + 1]):
-        stack.bits[above, k] = stack.bits[frame, k]
-        stack.cuts[above, k] = stack.cuts[frame, k]
-    stack.bits[frame, j] = 0
-    stack.bits[above, j] = 1
-    stack.size[frame] = low - start
-    stack.start[above] = low
-    stack.size[above] = n_active
-    stack.totals[0] += 1
-    stack.totals[4] += 1
-    return True
+    stack.size[frame] = low + n_new - start
+    stack.start[above] = up
+    stack.size[above] = n_up + n_new
+    stack.top[frame] = top
+    stack.top[above] = top
+    _summarise(stack, frame)
+    _summarise(stack, above)
+    stack.totals[N_FRAMES] += 1
+    return 0
 
 
 @njit(cache=True, nogil=True)
-def search(
-    problem: Any,
-    stack: Any,
-    emit: bool,
-    out_bits: Any,
-    out_cuts: Any,
-    out_points: Any,
-    aside: Any,
-    max_steps: int,
-) -> tuple[int, int, int]:
-    """Run until done, a buffer is full, the arrays are too small, or `max_steps` splits and leaves.
+def _summarise(stack: Any, frame: int) -> None:
+    """Set `spread` and `simple` of a frame."""
+    D = stack.X.shape[1]
+    simple, spread = True, 0.0
+    for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+        u = stack.index[p]
+        spread = max(spread, stack.radius[u])
+        simple = simple and _popcount(stack.tight[u]) == D - 1
+    stack.simple[frame], stack.spread[frame] = simple, spread
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> None:
+    """Write a region: bits, cuts, and the sum of the generators as a point, checked against the facets."""
+    D = stack.X.shape[1]
+    for k in range(stack.bits.shape[1]):
+        out.bits[r, k] = stack.bits[frame, k]
+        out.cuts[r, k] = stack.cuts[frame, k]
+    used = np.uint64(0)
+    row = stack.rows[0]
+    for k in range(D):
+        row[k] = 0.0
+    for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+        u = stack.index[p]
+        used |= stack.tight[u]
+        for k in range(D):
+            row[k] += stack.X[u, k]
+    largest = 1.0
+    inside = True
+    for k in range(D - 1):
+        x = row[k] / row[D - 1]
+        out.points[r, k] = x
+        largest = max(largest, abs(x))
+        inside = inside and abs(x) < _HUGE
+    row = stack.rows[1]
+    for bit in range(64):
+        if inside and used >> np.uint64(bit) & np.uint64(1):
+            norm, error = _facet_row(problem, rows, stack, frame, bit, row)
+            z = row[D - 1]
+            for k in range(D - 1):
+                z += row[k] * out.points[r, k]
+            owner = stack.owner[frame, bit]
+            if owner >= 0 and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
+                z = -z
+            inside = z > (norm * problem.rounding + error) * largest
+    out.inside[r] = inside
+
+
+@njit(cache=True, nogil=True)
+def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_steps: int) -> tuple[int, int]:
+    """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
 
     Returns
     -------
-    status, n_regions, n_aside
-        `FULL` also stands for `max_steps`. Regions go to the `out_` arrays if `emit`, else they are only counted.
+    status, n_regions
+        `FULL` also stands for `max_steps`. `QUERY`: set the signs in `memo` for the neuron `left[frame, n_left - 1]` of
+        the top frame. `ASIDE`: the top frame has too many facets; take it off. Regions go to `out` if `listing`, else
+        they are only counted.
     """
     n_layers = problem.widths.shape[0]
     D = stack.X.shape[1]
-    n_neurons = problem.first_neuron[n_layers]
-    regions = n_aside = steps = 0
-    while stack.totals[0] > 0:
-        frame = stack.totals[0] - 1
-        if steps >= max_steps or n_aside == aside.shape[0] or (emit and regions == out_bits.shape[0]):
-            return FULL, regions, n_aside
-        # Decide the neurons left in the layer, those with certain signs first.
-        position = 0
-        split = stuck = False
-        while position < stack.n_left[frame]:
-            i = stack.left[frame, position]
-            stack.totals[3] += 1
-            sign = _signs(problem, stack, stack.layer[frame], i, stack.start[frame], stack.size[frame])
-            if sign == 2:
-                position += 1
-                continue
-            new = 0
-            if sign == 0:
-                new = _room(stack, frame)
-                if new < 0:
-                    return GROW, regions, n_aside
-            stack.n_left[frame] -= 1
-            for k in range(position, stack.n_left[frame]):
-                stack.left[frame, k] = stack.left[frame, k + 1]
-            if sign == 0:
-                split = _split(problem, stack, frame, i, new)
-                stuck = not split
-                break
-            stack.bits[frame, problem.first_neuron[stack.layer[frame]] + i] = sign == 1
-            position = 0
-        if split:
-            steps += 1
-            continue
-        if stuck or stack.n_left[frame] > 0:
-            for k in range(n_neurons):
-                aside[n_aside, k] = UNDECIDED
-            for k in range(problem.first_neuron[stack.layer[frame] + 1]):
-                aside[n_aside, k] = stack.bits[frame, k]
-            n_aside += 1
-        elif stack.layer[frame] + 1 < n_layers:
-            if stack.layer[frame] >= 0:
-                _activate(problem, stack, stack.layer[frame], stack.bits[frame])
+    regions = steps = 0
+    while stack.totals[N_FRAMES] > 0:
+        if steps >= max_steps or (listing and regions + 1 >= out.bits.shape[0]):
+            return FULL, regions
+        frame = stack.totals[N_FRAMES] - 1
+        layer = stack.layer[frame]
+        alive = True
+        if stack.n_left[frame] > 0:
+            i = stack.left[frame, stack.n_left[frame] - 1]
+            j = problem.first_neuron[layer] + i
+            stack.totals[DECISIONS] += 1
+            answer = _decide(problem, rows, stack, frame, i)
+            if answer == 3:
+                return QUERY, regions
+            fixed = stack.fixed[j]
+            if answer == 2:
+                if not listing and fixed == FREE and layer + 1 == n_layers and stack.n_left[frame] == 1:
+                    # The last split needs no cells to be counted.
+                    stack.totals[BRANCHINGS] += 1
+                    regions += 2
+                    alive = False
+                else:
+                    stack.n_left[frame] -= 1
+                    status = _split(problem, rows, stack, frame, i)
+                    if status != 0:
+                        stack.n_left[frame] += 1
+                        return status, regions
+                    steps += 1
+                    if fixed == FREE:
+                        stack.totals[BRANCHINGS] += 1
+                    elif fixed == 0:
+                        stack.share[frame] *= 2.0
+                        stack.totals[N_FRAMES] -= 1
+                    else:
+                        # The inactive side is passed over when its turn comes.
+                        stack.share[frame + 1] *= 2.0
+                        stack.share[frame] = 0.0
+                        stack.layer[frame] = n_layers
+                        stack.n_left[frame] = 0
+                    continue
+            else:
+                stack.n_left[frame] -= 1
+                if answer == 1:
+                    stack.bits[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
+                if fixed == FREE or fixed == answer:
+                    continue
+                alive = False
+        elif layer == n_layers:
+            alive = False
+        elif layer + 1 < n_layers:
+            if layer >= 0:
+                complete_layer(problem, rows, layer, stack.listed[layer], stack.n_listed[layer], stack.bits[frame], D)
             stack.layer[frame] += 1
-            _enter(problem, stack, frame)
-            continue
-        else:
-            if emit:
-                for k in range(n_neurons):
-                    out_bits[regions, k] = stack.bits[frame, k]
-                    out_cuts[regions, k] = stack.cuts[frame, k]
-                for k in range(D):
-                    total = 0.0
-                    for u in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
-                        total += stack.X[u, k]
-                    out_points[regions, k] = total
+            if _enter(problem, rows, stack, frame):
+                continue
+            alive = False
+        if alive:
+            if listing:
+                _emit(problem, rows, stack, frame, out, regions)
             regions += 1
         stack.done[0] += stack.share[frame]
-        stack.totals[0] -= 1
+        stack.totals[N_FRAMES] -= 1
         steps += 1
-    return DONE, regions, n_aside
+    return DONE, regions
