@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tropnet.affine import AffineMap
+from tropnet.bounds import RegionBounds, region_bounds, zaslavsky_bound
 from tropnet.domain import Box, Domain, Polytope, WholeSpace
 from tropnet.enumeration import EmptyRegion, count_regions, enumerate_regions, find_linear_region, iter_regions
 from tropnet.errors import (
@@ -49,6 +50,7 @@ __all__ = [
     "Network",
     "NonFiniteError",
     "Polytope",
+    "RegionBounds",
     "Regions",
     "ShapeError",
     "SkipError",
@@ -62,6 +64,8 @@ __all__ = [
     "find_linear_region",
     "iter_regions",
     "load",
+    "region_bounds",
+    "zaslavsky_bound",
 ]
 
 _EXTRAS = {

@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
+from tropnet.bounds import region_bounds
 from tropnet.domain import Box, Domain, as_domain
 from tropnet.dyadic import FloatArray
 from tropnet.enumeration import ENGINES, count_regions, enumerate_regions
@@ -31,6 +32,8 @@ __all__ = ["command", "main"]
 _INTERRUPTED = 130
 _HELP = {"help_option_names": ["-h", "--help"]}
 _MANY_COLUMNS = 6
+_LONG_INTEGER = 10**15
+_MANY_DIGITS = 4_000  # Python itself, like many readers of JSON, refuses to write longer integers by default
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -261,7 +264,7 @@ def predict(path: str, points: tuple[str, ...], source: str | None, as_json: boo
 @_network
 @_json_option
 def info(path: str, as_json: bool) -> None:
-    """Describe NET: shape, skips, activations, parameters.
+    """Describe NET: shape, skips, activations, parameters, upper bounds on the number of activation regions.
 
     \b
     Examples:
@@ -278,10 +281,15 @@ def info(path: str, as_json: bool) -> None:
         "skips": [list(skip) for skip in net.skips],
         "activations": activations,
         "n_parameters": _n_parameters(net),
+        "region_bounds": region_bounds(net)._asdict(),
         "largest_weight": max(float(np.abs(w).max()) for layer in net.layers for w in layer.weights.values()),
         "fingerprint": net.fingerprint,
     }
     if as_json:
+        bounds = record["region_bounds"]
+        record["region_bounds"] = {
+            name: bound if bound < 10**_MANY_DIGITS else _integer(bound) for name, bound in bounds.items()
+        }
         _print_json(record)
         return
     table = Table("property", "value", show_header=False)
@@ -291,6 +299,8 @@ def info(path: str, as_json: bool) -> None:
             text = ", ".join(f"{k}-{index}" for k, index in net.skips) or "none"
         if name == "activations":
             text = "; ".join(activations)
+        if name == "region_bounds":
+            text = "; ".join(f"{bound} {_integer(number)}" for bound, number in record["region_bounds"].items())
         table.add_row(name.replace("_", " "), text)
     _print_table(table)
 
@@ -384,6 +394,15 @@ def _print_regions(found: Regions, limit: int) -> None:
 def _vector(values: FloatArray) -> str:
     shown = [f"{value:.4g}" for value in values[:_MANY_COLUMNS]]
     return ", ".join(shown + ["..."] * (len(values) > _MANY_COLUMNS))
+
+
+def _integer(value: int) -> str:
+    """Write a long integer in scientific notation, rounded up: it is an upper bound."""
+    if value < _LONG_INTEGER:
+        return str(value)
+    exponent = int(math.log10(value))
+    mantissa = -(-value * 100 // 10**exponent)
+    return f"{mantissa / 100:.2f}e{exponent}"
 
 
 def _activations(slopes: FloatArray) -> str:

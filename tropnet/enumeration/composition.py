@@ -63,6 +63,9 @@ class Rows(NamedTuple):
     entered: NDArray[np.float64]
     norm: NDArray[np.float64]  # (n_neurons,)
     error: NDArray[np.float64]  # (n_neurons,)
+    chosen: NDArray[np.int64]  # (widest,) scratch: neurons to add, their slopes, one component of their rows
+    slope: NDArray[np.float64]
+    value: NDArray[np.float64]
 
 
 def make_problem(net: Network) -> Problem:
@@ -112,7 +115,16 @@ def make_rows(net: Network, problem: Problem) -> Rows:
     for rows in _base(net):
         done[at : at + rows.size] = rows.ravel()
         at += rows.size + rows.shape[1]
-    return Rows(done, np.zeros(size), problem.base_norm.copy(), np.zeros(net.n_neurons))
+    widest = max(net.widths)
+    return Rows(
+        done,
+        np.zeros(size),
+        problem.base_norm.copy(),
+        np.zeros(net.n_neurons),
+        np.zeros(widest, np.int64),
+        np.zeros(widest),
+        np.zeros(widest),
+    )
 
 
 def _base(net: Network) -> list[NDArray[np.float64]]:
@@ -122,78 +134,106 @@ def _base(net: Network) -> list[NDArray[np.float64]]:
     ]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _add_neuron(problem: Any, rows: Any, target: Any, block: int, layer: int, i: int, bit: int, D: int) -> None:
-    """Add the output of neuron i of a layer to a partial sum of its reader: one rank-one term."""
-    j = problem.first_neuron[layer] + i
-    slope = problem.slopes[j, bit]
-    if slope == 0.0:
-        return
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m: int, D: int) -> None:
+    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader.
+
+    Slices, as a loop over one vectorises; four neurons at a time, as each pass reads and writes the sum.
+    """
     n, width = problem.widths[problem.reader[block]], problem.widths[layer]
-    at, weights = problem.done_at[block], problem.weights_at[block] + i * n
-    for k in range(D):
-        value = slope * rows.done[problem.rows_at[layer] + k * width + i]
-        if value != 0.0:
+    first, at, weights_at = problem.first_neuron[layer], problem.done_at[block], problem.weights_at[block]
+    for k in range(D + 1):
+        out = target[at + k * n : at + (k + 1) * n]
+        weights = problem.sizes if k == D else problem.weights
+        for q in range(m):
+            i, slope = rows.chosen[q], rows.slope[q]
+            if k < D:
+                rows.value[q] = slope * rows.done[problem.rows_at[layer] + k * width + i]
+            else:
+                rows.value[q] = abs(slope) * (rows.error[first + i] + problem.rounding * rows.norm[first + i])
+        q = 0
+        while q + 4 <= m:
+            a, b = weights_at + rows.chosen[q] * n, weights_at + rows.chosen[q + 1] * n
+            c, d = weights_at + rows.chosen[q + 2] * n, weights_at + rows.chosen[q + 3] * n
+            wa, wb, wc, wd = weights[a : a + n], weights[b : b + n], weights[c : c + n], weights[d : d + n]
+            va, vb, vc, vd = rows.value[q], rows.value[q + 1], rows.value[q + 2], rows.value[q + 3]
             for u in range(n):
-                target[at + k * n + u] += problem.weights[weights + u] * value
-    wrong = abs(slope) * (rows.error[j] + problem.rounding * rows.norm[j])
-    if wrong != 0.0:
-        for u in range(n):
-            target[at + D * n + u] += problem.sizes[weights + u] * wrong
+                out[u] += (wa[u] * va + wb[u] * vb) + (wc[u] * vc + wd[u] * vd)
+            q += 4
+        while q < m:
+            a = weights_at + rows.chosen[q] * n
+            wa, va = weights[a : a + n], rows.value[q]
+            for u in range(n):
+                out[u] += wa[u] * va
+            q += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+def _copy(source: Any, target: Any) -> None:
+    for u in range(source.shape[0]):
+        target[u] = source[u]
+
+
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None:
     """Compute `entered` of all blocks with this source.
 
     `state`, uint8 by neuron, holds the bits of the neurons decided on entering the layer, `PENDING` for the others.
     """
-    first = problem.first_neuron[layer]
-    for block in range(problem.first_block[layer], problem.first_block[layer + 1]):
-        n = problem.widths[problem.reader[block]]
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    if begin == end:
+        return
+    first, m = problem.first_neuron[layer], 0
+    for i in range(problem.widths[layer]):
+        bit = state[first + i]
+        if bit != PENDING and problem.slopes[first + i, bit] != 0.0:
+            rows.chosen[m], rows.slope[m] = i, problem.slopes[first + i, bit]
+            m += 1
+    for block in range(begin, end):
+        size = (D + 1) * problem.widths[problem.reader[block]]
         at, before = problem.done_at[block], problem.before_at[block]
-        for u in range((D + 1) * n):
-            rows.entered[at + u] = rows.done[before + u]
-        for i in range(problem.widths[layer]):
-            if state[first + i] != PENDING:
-                _add_neuron(problem, rows, rows.entered, block, layer, i, state[first + i], D)
+        _copy(rows.done[before : before + size], rows.entered[at : at + size])
+        _add_neurons(problem, rows, rows.entered, block, layer, m, D)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending: int, bits: Any, D: int) -> None:
     """Compute `done` of all blocks with this source, and norms and errors of the rows that are complete with it.
 
     `pending` lists the neurons (within the layer) that were pending on entering it; `bits`, packed into uint64 words by
     neuron, holds what they were decided to be.
     """
-    first = problem.first_neuron[layer]
-    for block in range(problem.first_block[layer], problem.first_block[layer + 1]):
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    if begin == end:
+        return
+    first, m = problem.first_neuron[layer], 0
+    for p in range(n_pending):
+        j = first + pending[p]
+        bit = np.int64((bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1))
+        if problem.slopes[j, bit] != 0.0:
+            rows.chosen[m], rows.slope[m] = pending[p], problem.slopes[j, bit]
+            m += 1
+    for block in range(begin, end):
         reader = problem.reader[block]
         n = problem.widths[reader]
         at = problem.done_at[block]
-        for u in range((D + 1) * n):
-            rows.done[at + u] = rows.entered[at + u]
-        for p in range(n_pending):
-            j = first + pending[p]
-            bit = (bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
-            _add_neuron(problem, rows, rows.done, block, layer, pending[p], np.int64(bit), D)
+        _copy(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
+        _add_neurons(problem, rows, rows.done, block, layer, m, D)
         if not problem.is_last[block]:
             continue
         start = problem.first_neuron[reader]
+        norm, error = rows.norm[start : start + n], rows.error[start : start + n]
+        base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
+        row = rows.done[at : at + n]
         for u in range(n):
-            rows.norm[start + u] = 0.0
-        for k in range(D):
+            norm[u] = abs(row[u])
+        for k in range(1, D):
+            row = rows.done[at + k * n : at + (k + 1) * n]
             for u in range(n):
-                rows.norm[start + u] += abs(rows.done[at + k * n + u])
+                norm[u] += abs(row[u])
         for u in range(n):
-            wrong, norm = rows.done[at + D * n + u], rows.norm[start + u]
-            if wrong == 0.0:
-                # Nothing but the weights from the input and the bias was added.
-                rows.error[start + u] = 0.0
-            elif _TINY < norm < _HUGE:
-                rows.error[start + u] = wrong * (1.0 + problem.rounding) + problem.rounding * problem.base_norm[
-                    start + u
-                ]
-            else:
-                # Underflow or overflow would escape the bounds.
-                rows.error[start + u] = np.inf
+            # Underflow or overflow would escape the bounds.
+            bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
+            sure = bound if _TINY < norm[u] < _HUGE else np.inf
+            # 0: nothing but the weights from the input and the bias was added.
+            error[u] = 0.0 if wrong[u] == 0.0 else sure

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
 
@@ -197,8 +199,9 @@ class _Exact:
             if any(_dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
             value = _dot(row, vector)
+            exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
-            stack.X[u], stack.radius[u] = _rounded(vector)
+            stack.X[u], stack.radius[u] = _rounded(vector, exponent)
             self.n_answers += 1
 
     def _compose(self, layer: int, bits: BoolArray, first: list[int]) -> None:
@@ -262,11 +265,13 @@ def _null_vector(rows: list[list[int]]) -> list[int]:
     return vector
 
 
-def _rounded(vector: list[int] | tuple[int, ...]) -> tuple[list[float], float]:
-    """Return the vector divided by a power of two, rounded once, with a bound on the rounding."""
-    largest = max(map(abs, vector)).bit_length()
-    rounded = [value / (1 << largest) for value in vector]
-    exact = all(int(x * 2.0**53) << largest == value << 53 for x, value in zip(rounded, vector, strict=True))
+def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
+    """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
+    divisor = vector[-1] << exponent
+    if divisor == 0 or max(map(abs, vector)) > divisor:
+        divisor = 1 << max(map(abs, vector)).bit_length()
+    rounded = [value / divisor for value in vector]
+    exact = all(Fraction(x) * divisor == value for x, value in zip(rounded, vector, strict=True))
     return rounded, 0.0 if exact else EPS
 
 
@@ -399,6 +404,9 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         z=np.zeros(widest),
         values=np.zeros(P),
         signs=np.zeros(P, np.int8),
+        across=np.zeros(P, np.int32),
+        across_tight=np.zeros(P, np.uint64),
+        row=np.zeros(D),
         rows=np.zeros((3 * D, D)),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
@@ -407,6 +415,11 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
     )
     for neuron, bit in task.fixed.items():
         stack.fixed[neuron] = bit
+    far = max(
+        (abs(x) // w for root in roots for *vector, w in root.generators if w for x in vector),
+        default=0,
+    )
+    exponent = int(far).bit_length()
     top = 0
     for frame, root in enumerate(roots):
         stack.start[frame], stack.size[frame] = top, len(root.generators)
@@ -416,7 +429,7 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
         for vector, facets in zip(root.generators, root.facets, strict=True):
-            stack.X[top], stack.radius[top] = _rounded(vector)
+            stack.X[top], stack.radius[top] = _rounded(vector, exponent)
             stack.tight[top], stack.index[top] = facets, top
             top += 1
         members = slice(stack.start[frame], top)
@@ -426,7 +439,7 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
     return stack
 
 
-_POOLED = ("X", "radius", "tight", "index", "values", "signs", "memo")
+_POOLED = ("X", "radius", "tight", "index", "values", "signs", "across", "across_tight", "memo")
 
 
 def _grown(stack: Stack) -> Stack:

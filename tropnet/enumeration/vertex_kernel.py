@@ -6,7 +6,7 @@ is the linear form z = row . X. It cuts the cell iff z is positive at one genera
 generators of the two parts are the old ones on their side, those on the hyperplane, and one new one on each edge that
 crosses it.
 
-Error bounds. Generators are scaled by powers of two (exactly) to max-norm at most 1. `radius[u]` bounds the max-norm
+Error bounds. Generators have max-norm at most 2, vertices of a bounded domain the same last component. `radius[u]` bounds the max-norm
 distance from the stored generator to the exact one (up to a positive factor); with norm and error of the row,
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
@@ -36,7 +36,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.composition import PENDING, complete_layer, enter_layer
+from tropnet.enumeration.composition import EPS, PENDING, complete_layer, enter_layer
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
 
@@ -45,7 +45,9 @@ FREE = 2
 N_TOTALS = 8
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, LEAVES = range(N_TOTALS)
 _MANY = 10
-_COARSE = 1e-11
+# Products and sums of D terms are wrong by less than this times D, relatively.
+_ROUNDING = 8.0 * EPS
+_COARSE = 1e-5
 _TINY, _HUGE = 1e-100, 1e100
 
 
@@ -78,6 +80,9 @@ class Stack(NamedTuple):
     z: NDArray[np.float64]
     values: NDArray[np.float64]  # (P,) z at the generators of the cell, by position
     signs: NDArray[np.int8]  # (P,)
+    across: NDArray[np.int32]  # (P,) scratch: the generators on the inactive side, and what is tight there
+    across_tight: NDArray[np.uint64]  # (P,)
+    row: NDArray[np.float64]  # (D,) scratch: the neuron to decide
     rows: NDArray[np.float64]  # (3 D, D) scratch
     scratch: NDArray[np.uint8]  # (n_neurons + L,)
     memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for) for the decision at hand
@@ -105,24 +110,39 @@ def _popcount(typing_context: Any, x: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     """Enter the frame's layer: decide the neurons that do not cut, list the others. False if a fixed bit is missed."""
     layer, D = stack.layer[frame], stack.X.shape[1]
     first, n = problem.first_neuron[layer], problem.widths[layer]
     at = problem.rows_at[layer]
     start, size = stack.start[frame], stack.size[frame]
-    low, high, z = stack.low, stack.high, stack.z
+    low, high = stack.low[:n], stack.high[:n]
+    row_0, row_1 = rows.done[at : at + n], rows.done[at + n : at + 2 * n]
     if size <= _MANY:
         for p in range(start, start + size):
             u = stack.index[p]
-            x = stack.X[u, 0]
+            x_0, x_1 = stack.X[u, 0], stack.X[u, 1]
+            if D == 3:
+                # The common case in one pass.
+                row_2, x_2 = rows.done[at + 2 * n : at + 3 * n], stack.X[u, 2]
+                if p == start:
+                    for i in range(n):
+                        low[i] = (row_0[i] * x_0 + row_1[i] * x_1) + row_2[i] * x_2
+                        high[i] = low[i]
+                else:
+                    for i in range(n):
+                        z_i = (row_0[i] * x_0 + row_1[i] * x_1) + row_2[i] * x_2
+                        low[i] = z_i if z_i < low[i] else low[i]
+                        high[i] = z_i if z_i > high[i] else high[i]
+                continue
+            z = stack.z[:n]
             for i in range(n):
-                z[i] = rows.done[at + i] * x
-            for k in range(1, D):
-                x = stack.X[u, k]
+                z[i] = row_0[i] * x_0 + row_1[i] * x_1
+            for k in range(2, D):
+                row, x = rows.done[at + k * n : at + (k + 1) * n], stack.X[u, k]
                 for i in range(n):
-                    z[i] += rows.done[at + k * n + i] * x
+                    z[i] += row[i] * x
             if p == start:
                 for i in range(n):
                     low[i] = z[i]
@@ -143,11 +163,11 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
                 least = min(least, x)
                 most = max(most, x)
             centre, reach = 0.5 * (least + most), 0.5 * (most - least)
+            row = rows.done[at + k * n : at + (k + 1) * n]
             for i in range(n):
-                w = rows.done[at + k * n + i]
-                low[i] += w * centre - abs(w) * reach
-                high[i] += w * centre + abs(w) * reach
-    slack = 2.0 * problem.rounding + stack.spread[frame]
+                low[i] += row[i] * centre - abs(row[i]) * reach
+                high[i] += row[i] * centre + abs(row[i]) * reach
+    slack = 2.0 * _ROUNDING * D + stack.spread[frame]
     scale = 1.0 + stack.spread[frame]
     left = 0
     for i in range(n):
@@ -181,7 +201,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Put z of neuron i at the generators into `values` and its signs into `signs`.
 
@@ -198,15 +218,19 @@ def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
         constant = constant and rows.done[at + k * n] == 0.0
     if constant:
         return rows.done[at + (D - 1) * n] > 0.0
-    bound = norm * (problem.rounding + stack.spread[frame]) + error * (1.0 + stack.spread[frame])
+    bound = norm * (_ROUNDING * D + stack.spread[frame]) + error * (1.0 + stack.spread[frame])
     start, size = stack.start[frame], stack.size[frame]
+    row = stack.row
+    for k in range(D):
+        row[k] = rows.done[at + k * n]
     positive = negative = 0
     answered = asked = stack.totals[N_MEMO]
     for p in range(size):
         u = stack.index[start + p]
-        z = 0.0
-        for k in range(D):
-            z += rows.done[at + k * n] * stack.X[u, k]
+        x = stack.X[u]
+        z = row[0] * x[0] + row[1] * x[1]
+        for k in range(2, D):
+            z += row[k] * x[k]
         sign = 2
         if z > bound:
             sign = 1
@@ -231,7 +255,7 @@ def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     return positive > 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def _settle(
     problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int, u: int, z: float
 ) -> tuple[float, int]:
@@ -242,9 +266,9 @@ def _settle(
         if stack.memo[m, 0] == u and stack.memo[m, 1] != 2:
             # With the right sign, and not farther from the exact value than twice the bound.
             sign = stack.memo[m, 1]
-            return sign * max(abs(z), rows.norm[j] * problem.rounding), sign
+            return sign * max(abs(z), rows.norm[j] * _ROUNDING), sign
     for attempt in range(2):
-        bound = rows.norm[j] * (problem.rounding + stack.radius[u]) + rows.error[j] * (1.0 + stack.radius[u])
+        bound = rows.norm[j] * (_ROUNDING * D + stack.radius[u]) + rows.error[j] * (1.0 + stack.radius[u])
         if z > bound:
             return z, 1
         if z < -bound:
@@ -262,7 +286,7 @@ def _settle(
     return z, 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
     """Return whether z of a neuron is zero at generator u because all its terms are: bias, input, earlier outputs."""
     D = stack.X.shape[1]
@@ -307,7 +331,7 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
     return vanishes
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: Any) -> tuple[float, float]:
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
@@ -328,7 +352,7 @@ def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: A
     return rows.norm[owner], rows.error[owner]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     """Compute generator u anew from its D - 1 facets; return whether that is surely more accurate.
 
@@ -345,7 +369,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     for k in range(D):
         if abs(stack.X[u, k]) > largest:
             c, largest = k, abs(stack.X[u, k])
-    norm, error = np.empty(d), np.empty(d)
+    norm, error, x = stack.rows[3 * d], stack.rows[3 * d + 1], stack.rows[3 * d + 2]
     r = 0
     for bit in range(64):
         if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
@@ -384,7 +408,6 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
                 for m in range(d):
                     G[r, m] -= factor * G[k, m]
                     C[r, m] -= factor * C[k, m]
-    x = np.empty(D)
     for k in range(D):
         x[k] = stack.X[u, k]
     x[c], x[d] = x[d], x[c]
@@ -401,7 +424,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         residual = 0.0
         for k in range(D):
             residual += M[r, k] * x[k]
-        G[0, r] = abs(residual) + 2.0 * (norm[r] * problem.rounding + error[r])
+        G[0, r] = abs(residual) + 2.0 * (norm[r] * _ROUNDING * D + error[r])
     for k in range(d):
         row = size = reach = 0.0
         for m in range(d):
@@ -411,7 +434,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
             row += abs(entry)
             size += abs(C[k, m]) * error[m]
             reach += abs(C[k, m]) * norm[m]
-        contraction = max(contraction, row + size + problem.rounding * (reach + 1.0))
+        contraction = max(contraction, row + size + _ROUNDING * D * (reach + 1.0))
         total = 0.0
         for r in range(d):
             total += abs(C[k, r]) * G[0, r]
@@ -423,17 +446,16 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     largest = 0.0
     for k in range(D):
         largest = max(largest, abs(x[k]))
-    if not (largest > 0.1 and radius < 0.01):
+    if not largest <= 2.0:
         return False
-    scale = math.ldexp(1.0, -math.frexp(largest)[1])
     for k in range(D):
-        stack.X[u, k] = x[k] * scale
-    stack.radius[u] = radius * scale
+        stack.X[u, k] = x[k]
+    stack.radius[u] = radius
     stack.totals[REFINED] += 1
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy")
 def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
 
@@ -460,7 +482,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     room = min(index.shape[0] - start - 2 * size, stack.X.shape[0] - top)
     if room < 3 * most or frame + 2 > stack.layer.shape[0]:
         return GROW
-    norm, error, rounding = rows.norm[j], rows.error[j], problem.rounding
+    norm, error, rounding = rows.norm[j], rows.error[j], _ROUNDING * D
     simple = stack.simple[frame]
     for p in range(size):
         if signs[p] == 0:
@@ -471,18 +493,22 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
             stack.radius[top] = stack.radius[u]
             tight[top] = tight[u] | bit
             top += 1
+    n_negative = 0
+    for p in range(size):
+        if signs[p] == -1:
+            stack.across[n_negative] = p
+            stack.across_tight[n_negative] = tight[index[start + p]]
+            n_negative += 1
     for p in range(size):
         if signs[p] != 1:
             continue
         u, zu = index[start + p], values[p]
-        for q in range(size):
-            if signs[q] != -1:
+        tight_u, ru = tight[u], stack.radius[u]
+        for m in range(n_negative):
+            common = tight_u & stack.across_tight[m]
+            if _popcount(common) < D - 2:
                 continue
-            v, zv = index[start + q], -values[q]
-            common = tight[u] & tight[v]
-            shared = _popcount(common)
-            if shared < D - 2:
-                continue
+            q = stack.across[m]
             if not simple:
                 blocked = False
                 for s in range(size):
@@ -491,23 +517,35 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
                         break
                 if blocked:
                     continue
-            ru, rv = stack.radius[u], stack.radius[v]
-            wrong_u = 2.0 * (norm * (rounding + ru) + error * (1.0 + ru))
-            wrong_v = 2.0 * (norm * (rounding + rv) + error * (1.0 + rv))
-            largest = 0.0
+            # The new generator is X_u + t (X_v - X_u): an error in t moves it along the edge only.
+            v, zv = index[start + q], -values[q]
+            rv = stack.radius[v]
+            wrong_u = norm * (rounding + ru) + error * (1.0 + ru)
+            wrong_v = norm * (rounding + rv) + error * (1.0 + rv)
+            if zu <= wrong_u or zv <= wrong_v:
+                # The caller gave the sign.
+                wrong_u, wrong_v = 2.0 * wrong_u, 2.0 * wrong_v
+            inverse = 1.0 / (zu + zv)
+            t = zu * inverse
+            largest = apart = 0.0
             for k in range(D):
-                x = zv * stack.X[u, k] + zu * stack.X[v, k]
+                x = stack.X[u, k]
+                difference = stack.X[v, k] - x
+                x += t * difference
                 stack.X[top, k] = x
+                apart = max(apart, abs(difference))
                 largest = max(largest, abs(x))
-            radius = zv * ru + wrong_v * (1.0 + ru) + zu * rv + wrong_u * (1.0 + rv) + rounding * (zu + zv)
-            if _TINY < largest < _HUGE:
+            wrong_t = 1.2 * (wrong_u * zv + wrong_v * zu) * inverse * inverse
+            radius = ru + t * (rv - ru) + wrong_t * (apart + ru + rv) + rounding
+            if not (wrong_u + wrong_v) * inverse < 0.1:
+                radius = np.inf
+            if largest < 0.01:
                 # A power of two scales exactly.
-                scale = math.ldexp(1.0, -math.frexp(largest)[1])
+                scale = math.ldexp(1.0, -math.frexp(max(largest, _TINY))[1])
                 for k in range(D):
                     stack.X[top, k] *= scale
-                stack.radius[top] = radius * scale * (1.0 + rounding)
-            else:
-                stack.radius[top] = np.inf
+                radius *= scale
+            stack.radius[top] = radius
             tight[top] = common | bit
             top += 1
     number = np.int64(_popcount(bit - np.uint64(1)))
@@ -562,7 +600,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def _summarise(stack: Any, frame: int) -> None:
     """Set `spread` and `simple` of a frame."""
     D = stack.X.shape[1]
@@ -574,7 +612,7 @@ def _summarise(stack: Any, frame: int) -> None:
     stack.simple[frame], stack.spread[frame] = simple, spread
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy")
 def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> None:
     """Write a region: bits, cuts, and the sum of the generators as a point, checked against the facets."""
     D = stack.X.shape[1]
@@ -607,11 +645,11 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             owner = stack.owner[frame, bit]
             if owner >= 0 and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
-            inside = z > (norm * problem.rounding + error) * largest
+            inside = z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_steps: int) -> tuple[int, int]:
     """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
 

@@ -1,0 +1,554 @@
+"""The simplex engine: cells by their rows, one vertex and one point, in a compiled kernel; any number of inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.certificates import Witness
+from tropnet.domain import Box, Domain, Polytope
+from tropnet.dyadic import FloatArray, IntegerArray, to_integers
+from tropnet.enumeration import simplex_kernel as kernel
+from tropnet.enumeration.composition import EPS, Problem, Rows, make_problem, make_rows
+from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.linear_region import root_backend
+from tropnet.enumeration.lp import enumerate_by_lp
+from tropnet.enumeration.simplex_kernel import Cell, Tree
+from tropnet.feasibility import Feasible, Infeasible, make_backend
+from tropnet.feasibility.exact import solve_exactly
+from tropnet.layers import Layer
+from tropnet.network import Network
+from tropnet.patterns import BoolArray, unpack
+
+__all__ = ["enumerate_by_simplex", "simplex_engine_fits"]
+
+_MAX_INPUTS = 128
+_BUFFER = 1 << 13
+_STEPS = 1 << 16
+_OFFSET = 1e-12
+_SMALLEST_PIVOT = 1e-9
+_MAX_DEFECT = 1e-2
+_N_LEVELS = 8
+
+
+class _Plan(NamedTuple):
+    """How to start: inputs to keep, and independent rows (of the domain, of the first layer) that make cells pointed.
+
+    A box needs none.
+    """
+
+    inputs: list[int]
+    sides: list[int]
+    neurons: list[int]
+
+
+def simplex_engine_fits(net: Network, domain: Domain) -> bool:
+    """Return whether the simplex engine can start: the domain and the first layer leave no cell with a line."""
+    return _plan(net, domain, ()) is not None
+
+
+def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
+    """Enumerate with a warm simplex method per cell; any domain, any number of inputs.
+
+    Raises
+    ------
+    DomainError
+        The domain has no interior.
+    ValueError
+        The engine cannot start: use another one.
+    """
+    net, domain = task.network, task.domain
+    plan = _plan(net, domain, tuple(sorted(task.fixed)))
+    if plan is None:
+        raise ValueError(
+            f"engine 'simplex' needs at most {_MAX_INPUTS} inputs, a hidden layer, and a domain that together with the"
+            " first layer contains no line; use engine='lp'."
+        )
+    if len(plan.inputs) < net.n_inputs:
+        yield from _enumerate_slice(task, builder, plan.inputs)
+    else:
+        yield from _Search(task, builder, plan).run()
+
+
+def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
+    """Enumerate where all but some inputs are 0: nothing depends on the others but through these."""
+    net = task.network
+    layers = [
+        replace(layer, weights={k: w[:, inputs] if k == 0 else w for k, w in layer.weights.items()})
+        for layer in net.layers
+    ]
+    A, b = task.domain.halfspaces
+    small = replace(task, network=Network(layers, len(inputs)), domain=Polytope(A[:, inputs], b))
+
+    def lift(witness: Witness) -> Witness:
+        values = [0] * net.n_inputs
+        for k, value in zip(inputs, witness.homogeneous, strict=False):
+            values[k] = value
+        return Witness((*values, witness.homogeneous[-1]))
+
+    # What it collects is only known once it is lifted, but the counters are shared.
+    inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters)
+    for chunk in enumerate_by_simplex(small, inner):
+        builder.fraction = chunk.fraction
+        points = np.zeros((len(chunk.points), net.n_inputs))
+        points[:, inputs] = chunk.points
+        yield replace(chunk, points=points, rational={i: lift(w) for i, w in chunk.rational.items()})
+
+
+# --- where to start
+
+
+def _plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> _Plan | None:
+    d = net.n_inputs
+    if not net.hidden or d > _MAX_INPUTS:
+        return None
+    if isinstance(domain, Box) and np.isfinite(domain.low).all() and np.isfinite(domain.high).all():
+        return _Plan(list(range(d)), [], [])
+    sides = domain.halfspaces[0]
+    first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
+    splitting = ~net.hidden[0].affine_neurons
+    candidates = [i for i in range(len(first)) if splitting[i] and i in fixed]
+    candidates += [i for i in range(len(first)) if splitting[i] and i not in fixed]
+    n_known = len([i for i in candidates if i in fixed])
+    rows = np.concatenate([sides, first[candidates]])
+    groups = [len(sides), n_known, len(candidates) - n_known]
+    chosen = _independent(rows, groups)
+    inputs = list(range(d))
+    if len(chosen) < d:
+        weights = [layer.weights[0] for layer in net.hidden if 0 in layer.weights]
+        inputs = _independent_columns(np.concatenate([sides, *weights]))
+        if len(inputs) == d or not inputs:
+            return None
+        chosen = _independent(rows[:, inputs], groups)
+        if len(chosen) < len(inputs):
+            return None
+    return _Plan(
+        inputs,
+        [i for i in chosen if i < len(sides)],
+        [candidates[i - len(sides)] for i in chosen if i >= len(sides)],
+    )
+
+
+def _independent(rows: FloatArray, groups: list[int]) -> list[int]:
+    """Return indices of well-conditioned independent rows: as many as possible of the first group, then of the next."""
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    left = rows / np.where(largest > 0, largest, 1.0)[:, None]
+    norms = np.linalg.norm(left, axis=1)
+    left /= np.where(norms > 0, norms, 1.0)[:, None]
+    chosen: list[int] = []
+    start = 0
+    for size in groups:
+        group = slice(start, start + size)
+        start += size
+        while size and len(chosen) < rows.shape[1]:
+            norms = np.linalg.norm(left[group], axis=1)
+            best = int(np.argmax(norms))
+            if norms[best] < _SMALLEST_PIVOT:
+                break
+            chosen.append(group.start + best)
+            unit = left[group][best] / norms[best]
+            for _ in range(2):
+                left -= np.outer(left @ unit, unit)
+    return chosen
+
+
+def _independent_columns(rows: FloatArray) -> list[int]:
+    """Return indices of columns that form a basis of the column space, exactly."""
+    basis: list[list[int]] = []
+    leads: list[int] = []
+    chosen = []
+    for k, column in enumerate(to_integers(rows)[0].T.tolist()):
+        for pivot, lead in zip(basis, leads, strict=True):
+            if column[lead]:
+                column = [pivot[lead] * a - column[lead] * b for a, b in zip(column, pivot, strict=True)]
+        if any(column):
+            basis.append(column)
+            leads.append(next(i for i, value in enumerate(column) if value))
+            chosen.append(k)
+    return chosen
+
+
+def _scaled(rows: FloatArray) -> FloatArray:
+    """Return rows divided by powers of two, with 1-norms about 1."""
+    norms = np.minimum(np.abs(rows) / 2, 1e307).max(axis=1)
+    return np.asarray(np.ldexp(rows, -np.clip(np.frexp(norms)[1], -1000, 1000)[:, None]))
+
+
+# --- the search
+
+
+class _Search:
+    def __init__(self, task: Task, builder: ChunkBuilder, plan: _Plan) -> None:
+        net = task.network
+        self.task, self.builder, self.plan = task, builder, plan
+        self.net = net
+        self.d = net.n_inputs
+        self.is_box = not plan.sides and not plan.neurons
+        self.problem: Problem = make_problem(net)
+        self.rows: Rows = make_rows(net, self.problem)
+        A, b = task.domain.halfspaces
+        self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
+        self.cell, self.tree = self._cell(), self._tree()
+        self.maps: tuple[bytes, IntegerArray] | None = None
+        self.first = np.cumsum([0, *net.widths]).tolist()
+
+    def run(self) -> Iterator[Chunk]:
+        """Yield the regions of the whole tree."""
+        task, builder = self.task, self.builder
+        for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
+            builder.count(name, 0)
+        start = self._interior()
+        if start is None:
+            # Nothing is known to be inside: what there is to say, the lp engine says.
+            yield from enumerate_by_lp(task, builder)
+            return
+        if self.is_box:
+            box = task.domain
+            assert isinstance(box, Box)  # noqa: S101
+            self._set_box(box)
+            yield from self._search({}, start, 1.0)
+        else:
+            yield from self._search_roots(start)
+        builder.fraction = 1.0
+        yield builder.flush()
+
+    def _interior(self) -> FloatArray | None:
+        """Return a point inside the domain and the fixed rows, or nearly so."""
+        task, net = self.task, self.net
+        if not task.fixed and self.is_box:
+            low, high = np.asarray(task.domain.low), np.asarray(task.domain.high)  # type: ignore[attr-defined]
+            return np.asarray(low / 2 + high / 2)
+        backend, answer = root_backend(task.backend, task.domain, task.tolerances)
+        if task.fixed:
+            pattern = np.zeros(net.n_neurons, dtype=np.bool_)
+            pattern[list(task.fixed)] = list(task.fixed.values())
+            maps = np.concatenate(net.integer_maps(pattern)[:-1])
+            for j, bit in sorted(task.fixed.items()):
+                if maps[j, :-1].any() and not net.affine_neurons[j]:
+                    backend.push(maps[j] if bit else -maps[j])
+            answer = backend.decide()  # type: ignore[assignment]
+        return answer.witness.point if isinstance(answer, Feasible) else None
+
+    def _search_roots(self, start: FloatArray) -> Iterator[Chunk]:
+        """Search from each cell that the chosen neurons of the first layer make, all signs of which occur."""
+        task, plan = self.task, self.plan
+        layer = self.net.hidden[0]
+        weights = layer.weights.get(0, np.empty((0, self.d)))
+        fixed_rows = [j for j in task.fixed if j < layer.width and not layer.affine_neurons[j]]
+        free = [j for j in plan.neurons if j not in task.fixed]
+        known = np.concatenate([self.sides[:, :-1], weights[fixed_rows]])
+        known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
+        _, sizes, directions = np.linalg.svd(known) if len(known) else (None, np.empty(0), np.eye(self.d))
+        lines = directions[self.d - len(free) :].T
+        neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
+        root = np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
+        bounds = _simplex_bounds(root)
+        shares = 2.0 ** -len(free)
+        for signs in product((False, True), repeat=len(free)):
+            bits = dict(zip(free, signs, strict=True))
+            every = {**task.fixed, **bits}
+            point = start
+            if free:
+                rows = np.column_stack([weights, layer.bias])[free]
+                reach = np.linalg.norm(rows[:, :-1], axis=1) * max(1.0, float(np.abs(start).max()))
+                aim = np.where(signs, reach, -reach) - rows @ np.append(start, 1.0)
+                point = start + lines @ np.linalg.solve(rows[:, :-1] @ lines, aim)
+            if bounds is None:
+                yield from self._by_lp(every)
+                continue
+            generators, U = bounds
+            orientation = [1.0] * len(plan.sides) + [1.0 if every[j] else -1.0 for j in plan.neurons] + [1.0]
+            parts = root * (generators * np.array(orientation))[:, None]
+            size = float(np.abs(parts).sum())
+            self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
+            yield from self._search(bits, point, shares)
+
+    def _search(self, bits: dict[int, bool], point: FloatArray, share: float) -> Iterator[Chunk]:
+        """Search below some bits of the first layer from a point inside."""
+        task, builder, cell, tree = self.task, self.builder, self.cell, self.tree
+        n_words, n_bytes = len(tree.bits), (self.net.n_neurons + 7) // 8
+        listing = not task.only_count
+        shape = _BUFFER if listing else 1
+        out = np.zeros((shape, n_words), np.uint64), np.zeros((shape, n_words), np.uint64)
+        points = np.zeros((shape, self.d))
+        tree.forced[:] = kernel.FREE
+        for j, bit in {**task.fixed, **bits}.items():
+            tree.forced[j] = bit
+        cell.at[: kernel.DECISIONS] = 0
+        cell.at[kernel.N_ROWS] = self.n_rows
+        cell.vectors[kernel.P] = np.append(point, 1.0)
+        cell.numbers[kernel.P_MAX] = max(1.0, float(np.abs(point).max()))
+        cell.numbers[kernel.SHARE] = share
+        status = kernel.FULL
+        while status != kernel.DONE:
+            status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, _STEPS)
+            n = int(cell.at[kernel.N_OUT])
+            builder.fraction = min(float(cell.numbers[kernel.FRACTION]), 1.0)
+            for name, place in _COUNTERS.items():
+                builder.counters[name] = int(cell.at[place])
+            if n or cell.at[kernel.N_COUNTED]:
+                packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
+                yield Chunk(
+                    packed, cuts, points[:n].copy(), {}, (), builder.fraction, dict(builder.counters),
+                    int(cell.at[kernel.N_COUNTED]),
+                )  # fmt: skip
+            if status == kernel.LOST:
+                cell.at[kernel.PHASE] = kernel.LEAVING
+                builder.count("uncertain")
+                builder.count("settled_exactly")
+                yield from self._by_lp(self._decided())
+            elif status == kernel.QUERY:
+                yield from self._settle()
+
+    def _decided(self) -> dict[int, bool]:
+        """Return the bits on the path: all of the earlier layers, and those before the neuron at hand."""
+        at, tree = self.cell.at, self.tree
+        layer = int(at[kernel.LAYER])
+        n = self.first[layer]
+        bits = self._pattern()
+        found = {j: bool(tree.forced[j]) for j in range(len(bits)) if tree.forced[j] != kernel.FREE}
+        if at[kernel.PHASE] != kernel.ENTERING and layer < len(self.net.widths):
+            place = int(at[kernel.PLACE])
+            pending = tree.pending[layer, : tree.n_pending[layer]]
+            n += int(pending[place]) if place < len(pending) else 0
+        return found | {j: bool(bits[j]) for j in range(n)}
+
+    def _pattern(self) -> BoolArray:
+        return unpack(self.tree.bits.view(np.uint8)[None], self.net.n_neurons)[0]
+
+    def _by_lp(self, fixed: dict[int, bool]) -> Iterator[Chunk]:
+        """Enumerate a subtree with the lp engine."""
+        begin = time.perf_counter()
+        for chunk in enumerate_by_lp(replace(self.task, fixed=fixed), ChunkBuilder(self.net.n_neurons, self.d)):
+            self._spend(begin)
+            yield replace(chunk, fraction=self.builder.fraction, counters=dict(self.builder.counters))
+            begin = time.perf_counter()
+
+    def _spend(self, begin: float) -> None:
+        seconds = self.builder.counters.get("seconds_exact", 0) + time.perf_counter() - begin
+        self.builder.counters["seconds_exact"] = seconds  # type: ignore[assignment]
+
+    # --- exact decisions
+
+    def _settle(self) -> Iterator[Chunk]:
+        """Answer a query of the kernel: which sides of a neuron does the cell meet?"""
+        begin = time.perf_counter()
+        task, builder, cell, tree = self.task, self.builder, self.cell, self.tree
+        builder.count("uncertain")
+        builder.count("settled_exactly")
+        neuron, sign = int(cell.at[kernel.NEURON]), int(cell.at[kernel.SIGN])
+        row = self._maps()[neuron]
+        here = cell.vectors[kernel.P].copy()
+        set_aside: list[bool] = []
+        taken: list[bool] = []
+        tree.replies[:] = kernel.EMPTY
+        if not row[:-1].any():
+            self._reply(bool(row[-1] > 0), here)
+        else:
+            for bit in (False, True):
+                if sign == (1 if bit else -1):
+                    self._reply(bit, here)
+                    continue
+                answer = self._ask(row if bit else -row, sign != 0)
+                if isinstance(answer, Infeasible):
+                    continue
+                tree.replies[int(bit)] = kernel.TAKEN
+                if not isinstance(answer, Feasible):
+                    set_aside.append(bit)
+                    continue
+                point = np.append(answer.witness.point, 1.0)
+                if kernel.is_usable(self.problem, self.rows, cell, point, bit):
+                    self._reply(bit, point)
+                else:
+                    taken.append(bit)
+            if tree.replies.tolist().count(kernel.EMPTY) == 1 and taken:
+                # The hyperplane does not cut, so the point at hand is on the right side of it.
+                self._reply(taken.pop(), here)
+        prefix = self._decided()
+        self._spend(begin)
+        for bit in set_aside:
+            known = [prefix[j] for j in range(neuron)]
+            builder.set_aside(np.array([*known, bit]))
+            yield builder.flush()
+        for bit in taken:
+            yield from self._by_lp({**prefix, neuron: bit})
+
+    def _reply(self, bit: bool, point: FloatArray) -> None:
+        self.tree.replies[int(bit)] = kernel.OPEN
+        self.cell.vectors[kernel.ANSWERS + int(bit)] = point
+
+    def _maps(self) -> IntegerArray:
+        """Return the exact rows of all neurons, valid up to the layer at hand."""
+        n = self.first[int(self.cell.at[kernel.LAYER])]
+        pattern = self._pattern()
+        pattern[n:] = False
+        key = pattern.tobytes()
+        if self.maps is None or self.maps[0] != key:
+            self.maps = key, np.concatenate(self.net.integer_maps(pattern)[:-1])
+        return self.maps[1]
+
+    def _ask(self, row: IntegerArray, has_multipliers: bool) -> Feasible | Infeasible | object:
+        """Decide exactly whether the cell meets a half-space."""
+        cell, task = self.cell, self.task
+        maps, pattern, sides = self._maps(), self._pattern(), task.domain.integer_rows
+
+        def exact(owner: int) -> IntegerArray:
+            if owner <= -2:
+                return np.asarray(sides[-2 - owner])
+            return np.asarray(maps[owner] if pattern[owner] else -maps[owner])
+
+        owners = [int(owner) for owner in cell.owner[: cell.at[kernel.N_ROWS]] if owner != -1]
+        if has_multipliers:
+            some = []
+            for k, y in enumerate(cell.vectors[kernel.Y, :-1].tolist()):
+                i = int(cell.basis[k])
+                if y > 0:
+                    some.append(int(cell.owner[i]) if i >= 0 else -2 - (-1 - i))
+            subset = [exact(owner) for owner in some if owner != -1]
+            answer = solve_exactly([*subset, row], self.d, task.tolerances.exact_pivots, central=False)
+            if isinstance(answer, Infeasible):
+                return answer
+        backend = make_backend(task.backend, self.d, task.tolerances)
+        if self.is_box:
+            for side in sides:
+                backend.push(side)
+        for owner in owners:
+            backend.push(exact(owner))
+        backend.push(row)
+        return backend.decide()
+
+    # --- arrays
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of the root cell."""
+        return 0 if self.is_box else len(self.sides) + 1
+
+    def _cell(self) -> Cell:
+        D, n_rows = self.d + 1, self.n_rows
+        capacity = n_rows + self.net.n_neurons + 1
+        cell = Cell(
+            at=np.zeros(18, np.int64),
+            numbers=np.zeros(12),
+            vectors=np.zeros((10, D)),
+            T=np.zeros((D, D)),
+            basis=np.zeros(self.d, np.int64),
+            rows=np.zeros((capacity, D)),
+            columns=np.zeros((D, capacity)),
+            about=np.zeros((6, capacity)),
+            box=np.zeros((6, self.d)),
+            owner=np.zeros(capacity, np.int64),
+            work=np.zeros((D, 2 * D)),
+        )
+        cell.numbers[kernel.ROUNDING] = self.problem.rounding
+        if n_rows:
+            rows = np.concatenate([self.sides, np.eye(1, D, self.d)])
+            cell.rows[:n_rows], cell.columns[:, :n_rows] = rows, rows.T
+            cell.about[kernel.NORM, :n_rows] = np.abs(rows).sum(axis=1)
+            cell.about[kernel.ERROR, :n_rows] = 1e-300
+            cell.owner[:n_rows] = [*(-2 - i for i in range(n_rows - 1)), -1]
+        return cell
+
+    def _set_box(self, box: Box) -> None:
+        low, high = np.asarray(box.low), np.asarray(box.high)
+        rng = np.random.default_rng(1)
+        table = self.cell.box
+        table[kernel.LOW], table[kernel.HIGH] = low, high
+        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = _OFFSET * (high - low) * rng.uniform(0.5, 1, (2, self.d))
+        self.cell.at[kernel.IS_BOX] = 1
+        self._set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
+
+    def _set_base(self, h: FloatArray, error: float, U: FloatArray) -> None:
+        """Look at cells where h . X = 1, in which |X| <= U."""
+        cell = self.cell
+        cell.vectors[kernel.H], cell.vectors[kernel.U] = h, U
+        cell.numbers[kernel.H_NORM], cell.numbers[kernel.H_ERROR] = np.abs(h).sum(), error
+        cell.numbers[kernel.U_MAX] = largest = float(U.max())
+        rng = np.random.default_rng(0)
+        self.tree.offsets[:] = _OFFSET * largest * rng.uniform(0.5, 1, self.net.n_neurons)
+        n = self.n_rows
+        cell.about[kernel.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[kernel.NORM, :n]
+
+    def _tree(self) -> Tree:
+        net = self.net
+        n, L, D = net.n_neurons, len(net.hidden), self.d + 1
+        words, frames = (n + 63) // 64, n + 2
+        levels, n_levels = _levels(net)
+        return Tree(
+            bits=np.zeros(words, np.uint64),
+            cuts=np.zeros(words, np.uint64),
+            state=np.zeros(n, np.uint8),
+            forced=np.full(n, kernel.FREE, np.uint8),
+            pending=np.zeros((L, max(net.widths)), np.int64),
+            n_pending=np.zeros(L, np.int64),
+            n_active=np.zeros(L, np.int64),
+            layer_of=np.repeat(np.arange(L), net.widths),
+            levels=levels,
+            n_levels=n_levels,
+            offsets=np.zeros(n),
+            replies=np.zeros(2, np.int64),
+            frame_at=np.zeros((frames, 6), np.int64),
+            frame_share=np.zeros(frames),
+            frame_offset=np.zeros(frames),
+            frame_T=np.zeros((frames, D, D)),
+            frame_basis=np.zeros((frames, self.d), np.int64),
+            frame_P=np.zeros((frames, D)),
+            frame_bits=np.zeros((frames, words), np.uint64),
+            frame_cuts=np.zeros((frames, words), np.uint64),
+        )
+
+
+_COUNTERS = {
+    "decisions": kernel.DECISIONS,
+    "branchings": kernel.BRANCHINGS,
+    "pivots": kernel.PIVOTS,
+}
+
+
+def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return which rows are known to lie in the spaces V of each layer, the smallest V first.
+
+    V of level 0 is spanned by the rows of the sources' neurons with a slope; these lie in the span of the rows of their
+    own sources' neurons, which is level 1, and so on until a layer reads the input.
+    """
+    sources = [{source - 1 for source in layer.weights} for layer in net.hidden]
+    L = len(sources)
+    levels = np.zeros((L, _N_LEVELS, L), np.uint8)
+    n_levels = np.zeros(L, np.int64)
+    for layer in range(L):
+        spanning, within = sources[layer], {layer}
+        t = 0
+        while -1 not in spanning and t < _N_LEVELS:
+            levels[layer, t, list(spanning)] = 1
+            levels[layer, t, list(within - spanning)] = 2
+            t += 1
+            within = within | spanning
+            spanning = set().union(*(sources[source] for source in spanning))
+        n_levels[layer] = t
+    return levels, n_levels
+
+
+def _simplex_bounds(rows: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return weights w and bounds U: where all rows are >= 0 and their sum with weights w is 1, |X| <= U. None if ill."""
+    with np.errstate(all="ignore"):
+        try:
+            inverse = np.linalg.inv(rows)
+        except np.linalg.LinAlgError:
+            return None
+        largest = np.abs(inverse).max(axis=0)
+        norm = np.abs(inverse).sum(axis=1).max()
+        rounding = (len(rows) + 4) * 2 * EPS
+        defect = np.abs(np.eye(len(rows)) - rows @ inverse) + rounding * (np.abs(rows) @ np.abs(inverse))
+        size = defect.sum(axis=1).max()
+        if not size < _MAX_DEFECT:
+            return None
+        # The exact inverse is that times the inverse of I - defect.
+        wrong = norm * size / (1 - size)
+        bounds = ((np.abs(inverse) + wrong) / largest).max(axis=1) * (1 + 1e-12)
+    return (largest, bounds) if np.isfinite(bounds).all() else None

@@ -1,0 +1,1054 @@
+"""The compiled search of the simplex engine: cells by their rows, a vertex and a point, every decision proven.
+
+Everything is homogeneous: a point x is X = (x, 1) times a positive factor, a row r means r . X > 0, and a cell is the
+pointed cone of its rows in D = d + 1 dimensions, looked at where h . X = 1. In a box h is the last coordinate; otherwise
+h is a positive combination of D independent rows of the cell. Either way |X_k| <= U_k is known for all of the cell.
+
+State of a cell. A vertex is given by d tight rows (`basis`) and the inverse T of the matrix of these rows and h: T[k],
+k < d, is the edge on which only row k of the basis becomes slack, T[d] the vertex. P = (x, 1) is a float64 point proven
+strictly inside. Offsets of about 1e-11 are added to the slacks of the simplex method, so that no two of its vertices
+coincide; they move vertices, not edges, and no proof sees them.
+
+Deciding a neuron. Its sign at P proves one side. For the other, a row g with g . P > 0 is minimised from the vertex at
+hand. If a vertex W beyond the hyperplane is met, the mean Q of W and P (weighted such that half of g . W is left) is
+checked against all rows: that proves the other side. Otherwise there are multipliers y >= 0,
+
+    g = sum y_k r_k + c h + rho,   g . X >= c - sum |rho_k| U_k - errors,
+
+which proves the hyperplane passes by if the right side is positive. On unbounded domains c is often exactly 0: rows of
+a layer lie in the space V spanned by the last unit vector and the rows of its sources' neurons with a slope, and V is
+orthogonal to rays of the cell. If as many rows of the basis are known to lie in V as V can have dimensions, they span
+it, the other multipliers are 0 exactly, and bounds on the error of y prove these positive. What is certain in none of
+these ways is handed to the caller, who decides it exactly.
+
+Frames. The search is depth first. The cell at hand lives in `Cell`; a frame of `Tree` keeps what the other side of a
+branching needs. Rows of cuts lie contiguously in the order of the path, twice: by row and by component.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tropnet.enumeration.composition import PENDING, complete_layer, enter_layer
+
+# What `search` returns: LOST if there is no vertex to start from.
+DONE, FULL, QUERY, LOST = 0, 1, 2, 3
+# Replies to a query, for each side.
+EMPTY, OPEN, TAKEN = 0, 1, 2
+FREE = 2
+
+_SETTLED, _CUT, _UNSURE, _ON_WITNESS = 0, 1, 2, 3
+_NONE = -(1 << 40)
+_BIG = 1e300
+_FAST: Any = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+_MAX_PIVOTS = 60
+_REFACTOR = 40
+_POOR = 1e-6
+_STRIDE = 0.5
+
+
+# Places of `Cell.at`.
+PHASE, LAYER, PLACE, N_ROWS, N_FRAMES, HAS_VERTEX, HAS_SLACKS, N_OUT, N_COUNTED = range(9)
+CROSSING, SIGN, NEURON, AGE, DECISIONS, BRANCHINGS, PIVOTS, IS_BOX, RECENTRED = range(9, 18)
+ENTERING, DECIDING, ANSWERED, LEAVING = range(4)
+# Vectors of a cell.
+P, Q, Y, G, A, H, U, W, ANSWERS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Numbers of a cell.
+H_NORM, H_ERROR, U_MAX, P_MAX, Q_MAX, G_NORM, G_ERROR, ROUNDING, SHARE, FRACTION, QUALITY, REACHED = range(12)
+# About each row.
+NORM, ERROR, OFFSET, SLACK, RATE, VALUE = range(6)
+# About each coordinate of a box.
+LOW, HIGH, LOW_OFFSET, HIGH_OFFSET, LOW_SLACK, HIGH_SLACK = range(6)
+
+
+class Cell(NamedTuple):
+    """The cell at hand. Tight rows are numbers of rows; -1 - 2 k and -2 - 2 k are the sides of coordinate k of a box."""
+
+    at: NDArray[np.int64]  # places as above
+    numbers: NDArray[np.float64]
+    vectors: NDArray[np.float64]  # (10, D)
+    T: NDArray[np.float64]  # (D, D)
+    basis: NDArray[np.int64]  # (d,)
+    rows: NDArray[np.float64]  # (M, D): domain (and infinity), then cuts, oriented and scaled by powers of two
+    columns: NDArray[np.float64]  # (D, M), the same
+    about: NDArray[np.float64]  # (6, M)
+    box: NDArray[np.float64]  # (6, d)
+    owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
+    work: NDArray[np.float64]  # (D, 2 D)
+
+
+class Tree(NamedTuple):
+    """The path to the cell at hand and the sides left for later."""
+
+    bits: NDArray[np.uint64]
+    cuts: NDArray[np.uint64]
+    state: NDArray[np.uint8]  # by neuron, for `enter_layer`
+    forced: NDArray[np.uint8]  # by neuron: a bit or FREE
+    pending: NDArray[np.int64]  # (L, widest)
+    n_pending: NDArray[np.int64]  # (L,)
+    n_active: NDArray[np.int64]  # (L,) neurons with a slope
+    layer_of: NDArray[np.int64]  # by neuron
+    levels: NDArray[np.uint8]  # (L, levels, L): 1 where neurons with a slope lie in V, 2 where all do
+    n_levels: NDArray[np.int64]  # (L,)
+    offsets: NDArray[np.float64]  # by neuron
+    replies: NDArray[np.int64]  # (2,)
+    frame_at: NDArray[np.int64]  # (F, 6): layer, place, rows, bit, has vertex, poor
+    frame_share: NDArray[np.float64]
+    frame_offset: NDArray[np.float64]
+    frame_T: NDArray[np.float64]  # (F, D, D)
+    frame_basis: NDArray[np.int64]
+    frame_P: NDArray[np.float64]
+    frame_bits: NDArray[np.uint64]
+    frame_cuts: NDArray[np.uint64]
+
+
+# --- rows and points
+
+
+@njit(**_FAST)
+def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
+    """Put row i of a layer into G, scaled by a power of two."""
+    j = problem.first_neuron[layer] + i
+    D = cell.T.shape[0]
+    norm, error = rows.norm[j], rows.error[j]
+    scale = 1.0
+    if 0.0 < norm < np.inf:
+        scale = math.ldexp(1.0, -max(min(math.frexp(norm)[1], 1000), -1000))
+    at, width = problem.rows_at[layer] + i, problem.widths[layer]
+    for k in range(D):
+        cell.vectors[G, k] = rows.done[at + k * width] * scale
+    cell.numbers[G_NORM] = norm * scale
+    # Room for what the scaling loses to underflow.
+    cell.numbers[G_ERROR] = error * scale + 1e-300
+
+
+@njit(**_FAST)
+def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
+    """Add sign * G to the rows of the cell."""
+    m = cell.at[N_ROWS]
+    for k in range(cell.T.shape[0]):
+        value = sign * cell.vectors[G, k]
+        cell.rows[m, k] = value
+        cell.columns[k, m] = value
+    norm = cell.numbers[G_NORM]
+    cell.about[NORM, m], cell.about[ERROR, m] = norm, cell.numbers[G_ERROR]
+    cell.about[OFFSET, m] = offset
+    cell.owner[m] = owner
+    cell.at[N_ROWS] = m + 1
+
+
+@njit(**_FAST)
+def _is_inside(cell: Any) -> bool:
+    """Return whether Q = (x, 1) is certainly strictly inside all rows; set Q_MAX and QUALITY."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    vectors, about, box = cell.vectors, cell.about, cell.box
+    largest = 1.0
+    for k in range(D - 1):
+        x = vectors[Q, k]
+        largest = max(largest, abs(x))
+    if not largest < _BIG:
+        return False
+    quality = np.inf
+    if cell.at[IS_BOX]:
+        for k in range(D - 1):
+            slack = min(vectors[Q, k] - box[LOW, k], box[HIGH, k] - vectors[Q, k])
+            quality = min(quality, slack / (box[HIGH, k] - box[LOW, k]))
+        if not quality > 0.0:
+            return False
+    last = vectors[Q, D - 1]
+    for i in range(m):
+        about[VALUE, i] = cell.columns[D - 1, i] * last
+    for k in range(D - 1):
+        x = vectors[Q, k]
+        for i in range(m):
+            about[VALUE, i] += cell.columns[k, i] * x
+    worst = np.inf
+    rounding = cell.numbers[ROUNDING]
+    sure = True
+    for i in range(m):
+        slack = about[VALUE, i] - (about[ERROR, i] + rounding * about[NORM, i]) * largest
+        sure = sure and slack > 0.0
+        worst = min(worst, slack / about[NORM, i])
+    cell.numbers[Q_MAX] = largest
+    cell.numbers[QUALITY] = min(quality, worst / largest)
+    return sure
+
+
+@njit(**_FAST)
+def _value(cell: Any, point: int) -> float:
+    z = 0.0
+    for k in range(cell.T.shape[0]):
+        z += cell.vectors[G, k] * cell.vectors[point, k]
+    return z
+
+
+@njit(**_FAST)
+def _take_q(cell: Any) -> None:
+    for k in range(cell.T.shape[0]):
+        cell.vectors[P, k] = cell.vectors[Q, k]
+    cell.numbers[P_MAX] = cell.numbers[Q_MAX]
+
+
+@njit(**_FAST)
+def _normalise_q(cell: Any) -> bool:
+    """Divide Q by its last coordinate; False if that is not positive."""
+    d = cell.T.shape[0] - 1
+    last = cell.vectors[Q, d]
+    if not last > 1e-250:
+        return False
+    if last != 1.0:
+        for k in range(d):
+            cell.vectors[Q, k] /= last
+        cell.vectors[Q, d] = 1.0
+    return True
+
+
+@njit(**_FAST)
+def _reaches_beyond(cell: Any) -> bool:
+    """Return whether a mean Q of W and P is certainly inside the cell and beyond G."""
+    D = cell.T.shape[0]
+    vectors, numbers = cell.vectors, cell.numbers
+    beyond = before = scale = 0.0
+    for k in range(D):
+        beyond -= vectors[G, k] * vectors[W, k]
+        before += vectors[G, k] * vectors[P, k]
+        scale += vectors[H, k] * vectors[P, k]
+    before /= scale
+    weight = beyond / (2.0 * (beyond + before))
+    if not 0.0 < weight < 1.0:
+        return False
+    other = weight / scale
+    for k in range(D):
+        vectors[Q, k] = (1.0 - weight) * vectors[W, k] + other * vectors[P, k]
+    if not _normalise_q(cell):
+        return False
+    if not _is_inside(cell):
+        return False
+    return -_value(cell, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]
+
+
+# --- the simplex method
+
+
+@njit(**_FAST)
+def _find_slacks(cell: Any) -> None:
+    """Compute the slacks at the vertex; those of the basis are out of reach."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    about, box = cell.about, cell.box
+    for i in range(m):
+        about[SLACK, i] = about[OFFSET, i]
+    for k in range(D):
+        x = cell.T[D - 1, k]
+        for i in range(m):
+            about[SLACK, i] += cell.columns[k, i] * x
+    if cell.at[IS_BOX]:
+        for k in range(D - 1):
+            box[LOW_SLACK, k] = cell.T[D - 1, k] - box[LOW, k] + box[LOW_OFFSET, k]
+            box[HIGH_SLACK, k] = box[HIGH, k] - cell.T[D - 1, k] + box[HIGH_OFFSET, k]
+    for k in range(D - 1):
+        _set_slack(cell, cell.basis[k], _BIG)
+    cell.at[HAS_SLACKS] = 1
+
+
+@njit(**_FAST)
+def _set_slack(cell: Any, row: int, slack: float) -> None:
+    if row >= 0:
+        cell.about[SLACK, row] = slack
+    elif row != _NONE:
+        side = -1 - row
+        cell.box[LOW_SLACK + (side & 1), side >> 1] = slack
+
+
+@njit(**_FAST)
+def _ratio(cell: Any, k: int) -> tuple[float, int]:
+    """Return how far edge k goes, and the row that stops it."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    T, about, box = cell.T, cell.about, cell.box
+    length, row = _BIG, _NONE
+    largest = 0.0
+    for j in range(D):
+        largest = max(largest, abs(T[k, j]))
+    tiny = 1e-12 * largest
+    x = T[k, 0]
+    for i in range(m):
+        about[RATE, i] = cell.columns[0, i] * x
+    for j in range(1, D):
+        x = T[k, j]
+        if x != 0.0:
+            for i in range(m):
+                about[RATE, i] += cell.columns[j, i] * x
+    for i in range(m):
+        rate = -about[RATE, i]
+        if rate > tiny and about[SLACK, i] < length * rate:
+            length, row = max(about[SLACK, i], 0.0) / rate, i
+    if cell.at[IS_BOX]:
+        for j in range(D - 1):
+            rate = T[k, j]
+            if rate < -tiny:
+                if box[LOW_SLACK, j] < -length * rate:
+                    length, row = max(box[LOW_SLACK, j], 0.0) / -rate, -1 - 2 * j
+            elif rate > tiny and box[HIGH_SLACK, j] < length * rate:
+                length, row = max(box[HIGH_SLACK, j], 0.0) / rate, -2 - 2 * j
+    return length, row
+
+
+@njit(**_FAST)
+def _pivot(cell: Any, k: int, row: int, length: float) -> None:
+    """Move along edge k by `length` to `row`, after `_ratio`; T, prices Y and slacks follow."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    T, about, box, vectors = cell.T, cell.about, cell.box, cell.vectors
+    for i in range(m):
+        about[SLACK, i] += length * about[RATE, i]
+    if cell.at[IS_BOX]:
+        for j in range(D - 1):
+            box[LOW_SLACK, j] += length * T[k, j]
+            box[HIGH_SLACK, j] -= length * T[k, j]
+    _set_slack(cell, cell.basis[k], length)
+    _set_slack(cell, row, _BIG)
+    if row >= 0:
+        for j in range(D):
+            a = 0.0
+            for u in range(D):
+                a += cell.rows[row, u] * T[j, u]
+            vectors[A, j] = a
+        vectors[A, D - 1] += about[OFFSET, row]
+    else:
+        side = -1 - row
+        c = side >> 1
+        if side & 1:
+            for j in range(D - 1):
+                vectors[A, j] = -T[j, c]
+            vectors[A, D - 1] = box[HIGH, c] - T[D - 1, c] + box[HIGH_OFFSET, c]
+        else:
+            for j in range(D - 1):
+                vectors[A, j] = T[j, c]
+            vectors[A, D - 1] = T[D - 1, c] - box[LOW, c] + box[LOW_OFFSET, c]
+    cell.basis[k] = row
+    scale = 1.0 / vectors[A, k]
+    for u in range(D):
+        T[k, u] *= scale
+    vectors[Y, k] *= scale
+    price = vectors[Y, k]
+    for j in range(D):
+        a = vectors[A, j]
+        if j != k and a != 0.0:
+            for u in range(D):
+                T[j, u] -= a * T[k, u]
+            vectors[Y, j] -= a * price
+    cell.at[PIVOTS] += 1
+    cell.at[AGE] += 1
+
+
+@njit(**_FAST)
+def _find_prices(cell: Any) -> None:
+    """Compute Y = G T."""
+    D = cell.T.shape[0]
+    for k in range(D):
+        y = 0.0
+        for j in range(D):
+            y += cell.vectors[G, j] * cell.T[k, j]
+        cell.vectors[Y, k] = y
+
+
+@njit(**_FAST)
+def _basis_row(cell: Any, k: int, out: Any) -> float:
+    """Copy row k of the basis into out[:D]; return its offset."""
+    D = cell.T.shape[0]
+    row = cell.basis[k]
+    if row >= 0:
+        for j in range(D):
+            out[j] = cell.rows[row, j]
+        return float(cell.about[OFFSET, row])
+    side = -1 - row
+    c, upper = side >> 1, side & 1
+    for j in range(D):
+        out[j] = 0.0
+    out[c] = -1.0 if upper else 1.0
+    out[D - 1] = cell.box[HIGH, c] if upper else -cell.box[LOW, c]
+    return float(cell.box[LOW_OFFSET + upper, c])
+
+
+@njit(**_FAST)
+def _refactor(cell: Any) -> bool:
+    """Compute T anew from the basis; False if the basis is singular (T is spoilt then)."""
+    D = cell.T.shape[0]
+    work, T = cell.work, cell.T
+    for k in range(D):
+        for j in range(2 * D):
+            work[k, j] = 0.0
+        if k < D - 1:
+            _basis_row(cell, k, work[k])
+        else:
+            for j in range(D):
+                work[k, j] = cell.vectors[H, j]
+        work[k, D + k] = 1.0
+    for k in range(D):
+        best = k
+        for i in range(k + 1, D):
+            if abs(work[i, k]) > abs(work[best, k]):
+                best = i
+        if not abs(work[best, k]) > 1e-200:
+            return False
+        if best != k:
+            for j in range(2 * D):
+                work[k, j], work[best, j] = work[best, j], work[k, j]
+        scale = 1.0 / work[k, k]
+        for j in range(k, 2 * D):
+            work[k, j] *= scale
+        for i in range(D):
+            factor = work[i, k]
+            if i != k and factor != 0.0:
+                for j in range(k, 2 * D):
+                    work[i, j] -= factor * work[k, j]
+    for k in range(D):
+        for j in range(D):
+            T[k, j] = work[j, D + k]
+    for k in range(D - 1):
+        offset = _basis_row(cell, k, work[0])
+        for j in range(D):
+            T[D - 1, j] -= offset * T[k, j]
+    if cell.at[IS_BOX]:
+        for k in range(D - 1):
+            T[k, D - 1] = 0.0
+        T[D - 1, D - 1] = 1.0
+    cell.at[HAS_SLACKS] = 0
+    cell.at[AGE] = 0
+    return True
+
+
+@njit(**_FAST)
+def _find_vertex(cell: Any) -> bool:
+    """Go from P to a vertex: along each direction in turn to the nearer side. False if there is none."""
+    D = cell.T.shape[0]
+    T, vectors = cell.T, cell.vectors
+    main, scale = 0, 0.0
+    for j in range(D):
+        if abs(vectors[H, j]) > abs(vectors[H, main]):
+            main = j
+        scale += vectors[H, j] * vectors[P, j]
+    if not scale > 0.0:
+        return False
+    k = 0
+    for j in range(D):
+        T[D - 1, j] = vectors[P, j] / scale
+        vectors[Y, j] = 0.0
+        if j != main:
+            for u in range(D):
+                T[k, u] = 0.0
+            T[k, j] = 1.0
+            T[k, main] = -vectors[H, j] / vectors[H, main]
+            k += 1
+    for k in range(D - 1):
+        cell.basis[k] = _NONE
+    _find_slacks(cell)
+    for k in range(D - 1):
+        forth, row = _ratio(cell, k)
+        for u in range(D):
+            T[k, u] = -T[k, u]
+        back, other = _ratio(cell, k)
+        if row != _NONE and forth < back:
+            for u in range(D):
+                T[k, u] = -T[k, u]
+            forth, row = _ratio(cell, k)
+            _pivot(cell, k, row, forth)
+        elif other != _NONE:
+            _pivot(cell, k, other, back)
+        else:
+            return False
+    cell.at[HAS_VERTEX] = 1
+    return _refactor(cell)
+
+
+@njit(**_FAST)
+def _recentre(cell: Any) -> None:
+    """Move P to the mean of the vertex and its neighbours if that is farther from all sides."""
+    D = cell.T.shape[0]
+    vectors = cell.vectors
+    for j in range(D):
+        vectors[Q, j] = vectors[P, j]
+    _is_inside(cell)
+    before = cell.numbers[QUALITY]
+    if not cell.at[HAS_SLACKS]:
+        _find_slacks(cell)
+    for j in range(D):
+        vectors[Q, j] = cell.T[D - 1, j]
+    for k in range(D - 1):
+        length, row = _ratio(cell, k)
+        if row != _NONE:
+            for j in range(D):
+                vectors[Q, j] += length / D * cell.T[k, j]
+    cell.at[RECENTRED] += 1
+    if _normalise_q(cell) and _is_inside(cell) and cell.numbers[QUALITY] > before:
+        _take_q(cell)
+
+
+@njit(**_FAST)
+def _leave_hyperplane(cell: Any) -> bool:
+    """Move P within the cell to where the sign of G is certain."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    vectors, numbers, about = cell.vectors, cell.numbers, cell.about
+    _find_prices(cell)
+    best = 0
+    for k in range(D - 1):
+        if abs(vectors[Y, k]) > abs(vectors[Y, best]):
+            best = k
+    for j in range(D):
+        vectors[Q, j] = vectors[P, j]
+        vectors[W, j] = cell.T[best, j]
+    _is_inside(cell)
+    length = _BIG
+    for i in range(m):
+        rate = 0.0
+        for j in range(D):
+            rate -= cell.rows[i, j] * vectors[W, j]
+        if rate > 0.0:
+            length = min(length, about[VALUE, i] / rate)
+    if cell.at[IS_BOX]:
+        for j in range(D - 1):
+            x = vectors[W, j]
+            room = cell.box[HIGH, j] - vectors[P, j] if x > 0.0 else vectors[P, j] - cell.box[LOW, j]
+            if x != 0.0:
+                length = min(length, room / abs(x))
+    if not 0.0 < length < _BIG:
+        return False
+    for j in range(D):
+        vectors[Q, j] = vectors[P, j] + _STRIDE * length * vectors[W, j]
+    if not _normalise_q(cell) or not _is_inside(cell):
+        return False
+    if abs(_value(cell, Q)) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]:
+        _take_q(cell)
+        return True
+    return False
+
+
+@njit(**_FAST)
+def _passes_by(cell: Any) -> bool:
+    """Return whether the multipliers Y prove that G is positive on the cell."""
+    D = cell.T.shape[0]
+    vectors, numbers, about = cell.vectors, cell.numbers, cell.about
+    c = vectors[Y, D - 1]
+    size, wrong = numbers[G_NORM], numbers[G_ERROR]
+    for j in range(D):
+        vectors[W, j] = vectors[G, j]
+    for k in range(D - 1):
+        y = vectors[Y, k]
+        if y <= 0.0:
+            continue
+        row = cell.basis[k]
+        if row >= 0:
+            for j in range(D):
+                vectors[W, j] -= y * cell.rows[row, j]
+            size += y * about[NORM, row]
+            wrong += y * about[ERROR, row]
+            c += y * about[OFFSET, row]
+        else:
+            side = -1 - row
+            u, upper = side >> 1, side & 1
+            bound = cell.box[LOW + upper, u]
+            vectors[W, u] += y if upper else -y
+            vectors[W, D - 1] -= y * bound if upper else -y * bound
+            size += y * (1.0 + abs(bound))
+            c += y * cell.box[LOW_OFFSET + upper, u]
+    left = 0.0
+    for j in range(D):
+        left += abs(vectors[W, j] - c * vectors[H, j]) * vectors[U, j]
+    size += abs(c) * numbers[H_NORM]
+    wrong += abs(c) * numbers[H_ERROR]
+    left += numbers[U_MAX] * (wrong + numbers[ROUNDING] * size)
+    return c > left * 1.000001
+
+
+@njit(**_FAST)
+def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
+    """Return whether G is certainly a non-negative combination of the rows of the basis that lie in its space V."""
+    D = cell.T.shape[0]
+    vectors, numbers, about, T = cell.vectors, cell.numbers, cell.about, cell.T
+    n_levels = tree.n_levels[layer]
+    level, least = -1, D
+    # V of a level contains those of the levels before it.
+    for t in range(n_levels - 1, -1, -1):
+        dimension, members = 1, 0
+        for source in range(layer):
+            if tree.levels[layer, t, source] == 1:
+                dimension += tree.n_active[source]
+        least = min(least, dimension)
+        for k in range(D - 1):
+            members += _is_member(problem, cell, tree, layer, t, cell.owner[cell.basis[k]])
+        if members == least:
+            level = t
+    if level < 0:
+        return False
+    norm = 0.0
+    for j in range(D):
+        total = 0.0
+        for k in range(D):
+            total += abs(T[k, j])
+        norm = max(norm, total)
+    # How far T is from the inverse, as a sum over each row of I - M T; and G - Y M.
+    defect = 0.0
+    c = vectors[Y, D - 1]
+    size, wrong = numbers[G_NORM], numbers[G_ERROR]
+    for j in range(D):
+        vectors[W, j] = vectors[G, j]
+    for k in range(D):
+        row = cell.basis[k] if k < D - 1 else _NONE
+        total = 0.0
+        for i in range(D):
+            entry = 0.0
+            for j in range(D):
+                entry += (cell.rows[row, j] if k < D - 1 else vectors[H, j]) * T[i, j]
+            total += abs(entry - (1.0 if i == k else 0.0))
+        if k < D - 1:
+            y = vectors[Y, k]
+            for j in range(D):
+                vectors[W, j] -= y * cell.rows[row, j]
+            c += y * about[OFFSET, row]
+            size += abs(y) * about[NORM, row]
+            wrong += abs(y) * about[ERROR, row]
+            total += (about[ERROR, row] + numbers[ROUNDING] * about[NORM, row]) * norm
+        else:
+            total += numbers[ROUNDING] * numbers[H_NORM] * norm
+        defect = max(defect, total)
+    if not defect < 0.5:
+        return False
+    wrong += numbers[ROUNDING] * (size + abs(c) * numbers[H_NORM])
+    for j in range(D):
+        wrong += abs(vectors[W, j] - c * vectors[H, j])
+    bound = 1.000001 * wrong * norm / (1.0 - defect)
+    for k in range(D - 1):
+        if not vectors[Y, k] > bound and _is_member(problem, cell, tree, layer, level, cell.owner[cell.basis[k]]):
+            return False
+    return True
+
+
+@njit(**_FAST)
+def _is_member(problem: Any, cell: Any, tree: Any, layer: int, level: int, owner: int) -> int:
+    """Return 1 if the row of this owner is known to lie in the space V of a layer, at a level."""
+    if owner < 0:
+        return 1 if owner == -1 else 0
+    kind = tree.levels[layer, level, tree.layer_of[owner]]
+    if kind == 1:
+        bit = (tree.bits[owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1)
+        return 1 if problem.slopes[owner, np.int64(bit)] != 0.0 else 0
+    return 1 if kind == 2 else 0
+
+
+@njit(**_FAST)
+def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
+    """Decide the neuron whose row is in G; afterwards G is positive at P and `sign` tells its bit there.
+
+    Without `prove`, a cut is only proposed. After a proof, Q is beyond, and `crossing` an edge to the other side, or -1.
+    """
+    at, vectors, numbers, T = cell.at, cell.vectors, cell.numbers, cell.T
+    D = T.shape[0]
+    at[DECISIONS] += 1
+    bound = (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[P_MAX]
+    z = _value(cell, P)
+    at[SIGN] = 0
+    if not abs(z) > bound:
+        return _ON_WITNESS
+    at[SIGN] = 1 if z > 0.0 else -1
+    if z < 0.0:
+        for j in range(D):
+            vectors[G, j] = -vectors[G, j]
+    if at[AGE] > _REFACTOR and not _refactor(cell):
+        at[HAS_VERTEX] = 0
+        return _UNSURE
+    _find_prices(cell)
+    tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
+    for attempt in range(_MAX_PIVOTS):
+        value = vectors[Y, D - 1]
+        if value < -tiny:
+            if not prove:
+                return _CUT
+            for j in range(D):
+                vectors[W, j] = T[D - 1, j]
+            if _reaches_beyond(cell):
+                at[CROSSING] = -1
+                return _CUT
+        k = 0
+        for j in range(1, D - 1):
+            if vectors[Y, j] < vectors[Y, k]:
+                k = j
+        if not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
+            if _passes_by(cell):
+                return _SETTLED
+            if not at[IS_BOX] and _lies_in_cone(problem, cell, tree, layer):
+                return _SETTLED
+            if at[AGE] == 0 or attempt == _MAX_PIVOTS - 1:
+                return _UNSURE
+            if not _refactor(cell):
+                at[HAS_VERTEX] = 0
+                return _UNSURE
+            _find_prices(cell)
+            continue
+        if not at[HAS_SLACKS]:
+            _find_slacks(cell)
+        length, row = _ratio(cell, k)
+        if row == _NONE:
+            return _UNSURE
+        if value + length * vectors[Y, k] < -tiny:
+            if not prove:
+                return _CUT
+            for j in range(D):
+                vectors[W, j] = T[D - 1, j] + length * T[k, j]
+            if _reaches_beyond(cell):
+                at[CROSSING] = k if value > -tiny else -1
+                numbers[REACHED] = value + length * vectors[Y, k]
+                return _CUT
+        _pivot(cell, k, row, length)
+    return _UNSURE
+
+
+@njit(**_FAST)
+def _cross(cell: Any) -> None:
+    """From a vertex beyond G, go to one with an edge that crosses to the side of P; set `crossing`, -1 for failure."""
+    vectors = cell.vectors
+    D = cell.T.shape[0]
+    cell.at[CROSSING] = -1
+    for _ in range(_MAX_PIVOTS):
+        k = 0
+        for j in range(1, D - 1):
+            if vectors[Y, j] > vectors[Y, k]:
+                k = j
+        if not vectors[Y, k] > 0.0:
+            return
+        if not cell.at[HAS_SLACKS]:
+            _find_slacks(cell)
+        length, row = _ratio(cell, k)
+        if row == _NONE:
+            return
+        reached = vectors[Y, D - 1] + length * vectors[Y, k]
+        if reached > 0.0:
+            cell.at[CROSSING] = k
+            cell.numbers[REACHED] = reached
+            return
+        _pivot(cell, k, row, length)
+
+
+@njit(**_FAST)
+def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> None:
+    """Compute the T of the point where edge k meets sign * G, for that row in place of row k of the basis."""
+    D = cell.T.shape[0]
+    vectors, T = cell.vectors, cell.T
+    scale = 1.0 / (sign * vectors[Y, k])
+    for u in range(D):
+        out[k, u] = T[k, u] * scale
+    for j in range(D):
+        if j != k:
+            a = sign * vectors[Y, j]
+            if j == D - 1:
+                a += offset
+            for u in range(D):
+                out[j, u] = T[j, u] - a * out[k, u]
+
+
+# --- the tree
+
+
+@njit(**_FAST)
+def _set_bit(words: Any, j: int, bit: int) -> None:
+    one = np.uint64(1) << np.uint64(j & 63)
+    if bit:
+        words[j >> 6] |= one
+    else:
+        words[j >> 6] &= ~one
+
+
+@njit(**_FAST)
+def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
+    """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
+    first = problem.first_neuron[layer]
+    width = problem.widths[layer]
+    D = cell.T.shape[0]
+    at = cell.at
+    n = 0
+    for i in range(width):
+        j = first + i
+        _set_bit(tree.cuts, j, 0)
+        _set_bit(tree.bits, j, 0)
+        tree.state[j] = PENDING
+        if problem.slopes[j, 0] == problem.slopes[j, 1]:
+            tree.state[j] = 0
+            continue
+        constant = rows.error[j] == 0.0
+        if constant:
+            for k in range(D - 1):
+                if rows.done[problem.rows_at[layer] + k * width + i] != 0.0:
+                    constant = False
+                    break
+        if constant:
+            bit = 1 if rows.done[problem.rows_at[layer] + (D - 1) * width + i] > 0.0 else 0
+            tree.state[j] = bit
+            _set_bit(tree.bits, j, bit)
+        elif tree.forced[j] != FREE:
+            bit = tree.forced[j]
+            _load(problem, rows, cell, layer, i)
+            sign = 1.0 if bit else -1.0
+            _push(cell, sign, tree.offsets[j] * cell.numbers[G_NORM], j)
+            tree.state[j] = bit
+            _set_bit(tree.bits, j, bit)
+            _set_bit(tree.cuts, j, 1)
+            at[HAS_VERTEX] = 0
+    for k in range(D):
+        cell.vectors[Q, k] = cell.vectors[P, k]
+    if not at[HAS_VERTEX] and not _is_inside(cell):
+        return False
+    for i in range(width):
+        j = first + i
+        if tree.state[j] != PENDING:
+            continue
+        if not at[HAS_VERTEX] and not _find_vertex(cell):
+            return False
+        _load(problem, rows, cell, layer, i)
+        if _decide(problem, cell, tree, layer, False) == _SETTLED:
+            bit = 1 if at[SIGN] > 0 else 0
+            tree.state[j] = bit
+            _set_bit(tree.bits, j, bit)
+        else:
+            tree.pending[layer, n] = i
+            n += 1
+    tree.n_pending[layer] = n
+    enter_layer(problem, rows, layer, tree.state, D)
+    return True
+
+
+@njit(**_FAST)
+def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None:
+    complete_layer(problem, rows, layer, tree.pending[layer], tree.n_pending[layer], tree.bits, cell.T.shape[0])
+    n = 0
+    for j in range(problem.first_neuron[layer], problem.first_neuron[layer + 1]):
+        bit = (tree.bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
+        if problem.slopes[j, np.int64(bit)] != 0.0:
+            n += 1
+    tree.n_active[layer] = n
+
+
+@njit(**_FAST)
+def _branch(
+    cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool
+) -> None:
+    """Go on with `sign` * G > 0 at `point`, and leave the other side with `later` as its point in a frame.
+
+    `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
+    """
+    at = cell.at
+    D, frame = cell.T.shape[0], at[N_FRAMES]
+    at[BRANCHINGS] += 1
+    cell.numbers[SHARE] *= 0.5
+    offset = later_offset = tree.offsets[j] * cell.numbers[G_NORM]
+    if k >= 0:
+        # The vertices of both children must stay on the edge, one end of which may be as good as on the hyperplane.
+        begin, end = sign * cell.vectors[Y, D - 1], sign * cell.numbers[REACHED]
+        low, high = min(begin, end), max(begin, end)
+        later_offset = min(offset, 0.5 * high) if high > 0.0 else high - min(offset, 0.25 * (high - low))
+        offset = min(offset, -0.5 * low)
+    bit = 1 if sign * at[SIGN] > 0 else 0
+    _set_bit(tree.cuts, j, 1)
+    _set_bit(tree.bits, j, 1 - bit)
+    tree.frame_at[frame, 0], tree.frame_at[frame, 1] = layer, at[PLACE] + 1
+    tree.frame_at[frame, 2], tree.frame_at[frame, 3] = at[N_ROWS], 1 - bit
+    tree.frame_at[frame, 4] = 1 if k >= 0 else 0
+    tree.frame_at[frame, 5] = poor
+    tree.frame_share[frame], tree.frame_offset[frame] = cell.numbers[SHARE], later_offset
+    for u in range(tree.bits.shape[0]):
+        tree.frame_bits[frame, u], tree.frame_cuts[frame, u] = tree.bits[u], tree.cuts[u]
+    for u in range(D):
+        tree.frame_P[frame, u] = cell.vectors[later, u]
+    for u in range(D):
+        cell.vectors[P, u] = cell.vectors[point, u]
+    if k >= 0:
+        for u in range(D - 1):
+            tree.frame_basis[frame, u] = cell.basis[u]
+        tree.frame_basis[frame, k] = at[N_ROWS]
+        _child_vertex(cell, k, float(-sign), later_offset, tree.frame_T[frame])
+        scale = 1.0 / (sign * cell.vectors[Y, k])
+        for u in range(D):
+            cell.T[k, u] *= scale
+        for v in range(D):
+            if v != k:
+                a = sign * cell.vectors[Y, v]
+                if v == D - 1:
+                    a += offset
+                for u in range(D):
+                    cell.T[v, u] -= a * cell.T[k, u]
+        cell.basis[k] = at[N_ROWS]
+        at[AGE] += 1
+    else:
+        at[HAS_VERTEX] = 0
+    at[N_FRAMES] = frame + 1
+    at[HAS_SLACKS] = 0
+    _set_bit(tree.bits, j, bit)
+    _push(cell, float(sign), offset, j)
+    _measure(cell)
+    at[PLACE] += 1
+
+
+@njit(**_FAST)
+def _measure(cell: Any) -> None:
+    largest = 1.0
+    for u in range(cell.T.shape[0] - 1):
+        largest = max(largest, abs(cell.vectors[P, u]))
+    cell.numbers[P_MAX] = largest
+
+
+@njit(**_FAST)
+def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
+    """Go on with the latest frame, if there is one."""
+    at = cell.at
+    if at[N_FRAMES] == 0:
+        return False
+    at[N_FRAMES] -= 1
+    frame, D = at[N_FRAMES], cell.T.shape[0]
+    layer = tree.frame_at[frame, 0]
+    at[LAYER], at[PLACE] = layer, tree.frame_at[frame, 1]
+    at[N_ROWS] = tree.frame_at[frame, 2]
+    at[HAS_VERTEX], at[HAS_SLACKS] = tree.frame_at[frame, 4], 0
+    at[AGE] = _REFACTOR // 2
+    cell.numbers[SHARE] = tree.frame_share[frame]
+    for u in range(tree.bits.shape[0]):
+        tree.bits[u], tree.cuts[u] = tree.frame_bits[frame, u], tree.frame_cuts[frame, u]
+    for u in range(D):
+        cell.vectors[P, u] = tree.frame_P[frame, u]
+    _measure(cell)
+    if at[HAS_VERTEX]:
+        for k in range(D - 1):
+            cell.basis[k] = tree.frame_basis[frame, k]
+        for k in range(D):
+            for u in range(D):
+                cell.T[k, u] = tree.frame_T[frame, k, u]
+    i = tree.pending[layer, at[PLACE] - 1]
+    j = problem.first_neuron[layer] + i
+    _load(problem, rows, cell, layer, i)
+    _push(cell, 1.0 if tree.frame_at[frame, 3] else -1.0, tree.frame_offset[frame], j)
+    at[PHASE] = DECIDING
+    if tree.frame_at[frame, 5] and at[HAS_VERTEX]:
+        _recentre(cell)
+    return True
+
+
+@njit(**_FAST)
+def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
+    """Go on as the replies say, G being oriented as the neuron's row; False if no side is left."""
+    at = cell.at
+    off, on = tree.replies[0], tree.replies[1]
+    if off == OPEN and on == OPEN:
+        at[SIGN] = 1
+        _branch(cell, tree, layer, j, 1, ANSWERS + 1, ANSWERS, -1, False)
+        return True
+    if off != OPEN and on != OPEN:
+        return False
+    bit = 1 if on == OPEN else 0
+    _set_bit(tree.bits, j, bit)
+    for u in range(cell.T.shape[0]):
+        cell.vectors[P, u] = cell.vectors[ANSWERS + bit, u]
+    _measure(cell)
+    if off == TAKEN or on == TAKEN:
+        cell.numbers[SHARE] *= 0.5
+        cell.numbers[FRACTION] += cell.numbers[SHARE]
+        _set_bit(tree.cuts, j, 1)
+        _push(cell, 1.0 if bit else -1.0, tree.offsets[j] * cell.numbers[G_NORM], j)
+        at[HAS_VERTEX] = 0
+    at[PLACE] += 1
+    return True
+
+
+@njit(**_FAST)
+def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
+    """Return whether a point (x, 1) is certainly strictly inside the cell, on a side of the neuron that was asked."""
+    layer = cell.at[LAYER]
+    _load(problem, rows, cell, layer, cell.at[NEURON] - problem.first_neuron[layer])
+    for k in range(cell.T.shape[0]):
+        cell.vectors[Q, k] = point[k]
+    if not _is_inside(cell):
+        return False
+    z = _value(cell, Q) if bit else -_value(cell, Q)
+    return z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX]
+
+
+@njit(**_FAST)
+def search(
+    problem: Any, rows: Any, cell: Any, tree: Any, listing: bool, bits: Any, cuts: Any, points: Any, steps: int
+) -> int:
+    """Search on until the tree is done, the buffers are full (or `steps` are), or an exact decision is needed.
+
+    Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`.
+    """
+    at, numbers, vectors = cell.at, cell.numbers, cell.vectors
+    L, D = problem.widths.shape[0], cell.T.shape[0]
+    at[N_OUT] = at[N_COUNTED] = 0
+    while True:
+        layer = at[LAYER]
+        if at[PHASE] == LEAVING:
+            numbers[FRACTION] += numbers[SHARE]
+            if not _pop(problem, rows, cell, tree):
+                return DONE
+            continue
+        if at[PHASE] == ENTERING:
+            if layer == L:
+                if listing:
+                    out = at[N_OUT]
+                    if out == bits.shape[0]:
+                        return FULL
+                    for u in range(tree.bits.shape[0]):
+                        bits[out, u], cuts[out, u] = tree.bits[u], tree.cuts[u]
+                    for k in range(D - 1):
+                        points[out, k] = vectors[P, k]
+                    at[N_OUT] = out + 1
+                else:
+                    at[N_COUNTED] += 1
+                at[PHASE] = LEAVING
+                continue
+            if not _enter(problem, rows, cell, tree, layer):
+                return LOST
+            at[PHASE], at[PLACE] = DECIDING, 0
+            continue
+        if at[PHASE] == DECIDING:
+            place = at[PLACE]
+            if place == tree.n_pending[layer]:
+                if layer < L - 1:
+                    _complete(problem, rows, cell, tree, layer)
+                at[LAYER] = layer + 1
+                at[PHASE] = ENTERING
+                continue
+            if steps == 0:
+                return FULL
+            steps -= 1
+            i = tree.pending[layer, place]
+            j = problem.first_neuron[layer] + i
+            if not at[HAS_VERTEX] and not _find_vertex(cell):
+                return LOST
+            _load(problem, rows, cell, layer, i)
+            found = _decide(problem, cell, tree, layer, True)
+            if found == _ON_WITNESS and _leave_hyperplane(cell):
+                found = _decide(problem, cell, tree, layer, True)
+            if found == _UNSURE and at[HAS_VERTEX]:
+                _recentre(cell)
+                _load(problem, rows, cell, layer, i)
+                found = _decide(problem, cell, tree, layer, True)
+            if found == _SETTLED:
+                _set_bit(tree.bits, j, 1 if at[SIGN] > 0 else 0)
+                at[PLACE] = place + 1
+            elif found == _CUT:
+                if not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
+                    at[N_COUNTED] += 2
+                    at[BRANCHINGS] += 1
+                    at[PHASE] = LEAVING
+                    continue
+                if at[CROSSING] < 0:
+                    _cross(cell)
+                _branch(cell, tree, layer, j, 1, P, Q, at[CROSSING], numbers[QUALITY] < _POOR)
+            else:
+                at[NEURON] = j
+                at[PHASE] = ANSWERED
+                return QUERY
+            continue
+        # A query was answered.
+        i = tree.pending[layer, at[PLACE]]
+        _load(problem, rows, cell, layer, i)
+        at[PHASE] = DECIDING if _answer(cell, tree, layer, problem.first_neuron[layer] + i) else LEAVING
