@@ -47,7 +47,7 @@ N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, LEAVES = 
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
 _ROUNDING = 8.0 * EPS
-_COARSE = 1e-5
+_COARSE = 1e-4
 _TINY, _HUGE = 1e-100, 1e100
 
 
@@ -83,7 +83,13 @@ class Stack(NamedTuple):
     across: NDArray[np.int32]  # (P,) scratch: the generators on the inactive side, and what is tight there
     across_tight: NDArray[np.uint64]  # (P,)
     row: NDArray[np.float64]  # (D,) scratch: the neuron to decide
-    rows: NDArray[np.float64]  # (3 D, D) scratch
+    rows: NDArray[np.float64]  # (D, D) scratch: facets of a generator, and what belongs to them
+    inverse: NDArray[np.float64]  # (D, D)
+    errors: NDArray[np.float64]  # (D,)
+    residual: NDArray[np.float64]  # (D,)
+    order: NDArray[np.int64]  # (D,)
+    row_x: NDArray[np.float64]  # (D,)
+    row_m: NDArray[np.float64]  # (D,)
     scratch: NDArray[np.uint8]  # (n_neurons + L,)
     memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for) for the decision at hand
     totals: NDArray[np.int64]
@@ -364,90 +370,89 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     d = D - 1
     if _popcount(stack.tight[u]) != d:
         return False
-    M, C, G = stack.rows[:d], stack.rows[d : 2 * d], stack.rows[2 * d : 3 * d]
+    M, C, x = stack.rows, stack.inverse, stack.row_x
     c, largest = 0, 0.0
     for k in range(D):
-        if abs(stack.X[u, k]) > largest:
-            c, largest = k, abs(stack.X[u, k])
-    norm, error, x = stack.rows[3 * d], stack.rows[3 * d + 1], stack.rows[3 * d + 2]
+        x[k] = stack.X[u, k]
+        if abs(x[k]) > largest:
+            c, largest = k, abs(x[k])
+    x[c], x[d] = x[d], x[c]
     r = 0
-    for bit in range(64):
-        if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
-            norm[r], error[r] = _facet_row(problem, rows, stack, frame, bit, M[r])
-            r += 1
-    # Rows of norm about 1, by powers of two; component c goes last.
-    for r in range(d):
-        if not _TINY < norm[r] < _HUGE:
+    mask = stack.tight[u]
+    while mask:
+        bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
+        mask &= mask - np.uint64(1)
+        norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
+        if not _TINY < norm < _HUGE:
             return False
-        scale = math.ldexp(1.0, -math.frexp(norm[r])[1])
-        norm[r] *= scale
-        error[r] *= scale
+        # Rows of norm 1, nearly; component c goes last.
+        scale = 1.0 / norm
+        stack.errors[r] = error * scale + 2.0 * EPS
         for k in range(D):
             M[r, k] *= scale
         M[r, c], M[r, d] = M[r, d], M[r, c]
         for k in range(d):
-            C[r, k] = 1.0 if k == r else 0.0
-            G[r, k] = M[r, k]
+            C[r, k] = M[r, k]
+        stack.order[r] = r
+        r += 1
+    # Gauss-Jordan in place: C becomes the inverse, its columns in the order of the pivots.
     for k in range(d):
         pivot = k
         for r in range(k + 1, d):
-            if abs(G[r, k]) > abs(G[pivot, k]):
+            if abs(C[r, k]) > abs(C[pivot, k]):
                 pivot = r
-        if G[pivot, k] == 0.0:
+        if C[pivot, k] == 0.0:
             return False
+        if pivot != k:
+            stack.order[k], stack.order[pivot] = stack.order[pivot], stack.order[k]
+            for m in range(d):
+                C[k, m], C[pivot, m] = C[pivot, m], C[k, m]
+        inverse = 1.0 / C[k, k]
+        C[k, k] = 1.0
         for m in range(d):
-            G[k, m], G[pivot, m] = G[pivot, m], G[k, m]
-            C[k, m], C[pivot, m] = C[pivot, m], C[k, m]
-        inverse = 1.0 / G[k, k]
-        for m in range(d):
-            G[k, m] *= inverse
             C[k, m] *= inverse
         for r in range(d):
-            factor = G[r, k]
-            if r != k and factor != 0.0:
+            if r != k:
+                factor = C[r, k]
+                C[r, k] = 0.0
                 for m in range(d):
-                    G[r, m] -= factor * G[k, m]
                     C[r, m] -= factor * C[k, m]
-    for k in range(D):
-        x[k] = stack.X[u, k]
-    x[c], x[d] = x[d], x[c]
-    for r in range(d):
-        residual = 0.0
-        for k in range(D):
-            residual += M[r, k] * x[k]
-        G[0, r] = residual
-    for k in range(d):
+    residual = stack.residual
+    for step in range(2):
         for r in range(d):
-            x[k] -= C[k, r] * G[0, r]
-    contraction = wrong = 0.0
+            row = M[stack.order[r]]
+            total = 0.0
+            for k in range(D):
+                total += row[k] * x[k]
+            residual[r] = total
+        if step == 0:
+            for k in range(d):
+                for r in range(d):
+                    x[k] -= C[k, r] * residual[r]
+    contraction = wrong = largest = 0.0
     for r in range(d):
-        residual = 0.0
-        for k in range(D):
-            residual += M[r, k] * x[k]
-        G[0, r] = abs(residual) + 2.0 * (norm[r] * _ROUNDING * D + error[r])
+        residual[r] = abs(residual[r]) + 2.0 * (_ROUNDING * D + stack.errors[stack.order[r]])
     for k in range(d):
-        row = size = reach = 0.0
+        row = stack.row_m
         for m in range(d):
-            entry = -1.0 if m == k else 0.0
-            for r in range(d):
-                entry += C[k, r] * M[r, m]
-            row += abs(entry)
-            size += abs(C[k, m]) * error[m]
-            reach += abs(C[k, m]) * norm[m]
-        contraction = max(contraction, row + size + _ROUNDING * D * (reach + 1.0))
-        total = 0.0
+            row[m] = 0.0
+        row[k] = -1.0
+        size = total = 0.0
         for r in range(d):
-            total += abs(C[k, r]) * G[0, r]
+            entry = C[k, r]
+            size += abs(entry) * (stack.errors[stack.order[r]] + _ROUNDING * D)
+            total += abs(entry) * residual[r]
+            for m in range(d):
+                row[m] += entry * M[stack.order[r], m]
+        for m in range(d):
+            size += abs(row[m])
+        contraction = max(contraction, size)
         wrong = max(wrong, total)
+        largest = max(largest, abs(x[k]))
     radius = 1.1 * wrong / (1.0 - contraction)
-    if not (contraction < 0.5 and radius < stack.radius[u]):
+    if not (contraction < 0.5 and radius < stack.radius[u] and largest <= 2.0):
         return False
     x[c], x[d] = x[d], x[c]
-    largest = 0.0
-    for k in range(D):
-        largest = max(largest, abs(x[k]))
-    if not largest <= 2.0:
-        return False
     for k in range(D):
         stack.X[u, k] = x[k]
     stack.radius[u] = radius
