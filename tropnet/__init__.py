@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from tropnet.affine import AffineMap
 from tropnet.bounds import RegionBounds, region_bounds, zaslavsky_bound
 from tropnet.domain import Box, Domain, Polytope, WholeSpace
-from tropnet.enumeration import EmptyRegion, count_regions, enumerate_regions, find_linear_region, iter_regions
+from tropnet.enumeration import (
+    EmptyRegion,
+    Estimate,
+    count_regions,
+    enumerate_regions,
+    estimate_regions,
+    find_linear_region,
+    iter_regions,
+)
 from tropnet.errors import (
     DomainError,
     EnumerationInterrupted,
@@ -44,6 +52,7 @@ __all__ = [
     "DomainError",
     "EmptyRegion",
     "EnumerationInterrupted",
+    "Estimate",
     "FileFormatError",
     "Layer",
     "MissingExtraError",
@@ -61,6 +70,7 @@ __all__ = [
     "WholeSpace",
     "count_regions",
     "enumerate_regions",
+    "estimate_regions",
     "find_linear_region",
     "iter_regions",
     "load",

@@ -173,11 +173,11 @@ def _sum_over_inactive(shapes: Sequence[_Shape], d: int) -> int:
         reached: Counter[tuple[int, ...]] = Counter()
         for cuts, number in numbers.items():
             for n_active, n_parts in _parts(shape, cuts[at[_known(shape.sources)]]):
-                # One origin: the set does not hold this layer. Two: it does, and a cut may go through it.
-                state = (
-                    cuts[last] if not held else min(n_active + cuts[held[0]], cuts[last]) for *held, last in origins
+                # One origin: the set does not hold this layer. Two: it does, and the cut may go through it.
+                state = tuple(
+                    cuts[last] if not rest else min(n_active + cuts[rest[0]], cuts[last]) for *rest, last in origins
                 )
-                reached[tuple(state)] += number * n_parts
+                reached[state] += number * n_parts
         numbers = _merged(reached)
     return sum(numbers.values())
 

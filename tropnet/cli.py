@@ -273,6 +273,7 @@ def info(path: str, as_json: bool) -> None:
     """
     net = load(path)
     activations = [_activations(np.asarray(layer.slopes)) for layer in net.hidden]
+    bounds = region_bounds(net)._asdict()
     record = {
         "n_inputs": net.n_inputs,
         "hidden_widths": list(net.widths),
@@ -281,14 +282,13 @@ def info(path: str, as_json: bool) -> None:
         "skips": [list(skip) for skip in net.skips],
         "activations": activations,
         "n_parameters": _n_parameters(net),
-        "region_bounds": region_bounds(net)._asdict(),
+        "region_bounds": bounds,
         "largest_weight": max(float(np.abs(w).max()) for layer in net.layers for w in layer.weights.values()),
         "fingerprint": net.fingerprint,
     }
     if as_json:
-        bounds = record["region_bounds"]
         record["region_bounds"] = {
-            name: bound if bound < 10**_MANY_DIGITS else _integer(bound) for name, bound in bounds.items()
+            name: number if number < 10**_MANY_DIGITS else _integer(number) for name, number in bounds.items()
         }
         _print_json(record)
         return
@@ -300,7 +300,7 @@ def info(path: str, as_json: bool) -> None:
         if name == "activations":
             text = "; ".join(activations)
         if name == "region_bounds":
-            text = "; ".join(f"{bound} {_integer(number)}" for bound, number in record["region_bounds"].items())
+            text = "; ".join(f"{bound} {_integer(number)}" for bound, number in bounds.items())
         table.add_row(name.replace("_", " "), text)
     _print_table(table)
 

@@ -128,7 +128,7 @@ class Box(Domain):
         inside = np.all((self.low <= points) & (points <= self.high), axis=-1)
         return inside[0] if single else inside
 
-    @property
+    @cached_property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
         """-x_i <= -low_i and x_i <= high_i for the finite sides, coordinate by coordinate."""
         low, high = np.atleast_1d(self.low), np.atleast_1d(self.high)

@@ -221,17 +221,17 @@ class Network:
         """The output dimension."""
         return self.layers[-1].width
 
-    @property
+    @cached_property
     def hidden(self) -> tuple[Layer, ...]:
         """The hidden layers 1, ..., L."""
         return self.layers[:-1]
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """The widths of the hidden layers."""
         return tuple(layer.width for layer in self.hidden)
 
-    @property
+    @cached_property
     def n_neurons(self) -> int:
         """The number of hidden neurons, which is the length of a pattern."""
         return sum(self.widths)

@@ -183,7 +183,9 @@ def test_many_neurons_in_a_layer() -> None:
 def test_what_depends_on_few_combinations_of_the_inputs() -> None:
     """Rank-deficient first layers on unbounded domains: solved on a slice of the inputs, or refused by name."""
     rng = np.random.default_rng(2)
-    flat = Network.mlp([rng.integers(-3, 4, (5, 2)) @ rng.integers(-3, 4, (2, 6)), np.ones((1, 5))], [rng.normal(size=5), [0]])
+    flat = Network.mlp(
+        [rng.integers(-3, 4, (5, 2)) @ rng.integers(-3, 4, (2, 6)), np.ones((1, 5))], [rng.normal(size=5), [0]]
+    )
     check(flat, None)
     narrow = Network([Layer({0: np.eye(1, 3)}, np.ones(1)), Layer({0: np.eye(3), 1: np.ones((3, 1))}, np.ones(3))], 3)
     line = Network([*narrow.hidden, Layer({0: np.eye(3)}, np.ones(3)), narrow.layers[-1]], 3)
@@ -220,7 +222,7 @@ def test_small_buffers_and_steps_change_nothing(monkeypatch: pytest.MonkeyPatch)
             for name, value in (("_BUFFER", 3), ("_STEPS", 2)):
                 patch.setattr(f"tropnet.enumeration.simplex.{name}", value)
             found, _ = search(task_of(net, Box(-5, 5)))
-        assert len(found) > len(expected)
+        assert len(found) >= len(expected)
         for name in ("packed", "packed_cuts", "points"):
             one, other = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for chunks in (expected, found))
             assert (one == other).all()

@@ -152,6 +152,6 @@ def test_unfit_problems_are_refused_by_name():
     wide = Network.random([9, 2, 1], seed=0)
     affine = Network.mlp([[[1.0, 0.0]]], [[0.0]])
     for net in (lines, wide, affine):
-        with pytest.raises(ValueError, match=r"engine 'vertex' needs at most 8 inputs.*use engine='lp'"):
+        with pytest.raises(ValueError, match=r"engine 'vertex' needs at most 8 inputs.*use engine='simplex' or 'lp'"):
             enumerate_regions(net, engine="vertex")
         assert count_regions(net) == 2 if net is lines else count_regions(net) >= 1

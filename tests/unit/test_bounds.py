@@ -8,11 +8,11 @@ import pytest
 
 import tropnet as tn
 
-RELU, LEAKY, AFFINE, DEAD = (0, 1), (0.1, 1), (1, 1), (0, 0)
+RELU, LEAKY, FOLD, AFFINE, DEAD = (0, 1), (0.1, 1), (-1, 1), (1, 1), (0, 0)
 
 
 def published_montufar(d, widths):
-    """The product over layers of sum over k <= min(n_0, ..., n_l) of C(n_l, k), term by term."""
+    """Multiply over layers the sum over k <= min(n_0, ..., n_l) of C(n_l, k), term by term."""
     return prod(sum(comb(n, k) for k in range(min(d, *widths[: index + 1]) + 1)) for index, n in enumerate(widths))
 
 
@@ -27,7 +27,7 @@ def published_serra(d, widths):
 
 
 def network(d, layers, seed):
-    """A random network from (sources, slopes) per hidden layer; slopes hold one pair per neuron."""
+    """Draw a random network from (sources, slopes) per hidden layer; slopes hold one pair per neuron."""
     rng = np.random.default_rng(seed)
     widths = [d, *(len(slopes) for _, slopes in layers)]
     hidden = [
@@ -92,7 +92,7 @@ WIRINGS = {
 def test_never_less_than_the_count(wiring, seed):
     """Whatever the wiring, the widths and the slopes, no network has more regions than its bounds, in order."""
     rng = np.random.default_rng([seed, len(wiring)])
-    kinds = [[RELU], [RELU, LEAKY], [RELU, LEAKY, AFFINE, DEAD]][seed]
+    kinds = [[RELU], [RELU, LEAKY, FOLD], [RELU, LEAKY, AFFINE, DEAD]][seed]
     layers = [
         (sources, [kinds[i] for i in rng.integers(len(kinds), size=rng.integers(1, 5))]) for sources in WIRINGS[wiring]
     ]
@@ -118,11 +118,11 @@ def test_skips_lift_the_bottleneck_and_a_detour_does_not():
 
 
 def test_published_forms_fail_where_the_extension_holds():
-    """With a skip from the input, or leaky neurons, more regions occur than the chain formula would allow."""
+    """With a skip from the input, or absolute values, more regions occur than the chain formula would allow."""
     skip = network(2, [([0], [RELU]), ([0, 1], [RELU] * 6)], seed=0)
     assert published_montufar(2, [1, 6]) < tn.count_regions(skip, engine="lp") <= tn.region_bounds(skip).serra
-    leaky = network(2, [([0], [LEAKY] * 2), ([1], [LEAKY] * 6)], seed=4)
-    assert published_serra(2, [2, 6]) < tn.count_regions(leaky, engine="lp") <= tn.region_bounds(leaky).serra
+    folded = network(2, [([0], [FOLD] * 2), ([1], [FOLD] * 6)], seed=3)
+    assert published_serra(2, [2, 6]) < tn.count_regions(folded, engine="lp") <= tn.region_bounds(folded).serra
 
 
 def test_slopes_decide_what_a_neuron_does():

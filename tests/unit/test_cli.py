@@ -108,6 +108,18 @@ def test_info(net, run):
     code, out, _ = run("info", "net.npz")
     assert "4 ReLU; 4 ReLU" in out
     assert "1-3" in out
+    assert record["region_bounds"] == tn.region_bounds(net)._asdict()
+    assert "trivial 256; zaslavsky 121" in out
+
+
+def test_info_writes_any_bound(run, tmp_path):
+    """Long bounds are rounded up in the table; JSON holds the integer, or its size beyond thousands of digits."""
+    path = tmp_path / "long.npz"
+    tn.Network.random([1, 60, 1], seed=0).save(path)
+    assert "trivial 1.16e18; zaslavsky 61" in run("info", str(path))[1]
+    assert json.loads(run("info", str(path), "--json")[1])["region_bounds"]["trivial"] == 2**60
+    tn.Network.random([1, 20_000, 1], seed=0).save(path)
+    assert json.loads(run("info", str(path), "--json")[1])["region_bounds"]["trivial"] == "3.99e6020"
 
 
 @pytest.mark.usefixtures("net")

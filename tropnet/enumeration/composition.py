@@ -23,9 +23,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tropnet.enumeration.compiled import compiled
 from tropnet.network import Network
 
 __all__ = ["EPS", "PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
@@ -134,7 +134,7 @@ def _base(net: Network) -> list[NDArray[np.float64]]:
     ]
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@compiled(inline=True, reorder=True)
 def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m: int, D: int) -> None:
     """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader.
 
@@ -168,13 +168,13 @@ def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m
             q += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@compiled(inline=True)
 def _copy(source: Any, target: Any) -> None:
     for u in range(source.shape[0]):
         target[u] = source[u]
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@compiled(inline=True)
 def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None:
     """Compute `entered` of all blocks with this source.
 
@@ -196,7 +196,7 @@ def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None
         _add_neurons(problem, rows, rows.entered, block, layer, m, D)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@compiled(inline=True)
 def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending: int, bits: Any, D: int) -> None:
     """Compute `done` of all blocks with this source, and norms and errors of the rows that are complete with it.
 

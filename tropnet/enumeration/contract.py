@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,9 +15,39 @@ from tropnet.network import Network
 from tropnet.patterns import BoolArray, PackedArray, pack
 from tropnet.tolerances import Tolerances
 
-__all__ = ["Chunk", "ChunkBuilder", "Engine", "Task"]
+__all__ = ["Chunk", "ChunkBuilder", "Engine", "Sampling", "Task"]
 
 _SECONDS_PER_CHUNK = 0.2
+
+
+@dataclass
+class Sampling:
+    """What a probe of the tree keeps, and what it saw: see `estimate_regions`.
+
+    Attributes
+    ----------
+    keep
+        float64: the probability to keep a node after t branchings, for t = 0, 1, ....
+    seed
+        Of the choices.
+    leaves
+        The weighted number of leaves found.
+    nodes
+        The weighted number of nodes met after t branchings, kept or not, same shape as `keep`.
+    """
+
+    keep: FloatArray
+    seed: int
+    leaves: float = 0.0
+    nodes: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodes = np.zeros(len(self.keep))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node met was kept for sure, so that `leaves` is exact."""
+        return bool((self.keep[self.nodes > 0] == 1.0).all())
 
 
 @dataclass(frozen=True)
@@ -36,6 +66,8 @@ class Task:
         Bits decided before, by neuron: all of the earlier layers and some of one more. The task is their subtree.
     only_count
         Regions need not be listed: `Chunk.n_regions` is enough.
+    sampling
+        If given, walk only a random part of the tree and report it there.
     """
 
     network: Network
@@ -44,6 +76,7 @@ class Task:
     tolerances: Tolerances
     fixed: Mapping[int, bool] = field(default_factory=dict)
     only_count: bool = False
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +107,7 @@ class Chunk:
     rational: dict[int, Witness]
     undecided: tuple[tuple[bool, ...], ...]
     fraction: float
-    counters: dict[str, int]
+    counters: dict[str, float]
     n_counted: int = 0
 
     @property
@@ -105,7 +138,7 @@ class ChunkBuilder:
     n_neurons: int
     n_inputs: int
     fraction: float = 0.0
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._reset()
@@ -151,4 +184,4 @@ class ChunkBuilder:
 
 
 # The caller owns the builder, so that what an interrupt finds in it is not lost.
-Engine = Callable[[Task, ChunkBuilder], Iterator[Chunk]]
+Engine = Callable[[Task, ChunkBuilder], Generator[Chunk, None, None]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +26,11 @@ class _Pending(NamedTuple):
     witness: Witness
     n_rows: int
     share: float
+    depth: int
+    weight: float
 
 
-def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
+def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
     """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
 
     A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
@@ -53,6 +55,9 @@ class _Search:
         self.pattern = np.zeros(net.n_neurons, dtype=np.bool_)
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
+        self.sampling = task.sampling
+        self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
+        self.depth, self.weight = 0, 1.0
         if self.fixed:
             self._fix()
 
@@ -79,7 +84,7 @@ class _Search:
         else:
             yield from self._descend(0, self.start.witness, 1.0)
         while self.pending:
-            neuron, bit, witness, n_rows, share = self.pending.pop()
+            neuron, bit, witness, n_rows, share, self.depth, self.weight = self.pending.pop()
             self.backend.truncate(n_rows)
             index, i = self.places[neuron]
             del self.rows[index + 1 :], self.outputs[index + 1 :]
@@ -114,6 +119,8 @@ class _Search:
         self.builder.fraction += share
         if witness is not None:
             self.builder.add(self.pattern, self.cuts, witness)
+            if self.sampling is not None:
+                self.sampling.leaves += self.weight
 
     def _enter(self, index: int) -> None:
         """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""
@@ -147,14 +154,29 @@ class _Search:
         if len(inside) == 2:
             self.builder.count("branchings")
             share /= 2
-            bit, other = inside[1]
-            self.pending.append(_Pending(neuron, bit, other, n_rows, share))
+            kept = self._kept()
+            if kept[1]:
+                bit, other = inside[1]
+                self.pending.append(_Pending(neuron, bit, other, n_rows, share, self.depth, self.weight))
+            if not kept[0]:
+                return None, share
         bit, witness = inside[0]
         if len(inside) == 2 or undecided:
             self._take(neuron, bit, row)
         else:
             self.pattern[neuron] = bit
         return witness, share
+
+    def _kept(self) -> tuple[bool, bool]:
+        """Choose which of two new nodes to keep: both, unless the tree is only sampled."""
+        self.depth += 1
+        if self.sampling is None:
+            return True, True
+        self.sampling.nodes[self.depth] += 2 * self.weight
+        keep = self.sampling.keep[self.depth]
+        self.weight /= keep
+        first, second = self.random.random(2) < keep
+        return bool(first), bool(second)
 
     def _take(self, neuron: int, bit: bool, row: IntegerArray) -> None:
         self.pattern[neuron] = bit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import product
 
 import numpy as np
@@ -15,7 +15,7 @@ from tropnet.patterns import BoolArray
 __all__ = ["enumerate_by_algorithm_2"]
 
 
-def enumerate_by_algorithm_2(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
+def enumerate_by_algorithm_2(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
     """Enumerate by Algorithm 2: all 2^n_l assignments of every layer, Algorithm 1 at the leaves.
 
     Layers count from 1 and depth from 0 here, so line 14 reads ``depth >= layer``; the printed ``depth > index``

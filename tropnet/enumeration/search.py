@@ -1,38 +1,22 @@
-"""The public calls: enumerate, count or stream the activation regions of a network."""
+"""The public calls: enumerate, count, stream or estimate the activation regions of a network."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from tropnet.domain import Domain, as_domain
-from tropnet.enumeration.contract import Chunk, ChunkBuilder, Engine, Task
-from tropnet.enumeration.lp import enumerate_by_lp
-from tropnet.enumeration.reference import enumerate_by_algorithm_2
-from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
+from tropnet.domain import Domain
+from tropnet.enumeration.contract import Chunk
+from tropnet.enumeration.estimate import Estimate
+from tropnet.enumeration.run import Search
 from tropnet.errors import EnumerationInterrupted, UndecidedError
-from tropnet.feasibility import BACKENDS
-from tropnet.network import Network, as_network
-from tropnet.patterns import pack, unpack
-from tropnet.progress import track
+from tropnet.network import Network
+from tropnet.patterns import unpack
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
-__all__ = ["ENGINES", "count_regions", "enumerate_regions", "iter_regions"]
-
-_ENGINES: dict[str, Engine] = {
-    "vertex": enumerate_by_vertices,
-    "lp": enumerate_by_lp,
-    "reference": enumerate_by_algorithm_2,
-}
-ENGINES = ("auto", *_ENGINES)
-# With more inputs the generators lose their accuracy from split to split, and too much is left to exact arithmetic.
-_VERTEX_INPUTS = 3
+__all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
 
 
 def enumerate_regions(
@@ -40,6 +24,7 @@ def enumerate_regions(
     domain: Domain | None = None,
     *,
     engine: str = "auto",
+    workers: int | Executor = 1,
     backend: str = "highs",
     on_undecided: str = "raise",
     max_regions: int | None = None,
@@ -63,6 +48,9 @@ def enumerate_regions(
         rest settled exactly. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``:
         Algorithm 2 of the paper, exponential in the widths. ``"auto"``: vertex for up to three inputs where it fits
         (and no other backend is asked for), else lp. All return the same set.
+    workers
+        How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
+        or any `concurrent.futures.Executor`. The result does not depend on it.
     backend
         What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
     on_undecided
@@ -115,7 +103,7 @@ def enumerate_regions(
     """
     if on_undecided not in ("raise", "collect"):
         raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
-    search = _Search.prepare(net, domain, engine, backend, tolerances, max_regions)
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers)
     chunks: list[Chunk] = []
     try:
         chunks.extend(search.chunks("enumerating", progress))
@@ -133,6 +121,7 @@ def count_regions(
     domain: Domain | None = None,
     *,
     engine: str = "auto",
+    workers: int | Executor = 1,
     backend: str = "highs",
     max_regions: int | None = None,
     tolerances: Tolerances | None = None,
@@ -148,7 +137,7 @@ def count_regions(
     >>> count_regions(Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]]))
     2
     """
-    search = _Search.prepare(net, domain, engine, backend, tolerances, max_regions)
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
     count = undecided = 0
     try:
         for chunk in search.chunks("counting", progress):
@@ -166,6 +155,7 @@ def iter_regions(
     domain: Domain | None = None,
     *,
     engine: str = "auto",
+    workers: int | Executor = 1,
     backend: str = "highs",
     max_regions: int | None = None,
     tolerances: Tolerances | None = None,
@@ -182,11 +172,11 @@ def iter_regions(
     >>> sorted(region.pattern.tolist() for region in iter_regions(net))
     [[False, True], [True, False]]
     """
-    search = _Search.prepare(net, domain, engine, backend, tolerances, max_regions)
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers)
     return _stream(search, progress)
 
 
-def _stream(search: _Search, progress: bool) -> Iterator[ActivationRegion]:
+def _stream(search: Search, progress: bool) -> Iterator[ActivationRegion]:
     undecided = 0
     with closing(search.chunks("enumerating", progress)) as chunks:
         for chunk in chunks:
@@ -198,80 +188,68 @@ def _stream(search: _Search, progress: bool) -> Iterator[ActivationRegion]:
         raise UndecidedError(_undecided_message(undecided), None)
 
 
-@dataclass
-class _Search:
-    task: Task
-    engine: str
-    max_regions: int | None
-    builder: ChunkBuilder
-    seconds: float = 0.0
-    truncated: bool = False
+def estimate_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    engine: str = "auto",
+    width: int = 256,
+    n_probes: int = 32,
+    seed: int = 0,
+    backend: str = "highs",
+    tolerances: Tolerances | None = None,
+) -> Estimate:
+    """Estimate the number of activation regions from random probes of the search tree.
 
-    @classmethod
-    def prepare(
-        cls,
-        net: Network,
-        domain: Domain | None,
-        engine: str,
-        backend: str,
-        tolerances: Tolerances | None,
-        max_regions: int | None,
-    ) -> _Search:
-        if engine not in ENGINES:
-            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
-        if backend not in BACKENDS:
-            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
-        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
-            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
-        net = as_network(net)
-        task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances())
-        if engine == "auto":
-            small = net.n_inputs <= _VERTEX_INPUTS and backend == "highs"
-            engine = "vertex" if small and vertex_engine_fits(net, task.domain) else "lp"
-        return cls(task, engine, max_regions, ChunkBuilder(net.n_neurons, net.n_inputs))
+    A probe walks the tree of the engine, but keeps a node after t branchings only with probability p_t, and counts
+    what it finds below with weight 1 / (p_1 ... p_t). The mean is unbiased for every choice of p. Knuth's estimator is
+    p = 1/2, a single path; here p follows from pilot probes so that about `width` nodes are kept at every depth, which
+    keeps the variance down where paths differ in length, as Chen's strata do.
 
-    def chunks(self, description: str, progress: bool) -> Any:
-        """Yield chunks, cut off at `max_regions`."""
-        begin = time.perf_counter()
-        count = 0
-        with track(description, "regions", enabled=progress) as update:
-            for chunk in _ENGINES[self.engine](self.task, self.builder):
-                if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
-                    self.truncated = True
-                    chunk = chunk.first(self.max_regions - count)
-                count += chunk.n_regions
-                update(count, chunk.fraction)
-                self.seconds = time.perf_counter() - begin
-                yield chunk
-                if self.truncated:
-                    return
+    Parameters
+    ----------
+    net, domain, engine, backend, tolerances
+        As for `enumerate_regions`.
+    width
+        About how many nodes a probe keeps at every depth; the standard error falls with it.
+    n_probes
+        Number of probes, at least 2.
+    seed
+        Seed of the random choices: the same seed gives the same estimate.
 
-    def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
-        """Stack the chunks into columns."""
-        net = self.task.network
-        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
-        undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
-        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
-        return Regions(
-            net,
-            self.task.domain,
-            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
-            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
-            np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
-            {
-                start + i: witness.fractions
-                for start, chunk in zip(starts, chunks, strict=False)
-                for i, witness in chunk.rational.items()
-            },
-            complete=finished and not self.truncated and not undecided,
-            undecided=undecided,
-            stats={
-                "engine": self.engine,
-                "backend": self.task.backend,
-                "seconds": self.seconds,
-                **(chunks[-1].counters if chunks else {}),
-            },
-        )
+    Returns
+    -------
+    Estimate
+        Mean and standard error (standard deviation of the probes over the root of their number). For trees of very
+        different branches the standard error is itself uncertain, and rather too small.
+
+    Raises
+    ------
+    ValueError
+        `width` or `n_probes` is too small, and as for `enumerate_regions`.
+
+    Notes
+    -----
+    Costs about `n_probes * width` nodes for each of the n_neurons depths, whatever the number of regions.
+
+    References
+    ----------
+    Knuth, Estimating the efficiency of backtrack programs, 1975, doi:10.1090/S0025-5718-1975-0373371-6.
+    Chen, Heuristic sampling: a method for predicting the performance of tree searching programs, 1992,
+    doi:10.1137/0221022.
+
+    Examples
+    --------
+    >>> net = Network.random([2, 5, 5, 1], seed=0)
+    >>> estimate_regions(net).exact
+    True
+    """
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}.")
+    if n_probes < 2:
+        raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
+    search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True)
+    return search.estimate(width, n_probes, seed)
 
 
 def _undecided_message(n: int) -> str:

@@ -22,7 +22,6 @@ from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.simplex_kernel import Cell, Tree
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
-from tropnet.layers import Layer
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, unpack
 
@@ -190,7 +189,9 @@ class _Search:
         self.net = net
         self.d = net.n_inputs
         self.is_box = not plan.sides and not plan.neurons
-        self.problem: Problem = make_problem(net)
+        problem = make_problem(net)
+        # One memory layout, one compilation.
+        self.problem: Problem = problem._replace(slopes=np.ascontiguousarray(problem.slopes))
         self.rows: Rows = make_rows(net, self.problem)
         A, b = task.domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
@@ -244,22 +245,22 @@ class _Search:
         free = [j for j in plan.neurons if j not in task.fixed]
         known = np.concatenate([self.sides[:, :-1], weights[fixed_rows]])
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
-        _, sizes, directions = np.linalg.svd(known) if len(known) else (None, np.empty(0), np.eye(self.d))
+        directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T
         neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
         root = np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
         bounds = _simplex_bounds(root)
-        shares = 2.0 ** -len(free)
+        free_rows = neurons[[j in free for j in plan.neurons]]
+        with np.errstate(all="ignore"):
+            # From where all the hyperplanes meet, as far as that is from the origin.
+            steps = lines @ np.linalg.pinv(free_rows[:, :-1] @ lines) if bounds else lines
+            meeting = start - steps @ (free_rows @ np.append(start, 1.0))
+            reach = np.linalg.norm(free_rows[:, :-1], axis=1) * np.abs(meeting).max(initial=1.0)
         for signs in product((False, True), repeat=len(free)):
             bits = dict(zip(free, signs, strict=True))
             every = {**task.fixed, **bits}
-            point = start
-            if free:
-                rows = np.column_stack([weights, layer.bias])[free]
-                reach = np.linalg.norm(rows[:, :-1], axis=1) * max(1.0, float(np.abs(start).max()))
-                aim = np.where(signs, reach, -reach) - rows @ np.append(start, 1.0)
-                point = start + lines @ np.linalg.solve(rows[:, :-1] @ lines, aim)
-            if bounds is None:
+            point = meeting + steps @ np.where(signs, reach, -reach) if free else start
+            if bounds is None or not np.isfinite(point).all():
                 yield from self._by_lp(every)
                 continue
             generators, U = bounds
@@ -267,7 +268,7 @@ class _Search:
             parts = root * (generators * np.array(orientation))[:, None]
             size = float(np.abs(parts).sum())
             self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
-            yield from self._search(bits, point, shares)
+            yield from self._search(bits, point, 2.0 ** -len(free))
 
     def _search(self, bits: dict[int, bool], point: FloatArray, share: float) -> Iterator[Chunk]:
         """Search below some bits of the first layer from a point inside."""
@@ -320,7 +321,7 @@ class _Search:
         return found | {j: bool(bits[j]) for j in range(n)}
 
     def _pattern(self) -> BoolArray:
-        return unpack(self.tree.bits.view(np.uint8)[None], self.net.n_neurons)[0]
+        return np.asarray(unpack(self.tree.bits.view(np.uint8)[None], self.net.n_neurons)[0])
 
     def _by_lp(self, fixed: dict[int, bool]) -> Iterator[Chunk]:
         """Enumerate a subtree with the lp engine."""
@@ -337,9 +338,9 @@ class _Search:
     # --- exact decisions
 
     def _settle(self) -> Iterator[Chunk]:
-        """Answer a query of the kernel: which sides of a neuron does the cell meet?"""
+        """Answer a query of the kernel, which sides of a neuron the cell meets."""
         begin = time.perf_counter()
-        task, builder, cell, tree = self.task, self.builder, self.cell, self.tree
+        builder, cell, tree = self.builder, self.cell, self.tree
         builder.count("uncertain")
         builder.count("settled_exactly")
         neuron, sign = int(cell.at[kernel.NEURON]), int(cell.at[kernel.SIGN])
@@ -496,9 +497,9 @@ class _Search:
             frame_at=np.zeros((frames, 6), np.int64),
             frame_share=np.zeros(frames),
             frame_offset=np.zeros(frames),
-            frame_T=np.zeros((frames, D, D)),
+            frame_inverse=np.zeros((frames, D, D)),
             frame_basis=np.zeros((frames, self.d), np.int64),
-            frame_P=np.zeros((frames, D)),
+            frame_point=np.zeros((frames, D)),
             frame_bits=np.zeros((frames, words), np.uint64),
             frame_cuts=np.zeros((frames, words), np.uint64),
         )
@@ -535,7 +536,7 @@ def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _simplex_bounds(rows: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return weights w and bounds U: where all rows are >= 0 and their sum with weights w is 1, |X| <= U. None if ill."""
+    """Return weights and bounds U: |X| <= U where all rows are >= 0 and their weighted sum is 1. None if ill-posed."""
     with np.errstate(all="ignore"):
         try:
             inverse = np.linalg.inv(rows)

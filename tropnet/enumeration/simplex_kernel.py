@@ -1,7 +1,7 @@
 """The compiled search of the simplex engine: cells by their rows, a vertex and a point, every decision proven.
 
 Everything is homogeneous: a point x is X = (x, 1) times a positive factor, a row r means r . X > 0, and a cell is the
-pointed cone of its rows in D = d + 1 dimensions, looked at where h . X = 1. In a box h is the last coordinate; otherwise
+pointed cone of its rows in D = d + 1 dimensions, looked at where h . X = 1. In a box h is the last coordinate, else
 h is a positive combination of D independent rows of the cell. Either way |X_k| <= U_k is known for all of the cell.
 
 State of a cell. A vertex is given by d tight rows (`basis`) and the inverse T of the matrix of these rows and h: T[k],
@@ -28,7 +28,8 @@ branching needs. Rows of cuts lie contiguously in the order of the path, twice: 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -45,11 +46,11 @@ FREE = 2
 _SETTLED, _CUT, _UNSURE, _ON_WITNESS = 0, 1, 2, 3
 _NONE = -(1 << 40)
 _BIG = 1e300
-_FAST: Any = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 _MAX_PIVOTS = 60
 _REFACTOR = 40
 _POOR = 1e-6
 _STRIDE = 0.5
+_NEAR = 1e-11
 
 
 # Places of `Cell.at`.
@@ -66,8 +67,17 @@ NORM, ERROR, OFFSET, SLACK, RATE, VALUE = range(6)
 LOW, HIGH, LOW_OFFSET, HIGH_OFFSET, LOW_SLACK, HIGH_SLACK = range(6)
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _compiled(function: _Function) -> _Function:
+    """Compile. Nothing allocates, so arrays need no reference counts; bounds on errors hold for any order of sums."""
+    options: Any = {"_nrt": False, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+    return cast(_Function, njit(cache=True, nogil=True, **options)(function))
+
+
 class Cell(NamedTuple):
-    """The cell at hand. Tight rows are numbers of rows; -1 - 2 k and -2 - 2 k are the sides of coordinate k of a box."""
+    """The cell at hand. Tight rows are row numbers, or -1 - 2 k and -2 - 2 k: the sides of coordinate k of a box."""
 
     at: NDArray[np.int64]  # places as above
     numbers: NDArray[np.float64]
@@ -100,9 +110,9 @@ class Tree(NamedTuple):
     frame_at: NDArray[np.int64]  # (F, 6): layer, place, rows, bit, has vertex, poor
     frame_share: NDArray[np.float64]
     frame_offset: NDArray[np.float64]
-    frame_T: NDArray[np.float64]  # (F, D, D)
+    frame_inverse: NDArray[np.float64]  # (F, D, D)
     frame_basis: NDArray[np.int64]
-    frame_P: NDArray[np.float64]
+    frame_point: NDArray[np.float64]
     frame_bits: NDArray[np.uint64]
     frame_cuts: NDArray[np.uint64]
 
@@ -110,7 +120,7 @@ class Tree(NamedTuple):
 # --- rows and points
 
 
-@njit(**_FAST)
+@_compiled
 def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     """Put row i of a layer into G, scaled by a power of two."""
     j = problem.first_neuron[layer] + i
@@ -127,7 +137,7 @@ def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     cell.numbers[G_ERROR] = error * scale + 1e-300
 
 
-@njit(**_FAST)
+@_compiled
 def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     """Add sign * G to the rows of the cell."""
     m = cell.at[N_ROWS]
@@ -142,7 +152,7 @@ def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     cell.at[N_ROWS] = m + 1
 
 
-@njit(**_FAST)
+@_compiled
 def _is_inside(cell: Any) -> bool:
     """Return whether Q = (x, 1) is certainly strictly inside all rows; set Q_MAX and QUALITY."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -179,7 +189,7 @@ def _is_inside(cell: Any) -> bool:
     return sure
 
 
-@njit(**_FAST)
+@_compiled
 def _value(cell: Any, point: int) -> float:
     z = 0.0
     for k in range(cell.T.shape[0]):
@@ -187,14 +197,14 @@ def _value(cell: Any, point: int) -> float:
     return z
 
 
-@njit(**_FAST)
+@_compiled
 def _take_q(cell: Any) -> None:
     for k in range(cell.T.shape[0]):
         cell.vectors[P, k] = cell.vectors[Q, k]
     cell.numbers[P_MAX] = cell.numbers[Q_MAX]
 
 
-@njit(**_FAST)
+@_compiled
 def _normalise_q(cell: Any) -> bool:
     """Divide Q by its last coordinate; False if that is not positive."""
     d = cell.T.shape[0] - 1
@@ -208,7 +218,7 @@ def _normalise_q(cell: Any) -> bool:
     return True
 
 
-@njit(**_FAST)
+@_compiled
 def _reaches_beyond(cell: Any) -> bool:
     """Return whether a mean Q of W and P is certainly inside the cell and beyond G."""
     D = cell.T.shape[0]
@@ -229,13 +239,13 @@ def _reaches_beyond(cell: Any) -> bool:
         return False
     if not _is_inside(cell):
         return False
-    return -_value(cell, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]
+    return bool(-_value(cell, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX])
 
 
 # --- the simplex method
 
 
-@njit(**_FAST)
+@_compiled
 def _find_slacks(cell: Any) -> None:
     """Compute the slacks at the vertex; those of the basis are out of reach."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -255,7 +265,7 @@ def _find_slacks(cell: Any) -> None:
     cell.at[HAS_SLACKS] = 1
 
 
-@njit(**_FAST)
+@_compiled
 def _set_slack(cell: Any, row: int, slack: float) -> None:
     if row >= 0:
         cell.about[SLACK, row] = slack
@@ -264,7 +274,7 @@ def _set_slack(cell: Any, row: int, slack: float) -> None:
         cell.box[LOW_SLACK + (side & 1), side >> 1] = slack
 
 
-@njit(**_FAST)
+@_compiled
 def _ratio(cell: Any, k: int) -> tuple[float, int]:
     """Return how far edge k goes, and the row that stops it."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -297,7 +307,7 @@ def _ratio(cell: Any, k: int) -> tuple[float, int]:
     return length, row
 
 
-@njit(**_FAST)
+@_compiled
 def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     """Move along edge k by `length` to `row`, after `_ratio`; T, prices Y and slacks follow."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -344,7 +354,7 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     cell.at[AGE] += 1
 
 
-@njit(**_FAST)
+@_compiled
 def _find_prices(cell: Any) -> None:
     """Compute Y = G T."""
     D = cell.T.shape[0]
@@ -355,7 +365,7 @@ def _find_prices(cell: Any) -> None:
         cell.vectors[Y, k] = y
 
 
-@njit(**_FAST)
+@_compiled
 def _basis_row(cell: Any, k: int, out: Any) -> float:
     """Copy row k of the basis into out[:D]; return its offset."""
     D = cell.T.shape[0]
@@ -373,7 +383,7 @@ def _basis_row(cell: Any, k: int, out: Any) -> float:
     return float(cell.box[LOW_OFFSET + upper, c])
 
 
-@njit(**_FAST)
+@_compiled
 def _refactor(cell: Any) -> bool:
     """Compute T anew from the basis; False if the basis is singular (T is spoilt then)."""
     D = cell.T.shape[0]
@@ -421,7 +431,7 @@ def _refactor(cell: Any) -> bool:
     return True
 
 
-@njit(**_FAST)
+@_compiled
 def _find_vertex(cell: Any) -> bool:
     """Go from P to a vertex: along each direction in turn to the nearer side. False if there is none."""
     D = cell.T.shape[0]
@@ -464,7 +474,7 @@ def _find_vertex(cell: Any) -> bool:
     return _refactor(cell)
 
 
-@njit(**_FAST)
+@_compiled
 def _recentre(cell: Any) -> None:
     """Move P to the mean of the vertex and its neighbours if that is farther from all sides."""
     D = cell.T.shape[0]
@@ -487,7 +497,7 @@ def _recentre(cell: Any) -> None:
         _take_q(cell)
 
 
-@njit(**_FAST)
+@_compiled
 def _leave_hyperplane(cell: Any) -> bool:
     """Move P within the cell to where the sign of G is certain."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -526,7 +536,7 @@ def _leave_hyperplane(cell: Any) -> bool:
     return False
 
 
-@njit(**_FAST)
+@_compiled
 def _passes_by(cell: Any) -> bool:
     """Return whether the multipliers Y prove that G is positive on the cell."""
     D = cell.T.shape[0]
@@ -560,10 +570,10 @@ def _passes_by(cell: Any) -> bool:
     size += abs(c) * numbers[H_NORM]
     wrong += abs(c) * numbers[H_ERROR]
     left += numbers[U_MAX] * (wrong + numbers[ROUNDING] * size)
-    return c > left * 1.000001
+    return bool(c > left * 1.000001)
 
 
-@njit(**_FAST)
+@_compiled
 def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
     """Return whether G is certainly a non-negative combination of the rows of the basis that lie in its space V."""
     D = cell.T.shape[0]
@@ -578,7 +588,7 @@ def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
                 dimension += tree.n_active[source]
         least = min(least, dimension)
         for k in range(D - 1):
-            members += _is_member(problem, cell, tree, layer, t, cell.owner[cell.basis[k]])
+            members += _is_member(problem, tree, layer, t, cell.owner[cell.basis[k]])
         if members == least:
             level = t
     if level < 0:
@@ -621,13 +631,13 @@ def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
         wrong += abs(vectors[W, j] - c * vectors[H, j])
     bound = 1.000001 * wrong * norm / (1.0 - defect)
     for k in range(D - 1):
-        if not vectors[Y, k] > bound and _is_member(problem, cell, tree, layer, level, cell.owner[cell.basis[k]]):
+        if not vectors[Y, k] > bound and _is_member(problem, tree, layer, level, cell.owner[cell.basis[k]]):
             return False
     return True
 
 
-@njit(**_FAST)
-def _is_member(problem: Any, cell: Any, tree: Any, layer: int, level: int, owner: int) -> int:
+@_compiled
+def _is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> int:
     """Return 1 if the row of this owner is known to lie in the space V of a layer, at a level."""
     if owner < 0:
         return 1 if owner == -1 else 0
@@ -638,11 +648,11 @@ def _is_member(problem: Any, cell: Any, tree: Any, layer: int, level: int, owner
     return 1 if kind == 2 else 0
 
 
-@njit(**_FAST)
+@_compiled
 def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     """Decide the neuron whose row is in G; afterwards G is positive at P and `sign` tells its bit there.
 
-    Without `prove`, a cut is only proposed. After a proof, Q is beyond, and `crossing` an edge to the other side, or -1.
+    Without `prove`, a cut is only proposed. After a proof, Q is beyond, `crossing` an edge to the other side or -1.
     """
     at, vectors, numbers, T = cell.at, cell.vectors, cell.numbers, cell.T
     D = T.shape[0]
@@ -698,14 +708,14 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
             for j in range(D):
                 vectors[W, j] = T[D - 1, j] + length * T[k, j]
             if _reaches_beyond(cell):
-                at[CROSSING] = k if value > -tiny else -1
+                at[CROSSING] = k if value > -_NEAR * numbers[G_NORM] * numbers[U_MAX] else -1
                 numbers[REACHED] = value + length * vectors[Y, k]
                 return _CUT
         _pivot(cell, k, row, length)
     return _UNSURE
 
 
-@njit(**_FAST)
+@_compiled
 def _cross(cell: Any) -> None:
     """From a vertex beyond G, go to one with an edge that crosses to the side of P; set `crossing`, -1 for failure."""
     vectors = cell.vectors
@@ -731,7 +741,7 @@ def _cross(cell: Any) -> None:
         _pivot(cell, k, row, length)
 
 
-@njit(**_FAST)
+@_compiled
 def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> None:
     """Compute the T of the point where edge k meets sign * G, for that row in place of row k of the basis."""
     D = cell.T.shape[0]
@@ -751,7 +761,7 @@ def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> No
 # --- the tree
 
 
-@njit(**_FAST)
+@_compiled
 def _set_bit(words: Any, j: int, bit: int) -> None:
     one = np.uint64(1) << np.uint64(j & 63)
     if bit:
@@ -760,7 +770,7 @@ def _set_bit(words: Any, j: int, bit: int) -> None:
         words[j >> 6] &= ~one
 
 
-@njit(**_FAST)
+@_compiled
 def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
     """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
     first = problem.first_neuron[layer]
@@ -818,7 +828,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
     return True
 
 
-@njit(**_FAST)
+@_compiled
 def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None:
     complete_layer(problem, rows, layer, tree.pending[layer], tree.n_pending[layer], tree.bits, cell.T.shape[0])
     n = 0
@@ -829,11 +839,9 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
     tree.n_active[layer] = n
 
 
-@njit(**_FAST)
-def _branch(
-    cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool
-) -> None:
-    """Go on with `sign` * G > 0 at `point`, and leave the other side with `later` as its point in a frame.
+@_compiled
+def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool) -> None:
+    """Go on with `sign` * G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
     `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
     """
@@ -846,8 +854,11 @@ def _branch(
         # The vertices of both children must stay on the edge, one end of which may be as good as on the hyperplane.
         begin, end = sign * cell.vectors[Y, D - 1], sign * cell.numbers[REACHED]
         low, high = min(begin, end), max(begin, end)
-        later_offset = min(offset, 0.5 * high) if high > 0.0 else high - min(offset, 0.25 * (high - low))
-        offset = min(offset, -0.5 * low)
+        if high > 0.0:
+            offset, later_offset = min(offset, -0.5 * low), min(offset, 0.5 * high)
+        else:
+            later_offset = high - min(offset, 0.25 * (high - low))
+            offset = -later_offset
     bit = 1 if sign * at[SIGN] > 0 else 0
     _set_bit(tree.cuts, j, 1)
     _set_bit(tree.bits, j, 1 - bit)
@@ -859,14 +870,14 @@ def _branch(
     for u in range(tree.bits.shape[0]):
         tree.frame_bits[frame, u], tree.frame_cuts[frame, u] = tree.bits[u], tree.cuts[u]
     for u in range(D):
-        tree.frame_P[frame, u] = cell.vectors[later, u]
+        tree.frame_point[frame, u] = cell.vectors[later, u]
     for u in range(D):
         cell.vectors[P, u] = cell.vectors[point, u]
     if k >= 0:
         for u in range(D - 1):
             tree.frame_basis[frame, u] = cell.basis[u]
         tree.frame_basis[frame, k] = at[N_ROWS]
-        _child_vertex(cell, k, float(-sign), later_offset, tree.frame_T[frame])
+        _child_vertex(cell, k, float(-sign), later_offset, tree.frame_inverse[frame])
         scale = 1.0 / (sign * cell.vectors[Y, k])
         for u in range(D):
             cell.T[k, u] *= scale
@@ -889,7 +900,7 @@ def _branch(
     at[PLACE] += 1
 
 
-@njit(**_FAST)
+@_compiled
 def _measure(cell: Any) -> None:
     largest = 1.0
     for u in range(cell.T.shape[0] - 1):
@@ -897,7 +908,7 @@ def _measure(cell: Any) -> None:
     cell.numbers[P_MAX] = largest
 
 
-@njit(**_FAST)
+@_compiled
 def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     """Go on with the latest frame, if there is one."""
     at = cell.at
@@ -914,14 +925,14 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     for u in range(tree.bits.shape[0]):
         tree.bits[u], tree.cuts[u] = tree.frame_bits[frame, u], tree.frame_cuts[frame, u]
     for u in range(D):
-        cell.vectors[P, u] = tree.frame_P[frame, u]
+        cell.vectors[P, u] = tree.frame_point[frame, u]
     _measure(cell)
     if at[HAS_VERTEX]:
         for k in range(D - 1):
             cell.basis[k] = tree.frame_basis[frame, k]
         for k in range(D):
             for u in range(D):
-                cell.T[k, u] = tree.frame_T[frame, k, u]
+                cell.T[k, u] = tree.frame_inverse[frame, k, u]
     i = tree.pending[layer, at[PLACE] - 1]
     j = problem.first_neuron[layer] + i
     _load(problem, rows, cell, layer, i)
@@ -932,7 +943,7 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     return True
 
 
-@njit(**_FAST)
+@_compiled
 def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     """Go on as the replies say, G being oriented as the neuron's row; False if no side is left."""
     at = cell.at
@@ -958,7 +969,7 @@ def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     return True
 
 
-@njit(**_FAST)
+@_compiled
 def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     """Return whether a point (x, 1) is certainly strictly inside the cell, on a side of the neuron that was asked."""
     layer = cell.at[LAYER]
@@ -968,10 +979,10 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     if not _is_inside(cell):
         return False
     z = _value(cell, Q) if bit else -_value(cell, Q)
-    return z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX]
+    return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
-@njit(**_FAST)
+@_compiled
 def search(
     problem: Any, rows: Any, cell: Any, tree: Any, listing: bool, bits: Any, cuts: Any, points: Any, steps: int
 ) -> int:

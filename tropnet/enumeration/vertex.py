@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -48,7 +48,7 @@ def vertex_engine_fits(net: Network, domain: Domain) -> bool:
     return _roots(net, domain) is not None
 
 
-def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
+def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
     """Enumerate with generators of cells; bounded and unbounded domains of low dimension.
 
     Raises
@@ -81,6 +81,8 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
         status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
         builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
         begin = time.perf_counter()
+        if task.sampling is not None:
+            task.sampling.leaves = float(stack.leaves[0])
         aside = None
         if status == kernel.GROW:
             stack = _grown(stack)
@@ -119,7 +121,8 @@ def _top(net: Network, stack: Stack) -> dict[int, bool]:
 
 
 def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
-    return unpack(words.reshape(1, -1).view(np.uint8), n)[0]
+    bits: BoolArray = unpack(words.reshape(1, -1).view(np.uint8), n)[0]
+    return bits
 
 
 def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
@@ -129,9 +132,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
         points = np.empty((0, net.n_inputs))
         return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
-    packed, cuts = (
-        words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts)
-    )
+    packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
@@ -187,8 +188,8 @@ class _Exact:
         self._compose(layer, bits, first_neuron.tolist())
         row = self._rows[layer][neuron].tolist()
         owners = stack.owner[frame].tolist()
-        members = stack.index[stack.start[frame] : stack.start[frame] + stack.size[frame]]
-        used = int(np.bitwise_or.reduce(stack.tight[members]))
+        indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
+        used = int(np.bitwise_or.reduce(stack.tight[indices]))
         cell = {bit: self._row(owners[bit], bits, first_neuron.tolist()) for bit in _ones(used)}
         for m in range(stack.totals[kernel.N_MEMO]):
             u, sign = stack.memo[m].tolist()
@@ -208,8 +209,10 @@ class _Exact:
         """Compose the rows of all layers up to `layer`, as far as the bits before have changed."""
         prefix = bits[: first[layer]].tobytes()
         same = 0
-        while same < len(self._rows) and self._prefix[: first[same]] == prefix[: first[same]] and (
-            first[same] <= min(len(prefix), len(self._prefix))
+        while (
+            same < len(self._rows)
+            and self._prefix[: first[same]] == prefix[: first[same]]
+            and (first[same] <= min(len(prefix), len(self._prefix)))
         ):
             same += 1
         del self._rows[same:], self._outputs[max(same, 1) :]
@@ -224,7 +227,8 @@ class _Exact:
 
     def _row(self, owner: int, bits: BoolArray, first: list[int]) -> list[int]:
         if owner < 0:
-            return self.sides[-1 - owner]
+            side: list[int] = self.sides[-1 - owner]
+            return side
         layer = int(np.searchsorted(first, owner, side="right")) - 1
         row: list[int] = self._rows[layer][owner - first[layer]].tolist()
         return row if bits[owner] else [-x for x in row]
@@ -381,7 +385,7 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         X=np.zeros((P, D)),
         radius=np.zeros(P),
         tight=np.zeros(P, np.uint64),
-        index=np.zeros(P, np.int32),
+        members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
         layer=np.full(F, -1),
         start=np.zeros(F, np.int64),
@@ -416,6 +420,12 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
+        keep=np.empty(0) if task.sampling is None else task.sampling.keep,
+        depth=np.zeros(F, np.int64),
+        weight=np.ones(F),
+        random=np.array([1 if task.sampling is None else task.sampling.seed | 1], np.uint64),
+        nodes=np.zeros(0) if task.sampling is None else task.sampling.nodes,
+        leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )
@@ -436,16 +446,16 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
         for vector, facets in zip(root.generators, root.facets, strict=True):
             stack.X[top], stack.radius[top] = _rounded(vector, exponent)
-            stack.tight[top], stack.index[top] = facets, top
+            stack.tight[top], stack.members[top] = facets, top
             top += 1
-        members = slice(stack.start[frame], top)
-        stack.spread[frame] = stack.radius[members].max()
+        cell = slice(stack.start[frame], top)
+        stack.spread[frame] = stack.radius[cell].max()
         stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
     stack.totals[kernel.N_FRAMES] = len(roots)
     return stack
 
 
-_POOLED = ("X", "radius", "tight", "index", "values", "signs", "across", "across_tight", "memo")
+_POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "across_tight", "memo")
 
 
 def _grown(stack: Stack) -> Stack:

@@ -6,8 +6,9 @@ is the linear form z = row . X. It cuts the cell iff z is positive at one genera
 generators of the two parts are the old ones on their side, those on the hyperplane, and one new one on each edge that
 crosses it.
 
-Error bounds. Generators have max-norm at most 2, vertices of a bounded domain the same last component. `radius[u]` bounds the max-norm
-distance from the stored generator to the exact one (up to a positive factor); with norm and error of the row,
+Error bounds. Generators have max-norm at most 2, vertices of a bounded domain the same last component. `radius[u]`
+bounds the max-norm distance from the stored generator to the exact one (up to a positive factor); with norm and error
+of the row,
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
@@ -32,10 +33,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from tropnet.enumeration.compiled import compiled
 from tropnet.enumeration.composition import EPS, PENDING, complete_layer, enter_layer
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
@@ -57,10 +59,10 @@ class Stack(NamedTuple):
     X: NDArray[np.float64]  # (P, D) generators
     radius: NDArray[np.float64]  # (P,)
     tight: NDArray[np.uint64]  # (P,)
-    index: NDArray[np.int32]  # (P,) the lists of the frames, one above the other
+    members: NDArray[np.int32]  # (P,) the lists of the frames, one above the other
     owner: NDArray[np.int32]  # (F, 64) a neuron, or -1 - i for row i of `sides`
     layer: NDArray[np.int64]  # (F,)
-    start: NDArray[np.int64]  # (F,) into `index`
+    start: NDArray[np.int64]  # (F,) into `members`
     size: NDArray[np.int64]  # (F,)
     top: NDArray[np.int64]  # (F,) into the pool
     simple: NDArray[np.bool_]  # (F,)
@@ -92,6 +94,12 @@ class Stack(NamedTuple):
     row_m: NDArray[np.float64]  # (D,)
     scratch: NDArray[np.uint8]  # (n_neurons + L,)
     memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for) for the decision at hand
+    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
+    depth: NDArray[np.int64]  # (F,) branchings on the path
+    weight: NDArray[np.float64]  # (F,) inverse of the probability that the frame was kept
+    random: NDArray[np.uint64]  # (1,)
+    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
+    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
 
@@ -105,18 +113,19 @@ class Out(NamedTuple):
     inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
 
 
-@intrinsic  # type: ignore[misc]
-def _popcount(typing_context: Any, x: Any) -> Any:
-    """Count the bits of a uint64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _count_bits(_typing_context: Any, _x: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
         return builder.call(count, [arguments[0]])
 
     return types.int64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
+# Counts the bits of a uint64.
+_popcount: Any = intrinsic(_count_bits)
+
+
+@compiled(inline=True, reorder=True)
 def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     """Enter the frame's layer: decide the neurons that do not cut, list the others. False if a fixed bit is missed."""
     layer, D = stack.layer[frame], stack.X.shape[1]
@@ -127,7 +136,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     row_0, row_1 = rows.done[at : at + n], rows.done[at + n : at + 2 * n]
     if size <= _MANY:
         for p in range(start, start + size):
-            u = stack.index[p]
+            u = stack.members[p]
             x_0, x_1 = stack.X[u, 0], stack.X[u, 1]
             if D == 3:
                 # The common case in one pass.
@@ -163,9 +172,9 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
             low[i] = 0.0
             high[i] = 0.0
         for k in range(D):
-            least = most = stack.X[stack.index[start], k]
+            least = most = stack.X[stack.members[start], k]
             for p in range(start + 1, start + size):
-                x = stack.X[stack.index[p], k]
+                x = stack.X[stack.members[p], k]
                 least = min(least, x)
                 most = max(most, x)
             centre, reach = 0.5 * (least + most), 0.5 * (most - least)
@@ -207,7 +216,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@compiled(inline=True, reorder=True)
 def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Put z of neuron i at the generators into `values` and its signs into `signs`.
 
@@ -223,7 +232,7 @@ def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     for k in range(D - 1):
         constant = constant and rows.done[at + k * n] == 0.0
     if constant:
-        return rows.done[at + (D - 1) * n] > 0.0
+        return int(rows.done[at + (D - 1) * n] > 0.0)
     bound = norm * (_ROUNDING * D + stack.spread[frame]) + error * (1.0 + stack.spread[frame])
     start, size = stack.start[frame], stack.size[frame]
     row = stack.row
@@ -232,7 +241,7 @@ def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     positive = negative = 0
     answered = asked = stack.totals[N_MEMO]
     for p in range(size):
-        u = stack.index[start + p]
+        u = stack.members[start + p]
         x = stack.X[u]
         z = row[0] * x[0] + row[1] * x[1]
         for k in range(2, D):
@@ -261,10 +270,8 @@ def _decide(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     return positive > 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
-def _settle(
-    problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int, u: int, z: float
-) -> tuple[float, int]:
+@compiled()
+def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int, u: int, z: float) -> tuple[float, int]:
     """Return z and its certain sign at generator u, 2 if exact arithmetic is needed."""
     D, n = stack.X.shape[1], problem.widths[layer]
     at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
@@ -292,7 +299,7 @@ def _settle(
     return z, 2
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled()
 def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
     """Return whether z of a neuron is zero at generator u because all its terms are: bias, input, earlier outputs."""
     D = stack.X.shape[1]
@@ -337,7 +344,7 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
     return vanishes
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled()
 def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: Any) -> tuple[float, float]:
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
@@ -358,7 +365,7 @@ def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: A
     return rows.norm[owner], rows.error[owner]
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@compiled()
 def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     """Compute generator u anew from its D - 1 facets; return whether that is surely more accurate.
 
@@ -460,7 +467,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy")
+@compiled(inline=True)
 def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
 
@@ -471,11 +478,11 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     start, size, layer = stack.start[frame], stack.size[frame], stack.layer[frame]
     D = stack.X.shape[1]
     j = problem.first_neuron[layer] + i
-    index, values, signs, tight = stack.index, stack.values, stack.signs, stack.tight
+    members, values, signs, tight = stack.members, stack.values, stack.signs, stack.tight
     used = np.uint64(0)
     n_zero = n_positive = 0
     for p in range(size):
-        used |= tight[index[start + p]]
+        used |= tight[members[start + p]]
         n_zero += signs[p] == 0
         n_positive += signs[p] == 1
     if ~used == np.uint64(0):
@@ -484,7 +491,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     # Room for both lists beside a list of the new generators, and for those in the pool.
     most = n_zero + n_positive * (size - n_zero - n_positive)
     top = stack.top[frame]
-    room = min(index.shape[0] - start - 2 * size, stack.X.shape[0] - top)
+    room = min(members.shape[0] - start - 2 * size, stack.X.shape[0] - top)
     if room < 3 * most or frame + 2 > stack.layer.shape[0]:
         return GROW
     norm, error, rounding = rows.norm[j], rows.error[j], _ROUNDING * D
@@ -492,7 +499,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     for p in range(size):
         if signs[p] == 0:
             # Above its sibling frames' generator of the same place, whose bits mean something else.
-            u = index[start + p]
+            u = members[start + p]
             for k in range(D):
                 stack.X[top, k] = stack.X[u, k]
             stack.radius[top] = stack.radius[u]
@@ -502,12 +509,12 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     for p in range(size):
         if signs[p] == -1:
             stack.across[n_negative] = p
-            stack.across_tight[n_negative] = tight[index[start + p]]
+            stack.across_tight[n_negative] = tight[members[start + p]]
             n_negative += 1
     for p in range(size):
         if signs[p] != 1:
             continue
-        u, zu = index[start + p], values[p]
+        u, zu = members[start + p], values[p]
         tight_u, ru = tight[u], stack.radius[u]
         for m in range(n_negative):
             common = tight_u & stack.across_tight[m]
@@ -517,13 +524,13 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
             if not simple:
                 blocked = False
                 for s in range(size):
-                    if s != p and s != q and tight[index[start + s]] & common == common:
+                    if s != p and s != q and tight[members[start + s]] & common == common:
                         blocked = True
                         break
                 if blocked:
                     continue
             # The new generator is X_u + t (X_v - X_u): an error in t moves it along the edge only.
-            v, zv = index[start + q], -values[q]
+            v, zv = members[start + q], -values[q]
             rv = stack.radius[v]
             wrong_u = norm * (rounding + ru) + error * (1.0 + ru)
             wrong_v = norm * (rounding + rv) + error * (1.0 + rv)
@@ -565,20 +572,20 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     low = start
     high = start + size + n_new
     for p in range(size):
-        u = index[start + p]
+        u = members[start + p]
         if signs[p] < 0:
-            index[low] = u
+            members[low] = u
             low += 1
         elif signs[p] > 0:
-            index[high] = u
+            members[high] = u
             high += 1
     up = low + n_new
     for p in range(start + size + n_new, high):
-        index[up + p - start - size - n_new] = index[p]
+        members[up + p - start - size - n_new] = members[p]
     n_up = high - start - size - n_new
     for w in range(n_new):
-        index[low + w] = stack.top[frame] + w
-        index[up + n_up + w] = stack.top[frame] + w
+        members[low + w] = stack.top[frame] + w
+        members[up + n_up + w] = stack.top[frame] + w
 
     word, mask = j >> 6, np.uint64(1) << np.uint64(j & 63)
     stack.share[frame] *= 0.5
@@ -605,19 +612,19 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@compiled(inline=True)
 def _summarise(stack: Any, frame: int) -> None:
     """Set `spread` and `simple` of a frame."""
     D = stack.X.shape[1]
     simple, spread = True, 0.0
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
-        u = stack.index[p]
+        u = stack.members[p]
         spread = max(spread, stack.radius[u])
         simple = simple and _popcount(stack.tight[u]) == D - 1
     stack.simple[frame], stack.spread[frame] = simple, spread
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True, error_model="numpy")
+@compiled(inline=True)
 def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> None:
     """Write a region: bits, cuts, and the sum of the generators as a point, checked against the facets."""
     D = stack.X.shape[1]
@@ -629,7 +636,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
     for k in range(D):
         row[k] = 0.0
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
-        u = stack.index[p]
+        u = stack.members[p]
         used |= stack.tight[u]
         for k in range(D):
             row[k] += stack.X[u, k]
@@ -654,7 +661,29 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
     out.inside[r] = inside
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled()
+def _prune(stack: Any, frame: int, n_layers: int) -> None:
+    """Keep each of the two new top frames with the probability of their depth."""
+    depth, above = stack.depth[frame] + 1, frame + 1
+    stack.nodes[depth] += 2.0 * stack.weight[frame]
+    stack.weight[frame] /= stack.keep[depth]
+    stack.weight[above] = stack.weight[frame]
+    stack.depth[frame] = stack.depth[above] = depth
+    for child in range(2):
+        # xorshift64*, Vigna 2016, doi:10.1145/2845077.
+        x = stack.random[0]
+        x ^= x >> np.uint64(12)
+        x ^= x << np.uint64(25)
+        x ^= x >> np.uint64(27)
+        stack.random[0] = x
+        uniform = np.float64((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
+        if uniform >= stack.keep[depth]:
+            # Passed over when its turn comes.
+            stack.layer[frame + child] = n_layers
+            stack.n_left[frame + child] = 0
+
+
+@compiled()
 def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_steps: int) -> tuple[int, int]:
     """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
 
@@ -688,6 +717,9 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     stack.totals[BRANCHINGS] += 1
                     regions += 2
                     alive = False
+                    if stack.keep.shape[0]:
+                        stack.nodes[stack.depth[frame] + 1] += 2.0 * stack.weight[frame]
+                        stack.leaves[0] += 2.0 * stack.weight[frame]
                 else:
                     stack.n_left[frame] -= 1
                     status = _split(problem, rows, stack, frame, i)
@@ -697,6 +729,8 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     steps += 1
                     if fixed == FREE:
                         stack.totals[BRANCHINGS] += 1
+                        if stack.keep.shape[0]:
+                            _prune(stack, frame, n_layers)
                     elif fixed == 0:
                         stack.share[frame] *= 2.0
                         stack.totals[N_FRAMES] -= 1
@@ -711,7 +745,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                 stack.n_left[frame] -= 1
                 if answer == 1:
                     stack.bits[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
-                if fixed == FREE or fixed == answer:
+                if fixed in (FREE, answer):
                     continue
                 alive = False
         elif layer == n_layers:
@@ -727,6 +761,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
             if listing:
                 _emit(problem, rows, stack, frame, out, regions)
             regions += 1
+            stack.leaves[0] += stack.weight[frame]
         stack.done[0] += stack.share[frame]
         stack.totals[N_FRAMES] -= 1
         steps += 1

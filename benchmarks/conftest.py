@@ -1,0 +1,133 @@
+"""How one program is measured on one case, and how answers are compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import tropnet as tn
+from benchmarks.networks import QUICK, Case
+from tropnet.patterns import pack
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes
+    ----------
+    seconds
+        A round takes as many networks as this needs.
+    rounds
+        How often the same networks, drawn afresh, are done; the median counts.
+    most_regions
+        Where a network is cut off: no more is learnt from it.
+    sample
+        The same for programs that do some hundred regions a second.
+    """
+
+    seconds: float = 1.0
+    rounds: int = 3
+    most_regions: int = 200_000
+    sample: int = 500
+
+
+EFFORT = Effort(seconds=0.02, rounds=1, most_regions=5_000, sample=10) if QUICK else Effort()
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program doing one kind of work.
+
+    Attributes
+    ----------
+    name, work
+        For the report; equal work is compared.
+    run
+        (argument, case, max_regions) -> answer: what is timed.
+    prepare
+        Makes the argument from a network, untimed.
+    patterns
+        Returns the patterns of an answer, bool (R, n_neurons); None if it is only a count.
+    slow
+        One round over a few networks, cut off at `Effort.sample` if `can_stop`.
+    """
+
+    name: str
+    work: str
+    run: Callable[[Any, Case, int | None], Any]
+    prepare: Callable[[tn.Network], Any] = lambda net: net
+    patterns: Callable[[Any], np.ndarray] | None = None
+    slow: bool = False
+    can_stop: bool = True
+
+
+class Measure:
+    """Measure programs, and compare all answers to the same question."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[Case, int], tuple[str, int]] = {}
+        self.patterns: dict[tuple[Case, int], tuple[str, bytes]] = {}
+
+    def __call__(self, benchmark: BenchmarkFixture, program: Program, case: Case, topic: str) -> None:
+        """Time `program` on the first networks of `case`, check its answers and note what the report needs."""
+        limit = (EFFORT.sample if program.slow else EFFORT.most_regions) if program.can_stop else None
+
+        def networks(n: int) -> list[Any]:
+            return [program.prepare(case.network(index)) for index in range(n)]
+
+        def run(arguments: list[Any]) -> list[Any]:
+            return [program.run(argument, case, limit) for argument in arguments]
+
+        # Compiles and imports what the first call does.
+        small = Case(case.inputs, (case.inputs + 1, 2), case.half_width)
+        program.run(program.prepare(small.network(0)), small, limit)
+        n = 1 if program.slow else self._networks_in(EFFORT.seconds, lambda index: run(networks(index + 1)[index:]))
+        results = benchmark.pedantic(
+            run, setup=lambda: ((networks(n),), {}), rounds=1 if program.slow else EFFORT.rounds, iterations=1
+        )
+        counts = [result if program.patterns is None else len(program.patterns(result)) for result in results]
+        for index, (count, result) in enumerate(zip(counts, results, strict=True)):
+            if count != limit:
+                self._agree(self.answers, (case, index), program.name, count)
+                if program.patterns is not None:
+                    packed = np.unique(pack(program.patterns(result)), axis=0)
+                    assert len(packed) == count, "a pattern comes twice"
+                    self._agree(self.patterns, (case, index), program.name, packed.tobytes())
+        benchmark.extra_info.update(
+            topic=topic,
+            architecture=case.architecture,
+            domain=case.where,
+            work=program.work,
+            program=program.name,
+            n_networks=n,
+            n_cut_off=counts.count(limit),
+            n_regions=sum(counts),
+        )
+
+    @staticmethod
+    def _networks_in(seconds: float, run: Callable[[int], Any]) -> int:
+        begin, n = time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds:
+            run(n)
+            n += 1
+        return n
+
+    @staticmethod
+    def _agree(answers: dict[Any, tuple[str, Any]], question: Any, program: str, answer: Any) -> None:
+        first, expected = answers.setdefault(question, (program, answer))
+        case, index = question
+        shown = f": {answer} and {expected} regions" if isinstance(answer, int) else ""
+        assert answer == expected, f"{program} and {first} differ on network {index} of {case}{shown}"
+
+
+@pytest.fixture(scope="session")
+def measure() -> Measure:
+    """Measure programs, and compare all answers given in this session."""
+    return Measure()

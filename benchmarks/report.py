@@ -1,0 +1,140 @@
+"""Turn the raw times of a run into `results/benchmarks.json`, and one table of ratios for the README.
+
+python -m benchmarks.report [RAW] [--dry-run]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from analysis import study
+from benchmarks.networks import QUICK, SEED
+
+RAW = study.RESULTS / ".cache" / "benchmarks.json"
+_BEGIN, _END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+_OTHER_PACKAGES = ("numba", "torch", "relucent", "parx", "pytest-benchmark")
+# Compared with the fastest engine at the same work.
+_SLOW = {"lp": "output", "relucent": "output", "parx": "output", "plain LP": "count", "plain clipping": "count"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What determines the networks and the effort."""
+
+    seed: int = SEED
+    quick: bool = QUICK
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the raw times; write the results and the README's table, or only print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("raw", nargs="?", type=Path, default=RAW, help="what pytest --benchmark-json wrote")
+    parser.add_argument("--dry-run", action="store_true", help="print the table, write nothing")
+    options = parser.parse_args(arguments)
+    raw = json.loads(options.raw.read_text())
+    rows = [measurement(benchmark) for benchmark in raw["benchmarks"]]
+    text = table(rows)
+    print(text)
+    if options.dry_run:
+        return
+    cpu = raw["machine_info"]["cpu"].get("brand_raw", "unknown processor")
+    study.write_json(study.RESULTS / "benchmarks.json", provenance(cpu) | {"measurements": rows})
+    readme = study.ROOT / "README.md"
+    note = (
+        f"Regions per second of the fastest engine, counting and with full output (patterns and points), on one core of"
+        f" {cpu}; x: how many times that of other programs (the plain loops only count)."
+    )
+    readme.write_text(replaced(readme.read_text(), f"{text}\n\n{note}"))
+
+
+def provenance(cpu: str) -> dict[str, Any]:
+    """Return seed, versions, hardware and command."""
+    record = study.provenance(Config())
+    versions = record["versions"] | {name: _version(name) for name in _OTHER_PACKAGES}
+    return record | {"command": "make benchmark", "versions": versions, "hardware": f"{cpu}, {record['hardware']}"}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def measurement(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured: the question, regions per second (median round), and how far the rounds differ."""
+    info, stats = benchmark["extra_info"], benchmark["stats"]
+    return info | {
+        "rate": info["n_regions"] / stats["median"],
+        "seconds": stats["median"],
+        "spread": (stats["max"] - stats["min"]) / stats["median"],
+        "rounds": stats["rounds"],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return regions per second of the fastest engine at each work, and how many times that of other programs it is."""
+    rows = [row for row in rows if row["topic"] == "architectures"]
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    lines = [
+        _line(["network", "domain", "regions", *(f"{work}/s" for work in works), *(f"x {name}" for name in _SLOW)]),
+        _line(["---", "---", *["---:"] * (1 + len(works) + len(_SLOW))]),
+    ]
+    for question in dict.fromkeys((row["architecture"], row["domain"]) for row in rows):
+        here = [row for row in rows if (row["architecture"], row["domain"]) == question]
+        slow = {row["program"]: row for row in here if row["work"] == _SLOW.get(row["program"])}
+        engines = [row for row in here if row["program"] not in _SLOW]
+        best = {row["work"]: row for row in sorted(engines, key=lambda row: row["rate"])}
+        if best:
+            lines.append(
+                _line(
+                    [
+                        *question,
+                        _regions(next(iter(best.values()))),
+                        *(f"{_rounded(best[work]['rate'])} {best[work]['program']}" for work in works),
+                        *(
+                            f"{_rounded(best[work]['rate'] / slow[name]['rate'])}" if name in slow else ""
+                            for name, work in _SLOW.items()
+                        ),
+                    ]
+                )
+            )
+    return "\n".join(lines)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _regions(row: dict[str, Any]) -> str:
+    """Return the mean number of regions of a network; where networks were cut off it is more."""
+    return f"{'> ' if row['n_cut_off'] else ''}{row['n_regions'] / row['n_networks']:,.0f}"
+
+
+def _rounded(rate: float) -> str:
+    """Write a rate with two digits: rounds differ by some per cent."""
+    return f"{float(f'{rate:.2g}'):,.0f}"
+
+
+def replaced(text: str, block: str) -> str:
+    """Return the text with `block` between the markers.
+
+    Raises
+    ------
+    ValueError
+        The markers are missing.
+    """
+    new, n = re.subn(f"{_BEGIN}.*?{_END}", lambda _: f"{_BEGIN}\n{block}\n{_END}", text, flags=re.DOTALL)
+    if n != 1:
+        raise ValueError(f"the text must hold one block {_BEGIN} ... {_END}, got {n}.")
+    return new
+
+
+if __name__ == "__main__":
+    main()

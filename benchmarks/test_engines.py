@@ -1,0 +1,67 @@
+"""tropnet's engines through the public calls."""
+
+import pytest
+
+import tropnet as tn
+from benchmarks.conftest import Program
+from benchmarks.networks import ARCHITECTURES, EVERYWHERE, PEERS, PLAIN, SWEEPS
+from tropnet.enumeration import ENGINES
+
+COMPILED = [engine for engine in ENGINES if engine not in ("auto", "lp", "reference")]
+# With more inputs a cell has too many vertices.
+MOST_INPUTS = {"vertex": 6}
+
+
+def program(engine, work):
+    """One engine doing one kind of work."""
+    call, patterns = WORKS[work]
+    return Program(
+        engine,
+        work,
+        lambda net, case, limit: call(net, case.domain, engine=engine, max_regions=limit),
+        patterns=patterns,
+        slow=engine == "lp",
+    )
+
+
+# The kinds of work: the call, and how to read the patterns from what it returns.
+WORKS = {
+    "count": (tn.count_regions, None),
+    "output": (tn.enumerate_regions, lambda regions: regions.patterns),
+}
+
+# --- Hook: all facets in bulk, once `Regions.facets()` exists.
+if hasattr(tn.Regions, "facets"):
+
+    def _with_facets(*args, **options):
+        regions = tn.enumerate_regions(*args, **options)
+        regions.facets()
+        return regions
+
+    WORKS["facets"] = (_with_facets, lambda regions: regions.patterns)
+# ---
+
+
+def runs(cases, engines):
+    """Pairs of a case and an engine made for it."""
+    pairs = [(case, engine) for case in dict.fromkeys(cases) for engine in engines]
+    return [(case, engine) for case, engine in pairs if case.inputs <= MOST_INPUTS.get(engine, case.inputs)]
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize(
+    ("case", "engine"), runs([*ARCHITECTURES, *EVERYWHERE, *PEERS, *PLAIN], [*COMPILED, "lp"]), ids=str
+)
+def test_architectures(benchmark, measure, case, engine, work):
+    """Every engine on the architectures: how fast, and that all agree."""
+    measure(benchmark, program(engine, work), case, "architectures")
+
+
+@pytest.mark.parametrize(
+    ("topic", "case", "engine"),
+    [(topic, *run) for topic, cases in SWEEPS.items() for run in runs(cases, COMPILED)],
+    ids=str,
+)
+def test_growth(benchmark, measure, topic, case, engine):
+    """How the cost of a region grows with the number of regions, width, depth, dimension and skips."""
+    measure(benchmark, program(engine, "count"), case, topic)

@@ -1,0 +1,141 @@
+"""A task with its engine: what all public calls run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from tropnet.domain import Domain, as_domain
+from tropnet.enumeration.contract import Chunk, ChunkBuilder, Engine, Task
+from tropnet.enumeration.estimate import Estimate, estimate_tree
+from tropnet.enumeration.executors import enumerate_in_parallel
+from tropnet.enumeration.lp import enumerate_by_lp
+from tropnet.enumeration.reference import enumerate_by_algorithm_2
+from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
+from tropnet.feasibility import BACKENDS
+from tropnet.network import Network, as_network
+from tropnet.patterns import pack
+from tropnet.progress import track
+from tropnet.regions import Regions
+from tropnet.tolerances import Tolerances
+
+__all__ = ["ENGINES", "Search"]
+
+_ENGINES: dict[str, Engine] = {
+    "vertex": enumerate_by_vertices,
+    "lp": enumerate_by_lp,
+    "reference": enumerate_by_algorithm_2,
+}
+ENGINES = ("auto", *_ENGINES)
+_COMPILED = ("vertex", "simplex")
+# With more inputs the generators lose their accuracy from split to split, and too much is left to exact arithmetic.
+_VERTEX_INPUTS = 3
+
+
+@dataclass
+class Search:
+    """A task with its engine: what all public calls run."""
+
+    task: Task
+    engine: str
+    max_regions: int | None
+    workers: int | Executor
+    builder: ChunkBuilder
+    seconds: float = 0.0
+    truncated: bool = False
+
+    @classmethod
+    def prepare(
+        cls,
+        net: Network,
+        domain: Domain | None,
+        engine: str,
+        backend: str,
+        tolerances: Tolerances | None,
+        max_regions: int | None,
+        workers: int | Executor = 1,
+        *,
+        only_count: bool = False,
+    ) -> Search:
+        """Check the arguments of a public call and choose the engine."""
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
+        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
+            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
+        if not isinstance(workers, Executor) and (not isinstance(workers, int) or workers < 1):
+            raise ValueError(
+                f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
+            )
+        net = as_network(net)
+        task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances(), only_count=only_count)
+        if engine == "auto":
+            small = net.n_inputs <= _VERTEX_INPUTS and backend == "highs"
+            engine = "vertex" if small and vertex_engine_fits(net, task.domain) else "lp"
+        return cls(task, engine, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
+
+    def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
+        """Yield chunks, cut off at `max_regions`."""
+        begin = time.perf_counter()
+        count = 0
+        with (
+            track(description, "regions", enabled=progress, forecast=self._forecast) as update,
+            closing(self._run()) as run,
+        ):
+            for chunk in run:
+                if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
+                    self.truncated = True
+                    chunk = chunk.first(self.max_regions - count)
+                count += chunk.n_regions
+                update(count, chunk.fraction)
+                self.seconds = time.perf_counter() - begin
+                yield chunk
+                if self.truncated:
+                    return
+
+    def _run(self) -> Generator[Chunk, None, None]:
+        engine = _ENGINES[self.engine]
+        if self.workers == 1 or not self.task.network.n_neurons or self.engine == "reference":
+            return engine(self.task, self.builder)
+        return enumerate_in_parallel(engine, self.task, self.builder, self.workers)
+
+    def estimate(self, width: int, n_probes: int, seed: int) -> Estimate:
+        """Estimate the number of regions; see `estimate_regions`."""
+        return estimate_tree(_ENGINES[self.engine], self.task, width, n_probes, seed)
+
+    def _forecast(self) -> float | None:
+        """Return about how many regions there will be, where that is quick to tell."""
+        return self.estimate(width=64, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
+
+    def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
+        """Stack the chunks into columns."""
+        net = self.task.network
+        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
+        undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
+        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
+        return Regions(
+            net,
+            self.task.domain,
+            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
+            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
+            np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
+            {
+                start + i: witness.fractions
+                for start, chunk in zip(starts, chunks, strict=False)
+                for i, witness in chunk.rational.items()
+            },
+            complete=finished and not self.truncated and not undecided,
+            undecided=undecided,
+            stats={
+                "engine": self.engine,
+                "backend": self.task.backend,
+                "seconds": self.seconds,
+                **(chunks[-1].counters if chunks else {}),
+            },
+        )
