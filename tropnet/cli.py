@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from tropnet.bounds import region_bounds
 from tropnet.domain import Box, Domain, as_domain
 from tropnet.dyadic import FloatArray
-from tropnet.enumeration import ENGINES, count_regions, enumerate_regions
+from tropnet.enumeration import ENGINES, count_regions, enumerate_regions, estimate_regions
 from tropnet.errors import EnumerationInterrupted, ShapeError, TropnetError
 from tropnet.feasibility import BACKENDS
 from tropnet.network import Network, load
@@ -69,6 +69,7 @@ def command() -> None:
     Examples:
       tropnet count examples/phi_1.npz --box -10 10
       tropnet regions examples/phi_1.npz --box -10 10 --out regions.parquet
+      tropnet estimate examples/phi_1.npz
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json
     """
@@ -78,22 +79,27 @@ def _network(function: F) -> F:
     return click.argument("path", metavar="NET", type=click.Path(dir_okay=False))(function)
 
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_box_option = click.option(
+    "--box",
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
+)
+_engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="Engine; all give the same regions (reference: small networks only).",
+)
+
+
 def _search_options(function: F) -> F:
     for option in reversed(
         [
-            click.option(
-                "--box",
-                nargs=2,
-                metavar="LOW HIGH",
-                help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
-            ),
-            click.option(
-                "--engine",
-                type=click.Choice(ENGINES),
-                default="auto",
-                show_default=True,
-                help="Engine; all give the same regions (reference: small networks only).",
-            ),
+            _box_option,
+            _engine_option,
             click.option(
                 "--backend",
                 type=click.Choice(BACKENDS),
@@ -102,15 +108,15 @@ def _search_options(function: F) -> F:
                 help="What proposes decisions; all are proven exactly.",
             ),
             click.option("--max-regions", type=click.IntRange(min=1), help="Stop after so many regions."),
+            click.option(
+                "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
+            ),
             click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
             _json_option,
         ]
     ):
         function = option(function)
     return function
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @command.command()
@@ -122,6 +128,7 @@ def count(
     engine: str,
     backend: str,
     max_regions: int | None,
+    workers: int,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -142,7 +149,9 @@ def count(
     limit = None if max_regions is None else max_regions + 1
     interrupted = False
     try:
-        n = count_regions(net, domain, engine=engine, backend=backend, max_regions=limit, progress=not quiet)
+        n = count_regions(
+            net, domain, engine=engine, workers=workers, backend=backend, max_regions=limit, progress=not quiet
+        )
     except EnumerationInterrupted as interrupt:
         n, interrupted = interrupt.partial, True
     at_least = interrupted or n == limit
@@ -176,6 +185,7 @@ def regions(
     engine: str,
     backend: str,
     max_regions: int | None,
+    workers: int,
     quiet: bool,
     as_json: bool,
     limit: int,
@@ -202,6 +212,7 @@ def regions(
             net,
             _domain(box, net),
             engine=engine,
+            workers=workers,
             backend=backend,
             max_regions=max_regions,
             on_undecided="collect",
@@ -222,6 +233,50 @@ def regions(
         sys.exit(_INTERRUPTED)
     if found.n_undecided:
         raise TropnetError(f"{found.n_undecided} subtrees stayed undecided: regions may be missing.")
+
+
+@command.command()
+@_network
+@_box_option
+@_engine_option
+@click.option("--width", type=click.IntRange(min=1), default=256, show_default=True, help="Nodes a probe keeps.")
+@click.option("--probes", type=click.IntRange(min=2), default=32, show_default=True, help="Number of probes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random choices.")
+@_json_option
+def estimate(
+    path: str, box: tuple[str, str] | None, engine: str, width: int, probes: int, seed: int, as_json: bool
+) -> None:
+    """Estimate the number of activation regions of NET without enumerating them.
+
+    The mean of random probes of the search tree, with its standard error; exact where the tree is small.
+
+    \b
+    Examples:
+      tropnet estimate examples/phi_1.npz
+      tropnet estimate examples/phi_1.npz --box -10 10 --probes 100 --json
+    """
+    net = load(path)
+    domain = as_domain(_domain(box, net), net.n_inputs)
+    guess = estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed)
+    if as_json:
+        _print_json(
+            {
+                "network": path,
+                "domain": domain.description,
+                "n_activation_regions": guess.n_regions,
+                "standard_error": guess.standard_error,
+                "n_probes": guess.n_probes,
+                "exact": guess.exact,
+                "seed": seed,
+            }
+        )
+    elif guess.exact:
+        click.echo(f"{guess.n_regions:.0f} activation regions of {net} in {domain} (counted)")
+    else:
+        click.echo(
+            f"about {guess.n_regions:.4g} +- {guess.standard_error:.2g} activation regions of {net} in {domain}"
+            f" (standard error, {probes} probes)"
+        )
 
 
 @command.command()

@@ -27,6 +27,7 @@ __all__ = [
     "activate",
     "checked_layer",
     "compose",
+    "compose_many",
     "finite_matrix",
     "identity_map",
     "layer_map",
@@ -121,6 +122,24 @@ def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[
         start += layer.width
         if len(bits) == layer.width:
             outputs.append(activate(layer, maps[-1], bits))
+    return maps
+
+
+def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) -> list[FloatArray]:
+    """Return the rows of `compose` for many patterns (m, n_neurons) at once: float64, shapes (m, n_l, d + 1)."""
+    outputs: list[FloatArray] = [np.eye(n_inputs, n_inputs + 1)[None]]
+    maps, start = [], 0
+    for layer in layers:
+        rows = np.zeros((len(patterns), layer.width, n_inputs + 1))
+        rows[:, :, -1] = layer.bias
+        for source, weight in layer.weights.items():
+            rows += weight @ outputs[source]
+        maps.append(rows)
+        bits = patterns[:, start : start + layer.width]
+        start += layer.width
+        if layer is not layers[-1]:
+            slopes = np.asarray(layer.slopes)
+            outputs.append(np.where(bits, slopes[:, 1], slopes[:, 0])[:, :, None] * rows)
     return maps
 
 

@@ -24,7 +24,17 @@ from tropnet.affine import AffineMap
 from tropnet.archives import archive_bytes, read_archive, write_atomically
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
 from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, UnsupportedModuleError
-from tropnet.layers import AFFINE, RELU, Layer, checked_layer, compose, finite_matrix, skip_sources, slopes_per_layer
+from tropnet.layers import (
+    AFFINE,
+    RELU,
+    Layer,
+    checked_layer,
+    compose,
+    compose_many,
+    finite_matrix,
+    skip_sources,
+    slopes_per_layer,
+)
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points
 
@@ -356,6 +366,22 @@ class Network:
         if not np.isfinite(rows).all():
             rows = to_float(self.integer_maps(pattern)[-1], self.integers.exponents[-1])
         return AffineMap(rows[:, :-1], rows[:, -1])
+
+    def affine_maps(self, patterns: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return the affine maps of many patterns (m, n_neurons) at once, composed in float64.
+
+        Returns
+        -------
+        weights (m, n_outputs, d) and biases (m, n_outputs); see `affine_map`.
+        """
+        flat = np.asarray(patterns, dtype=np.bool_)
+        if flat.ndim != 2 or flat.shape[1] != self.n_neurons:
+            raise ShapeError(f"patterns must have shape (m, {self.n_neurons}), got {flat.shape}.")
+        # In parts of about 64 MB.
+        size = max(1, (1 << 23) // ((self.n_inputs + 1) * max(self.n_neurons, 1)))
+        parts = [compose_many(self.layers, flat[i : i + size], self.n_inputs)[-1] for i in range(0, len(flat), size)]
+        rows = np.concatenate([np.empty((0, self.n_outputs, self.n_inputs + 1)), *parts])
+        return rows[:, :, :-1], rows[:, :, -1]
 
     def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
         """Return the rows (a | c) of z_1, ..., z_{L+1} where `pattern` holds, in float64."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,13 @@ from tropnet.certificates import Witness
 from tropnet.domain import Domain, domain_from
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
 from tropnet.errors import FileFormatError
+from tropnet.layers import compose_many
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, PackedArray, format_pattern, unpack
 from tropnet.points import as_points
 from tropnet.polyhedron import Ball, Polyhedron
 
-__all__ = ["ActivationRegion", "Regions"]
+__all__ = ["ActivationRegion", "Halfspaces", "Regions"]
 
 _KIND = "regions"
 _VERSION = 1
@@ -149,6 +150,25 @@ class ActivationRegion:
         return f"ActivationRegion({pattern}, {len(self.rows)} rows)"
 
 
+class Halfspaces(NamedTuple):
+    """The rows of many regions: those of region i are ``A[offsets[i]:offsets[i + 1]]`` and so on.
+
+    Attributes
+    ----------
+    A, b
+        float64, shapes (n, d) and (n,): the region is {x : A x <= b}.
+    rows
+        int64, shape (n,): what each row is, as `ActivationRegion.rows`.
+    offsets
+        int64, shape (R + 1,).
+    """
+
+    A: FloatArray
+    b: FloatArray
+    rows: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Regions(Sequence[ActivationRegion]):
     """Activation regions in columns: packed patterns and witnesses. Objects are made only for the regions asked for.
@@ -226,6 +246,55 @@ class Regions(Sequence[ActivationRegion]):
     def __repr__(self) -> str:
         state = "complete" if self.complete else f"incomplete, {self.n_undecided} undecided"
         return f"Regions({len(self)} activation regions of {self.network} in {self.domain}, {state})"
+
+    # --- in bulk
+
+    def affine_maps(self) -> tuple[FloatArray, FloatArray]:
+        """Return the affine maps of all regions: weights (R, n_outputs, d) and biases (R, n_outputs), float64.
+
+        Composed in float64 for many regions at once; `ActivationRegion.affine` gives the same for one.
+
+        Examples
+        --------
+        >>> from tropnet.domain import WholeSpace
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [2]], np.uint8),
+        ...     np.array([[1.0], [-1.0]]))
+        >>> both.affine_maps()[0].ravel().tolist()
+        [1.0, -1.0]
+        """
+        return self.network.affine_maps(self.patterns)
+
+    def halfspaces(self) -> Halfspaces:
+        """Return the rows of all regions at once, as arrays; see `Halfspaces`.
+
+        The coefficients are composed in float64; `ActivationRegion.A` rounds the exact ones once, and
+        `ActivationRegion.integer_rows` are exact.
+        """
+        patterns, cuts = self.patterns, unpack(self.packed_cuts, self.network.n_neurons)
+        A, b = self.domain.halfspaces
+        sides = -1 - self.domain.row_numbers
+        d, m = self.domain.dimension, len(b)
+        counts = m + cuts.sum(axis=1)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.empty((offsets[-1], d + 1))
+        owners = np.empty(offsets[-1], dtype=np.int64)
+        at = offsets[:-1, None] + np.arange(m)
+        rows[at] = np.column_stack([A, b])
+        owners[at] = sides
+        neurons = np.ones(offsets[-1], dtype=np.bool_)
+        neurons[at.ravel()] = False
+        owners[neurons] = np.nonzero(cuts)[1]
+        size = max(1, (1 << 23) // ((d + 1) * max(self.network.n_neurons, 1)))
+        parts = [np.empty((0, d + 1))]
+        for i in range(0, len(self), size):
+            maps = compose_many(self.network.layers, patterns[i : i + size], d)[:-1]
+            part = np.concatenate([np.empty((len(patterns[i : i + size]), 0, d + 1)), *maps], axis=1)
+            part *= np.where(patterns[i : i + size], -1.0, 1.0)[:, :, None]
+            parts.append(part[cuts[i : i + size]])
+        rows[neurons] = np.concatenate(parts)
+        rows[neurons, -1] *= -1
+        return Halfspaces(rows[:, :-1], rows[:, -1], owners, offsets)
 
     # --- files
 

@@ -333,7 +333,7 @@ class _Search:
 
     def _spend(self, begin: float) -> None:
         seconds = self.builder.counters.get("seconds_exact", 0) + time.perf_counter() - begin
-        self.builder.counters["seconds_exact"] = seconds  # type: ignore[assignment]
+        self.builder.counters["seconds_exact"] = seconds
 
     # --- exact decisions
 

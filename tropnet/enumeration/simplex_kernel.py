@@ -159,10 +159,11 @@ def _is_inside(cell: Any) -> bool:
     vectors, about, box = cell.vectors, cell.about, cell.box
     largest = 1.0
     for k in range(D - 1):
-        x = vectors[Q, k]
-        largest = max(largest, abs(x))
-    if not largest < _BIG:
-        return False
+        x = abs(vectors[Q, k])
+        # Not a number fails, too.
+        if not x < _BIG:
+            return False
+        largest = max(largest, x)
     quality = np.inf
     if cell.at[IS_BOX]:
         for k in range(D - 1):
