@@ -33,7 +33,7 @@ from tropnet.polyhedron import Ball, Polyhedron
 __all__ = ["ActivationRegion", "Halfspaces", "Regions"]
 
 _KIND = "regions"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from tropnet.patterns import unpack
 
 __all__ = ["enumerate_in_parallel"]
 
-# More subtrees than workers, as they differ in size.
-_SUBTREES_PER_WORKER = 16
+# More than there will be workers, as they differ in size; the same for all, so that the order of the result is.
+_SUBTREES = 128
 
 
 def enumerate_in_parallel(
@@ -25,10 +25,9 @@ def enumerate_in_parallel(
 ) -> Generator[Chunk, None, None]:
     """Divide the tree into the subtrees of some first decisions and run each with the engine.
 
-    The result, and its order, do not depend on the number of workers.
+    The result, and its order, do not depend on the workers.
     """
-    n_workers = workers if isinstance(workers, int) else getattr(workers, "_max_workers", 8)
-    prefixes = _prefixes(engine, task, _SUBTREES_PER_WORKER * n_workers)
+    prefixes = _prefixes(engine, task)
     totals: dict[str, float] = {}
     with ThreadPoolExecutor(workers) if isinstance(workers, int) else nullcontext(workers) as executor:
         futures: list[Future[list[Chunk]]] = []
@@ -52,14 +51,14 @@ def _run(engine: Engine, task: Task) -> list[Chunk]:
     return list(engine(task, ChunkBuilder(net.n_neurons, net.n_inputs)))
 
 
-def _prefixes(engine: Engine, task: Task, n_wanted: int) -> list[dict[int, bool]]:
-    """Return the decisions on the first neurons that occur: at least `n_wanted` of them, or all patterns."""
+def _prefixes(engine: Engine, task: Task) -> list[dict[int, bool]]:
+    """Return the decisions on the first neurons that occur: enough of them, or all patterns."""
     n_decided = 4
     while True:
         n_decided = min(n_decided, task.network.n_neurons)
         first = replace(task, network=_truncated(task.network, n_decided), only_count=False)
         packed = np.concatenate([chunk.packed for chunk in _run(engine, first)])
-        if len(packed) >= n_wanted or n_decided == task.network.n_neurons:
+        if len(packed) >= _SUBTREES or n_decided == task.network.n_neurons:
             return [dict(enumerate(pattern)) for pattern in unpack(packed, n_decided).tolist()]
         n_decided *= 2
 
