@@ -89,7 +89,7 @@ def make_problem(net: Network) -> Problem:
     return Problem(
         widths=np.array(net.widths),
         first_neuron=np.cumsum([0, *net.widths]),
-        slopes=np.concatenate([np.asarray(layer.slopes) for layer in net.hidden]),
+        slopes=np.ascontiguousarray(np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])),
         bias_is_zero=bias == 0,
         input_is_zero=np.concatenate([~rows[:-1].any(axis=0) for rows in base]),
         reader=np.array([reader for _, reader in blocks], dtype=np.int64),

@@ -20,7 +20,7 @@ __all__ = ["Chunk", "ChunkBuilder", "Engine", "Sampling", "Task"]
 _SECONDS_PER_CHUNK = 0.2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sampling:
     """What a probe of the tree keeps, and what it saw: see `estimate_regions`.
 
@@ -30,19 +30,25 @@ class Sampling:
         float64: the probability to keep a node after t branchings, for t = 0, 1, ....
     seed
         Of the choices.
+    depth, weight
+        Branchings above the tree at hand, and the inverse of the probability that it was kept.
     leaves
-        The weighted number of leaves found.
+        The weighted number of leaves found, float64 of shape (1,).
     nodes
         The weighted number of nodes met after t branchings, kept or not, same shape as `keep`.
     """
 
     keep: FloatArray
     seed: int
-    leaves: float = 0.0
-    nodes: FloatArray = field(init=False)
+    depth: int
+    weight: float
+    leaves: FloatArray
+    nodes: FloatArray
 
-    def __post_init__(self) -> None:
-        self.nodes = np.zeros(len(self.keep))
+    @classmethod
+    def start(cls, keep: FloatArray, seed: int) -> Sampling:
+        """Return a sampling that has seen nothing yet."""
+        return cls(keep, seed, 0, 1.0, np.zeros(1), np.zeros(len(keep)))
 
     @property
     def complete(self) -> bool:

@@ -46,12 +46,12 @@ def estimate_tree(engine: Engine, task: Task, width: int, n_probes: int, seed: i
     keep = np.where(depths <= np.log2(width), 1.0, 0.5)
     nodes = np.zeros(len(depths))
     for pilot in range(_PILOTS):
-        probe = _probe(engine, task, Sampling(keep, seeds[pilot]))
+        probe = _probe(engine, task, Sampling.start(keep, seeds[pilot]))
         if probe.complete:
-            return Estimate(probe.leaves, 0.0, 1)
+            return Estimate(float(probe.leaves[0]), 0.0, 1)
         nodes += probe.nodes
         keep = _schedule(nodes / (pilot + 1), width)
-    leaves = np.array([_probe(engine, task, Sampling(keep, seed)).leaves for seed in seeds[_PILOTS:]])
+    leaves = np.array([_probe(engine, task, Sampling.start(keep, seed)).leaves[0] for seed in seeds[_PILOTS:]])
     return Estimate(float(leaves.mean()), float(leaves.std(ddof=1) / np.sqrt(n_probes)), n_probes)
 
 

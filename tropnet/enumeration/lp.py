@@ -57,7 +57,7 @@ class _Search:
         self.pending: list[_Pending] = []
         self.sampling = task.sampling
         self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
-        self.depth, self.weight = 0, 1.0
+        self.depth, self.weight = (0, 1.0) if task.sampling is None else (task.sampling.depth, task.sampling.weight)
         if self.fixed:
             self._fix()
 
@@ -120,7 +120,7 @@ class _Search:
         if witness is not None:
             self.builder.add(self.pattern, self.cuts, witness)
             if self.sampling is not None:
-                self.sampling.leaves += self.weight
+                self.sampling.leaves[0] += self.weight
 
     def _enter(self, index: int) -> None:
         """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""

@@ -16,6 +16,7 @@ from tropnet.enumeration.estimate import Estimate, estimate_tree
 from tropnet.enumeration.executors import enumerate_in_parallel
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.reference import enumerate_by_algorithm_2
+from tropnet.enumeration.simplex import enumerate_by_simplex, simplex_engine_fits
 from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
 from tropnet.feasibility import BACKENDS
 from tropnet.network import Network, as_network
@@ -28,13 +29,14 @@ __all__ = ["ENGINES", "Search"]
 
 _ENGINES: dict[str, Engine] = {
     "vertex": enumerate_by_vertices,
+    "simplex": enumerate_by_simplex,
     "lp": enumerate_by_lp,
     "reference": enumerate_by_algorithm_2,
 }
 ENGINES = ("auto", *_ENGINES)
 _COMPILED = ("vertex", "simplex")
-# With more inputs the generators lose their accuracy from split to split, and too much is left to exact arithmetic.
-_VERTEX_INPUTS = 3
+# Up to here the vertex engine is the faster one (results/benchmarks.json).
+_VERTEX_INPUTS = 4
 
 
 @dataclass
@@ -76,8 +78,7 @@ class Search:
         net = as_network(net)
         task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances(), only_count=only_count)
         if engine == "auto":
-            small = net.n_inputs <= _VERTEX_INPUTS and backend == "highs"
-            engine = "vertex" if small and vertex_engine_fits(net, task.domain) else "lp"
+            engine = _choose(net, task.domain) if backend == "highs" else "lp"
         return cls(task, engine, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
@@ -139,3 +140,10 @@ class Search:
                 **(chunks[-1].counters if chunks else {}),
             },
         )
+
+
+def _choose(net: Network, domain: Domain) -> str:
+    """Return the fastest engine that fits."""
+    if net.n_inputs <= _VERTEX_INPUTS and vertex_engine_fits(net, domain):
+        return "vertex"
+    return "simplex" if simplex_engine_fits(net, domain) else "lp"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from tropnet.domain import Box, Domain, Polytope
 from tropnet.dyadic import FloatArray, IntegerArray, to_integers
 from tropnet.enumeration import simplex_kernel as kernel
 from tropnet.enumeration.composition import EPS, Problem, Rows, make_problem, make_rows
-from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.contract import Chunk, ChunkBuilder, Sampling, Task
 from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.simplex_kernel import Cell, Tree
@@ -52,7 +52,7 @@ def simplex_engine_fits(net: Network, domain: Domain) -> bool:
     return _plan(net, domain, ()) is not None
 
 
-def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Iterator[Chunk]:
+def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
     """Enumerate with a warm simplex method per cell; any domain, any number of inputs.
 
     Raises
@@ -188,10 +188,9 @@ class _Search:
         self.task, self.builder, self.plan = task, builder, plan
         self.net = net
         self.d = net.n_inputs
+        self.start = task.sampling
         self.is_box = not plan.sides and not plan.neurons
-        problem = make_problem(net)
-        # One memory layout, one compilation.
-        self.problem: Problem = problem._replace(slopes=np.ascontiguousarray(problem.slopes))
+        self.problem: Problem = make_problem(net)
         self.rows: Rows = make_rows(net, self.problem)
         A, b = task.domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
@@ -256,12 +255,12 @@ class _Search:
             steps = lines @ np.linalg.pinv(free_rows[:, :-1] @ lines) if bounds else lines
             meeting = start - steps @ (free_rows @ np.append(start, 1.0))
             reach = np.linalg.norm(free_rows[:, :-1], axis=1) * np.abs(meeting).max(initial=1.0)
-        for signs in product((False, True), repeat=len(free)):
+        for signs in self._signs(len(free)):
             bits = dict(zip(free, signs, strict=True))
             every = {**task.fixed, **bits}
             point = meeting + steps @ np.where(signs, reach, -reach) if free else start
             if bounds is None or not np.isfinite(point).all():
-                yield from self._by_lp(every)
+                yield from self._by_lp(every, self.start)
                 continue
             generators, U = bounds
             orientation = [1.0] * len(plan.sides) + [1.0 if every[j] else -1.0 for j in plan.neurons] + [1.0]
@@ -269,6 +268,23 @@ class _Search:
             size = float(np.abs(parts).sum())
             self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
             yield from self._search(bits, point, 2.0 ** -len(free))
+
+    def _signs(self, n: int) -> Iterable[tuple[bool, ...]]:
+        """Return all signs of the neurons that make the root cells, or some, at random, if the tree is only sampled."""
+        every = product((False, True), repeat=n)
+        sampling = self.task.sampling
+        if sampling is None:
+            return every
+        depth = sampling.depth + n
+        sampling.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
+        self.start = replace(sampling, depth=depth)
+        kept = float(np.prod(sampling.keep[sampling.depth + 1 : depth + 1]))
+        if kept == 1.0:
+            return every
+        n_kept = max(1, round(2.0**n * kept))
+        self.start = replace(sampling, depth=depth, weight=sampling.weight * 2.0**n / n_kept)
+        rng = np.random.default_rng(sampling.seed)
+        return [tuple(row) for row in (rng.random((n_kept, n)) < 0.5).tolist()]
 
     def _search(self, bits: dict[int, bool], point: FloatArray, share: float) -> Iterator[Chunk]:
         """Search below some bits of the first layer from a point inside."""
@@ -286,6 +302,9 @@ class _Search:
         cell.vectors[kernel.P] = np.append(point, 1.0)
         cell.numbers[kernel.P_MAX] = max(1.0, float(np.abs(point).max()))
         cell.numbers[kernel.SHARE] = share
+        cell.at[kernel.DEPTH], cell.numbers[kernel.WEIGHT] = (
+            (self.start.depth, self.start.weight) if self.start else (0, 1)
+        )
         status = kernel.FULL
         while status != kernel.DONE:
             status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, _STEPS)
@@ -303,7 +322,7 @@ class _Search:
                 cell.at[kernel.PHASE] = kernel.LEAVING
                 builder.count("uncertain")
                 builder.count("settled_exactly")
-                yield from self._by_lp(self._decided())
+                yield from self._by_lp(self._decided(), self._below())
             elif status == kernel.QUERY:
                 yield from self._settle()
 
@@ -323,10 +342,16 @@ class _Search:
     def _pattern(self) -> BoolArray:
         return np.asarray(unpack(self.tree.bits.view(np.uint8)[None], self.net.n_neurons)[0])
 
-    def _by_lp(self, fixed: dict[int, bool]) -> Iterator[Chunk]:
+    def _below(self) -> Sampling | None:
+        """Return the sampling of a subtree at the node at hand."""
+        at, numbers = self.cell.at, self.cell.numbers
+        return self.start and replace(self.start, depth=int(at[kernel.DEPTH]), weight=float(numbers[kernel.WEIGHT]))
+
+    def _by_lp(self, fixed: dict[int, bool], sampling: Sampling | None) -> Iterator[Chunk]:
         """Enumerate a subtree with the lp engine."""
         begin = time.perf_counter()
-        for chunk in enumerate_by_lp(replace(self.task, fixed=fixed), ChunkBuilder(self.net.n_neurons, self.d)):
+        task = replace(self.task, fixed=fixed, sampling=sampling)
+        for chunk in enumerate_by_lp(task, ChunkBuilder(self.net.n_neurons, self.d)):
             self._spend(begin)
             yield replace(chunk, fraction=self.builder.fraction, counters=dict(self.builder.counters))
             begin = time.perf_counter()
@@ -378,7 +403,7 @@ class _Search:
             builder.set_aside(np.array([*known, bit]))
             yield builder.flush()
         for bit in taken:
-            yield from self._by_lp({**prefix, neuron: bit})
+            yield from self._by_lp({**prefix, neuron: bit}, self._below())
 
     def _reply(self, bit: bool, point: FloatArray) -> None:
         self.tree.replies[int(bit)] = kernel.OPEN
@@ -435,8 +460,8 @@ class _Search:
         D, n_rows = self.d + 1, self.n_rows
         capacity = n_rows + self.net.n_neurons + 1
         cell = Cell(
-            at=np.zeros(18, np.int64),
-            numbers=np.zeros(12),
+            at=np.zeros(19, np.int64),
+            numbers=np.zeros(13),
             vectors=np.zeros((10, D)),
             T=np.zeros((D, D)),
             basis=np.zeros(self.d, np.int64),
@@ -481,6 +506,7 @@ class _Search:
         n, L, D = net.n_neurons, len(net.hidden), self.d + 1
         words, frames = (n + 63) // 64, n + 2
         levels, n_levels = _levels(net)
+        sampling = self.task.sampling or Sampling.start(np.empty(0), 0)
         return Tree(
             bits=np.zeros(words, np.uint64),
             cuts=np.zeros(words, np.uint64),
@@ -494,7 +520,7 @@ class _Search:
             n_levels=n_levels,
             offsets=np.zeros(n),
             replies=np.zeros(2, np.int64),
-            frame_at=np.zeros((frames, 6), np.int64),
+            frame_at=np.zeros((frames, 7), np.int64),
             frame_share=np.zeros(frames),
             frame_offset=np.zeros(frames),
             frame_inverse=np.zeros((frames, D, D)),
@@ -502,6 +528,11 @@ class _Search:
             frame_point=np.zeros((frames, D)),
             frame_bits=np.zeros((frames, words), np.uint64),
             frame_cuts=np.zeros((frames, words), np.uint64),
+            frame_weight=np.zeros(frames),
+            keep=sampling.keep,
+            random=np.array([sampling.seed | 1], np.uint64),
+            nodes=sampling.nodes,
+            leaves=sampling.leaves,
         )
 
 

@@ -28,13 +28,12 @@ branching needs. Rows of cuts lie contiguously in the order of the path, twice: 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tropnet.enumeration.compiled import compiled, uniform
 from tropnet.enumeration.composition import PENDING, complete_layer, enter_layer
 
 # What `search` returns: LOST if there is no vertex to start from.
@@ -55,25 +54,16 @@ _NEAR = 1e-11
 
 # Places of `Cell.at`.
 PHASE, LAYER, PLACE, N_ROWS, N_FRAMES, HAS_VERTEX, HAS_SLACKS, N_OUT, N_COUNTED = range(9)
-CROSSING, SIGN, NEURON, AGE, DECISIONS, BRANCHINGS, PIVOTS, IS_BOX, RECENTRED = range(9, 18)
+CROSSING, SIGN, NEURON, AGE, DECISIONS, BRANCHINGS, PIVOTS, IS_BOX, RECENTRED, DEPTH = range(9, 19)
 ENTERING, DECIDING, ANSWERED, LEAVING = range(4)
 # Vectors of a cell.
 P, Q, Y, G, A, H, U, W, ANSWERS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # Numbers of a cell.
-H_NORM, H_ERROR, U_MAX, P_MAX, Q_MAX, G_NORM, G_ERROR, ROUNDING, SHARE, FRACTION, QUALITY, REACHED = range(12)
+H_NORM, H_ERROR, U_MAX, P_MAX, Q_MAX, G_NORM, G_ERROR, ROUNDING, SHARE, FRACTION, QUALITY, REACHED, WEIGHT = range(13)
 # About each row.
 NORM, ERROR, OFFSET, SLACK, RATE, VALUE = range(6)
 # About each coordinate of a box.
 LOW, HIGH, LOW_OFFSET, HIGH_OFFSET, LOW_SLACK, HIGH_SLACK = range(6)
-
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _compiled(function: _Function) -> _Function:
-    """Compile. Nothing allocates, so arrays need no reference counts; bounds on errors hold for any order of sums."""
-    options: Any = {"_nrt": False, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
-    return cast(_Function, njit(cache=True, nogil=True, **options)(function))
 
 
 class Cell(NamedTuple):
@@ -107,7 +97,7 @@ class Tree(NamedTuple):
     n_levels: NDArray[np.int64]  # (L,)
     offsets: NDArray[np.float64]  # by neuron
     replies: NDArray[np.int64]  # (2,)
-    frame_at: NDArray[np.int64]  # (F, 6): layer, place, rows, bit, has vertex, poor
+    frame_at: NDArray[np.int64]  # (F, 7): layer, place, rows, bit, has vertex, poor, depth
     frame_share: NDArray[np.float64]
     frame_offset: NDArray[np.float64]
     frame_inverse: NDArray[np.float64]  # (F, D, D)
@@ -115,12 +105,17 @@ class Tree(NamedTuple):
     frame_point: NDArray[np.float64]
     frame_bits: NDArray[np.uint64]
     frame_cuts: NDArray[np.uint64]
+    frame_weight: NDArray[np.float64]
+    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
+    random: NDArray[np.uint64]  # (1,)
+    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
+    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
 
 
 # --- rows and points
 
 
-@_compiled
+@compiled(reorder=True)
 def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     """Put row i of a layer into G, scaled by a power of two."""
     j = problem.first_neuron[layer] + i
@@ -137,7 +132,7 @@ def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     cell.numbers[G_ERROR] = error * scale + 1e-300
 
 
-@_compiled
+@compiled(reorder=True)
 def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     """Add sign * G to the rows of the cell."""
     m = cell.at[N_ROWS]
@@ -152,7 +147,7 @@ def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     cell.at[N_ROWS] = m + 1
 
 
-@_compiled
+@compiled(reorder=True)
 def _is_inside(cell: Any) -> bool:
     """Return whether Q = (x, 1) is certainly strictly inside all rows; set Q_MAX and QUALITY."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -190,7 +185,7 @@ def _is_inside(cell: Any) -> bool:
     return sure
 
 
-@_compiled
+@compiled(reorder=True)
 def _value(cell: Any, point: int) -> float:
     z = 0.0
     for k in range(cell.T.shape[0]):
@@ -198,14 +193,14 @@ def _value(cell: Any, point: int) -> float:
     return z
 
 
-@_compiled
+@compiled(reorder=True)
 def _take_q(cell: Any) -> None:
     for k in range(cell.T.shape[0]):
         cell.vectors[P, k] = cell.vectors[Q, k]
     cell.numbers[P_MAX] = cell.numbers[Q_MAX]
 
 
-@_compiled
+@compiled(reorder=True)
 def _normalise_q(cell: Any) -> bool:
     """Divide Q by its last coordinate; False if that is not positive."""
     d = cell.T.shape[0] - 1
@@ -219,7 +214,7 @@ def _normalise_q(cell: Any) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def _reaches_beyond(cell: Any) -> bool:
     """Return whether a mean Q of W and P is certainly inside the cell and beyond G."""
     D = cell.T.shape[0]
@@ -246,7 +241,7 @@ def _reaches_beyond(cell: Any) -> bool:
 # --- the simplex method
 
 
-@_compiled
+@compiled(reorder=True)
 def _find_slacks(cell: Any) -> None:
     """Compute the slacks at the vertex; those of the basis are out of reach."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -266,7 +261,7 @@ def _find_slacks(cell: Any) -> None:
     cell.at[HAS_SLACKS] = 1
 
 
-@_compiled
+@compiled(reorder=True)
 def _set_slack(cell: Any, row: int, slack: float) -> None:
     if row >= 0:
         cell.about[SLACK, row] = slack
@@ -275,7 +270,7 @@ def _set_slack(cell: Any, row: int, slack: float) -> None:
         cell.box[LOW_SLACK + (side & 1), side >> 1] = slack
 
 
-@_compiled
+@compiled(reorder=True)
 def _ratio(cell: Any, k: int) -> tuple[float, int]:
     """Return how far edge k goes, and the row that stops it."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -308,7 +303,7 @@ def _ratio(cell: Any, k: int) -> tuple[float, int]:
     return length, row
 
 
-@_compiled
+@compiled(reorder=True)
 def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     """Move along edge k by `length` to `row`, after `_ratio`; T, prices Y and slacks follow."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -355,7 +350,7 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     cell.at[AGE] += 1
 
 
-@_compiled
+@compiled(reorder=True)
 def _find_prices(cell: Any) -> None:
     """Compute Y = G T."""
     D = cell.T.shape[0]
@@ -366,7 +361,7 @@ def _find_prices(cell: Any) -> None:
         cell.vectors[Y, k] = y
 
 
-@_compiled
+@compiled(reorder=True)
 def _basis_row(cell: Any, k: int, out: Any) -> float:
     """Copy row k of the basis into out[:D]; return its offset."""
     D = cell.T.shape[0]
@@ -384,7 +379,7 @@ def _basis_row(cell: Any, k: int, out: Any) -> float:
     return float(cell.box[LOW_OFFSET + upper, c])
 
 
-@_compiled
+@compiled(reorder=True)
 def _refactor(cell: Any) -> bool:
     """Compute T anew from the basis; False if the basis is singular (T is spoilt then)."""
     D = cell.T.shape[0]
@@ -432,7 +427,7 @@ def _refactor(cell: Any) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def _find_vertex(cell: Any) -> bool:
     """Go from P to a vertex: along each direction in turn to the nearer side. False if there is none."""
     D = cell.T.shape[0]
@@ -475,7 +470,7 @@ def _find_vertex(cell: Any) -> bool:
     return _refactor(cell)
 
 
-@_compiled
+@compiled(reorder=True)
 def _recentre(cell: Any) -> None:
     """Move P to the mean of the vertex and its neighbours if that is farther from all sides."""
     D = cell.T.shape[0]
@@ -498,7 +493,7 @@ def _recentre(cell: Any) -> None:
         _take_q(cell)
 
 
-@_compiled
+@compiled(reorder=True)
 def _leave_hyperplane(cell: Any) -> bool:
     """Move P within the cell to where the sign of G is certain."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -537,7 +532,7 @@ def _leave_hyperplane(cell: Any) -> bool:
     return False
 
 
-@_compiled
+@compiled(reorder=True)
 def _passes_by(cell: Any) -> bool:
     """Return whether the multipliers Y prove that G is positive on the cell."""
     D = cell.T.shape[0]
@@ -574,7 +569,7 @@ def _passes_by(cell: Any) -> bool:
     return bool(c > left * 1.000001)
 
 
-@_compiled
+@compiled(reorder=True)
 def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
     """Return whether G is certainly a non-negative combination of the rows of the basis that lie in its space V."""
     D = cell.T.shape[0]
@@ -637,7 +632,7 @@ def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def _is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> int:
     """Return 1 if the row of this owner is known to lie in the space V of a layer, at a level."""
     if owner < 0:
@@ -649,7 +644,7 @@ def _is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> i
     return 1 if kind == 2 else 0
 
 
-@_compiled
+@compiled(reorder=True)
 def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     """Decide the neuron whose row is in G; afterwards G is positive at P and `sign` tells its bit there.
 
@@ -716,7 +711,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     return _UNSURE
 
 
-@_compiled
+@compiled(reorder=True)
 def _cross(cell: Any) -> None:
     """From a vertex beyond G, go to one with an edge that crosses to the side of P; set `crossing`, -1 for failure."""
     vectors = cell.vectors
@@ -742,7 +737,7 @@ def _cross(cell: Any) -> None:
         _pivot(cell, k, row, length)
 
 
-@_compiled
+@compiled(reorder=True)
 def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> None:
     """Compute the T of the point where edge k meets sign * G, for that row in place of row k of the basis."""
     D = cell.T.shape[0]
@@ -762,7 +757,7 @@ def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> No
 # --- the tree
 
 
-@_compiled
+@compiled(reorder=True)
 def _set_bit(words: Any, j: int, bit: int) -> None:
     one = np.uint64(1) << np.uint64(j & 63)
     if bit:
@@ -771,7 +766,7 @@ def _set_bit(words: Any, j: int, bit: int) -> None:
         words[j >> 6] &= ~one
 
 
-@_compiled
+@compiled(reorder=True)
 def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
     """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
     first = problem.first_neuron[layer]
@@ -829,7 +824,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None:
     complete_layer(problem, rows, layer, tree.pending[layer], tree.n_pending[layer], tree.bits, cell.T.shape[0])
     n = 0
@@ -840,11 +835,12 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
     tree.n_active[layer] = n
 
 
-@_compiled
-def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool) -> None:
+@compiled(reorder=True)
+def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool) -> bool:
     """Go on with `sign` * G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
     `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
+    False if the tree is only sampled and this side left out.
     """
     at = cell.at
     D, frame = cell.T.shape[0], at[N_FRAMES]
@@ -899,9 +895,19 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, lat
     _push(cell, float(sign), offset, j)
     _measure(cell)
     at[PLACE] += 1
+    if tree.keep.shape[0] == 0:
+        return True
+    at[DEPTH] += 1
+    depth = at[DEPTH]
+    tree.nodes[depth] += 2.0 * cell.numbers[WEIGHT]
+    cell.numbers[WEIGHT] /= tree.keep[depth]
+    tree.frame_at[frame, 6], tree.frame_weight[frame] = depth, cell.numbers[WEIGHT]
+    if uniform(tree.random) >= tree.keep[depth]:
+        at[N_FRAMES] = frame
+    return bool(uniform(tree.random) < tree.keep[depth])
 
 
-@_compiled
+@compiled(reorder=True)
 def _measure(cell: Any) -> None:
     largest = 1.0
     for u in range(cell.T.shape[0] - 1):
@@ -909,7 +915,7 @@ def _measure(cell: Any) -> None:
     cell.numbers[P_MAX] = largest
 
 
-@_compiled
+@compiled(reorder=True)
 def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     """Go on with the latest frame, if there is one."""
     at = cell.at
@@ -923,6 +929,7 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     at[HAS_VERTEX], at[HAS_SLACKS] = tree.frame_at[frame, 4], 0
     at[AGE] = _REFACTOR // 2
     cell.numbers[SHARE] = tree.frame_share[frame]
+    at[DEPTH], cell.numbers[WEIGHT] = tree.frame_at[frame, 6], tree.frame_weight[frame]
     for u in range(tree.bits.shape[0]):
         tree.bits[u], tree.cuts[u] = tree.frame_bits[frame, u], tree.frame_cuts[frame, u]
     for u in range(D):
@@ -944,15 +951,14 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     """Go on as the replies say, G being oriented as the neuron's row; False if no side is left."""
     at = cell.at
     off, on = tree.replies[0], tree.replies[1]
     if off == OPEN and on == OPEN:
         at[SIGN] = 1
-        _branch(cell, tree, layer, j, 1, ANSWERS + 1, ANSWERS, -1, False)
-        return True
+        return _branch(cell, tree, layer, j, 1, ANSWERS + 1, ANSWERS, -1, False)
     if off != OPEN and on != OPEN:
         return False
     bit = 1 if on == OPEN else 0
@@ -970,7 +976,7 @@ def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     return True
 
 
-@_compiled
+@compiled(reorder=True)
 def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     """Return whether a point (x, 1) is certainly strictly inside the cell, on a side of the neuron that was asked."""
     layer = cell.at[LAYER]
@@ -983,7 +989,7 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
-@_compiled
+@compiled(reorder=True)
 def search(
     problem: Any, rows: Any, cell: Any, tree: Any, listing: bool, bits: Any, cuts: Any, points: Any, steps: int
 ) -> int:
@@ -1014,6 +1020,7 @@ def search(
                     at[N_OUT] = out + 1
                 else:
                     at[N_COUNTED] += 1
+                tree.leaves[0] += numbers[WEIGHT]
                 at[PHASE] = LEAVING
                 continue
             if not _enter(problem, rows, cell, tree, layer):
@@ -1050,11 +1057,15 @@ def search(
                 if not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
                     at[N_COUNTED] += 2
                     at[BRANCHINGS] += 1
+                    if tree.keep.shape[0]:
+                        tree.nodes[at[DEPTH] + 1] += 2.0 * numbers[WEIGHT]
+                        tree.leaves[0] += 2.0 * numbers[WEIGHT]
                     at[PHASE] = LEAVING
                     continue
                 if at[CROSSING] < 0:
                     _cross(cell)
-                _branch(cell, tree, layer, j, 1, P, Q, at[CROSSING], numbers[QUALITY] < _POOR)
+                if not _branch(cell, tree, layer, j, 1, P, Q, at[CROSSING], numbers[QUALITY] < _POOR):
+                    at[PHASE] = LEAVING
             else:
                 at[NEURON] = j
                 at[PHASE] = ANSWERED

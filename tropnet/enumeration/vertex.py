@@ -17,7 +17,7 @@ from tropnet.domain import Box, Domain, WholeSpace
 from tropnet.dyadic import FloatArray, IntegerArray, to_integers
 from tropnet.enumeration import vertex_kernel as kernel
 from tropnet.enumeration.composition import EPS, make_problem, make_rows
-from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.contract import Chunk, ChunkBuilder, Sampling, Task
 from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.vertex_kernel import Out, Stack, search
@@ -81,15 +81,13 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
         status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
         builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
         begin = time.perf_counter()
-        if task.sampling is not None:
-            task.sampling.leaves = float(stack.leaves[0])
         aside = None
         if status == kernel.GROW:
             stack = _grown(stack)
         elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
             exact.answer(problem.first_neuron, stack)
         elif status in (kernel.QUERY, kernel.ASIDE):
-            aside = _top(net, stack)
+            aside = _top(task, stack)
         seconds_exact += time.perf_counter() - begin
         totals = stack.totals.tolist()
         builder.counters.update(
@@ -103,12 +101,13 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
             yield _chunk(task, builder, out, n_regions)
         if aside is not None:
             builder.count("subtrees_by_lp")
-            for chunk in enumerate_by_lp(replace(task, fixed=aside), ChunkBuilder(net.n_neurons, net.n_inputs)):
+            for chunk in enumerate_by_lp(aside, ChunkBuilder(net.n_neurons, net.n_inputs)):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
 
 
-def _top(net: Network, stack: Stack) -> dict[int, bool]:
-    """Take the top frame off; return its bits: all earlier layers, and what is decided of its own."""
+def _top(task: Task, stack: Stack) -> Task:
+    """Take the top frame off; return its subtree: all earlier layers, and what is decided of its own."""
+    net = task.network
     frame = stack.totals[kernel.N_FRAMES] - 1
     stack.totals[kernel.N_FRAMES] -= 1
     stack.totals[kernel.N_MEMO] = 0
@@ -117,7 +116,11 @@ def _top(net: Network, stack: Stack) -> dict[int, bool]:
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
     left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
-    return {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    fixed = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    sampling = task.sampling and replace(
+        task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
+    )
+    return replace(task, fixed=fixed, sampling=sampling)
 
 
 def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
@@ -162,7 +165,9 @@ def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: Float
         if witness_is_inside(rows, witness):
             return witness
     fixed = dict(enumerate(pattern.tolist()))
-    (chunk,) = enumerate_by_lp(replace(task, fixed=fixed, only_count=False), ChunkBuilder(len(pattern), len(guess)))
+    (chunk,) = enumerate_by_lp(
+        replace(task, fixed=fixed, only_count=False, sampling=None), ChunkBuilder(len(pattern), len(guess))
+    )
     return chunk.witness(0) if len(chunk.packed) else None
 
 
@@ -381,6 +386,7 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
     P, F = _POOL + 2 * n_generators, len(roots) + n + 2
     A, b = task.domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
+    sampling = task.sampling or Sampling.start(np.empty(0), 0)
     stack = Stack(
         X=np.zeros((P, D)),
         radius=np.zeros(P),
@@ -420,12 +426,12 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=np.empty(0) if task.sampling is None else task.sampling.keep,
-        depth=np.zeros(F, np.int64),
-        weight=np.ones(F),
-        random=np.array([1 if task.sampling is None else task.sampling.seed | 1], np.uint64),
-        nodes=np.zeros(0) if task.sampling is None else task.sampling.nodes,
-        leaves=np.zeros(1),
+        keep=sampling.keep if task.sampling else np.empty(0),
+        depth=np.full(F, sampling.depth),
+        weight=np.full(F, sampling.weight),
+        random=np.array([sampling.seed | 1], np.uint64),
+        nodes=sampling.nodes,
+        leaves=sampling.leaves,
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )

@@ -37,7 +37,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.compiled import compiled
+from tropnet.enumeration.compiled import compiled, uniform
 from tropnet.enumeration.composition import EPS, PENDING, complete_layer, enter_layer
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
@@ -670,14 +670,7 @@ def _prune(stack: Any, frame: int, n_layers: int) -> None:
     stack.weight[above] = stack.weight[frame]
     stack.depth[frame] = stack.depth[above] = depth
     for child in range(2):
-        # xorshift64*, Vigna 2016, doi:10.1145/2845077.
-        x = stack.random[0]
-        x ^= x >> np.uint64(12)
-        x ^= x << np.uint64(25)
-        x ^= x >> np.uint64(27)
-        stack.random[0] = x
-        uniform = np.float64((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
-        if uniform >= stack.keep[depth]:
+        if uniform(stack.random) >= stack.keep[depth]:
             # Passed over when its turn comes.
             stack.layer[frame + child] = n_layers
             stack.n_left[frame + child] = 0
