@@ -30,7 +30,7 @@ from tropnet.patterns import BoolArray, PackedArray, format_pattern, unpack
 from tropnet.points import as_points
 from tropnet.polyhedron import Ball, Polyhedron
 
-__all__ = ["ActivationRegion", "Halfspaces", "Regions"]
+__all__ = ["ActivationRegion", "Facets", "Halfspaces", "Regions"]
 
 _KIND = "regions"
 _VERSION = 2
@@ -169,6 +169,21 @@ class Halfspaces(NamedTuple):
     offsets: NDArray[np.int64]
 
 
+class Facets(NamedTuple):
+    """The facets of many regions: those of region i are ``rows[offsets[i]:offsets[i + 1]]``.
+
+    Attributes
+    ----------
+    rows
+        int64, shape (n,): the row that defines the facet, as in `ActivationRegion.rows`; of coincident rows the first.
+    offsets
+        int64, shape (R + 1,).
+    """
+
+    rows: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Regions(Sequence[ActivationRegion]):
     """Activation regions in columns: packed patterns and witnesses. Objects are made only for the regions asked for.
@@ -189,6 +204,9 @@ class Regions(Sequence[ActivationRegion]):
         The decision prefixes (bits of the first neurons) of the subtrees that stayed undecided.
     stats
         Counters of the search: decisions, exact decisions, seconds, engine, ...
+    packed_facets
+        Which rows define facets, if that was asked for: uint8, shape (R, ceil((n_neurons + m) / 8)), bit j for neuron
+        j and n_neurons + i for row i of the domain's m; see `facets`.
     """
 
     network: Network
@@ -200,10 +218,12 @@ class Regions(Sequence[ActivationRegion]):
     complete: bool = True
     undecided: tuple[tuple[bool, ...], ...] = ()
     stats: Mapping[str, Any] = field(default_factory=dict)
+    packed_facets: PackedArray | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.packed, self.packed_cuts, self.witnesses):
-            array.setflags(write=False)
+        for array in (self.packed, self.packed_cuts, self.witnesses, self.packed_facets):
+            if array is not None:
+                array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -296,6 +316,32 @@ class Regions(Sequence[ActivationRegion]):
         rows[neurons, -1] *= -1
         return Halfspaces(rows[:, :-1], rows[:, -1], owners, offsets)
 
+    def facets(self) -> Facets:
+        """Return the facets of all regions as arrays; see `Facets`.
+
+        At once if the regions were enumerated with ``facets=True``, else by exact decisions, region by region (about a
+        millisecond for each row).
+
+        Examples
+        --------
+        >>> from tropnet.domain import WholeSpace
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
+        ...     np.array([[1.0], [-1.0]]))
+        >>> both.facets().rows.tolist()
+        [0, 0]
+        """
+        if self.packed_facets is None:
+            parts = [region.rows[region.facets()] for region in self]
+            rows = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+            return Facets(rows, np.cumsum([0, *map(len, parts)]))
+        n, sides = self.network.n_neurons, -1 - self.domain.row_numbers
+        flags = unpack(self.packed_facets, n + len(sides))
+        # The domain's rows come first.
+        order = np.concatenate([np.arange(n, n + len(sides)), np.arange(n)])
+        owners = np.concatenate([sides, np.arange(n)])
+        return Facets(owners[np.nonzero(flags[:, order])[1]], np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
+
     # --- files
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
@@ -309,6 +355,7 @@ class Regions(Sequence[ActivationRegion]):
         columns = {
             "pattern": pa.array([row.tobytes() for row in self.packed], type=binary),
             "cuts": pa.array([row.tobytes() for row in self.packed_cuts], type=binary),
+            **self._facet_columns(),
             **{f"x{j}": pa.array(self.witnesses[:, j]) for j in range(self.domain.dimension)},
             "witness": pa.array([_text(self.rational_witnesses.get(i)) for i in range(len(self))], type=pa.string()),
         }
@@ -335,10 +382,14 @@ class Regions(Sequence[ActivationRegion]):
             network = metadata[b"tropnet_network"]
             size = -(-Network.load(network).n_neurons // 8)
             packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
+            facets = None
+            if "facets" in table.column_names:
+                kind = table.schema.field("facets").type
+                facets = _bytes_column(table["facets"], 0 if kind == pa.binary() else kind.byte_width)
             points = [table[name].to_numpy() for name in table.column_names if name.startswith("x")]
             rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
             witnesses = np.column_stack(points)
-            return cls._restore(metadata[b"tropnet"].decode(), network, packed, cuts, witnesses, rational)
+            return cls._restore(metadata[b"tropnet"].decode(), network, packed, cuts, witnesses, rational, facets)
         except Exception as error:  # a damaged file can raise anything, deep in a parser
             raise FileFormatError(
                 f"'{os.fspath(path)}' is not a complete Parquet file of tropnet regions ({error})."
@@ -356,6 +407,8 @@ class Regions(Sequence[ActivationRegion]):
             "header": np.array(self._header(network)),
             "network": np.frombuffer(network, dtype=np.uint8),
         }
+        if self.packed_facets is not None:
+            arrays["packed_facets"] = self.packed_facets
         data = archive_bytes(_KIND, _VERSION, arrays)
         write_atomically(path, lambda file: file.write(data))
 
@@ -375,9 +428,17 @@ class Regions(Sequence[ActivationRegion]):
                 arrays["packed_cuts"],
                 arrays["witnesses"],
                 rational,
+                arrays.get("packed_facets"),
             )
         except Exception as error:  # see from_parquet
             raise FileFormatError(f"'{os.fspath(path)}' is a damaged file of tropnet regions: {error}.") from error
+
+    def _facet_columns(self) -> dict[str, pa.Array]:
+        if self.packed_facets is None:
+            return {}
+        size = self.packed_facets.shape[1]
+        binary = pa.binary(size) if size else pa.binary()
+        return {"facets": pa.array([row.tobytes() for row in self.packed_facets], type=binary)}
 
     def _header(self, network: bytes) -> str:
         values = {
@@ -388,7 +449,8 @@ class Regions(Sequence[ActivationRegion]):
             "undecided": ["".join("01"[bit] for bit in prefix) for prefix in self.undecided],
             "stats": dict(self.stats),
         }
-        digest = _digest(values, network, self.packed, self.packed_cuts, self.witnesses, dict(self.rational_witnesses))
+        columns = (self.packed, self.packed_cuts, self.witnesses, self.packed_facets)
+        digest = _digest(values, network, columns, dict(self.rational_witnesses))
         return json.dumps({**values, "digest": digest})
 
     @classmethod
@@ -400,10 +462,11 @@ class Regions(Sequence[ActivationRegion]):
         packed_cuts: PackedArray,
         witnesses: FloatArray,
         rational: Mapping[int, tuple[Fraction, ...]],
+        packed_facets: PackedArray | None,
     ) -> Regions:
         values = json.loads(header)
         digest = values.pop("digest")
-        if digest != _digest(values, network, packed, packed_cuts, witnesses, rational):
+        if digest != _digest(values, network, (packed, packed_cuts, witnesses, packed_facets), rational):
             raise FileFormatError("its contents do not match their checksum")
         if values["version"] > _VERSION:
             raise FileFormatError(f"format version {values['version']}, this tropnet reads up to {_VERSION}")
@@ -417,6 +480,7 @@ class Regions(Sequence[ActivationRegion]):
             values["complete"],
             tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"]),
             values["stats"],
+            packed_facets,
         )
 
 
@@ -435,16 +499,14 @@ def _bytes_column(column: pa.ChunkedArray, size: int) -> PackedArray:
 def _digest(
     values: Mapping[str, Any],
     network: bytes,
-    packed: PackedArray,
-    packed_cuts: PackedArray,
-    witnesses: FloatArray,
+    columns: Sequence[NDArray[Any] | None],
     rational: Mapping[int, tuple[Fraction, ...]],
 ) -> str:
     """Return a SHA-256 of everything a file of regions holds: a changed byte is noticed, not read as other regions."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     digest.update(network)
-    for array in (packed, packed_cuts, witnesses):
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for array in columns:
+        digest.update(repr(None if array is None else array.shape).encode())
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     digest.update(repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode())
     return digest.hexdigest()

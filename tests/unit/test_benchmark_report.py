@@ -15,7 +15,7 @@ CASE = Case(2, (4, 4, 4), 10.0, skips=((1, 3),))
 
 
 def timed(program, work, n_regions, seconds, n_cut_off=0):
-    """What pytest-benchmark writes about one measurement."""
+    """Return what pytest-benchmark writes about one measurement."""
     info = {"topic": "architectures", "architecture": CASE.architecture, "domain": CASE.where, "work": work}
     info |= {"program": program, "n_networks": 2, "n_cut_off": n_cut_off, "n_regions": n_regions}
     return {"extra_info": info, "stats": {"median": seconds, "min": seconds, "max": seconds, "rounds": 1}}

@@ -72,6 +72,8 @@ class Task:
         Bits decided before, by neuron: all of the earlier layers and some of one more. The task is their subtree.
     only_count
         Regions need not be listed: `Chunk.n_regions` is enough.
+    facets
+        List every region's facets, too.
     sampling
         If given, walk only a random part of the tree and report it there.
     """
@@ -82,6 +84,7 @@ class Task:
     tolerances: Tolerances
     fixed: Mapping[int, bool] = field(default_factory=dict)
     only_count: bool = False
+    facets: bool = False
     sampling: Sampling | None = None
 
 
@@ -105,6 +108,10 @@ class Chunk:
         Totals so far.
     n_counted
         Regions that were counted but are not listed, where the task asks only for that.
+    packed_facets
+        Which rows define facets, where the task asks for it: uint8, shape (n, ceil((n_neurons + m) / 8)), bit j for
+        neuron j and n_neurons + i for row i of the domain's m; of coincident rows the first. None if the engine leaves
+        that to others.
     """
 
     packed: PackedArray
@@ -115,6 +122,7 @@ class Chunk:
     fraction: float
     counters: dict[str, float]
     n_counted: int = 0
+    packed_facets: PackedArray | None = None
 
     @property
     def n_regions(self) -> int:
@@ -130,6 +138,7 @@ class Chunk:
             points=self.points[:n],
             rational={i: witness for i, witness in self.rational.items() if i < n},
             n_counted=min(self.n_counted, max(n - len(self.packed), 0)),
+            packed_facets=None if self.packed_facets is None else self.packed_facets[:n],
         )
 
     def witness(self, i: int) -> Witness:

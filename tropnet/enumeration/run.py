@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tropnet.enumeration.simplex import enumerate_by_simplex, simplex_engine_fit
 from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
 from tropnet.feasibility import BACKENDS
 from tropnet.network import Network, as_network
-from tropnet.patterns import pack
+from tropnet.patterns import PackedArray, pack
 from tropnet.progress import track
 from tropnet.regions import Regions
 from tropnet.tolerances import Tolerances
@@ -63,6 +63,7 @@ class Search:
         workers: int | Executor = 1,
         *,
         only_count: bool = False,
+        facets: bool = False,
     ) -> Search:
         """Check the arguments of a public call and choose the engine."""
         if engine not in ENGINES:
@@ -76,7 +77,14 @@ class Search:
                 f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
             )
         net = as_network(net)
-        task = Task(net, as_domain(domain, net.n_inputs), backend, tolerances or Tolerances(), only_count=only_count)
+        task = Task(
+            net,
+            as_domain(domain, net.n_inputs),
+            backend,
+            tolerances or Tolerances(),
+            only_count=only_count,
+            facets=facets,
+        )
         if engine == "auto":
             engine = _choose(net, task.domain) if backend == "highs" else "lp"
         return cls(task, engine, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
@@ -93,6 +101,8 @@ class Search:
                 if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
                     self.truncated = True
                     chunk = chunk.first(self.max_regions - count)
+                if self.task.facets and chunk.packed_facets is None:
+                    chunk = self._with_facets(chunk)
                 count += chunk.n_regions
                 update(count, chunk.fraction)
                 self.seconds = time.perf_counter() - begin
@@ -113,6 +123,16 @@ class Search:
     def _forecast(self) -> float | None:
         """Return about how many regions there will be, where that is quick to tell."""
         return self.estimate(width=64, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
+
+    def _with_facets(self, chunk: Chunk) -> Chunk:
+        """Add the facets that the engine left to others: one exact decision per row."""
+        net, domain = self.task.network, self.task.domain
+        places = {-1 - row: net.n_neurons + i for i, row in enumerate(domain.row_numbers.tolist())}
+        flags = np.zeros((len(chunk.packed), net.n_neurons + len(places)), dtype=np.bool_)
+        regions = Regions(net, domain, chunk.packed, chunk.packed_cuts, chunk.points)
+        for i, region in enumerate(regions):
+            flags[i, [places.get(row, row) for row in region.rows[region.facets()].tolist()]] = True
+        return replace(chunk, packed_facets=pack(flags))
 
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""
@@ -139,7 +159,13 @@ class Search:
                 "seconds": self.seconds,
                 **(chunks[-1].counters if chunks else {}),
             },
+            packed_facets=self._facets(chunks) if self.task.facets else None,
         )
+
+    def _facets(self, chunks: list[Chunk]) -> PackedArray:
+        n_bytes = -(-(self.task.network.n_neurons + len(self.task.domain.row_numbers)) // 8)
+        parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
+        return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
 
 
 def _choose(net: Network, domain: Domain) -> str:

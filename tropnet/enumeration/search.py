@@ -25,6 +25,7 @@ def enumerate_regions(
     *,
     engine: str = "auto",
     workers: int | Executor = 1,
+    facets: bool = False,
     backend: str = "highs",
     on_undecided: str = "raise",
     max_regions: int | None = None,
@@ -44,13 +45,16 @@ def enumerate_regions(
     domain
         None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too.
     engine
-        ``"vertex"``: compiled, for few inputs; cells by their vertices and rays, each sign with an error bound, the
-        rest settled exactly. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``:
-        Algorithm 2 of the paper, exponential in the widths. ``"auto"``: vertex for up to three inputs where it fits
-        (and no other backend is asked for), else lp. All return the same set.
+        ``"vertex"``: compiled, for few inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of
+        inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
+        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
+        up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
+        contain a line) or for another backend. All return the same set.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
         or any `concurrent.futures.Executor`. The result does not depend on it.
+    facets
+        Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
     backend
         What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
     on_undecided
@@ -85,9 +89,10 @@ def enumerate_regions(
 
     Notes
     -----
-    The vertex engine evaluates each neuron at the vertices of each cell: about 1e5 regions per second and core with two
-    inputs. The lp engine solves one linear program per neuron and cell, plus O(n_l n_k d) integer products per layer
-    and cell.
+    The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
+    is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
+    about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
+    cell, plus O(n_l n_k d) integer products per layer and cell.
 
     References
     ----------
@@ -103,7 +108,7 @@ def enumerate_regions(
     """
     if on_undecided not in ("raise", "collect"):
         raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
-    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers)
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, facets=facets)
     chunks: list[Chunk] = []
     try:
         chunks.extend(search.chunks("enumerating", progress))

@@ -75,6 +75,7 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
         np.empty((size, words), np.uint64),
         np.empty((size, net.n_inputs)),
         np.empty(size, np.bool_),
+        np.empty((size if task.facets else 0, -(-(net.n_neurons + len(stack.sides) - 1) // 64)), np.uint64),
     )
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
@@ -137,6 +138,10 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
+    facets = None
+    if task.facets:
+        n_bytes = -(-(net.n_neurons + len(task.domain.halfspaces[1])) // 8)
+        facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
@@ -154,7 +159,10 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         new_index = np.cumsum(inside) - 1
         rational = {int(new_index[i]): witness for i, witness in rational.items()}
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
-    return Chunk(packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters))
+        facets = None if facets is None else facets[inside]
+    return Chunk(
+        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
+    )
 
 
 def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:

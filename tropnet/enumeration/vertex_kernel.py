@@ -111,6 +111,7 @@ class Out(NamedTuple):
     cuts: NDArray[np.uint64]
     points: NDArray[np.float64]  # (n, d)
     inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
+    facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain; or (0, words)
 
 
 def _count_bits(_typing_context: Any, _x: Any) -> Any:
@@ -659,6 +660,45 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
                 z = -z
             inside = z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
+    if out.facets.shape[0] == 0:
+        return
+    for k in range(out.facets.shape[1]):
+        out.facets[r, k] = 0
+    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
+    for bit in range(64):
+        if used >> np.uint64(bit) & np.uint64(1) and (stack.simple[frame] or _is_facet(stack, frame, used, bit)):
+            owner = np.int64(stack.owner[frame, bit])
+            place = owner if owner >= 0 else n_neurons - 1 - owner
+            if owner != -stack.sides.shape[0]:
+                out.facets[r, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+
+
+@compiled()
+def _is_facet(stack: Any, frame: int, used: Any, bit: int) -> bool:
+    """Return whether a row that vanishes somewhere defines a facet; of coincident rows the first.
+
+    Every face lies in a facet, so it does iff its generators are not a proper part of those of another row.
+    """
+    one = np.uint64(1)
+    wider = used
+    for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+        tight = stack.tight[stack.members[p]]
+        if tight >> np.uint64(bit) & one:
+            wider &= tight
+    for other in range(64):
+        if other == bit or not wider >> np.uint64(other) & one:
+            continue
+        within = True
+        for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+            tight = stack.tight[stack.members[p]]
+            within = within and (tight >> np.uint64(bit) & one or not tight >> np.uint64(other) & one)
+        if not within:
+            return False
+        a, b = stack.owner[frame, bit], stack.owner[frame, other]
+        # Sides of the domain come first, in their order, then neurons; infinity is no row.
+        if b != -stack.sides.shape[0] and ((b < 0 and (a >= 0 or b > a)) or (0 <= b < a)):
+            return False
+    return True
 
 
 @compiled()
