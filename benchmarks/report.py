@@ -96,7 +96,7 @@ def table(rows: list[dict[str, Any]]) -> str:
                 _line(
                     [
                         *question,
-                        _regions(next(iter(best.values()))),
+                        _regions(best[works[0]]),
                         *(f"{_rounded(best[work]['rate'])} {best[work]['program']}" for work in works),
                         *(
                             f"{_rounded(best[work]['rate'] / slow[name]['rate'])}" if name in slow else ""

@@ -120,7 +120,7 @@ def region_bounds(net: Network) -> RegionBounds:
     j <= r, of the formula.
 
     The sum runs over the dimensions that later layers can still see: O(L d max(n_l)) products for a chain, more when
-    many skips are open at once; past some thousands of such states dimensions are rounded up, in the bound's favour.
+    many skips are open at once; past some thousands of such states neighbours are merged, which keeps a bound a bound.
 
     References
     ----------
@@ -183,15 +183,16 @@ def _sum_over_inactive(shapes: Sequence[_Shape], d: int) -> int:
 
 
 def _merged(numbers: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
-    """Round dimensions up until few states are left, which keeps an upper bound one."""
-    step = 1
-    while len(numbers) > _MOST_STATES:
-        step *= 2
-        coarse: Counter[tuple[int, ...]] = Counter()
-        for cuts, number in numbers.items():
-            coarse[tuple(-(-cut // step) * step for cut in cuts)] += number
-        numbers = coarse
-    return numbers
+    """Merge neighbouring states until few are left; the greatest of their dimensions keeps an upper bound one."""
+    size = -(-len(numbers) // _MOST_STATES)
+    if size <= 1:
+        return numbers
+    merged: Counter[tuple[int, ...]] = Counter()
+    states = sorted(numbers)
+    for start in range(0, len(states), size):
+        block = states[start : start + size]
+        merged[tuple(map(max, zip(*block, strict=True)))] += sum(numbers[cuts] for cuts in block)
+    return merged
 
 
 def _asked_sets(shapes: Sequence[_Shape]) -> list[list[_Layers]]:

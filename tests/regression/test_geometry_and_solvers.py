@@ -75,7 +75,7 @@ def test_a_search_reports_before_its_first_region(monkeypatch):
     net = tn.Network.random([3, 8, 8, 1], seed=0)
     domain = tn.Box(-1, 1).expanded(3)
     first = next(enumerate_by_lp(Task(net, domain, "highs", tn.Tolerances()), ChunkBuilder(net.n_neurons, 3)))
-    assert len(first.patterns) == 0
+    assert len(first.packed) == 0
 
 
 def test_an_empty_domain_is_refused_by_every_engine():

@@ -367,7 +367,7 @@ def test_domains_of_the_wrong_type(domain: object) -> None:
 @pytest.mark.parametrize("search", SEARCHES)
 def test_unknown_options(search: Callable[..., Any]) -> None:
     """An unknown engine or backend, or a limit below 1, is refused at once with what is known."""
-    with pytest.raises(ValueError, match=r"engine must be one of auto, vertex, lp, reference, got 'fast'"):
+    with pytest.raises(ValueError, match=r"engine must be one of auto, vertex, simplex, lp, reference, got 'fast'"):
         search(NET, engine="fast")
     with pytest.raises(ValueError, match=r"backend must be one of highs, cvxpy, exact, got 'glpk'"):
         search(NET, backend="glpk")

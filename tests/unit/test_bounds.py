@@ -143,7 +143,7 @@ def test_slopes_decide_what_a_neuron_does():
 
 
 def test_many_open_skips_stay_bounded(monkeypatch):
-    """Rounding dimensions up when there are many states gives a bound in the same order."""
+    """Merging states when there are many gives a bound still, and the bounds keep their order."""
     net = tn.Network.random([6, *[6] * 7, 1], skips=[(1, 3), (2, 5), (1, 6), (3, 7), (2, 4)], seed=0)
     fine = tn.region_bounds(net)
     monkeypatch.setattr("tropnet.bounds._MOST_STATES", 4)

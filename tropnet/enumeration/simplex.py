@@ -486,7 +486,7 @@ class _Search:
         rng = np.random.default_rng(1)
         table = self.cell.box
         table[kernel.LOW], table[kernel.HIGH] = low, high
-        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = _OFFSET * (high - low) * rng.uniform(0.5, 1, (2, self.d))
+        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(0.5, 1, (2, self.d))
         self.cell.at[kernel.IS_BOX] = 1
         self._set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
 

@@ -147,6 +147,27 @@ def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     cell.at[N_ROWS] = m + 1
 
 
+@compiled(inline=True, reorder=True)
+def _add_values(cell: Any, X: Any, out: Any) -> None:
+    """Compute the values of all rows at X. Slices, as a loop over one vectorises; two columns at a time."""
+    D, m = X.shape[0], out.shape[0]
+    column, x = cell.columns[0, :m], X[0]
+    other, y = cell.columns[1, :m], X[1]
+    for i in range(m):
+        out[i] = column[i] * x + other[i] * y
+    k = 2
+    while k + 2 <= D:
+        column, x = cell.columns[k, :m], X[k]
+        other, y = cell.columns[k + 1, :m], X[k + 1]
+        for i in range(m):
+            out[i] += column[i] * x + other[i] * y
+        k += 2
+    if k < D:
+        column, x = cell.columns[k, :m], X[k]
+        for i in range(m):
+            out[i] += column[i] * x
+
+
 @compiled(reorder=True)
 def _is_inside(cell: Any) -> bool:
     """Return whether Q = (x, 1) is certainly strictly inside all rows; set Q_MAX and QUALITY."""
@@ -166,23 +187,18 @@ def _is_inside(cell: Any) -> bool:
             quality = min(quality, slack / (box[HIGH, k] - box[LOW, k]))
         if not quality > 0.0:
             return False
-    last = vectors[Q, D - 1]
-    for i in range(m):
-        about[VALUE, i] = cell.columns[D - 1, i] * last
-    for k in range(D - 1):
-        x = vectors[Q, k]
-        for i in range(m):
-            about[VALUE, i] += cell.columns[k, i] * x
+    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
+    _add_values(cell, vectors[Q], value)
     worst = np.inf
     rounding = cell.numbers[ROUNDING]
-    sure = True
+    n_unsure = 0
     for i in range(m):
-        slack = about[VALUE, i] - (about[ERROR, i] + rounding * about[NORM, i]) * largest
-        sure = sure and slack > 0.0
-        worst = min(worst, slack / about[NORM, i])
+        slack = value[i] - (error[i] + rounding * norm[i]) * largest
+        n_unsure += 0 if slack > 0.0 else 1
+        worst = min(worst, slack / norm[i])
     cell.numbers[Q_MAX] = largest
     cell.numbers[QUALITY] = min(quality, worst / largest)
-    return sure
+    return n_unsure == 0
 
 
 @compiled(reorder=True)
@@ -246,12 +262,10 @@ def _find_slacks(cell: Any) -> None:
     """Compute the slacks at the vertex; those of the basis are out of reach."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     about, box = cell.about, cell.box
+    slack, offset = about[SLACK, :m], about[OFFSET, :m]
+    _add_values(cell, cell.T[D - 1], slack)
     for i in range(m):
-        about[SLACK, i] = about[OFFSET, i]
-    for k in range(D):
-        x = cell.T[D - 1, k]
-        for i in range(m):
-            about[SLACK, i] += cell.columns[k, i] * x
+        slack[i] += offset[i]
     if cell.at[IS_BOX]:
         for k in range(D - 1):
             box[LOW_SLACK, k] = cell.T[D - 1, k] - box[LOW, k] + box[LOW_OFFSET, k]
@@ -274,32 +288,27 @@ def _set_slack(cell: Any, row: int, slack: float) -> None:
 def _ratio(cell: Any, k: int) -> tuple[float, int]:
     """Return how far edge k goes, and the row that stops it."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
-    T, about, box = cell.T, cell.about, cell.box
+    about, box, edge = cell.about, cell.box, cell.T[k]
+    rates, slacks = about[RATE, :m], about[SLACK, :m]
     length, row = _BIG, _NONE
     largest = 0.0
     for j in range(D):
-        largest = max(largest, abs(T[k, j]))
+        largest = max(largest, abs(edge[j]))
     tiny = 1e-12 * largest
-    x = T[k, 0]
+    _add_values(cell, edge, rates)
     for i in range(m):
-        about[RATE, i] = cell.columns[0, i] * x
-    for j in range(1, D):
-        x = T[k, j]
-        if x != 0.0:
-            for i in range(m):
-                about[RATE, i] += cell.columns[j, i] * x
-    for i in range(m):
-        rate = -about[RATE, i]
-        if rate > tiny and about[SLACK, i] < length * rate:
-            length, row = max(about[SLACK, i], 0.0) / rate, i
+        rate = -rates[i]
+        if rate > tiny and slacks[i] < length * rate:
+            length, row = max(slacks[i], 0.0) / rate, i
     if cell.at[IS_BOX]:
+        low, high = box[LOW_SLACK], box[HIGH_SLACK]
         for j in range(D - 1):
-            rate = T[k, j]
+            rate = edge[j]
             if rate < -tiny:
-                if box[LOW_SLACK, j] < -length * rate:
-                    length, row = max(box[LOW_SLACK, j], 0.0) / -rate, -1 - 2 * j
-            elif rate > tiny and box[HIGH_SLACK, j] < length * rate:
-                length, row = max(box[HIGH_SLACK, j], 0.0) / rate, -2 - 2 * j
+                if low[j] < -length * rate:
+                    length, row = max(low[j], 0.0) / -rate, -1 - 2 * j
+            elif rate > tiny and high[j] < length * rate:
+                length, row = max(high[j], 0.0) / rate, -2 - 2 * j
     return length, row
 
 
@@ -308,19 +317,22 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     """Move along edge k by `length` to `row`, after `_ratio`; T, prices Y and slacks follow."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     T, about, box, vectors = cell.T, cell.about, cell.box, cell.vectors
+    slacks, rates, edge = about[SLACK, :m], about[RATE, :m], T[k]
     for i in range(m):
-        about[SLACK, i] += length * about[RATE, i]
+        slacks[i] += length * rates[i]
     if cell.at[IS_BOX]:
+        low, high = box[LOW_SLACK], box[HIGH_SLACK]
         for j in range(D - 1):
-            box[LOW_SLACK, j] += length * T[k, j]
-            box[HIGH_SLACK, j] -= length * T[k, j]
+            low[j] += length * edge[j]
+            high[j] -= length * edge[j]
     _set_slack(cell, cell.basis[k], length)
     _set_slack(cell, row, _BIG)
     if row >= 0:
+        entering = cell.rows[row]
         for j in range(D):
-            a = 0.0
+            a, line = 0.0, T[j]
             for u in range(D):
-                a += cell.rows[row, u] * T[j, u]
+                a += entering[u] * line[u]
             vectors[A, j] = a
         vectors[A, D - 1] += about[OFFSET, row]
     else:
@@ -337,14 +349,15 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     cell.basis[k] = row
     scale = 1.0 / vectors[A, k]
     for u in range(D):
-        T[k, u] *= scale
+        edge[u] *= scale
     vectors[Y, k] *= scale
     price = vectors[Y, k]
     for j in range(D):
         a = vectors[A, j]
         if j != k and a != 0.0:
+            line = T[j]
             for u in range(D):
-                T[j, u] -= a * T[k, u]
+                line[u] -= a * edge[u]
             vectors[Y, j] -= a * price
     cell.at[PIVOTS] += 1
     cell.at[AGE] += 1
@@ -354,11 +367,12 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
 def _find_prices(cell: Any) -> None:
     """Compute Y = G T."""
     D = cell.T.shape[0]
+    g, prices = cell.vectors[G], cell.vectors[Y]
     for k in range(D):
-        y = 0.0
+        y, edge = 0.0, cell.T[k]
         for j in range(D):
-            y += cell.vectors[G, j] * cell.T[k, j]
-        cell.vectors[Y, k] = y
+            y += g[j] * edge[j]
+        prices[k] = y
 
 
 @compiled(reorder=True)
