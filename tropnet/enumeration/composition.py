@@ -82,7 +82,10 @@ def make_problem(net: Network) -> Problem:
     for block, (_, reader) in enumerate(blocks):
         before_at.append(done_at[last[reader]] if reader in last else base_at[reader])
         last[reader] = block
-    base = _base(net)
+    inputs = [
+        np.abs(layer.weights[0]).sum(axis=1) if 0 in layer.weights else np.zeros(layer.width) for layer in net.hidden
+    ]
+    input_norm = np.concatenate(inputs)
     longest = max(sum(w.shape[1] for w in layer.weights.values()) for layer in net.hidden)
     bias = np.concatenate([layer.bias for layer in net.hidden])
     weights = np.concatenate([np.empty(0), *matrices])
@@ -91,7 +94,7 @@ def make_problem(net: Network) -> Problem:
         first_neuron=np.cumsum([0, *net.widths]),
         slopes=np.ascontiguousarray(np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])),
         bias_is_zero=bias == 0,
-        input_is_zero=np.concatenate([~rows[:-1].any(axis=0) for rows in base]),
+        input_is_zero=input_norm == 0,
         reader=np.array([reader for _, reader in blocks], dtype=np.int64),
         first_block=np.searchsorted([source for source, _ in blocks], np.arange(n_layers + 1)).astype(np.int64),
         is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
@@ -101,7 +104,7 @@ def make_problem(net: Network) -> Problem:
         before_at=np.array(before_at, dtype=np.int64),
         done_at=done_at[:-1],
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
-        base_norm=np.concatenate([np.abs(rows).sum(axis=0) for rows in base]),
+        base_norm=input_norm + np.abs(bias),
         rounding=(longest + net.n_inputs + 12) * 2 * EPS,
     )
 
@@ -112,9 +115,12 @@ def make_rows(net: Network, problem: Problem) -> Rows:
     size = components * (sum(net.widths) + sum(net.widths[reader] for reader in problem.reader.tolist()))
     done = np.zeros(size)
     at = 0
-    for rows in _base(net):
-        done[at : at + rows.size] = rows.ravel()
-        at += rows.size + rows.shape[1]
+    for layer in net.hidden:
+        rows = done[at : at + components * layer.width].reshape(components, layer.width)
+        if 0 in layer.weights:
+            rows[: net.n_inputs] = layer.weights[0].T
+        rows[net.n_inputs] = layer.bias
+        at += rows.size
     widest = max(net.widths)
     return Rows(
         done,
@@ -125,13 +131,6 @@ def make_rows(net: Network, problem: Problem) -> Rows:
         np.zeros(widest),
         np.zeros(widest),
     )
-
-
-def _base(net: Network) -> list[NDArray[np.float64]]:
-    """Return, by layer, the exact rows (d + 1, width) of weights from the input and bias."""
-    return [
-        np.vstack([layer.weights.get(0, np.zeros((layer.width, net.n_inputs))).T, layer.bias]) for layer in net.hidden
-    ]
 
 
 @compiled(inline=True, reorder=True)

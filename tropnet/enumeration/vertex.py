@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import replace
-from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
 
@@ -288,7 +287,8 @@ def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[f
     if divisor == 0 or max(map(abs, vector)) > divisor:
         divisor = 1 << max(map(abs, vector)).bit_length()
     rounded = [value / divisor for value in vector]
-    exact = all(Fraction(x) * divisor == value for x, value in zip(rounded, vector, strict=True))
+    ratios = [x.as_integer_ratio() for x in rounded]
+    exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
     return rounded, 0.0 if exact else EPS
 
 

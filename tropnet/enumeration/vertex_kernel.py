@@ -49,7 +49,7 @@ N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, LEAVES = 
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
 _ROUNDING = 8.0 * EPS
-_COARSE = 1e-4
+_COARSE = 1e-2
 _TINY, _HUGE = 1e-100, 1e100
 
 
@@ -345,7 +345,7 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
     return vanishes
 
 
-@compiled()
+@compiled(inline=True)
 def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: Any) -> tuple[float, float]:
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
@@ -366,7 +366,7 @@ def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: A
     return rows.norm[owner], rows.error[owner]
 
 
-@compiled()
+@compiled(reorder=True)
 def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     """Compute generator u anew from its D - 1 facets; return whether that is surely more accurate.
 
