@@ -25,7 +25,7 @@ class Effort:
     seconds
         A round takes as many networks as this needs.
     rounds
-        How often the same networks, drawn afresh, are done; the median counts.
+        How often the same networks, drawn afresh, are done (once if that takes long); the median counts.
     most_regions
         Where a network is cut off: no more is learnt from it.
     sample
@@ -34,11 +34,11 @@ class Effort:
 
     seconds: float = 1.0
     rounds: int = 3
-    most_regions: int = 200_000
+    most_regions: int = 2_000_000
     sample: int = 500
 
 
-EFFORT = Effort(seconds=0.02, rounds=1, most_regions=5_000, sample=10) if QUICK else Effort()
+EFFORT = Effort(seconds=0.02, rounds=1, most_regions=1_000, sample=10) if QUICK else Effort()
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Program:
     patterns
         Returns the patterns of an answer, bool (R, n_neurons); None if it is only a count.
     slow
-        One round over a few networks, cut off at `Effort.sample` if `can_stop`.
+        One round over one network, cut off at `Effort.sample` over `divisor` if `can_stop`.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Program:
     patterns: Callable[[Any], np.ndarray] | None = None
     slow: bool = False
     can_stop: bool = True
+    divisor: int = 1
 
 
 class Measure:
@@ -77,7 +78,8 @@ class Measure:
 
     def __call__(self, benchmark: BenchmarkFixture, program: Program, case: Case, topic: str) -> None:
         """Time `program` on the first networks of `case`, check its answers and note what the report needs."""
-        limit = (EFFORT.sample if program.slow else EFFORT.most_regions) if program.can_stop else None
+        most = EFFORT.sample // program.divisor if program.slow else EFFORT.most_regions
+        limit = most if program.can_stop else None
 
         def networks(n: int) -> list[Any]:
             return [program.prepare(case.network(index)) for index in range(n)]
@@ -88,10 +90,11 @@ class Measure:
         # Compiles and imports what the first call does.
         small = Case(case.inputs, (case.inputs + 1, 2), case.half_width)
         program.run(program.prepare(small.network(0)), small, limit)
-        n = 1 if program.slow else self._networks_in(EFFORT.seconds, lambda index: run(networks(index + 1)[index:]))
-        results = benchmark.pedantic(
-            run, setup=lambda: ((networks(n),), {}), rounds=1 if program.slow else EFFORT.rounds, iterations=1
-        )
+        n, seconds = 1, np.inf
+        if not program.slow:
+            n, seconds = self._networks_in(EFFORT.seconds, lambda index: run(networks(index + 1)[index:]))
+        rounds = EFFORT.rounds if seconds < 5 * EFFORT.seconds else 1
+        results = benchmark.pedantic(run, setup=lambda: ((networks(n),), {}), rounds=rounds, iterations=1)
         counts = [result if program.patterns is None else len(program.patterns(result)) for result in results]
         for index, (count, result) in enumerate(zip(counts, results, strict=True)):
             if count != limit:
@@ -112,12 +115,12 @@ class Measure:
         )
 
     @staticmethod
-    def _networks_in(seconds: float, run: Callable[[int], Any]) -> int:
+    def _networks_in(seconds: float, run: Callable[[int], Any]) -> tuple[int, float]:
         begin, n = time.perf_counter(), 0
-        while time.perf_counter() - begin < seconds:
+        while (elapsed := time.perf_counter() - begin) < seconds:
             run(n)
             n += 1
-        return n
+        return n, elapsed
 
     @staticmethod
     def _agree(answers: dict[Any, tuple[str, Any]], question: Any, program: str, answer: Any) -> None:

@@ -16,7 +16,9 @@ from tropnet import Box, Domain, Layer, Network, Polytope, Tolerances, enumerate
 from tropnet.domain import as_domain
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
 from tropnet.enumeration.simplex import enumerate_by_simplex, simplex_engine_fits
+from tropnet.enumeration.vertex import enumerate_by_vertices
 from tropnet.patterns import unpack
+from tropnet.regions import ActivationRegion
 
 Pattern = tuple[bool, ...]
 
@@ -217,15 +219,98 @@ def test_small_buffers_and_steps_change_nothing(monkeypatch: pytest.MonkeyPatch)
     """The search can be left and entered again at any place, also while it asks for exact decisions."""
     networks = [Network.random([3, 6, 6, 1], seed=1), random_network(np.random.default_rng(1), 3, [4, 4], True)]
     for net in networks:
-        expected, _ = search(task_of(net, Box(-5, 5)))
+        expected, _ = search(task_of(net, Box(-5, 5), facets=True))
         with monkeypatch.context() as patch:
             for name, value in (("_BUFFER", 3), ("_STEPS", 2)):
                 patch.setattr(f"tropnet.enumeration.simplex.{name}", value)
-            found, _ = search(task_of(net, Box(-5, 5)))
+            found, _ = search(task_of(net, Box(-5, 5), facets=True))
         assert len(found) >= len(expected)
-        for name in ("packed", "packed_cuts", "points"):
+        for name in ("packed", "packed_cuts", "points", "packed_facets"):
             one, other = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for chunks in (expected, found))
             assert (one == other).all()
+
+
+def facet_table(net: Network, domain: Domain | None, chunks: Sequence[Chunk]) -> dict[Pattern, list[int]]:
+    """Return by pattern the rows that define facets, as `ActivationRegion.rows`."""
+    n, sides = net.n_neurons, len(as_domain(domain, net.n_inputs).halfspaces[1])
+    table = {}
+    for chunk in chunks:
+        assert chunk.packed_facets is not None
+        assert chunk.packed_facets.shape == (len(chunk.packed), -(-(n + sides) // 8))
+        flags = unpack(chunk.packed_facets, n + sides)
+        for pattern, row in zip(unpack(chunk.packed, n), flags, strict=True):
+            table[tuple(pattern.tolist())] = [*(-1 - np.flatnonzero(row[n:])).tolist(), *np.flatnonzero(row[:n])]
+    return table
+
+
+def check_facets(net: Network, domain: Domain | None, **options: Any) -> ChunkBuilder:
+    """Compare all facets with exact ones, region by region."""
+    fitted = as_domain(domain, net.n_inputs)
+    chunks, builder = search(task_of(net, domain, facets=True, **options))
+    found = facet_table(net, domain, chunks)
+    numbers = {-1 - int(number): -1 - i for i, number in enumerate(fitted.row_numbers)}
+    for chunk in chunks:
+        patterns, cuts = unpack(chunk.packed, net.n_neurons), unpack(chunk.packed_cuts, net.n_neurons)
+        for i, (pattern, cut) in enumerate(zip(patterns, cuts, strict=True)):
+            region = ActivationRegion(net, fitted, pattern, cut, chunk.witness(i))
+            expected = region.rows[region.facets()].tolist()
+            assert found[tuple(pattern.tolist())] == [numbers.get(row, row) for row in expected]
+    return builder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("degenerate", [False, True], ids=["general", "degenerate"])
+def test_facets_are_exact_on_random_networks(kind: str, degenerate: bool) -> None:
+    """In one to six dimensions; also below fixed bits, where rows may be implied, touching or coincident."""
+    for seed in range(6):
+        rng = np.random.default_rng([seed, degenerate])
+        d = seed + 1
+        net = random_network(rng, d, rng.integers(1, 4, rng.integers(1, 4)).tolist(), degenerate)
+        domain = domains(rng, d)[kind]
+        if simplex_engine_fits(net, as_domain(domain, d)):
+            check_facets(net, domain)
+            pattern = sorted(pattern_set(net, search(task_of(net, domain))[0]))[0]
+            for length in (1, len(pattern)):
+                check_facets(net, domain, fixed=dict(enumerate(pattern[:length])))
+
+
+@pytest.mark.parametrize(
+    ("widths", "domain"),
+    [
+        ([2, 8, 8, 1], Box(-10, 10)),
+        ([2, 8, 8, 1], None),
+        ([3, 5, 5, 1], None),
+        ([4, 4, 4, 1], Box(-10, 10)),
+        ([4, 5, 3, 1], Polytope(np.vstack([np.eye(4), np.ones(4)]), [1.0, 2.0, 1.0, 2.0, 1.0])),
+        ([6, 4, 3, 1], Box(-1, 1)),
+    ],
+    ids=str,
+)
+def test_facets_of_ordinary_networks_hardly_need_exact_arithmetic(widths: list[int], domain: Domain | None) -> None:
+    """They are those of the vertex engine."""
+    net = Network.random(widths, seed=2)
+    builder = check_facets(net, domain)
+    assert builder.counters.get("exact_facets", 0) <= 2
+    other = ChunkBuilder(net.n_neurons, net.n_inputs)
+    chunks = list(enumerate_by_vertices(task_of(net, domain, facets=True), other))
+    assert facet_table(net, domain, chunks) == facet_table(
+        net, domain, search(task_of(net, domain, facets=True))[0]
+    )
+
+
+def test_facets_of_what_others_decide() -> None:
+    """Slices of the inputs, subtrees of the lp engine, coincident and touching rows."""
+    rng = np.random.default_rng(2)
+    flat = Network.mlp(
+        [rng.integers(-3, 4, (4, 2)) @ rng.integers(-3, 4, (2, 4)), np.ones((1, 4))], [rng.normal(size=4), [0]]
+    )
+    check_facets(flat, None)
+    check_facets(Network.mlp([[[5e-324, 0], [0, 1], [1, 1]], np.ones((1, 3))], [[5e-324, 0, 0], [0]]), None)
+    fan = Network.mlp([[[1, 0], [0, 1], [1, 1], [2, 2]], np.ones((1, 4))], [[0, 0, 0, 0], [0]])
+    check_facets(fan, None)
+    check_facets(fan, Polytope([[-1, 0], [-2, 0], [0, -1], [-1, -1]], [0, 0, 0, 0]))
+    for bits in ((1, 1, 1, 1), (0, 1, 1, 1)):
+        check_facets(fan, Box(-1, 1), fixed={j: bool(bit) for j, bit in enumerate(bits)})
 
 
 def test_cells_between_floats_and_beyond_them() -> None:
