@@ -47,8 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     study.write_json(study.RESULTS / "benchmarks.json", provenance(cpu) | {"measurements": rows})
     readme = study.ROOT / "README.md"
     note = (
-        f"Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine, then"
-        " full output (patterns, points) and output with all facets with the faster one. x: how many times the rate of"
+        f"Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine,"
+        " then full output (patterns, points) and output with all facets with the faster one. x: how many times the rate of"
         " other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the set-up of a"
         " call is most of its time."
     )

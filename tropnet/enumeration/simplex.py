@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +25,8 @@ from tropnet.enumeration.simplex_kernel import Cell, Tree
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
 from tropnet.network import Network
-from tropnet.patterns import BoolArray, unpack
+from tropnet.patterns import BoolArray, PackedArray, pack, unpack
+from tropnet.tolerances import Tolerances
 
 __all__ = ["enumerate_by_simplex", "simplex_engine_fits"]
 
@@ -69,10 +72,13 @@ def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, 
             f"engine 'simplex' needs at most {_MAX_INPUTS} inputs, a hidden layer, and a domain that together with the"
             " first layer contains no line; use engine='lp'."
         )
-    if len(plan.inputs) < net.n_inputs:
-        yield from _enumerate_slice(task, builder, plan.inputs)
-    else:
-        yield from _Search(task, builder, plan).run()
+    sliced = len(plan.inputs) < net.n_inputs
+    chunks = _enumerate_slice(task, builder, plan.inputs) if sliced else _Search(task, builder, plan).run()
+    for chunk in chunks:
+        if task.facets and not task.only_count and chunk.packed_facets is None:
+            yield replace(chunk, packed_facets=_exact_facets(task, chunk, builder))
+        else:
+            yield chunk
 
 
 def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
@@ -294,6 +300,8 @@ class _Search:
         shape = _BUFFER if listing else 1
         out = np.zeros((shape, n_words), np.uint64), np.zeros((shape, n_words), np.uint64)
         points = np.zeros((shape, self.d))
+        wide = (shape if listing and task.facets else 0, self.n_rows_in_all // 64 + 1)
+        facets, unsure = np.zeros(wide, np.uint64), np.zeros(wide, np.uint64)
         tree.forced[:] = kernel.FREE
         for j, bit in {**task.fixed, **bits}.items():
             tree.forced[j] = bit
@@ -307,16 +315,19 @@ class _Search:
         )
         status = kernel.FULL
         while status != kernel.DONE:
-            status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, _STEPS)
+            status = kernel.search(
+                self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS
+            )
             n = int(cell.at[kernel.N_OUT])
             builder.fraction = min(float(cell.numbers[kernel.FRACTION]), 1.0)
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
             if n or cell.at[kernel.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
+                found = self._facets(packed, cuts, facets[:n], unsure[:n]) if len(facets) else None
                 yield Chunk(
                     packed, cuts, points[:n].copy(), {}, (), builder.fraction, dict(builder.counters),
-                    int(cell.at[kernel.N_COUNTED]),
+                    int(cell.at[kernel.N_COUNTED]), found,
                 )  # fmt: skip
             if status == kernel.LOST:
                 cell.at[kernel.PHASE] = kernel.LEAVING
@@ -361,6 +372,25 @@ class _Search:
         self.builder.counters["seconds_exact"] = seconds
 
     # --- exact decisions
+
+    def _facets(
+        self, packed: PackedArray, cuts: PackedArray, facets: NDArray[np.uint64], unsure: NDArray[np.uint64]
+    ) -> PackedArray:
+        """Return the facets that the kernel found as bytes, after exact decisions on the rows of which it was unsure."""
+        n = self.n_rows_in_all
+        flags = facets.view(np.uint8)[:, : -(-n // 8)].copy()
+        for i in np.flatnonzero(unsure.any(axis=1)).tolist():
+            begin = time.perf_counter()
+            sure, open_ = (unpack(words[i : i + 1].view(np.uint8), n)[0] for words in (facets, unsure))
+            rows = _region_rows(self.task, packed[i], cuts[i])
+            # The other rows are implied by these.
+            rows = {place: row for place, row in rows.items() if sure[place] or open_[place]}
+            asked = [place for place in rows if open_[place]]
+            self.builder.count("exact_facets", len(asked))
+            sure[_facets_among(self.task, rows, asked)] = True
+            flags[i] = pack(sure[None])[0]
+            self._spend(begin)
+        return flags
 
     def _settle(self) -> Iterator[Chunk]:
         """Answer a query of the kernel, which sides of a neuron the cell meets."""
@@ -452,6 +482,11 @@ class _Search:
     # --- arrays
 
     @property
+    def n_rows_in_all(self) -> int:
+        """The number of neurons and rows of the domain."""
+        return self.net.n_neurons + len(self.task.domain.halfspaces[1])
+
+    @property
     def n_rows(self) -> int:
         """The number of rows of the root cell."""
         return 0 if self.is_box else len(self.sides) + 1
@@ -471,6 +506,10 @@ class _Search:
             box=np.zeros((6, self.d)),
             owner=np.zeros(capacity, np.int64),
             work=np.zeros((D, 2 * D)),
+            known=np.zeros(capacity + 2 * self.d, np.uint8),
+            table=np.zeros((D, capacity + 2 * self.d)),
+            spare=np.zeros((D, D)),
+            spare_basis=np.zeros(self.d, np.int64),
         )
         cell.numbers[kernel.ROUNDING] = self.problem.rounding
         if n_rows:
@@ -534,6 +573,44 @@ class _Search:
             nodes=sampling.nodes,
             leaves=sampling.leaves,
         )
+
+
+def _region_rows(task: Task, packed: PackedArray, cuts: PackedArray) -> dict[int, IntegerArray]:
+    """Return the exact rows of a region, by their places in `Chunk.packed_facets`, those of the domain first."""
+    net = task.network
+    pattern, cut = (unpack(column[None], net.n_neurons)[0] for column in (packed, cuts))
+    maps = np.concatenate(net.integer_maps(pattern)[:-1])
+    sides = {net.n_neurons + i: row for i, row in enumerate(task.domain.integer_rows)}
+    return sides | {int(j): maps[j] if pattern[j] else -maps[j] for j in np.flatnonzero(cut)}
+
+
+def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int]) -> list[int]:
+    """Return which of the rows asked for define facets, by exact decisions; of coincident rows the first."""
+    first: dict[tuple[int, ...], int] = {}
+    for place, row in rows.items():
+        divisor = gcd(*row.tolist())
+        first.setdefault(tuple(value // divisor for value in row.tolist()), place)
+    kept = set(first.values())
+    backend = make_backend(task.backend, task.network.n_inputs, Tolerances(exact_pivots=sys.maxsize))
+    found = []
+    for own in asked:
+        if own in kept:
+            backend.truncate(0)
+            for place in kept:
+                backend.push(-rows[place] if place == own else rows[place])
+            if isinstance(backend.decide(), Feasible):
+                found.append(own)
+    return found
+
+
+def _exact_facets(task: Task, chunk: Chunk, builder: ChunkBuilder) -> PackedArray:
+    """Return the facets of all regions of a chunk by exact decisions alone."""
+    flags = np.zeros((len(chunk.packed), task.network.n_neurons + len(task.domain.halfspaces[1])), np.bool_)
+    for i, (packed, cuts) in enumerate(zip(chunk.packed, chunk.packed_cuts, strict=True)):
+        rows = _region_rows(task, packed, cuts)
+        builder.count("exact_facets", len(rows))
+        flags[i, _facets_among(task, rows, rows)] = True
+    return pack(flags)
 
 
 _COUNTERS = {

@@ -21,6 +21,13 @@ orthogonal to rays of the cell. If as many rows of the basis are known to lie in
 it, the other multipliers are 0 exactly, and bounds on the error of y prove these positive. What is certain in none of
 these ways is handed to the caller, who decides it exactly.
 
+Facets. A row defines one iff the cell without it has points beyond it. One such point, certainly inside all other
+rows, proves that; multipliers as above prove the contrary, as a row that is positive on the closed cell never bounds
+it. Each row is minimised in turn. At every vertex on the way all rows of the basis are facets at once if the others are
+certainly slack: close to it there are points beyond any single one of them. What is left, as rows that touch the cell
+in less than a facet, is minimised over the cell without that row; there the last rows come first, so that of coincident
+rows the first one stays. What is certain in none of these ways is decided exactly, too.
+
 Frames. The search is depth first. The cell at hand lives in `Cell`; a frame of `Tree` keeps what the other side of a
 branching needs. Rows of cuts lie contiguously in the order of the path, twice: by row and by component.
 """
@@ -43,6 +50,8 @@ EMPTY, OPEN, TAKEN = 0, 1, 2
 FREE = 2
 
 _SETTLED, _CUT, _UNSURE, _ON_WITNESS = 0, 1, 2, 3
+# What is known of a row: that of infinity is no candidate.
+_UNKNOWN, _FACET, _IMPLIED, _TOUCHING, _DOUBTFUL, _NO_ROW = 0, 1, 2, 3, 4, 5
 _NONE = -(1 << 40)
 _BIG = 1e300
 _MAX_PIVOTS = 60
@@ -80,6 +89,10 @@ class Cell(NamedTuple):
     box: NDArray[np.float64]  # (6, d)
     owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
     work: NDArray[np.float64]  # (D, 2 D)
+    known: NDArray[np.uint8]  # (M + 2 d,): what is known of rows, then of the sides of a box, as facets
+    table: NDArray[np.float64]  # (D, M + 2 d): of rows, then of sides, the rates along each edge; last, the slacks
+    spare: NDArray[np.float64]  # (D, D)
+    spare_basis: NDArray[np.int64]  # (d,)
 
 
 class Tree(NamedTuple):
@@ -113,6 +126,15 @@ class Tree(NamedTuple):
 
 
 # --- rows and points
+
+
+@compiled(reorder=True)
+def _set_bit(words: Any, j: int, bit: int) -> None:
+    one = np.uint64(1) << np.uint64(j & 63)
+    if bit:
+        words[j >> 6] |= one
+    else:
+        words[j >> 6] &= ~one
 
 
 @compiled(reorder=True)
@@ -584,8 +606,11 @@ def _passes_by(cell: Any) -> bool:
 
 
 @compiled(reorder=True)
-def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
-    """Return whether G is certainly a non-negative combination of the rows of the basis that lie in its space V."""
+def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> bool:
+    """Return whether G is certainly a non-negative combination of the rows of the basis that lie in a space V.
+
+    V is that of a layer, at a level in which G, the row of this owner, is known to lie, too; -1 if it lies in all.
+    """
     D = cell.T.shape[0]
     vectors, numbers, about, T = cell.vectors, cell.numbers, cell.about, cell.T
     n_levels = tree.n_levels[layer]
@@ -599,7 +624,7 @@ def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int) -> bool:
         least = min(least, dimension)
         for k in range(D - 1):
             members += _is_member(problem, tree, layer, t, cell.owner[cell.basis[k]])
-        if members == least:
+        if members == least and _is_member(problem, tree, layer, t, owner):
             level = t
     if level < 0:
         return False
@@ -698,7 +723,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
         if not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
             if _passes_by(cell):
                 return _SETTLED
-            if not at[IS_BOX] and _lies_in_cone(problem, cell, tree, layer):
+            if not at[IS_BOX] and _lies_in_cone(problem, cell, tree, layer, -1):
                 return _SETTLED
             if at[AGE] == 0 or attempt == _MAX_PIVOTS - 1:
                 return _UNSURE
@@ -768,16 +793,401 @@ def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> No
                 out[j, u] = T[j, u] - a * out[k, u]
 
 
-# --- the tree
+# --- facets
+
+
+@compiled(inline=True)
+def _place(cell: Any, row: int) -> int:
+    """Return the place of a row or side in `known`."""
+    return row if row >= 0 else cell.owner.shape[0] - 1 - row
 
 
 @compiled(reorder=True)
-def _set_bit(words: Any, j: int, bit: int) -> None:
-    one = np.uint64(1) << np.uint64(j & 63)
-    if bit:
-        words[j >> 6] |= one
-    else:
-        words[j >> 6] &= ~one
+def _load_own(cell: Any, row: int) -> None:
+    """Put a row of the cell or a side of the box into G."""
+    g, numbers = cell.vectors[G], cell.numbers
+    D = g.shape[0]
+    if row >= 0:
+        own = cell.rows[row]
+        for j in range(D):
+            g[j] = own[j]
+        numbers[G_NORM], numbers[G_ERROR] = cell.about[NORM, row], cell.about[ERROR, row]
+        return
+    side = -1 - row
+    c, upper = side >> 1, side & 1
+    bound = cell.box[LOW + upper, c]
+    for j in range(D):
+        g[j] = 0.0
+    g[c] = -1.0 if upper else 1.0
+    g[D - 1] = bound if upper else -bound
+    numbers[G_NORM], numbers[G_ERROR] = 1.0 + abs(bound), 0.0
+
+
+@compiled(reorder=True)
+def _mark_basis(cell: Any) -> bool:
+    """Mark all rows of the basis as facets if that is certain.
+
+    For a vertex V and edges E_k, scaled to a largest component 1, the point V + s (sum of the other E_j - E_k) is beyond
+    row k and inside all others, if the step s is small compared to the slacks of the rows not in the basis, and large
+    compared to the errors of V.
+    """
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    T, about, box, vectors, basis = cell.T, cell.about, cell.box, cell.vectors, cell.basis
+    vertex, sizes, own = T[D - 1], vectors[W], vectors[A]
+    rounding = cell.numbers[ROUNDING]
+    # Steps are at most 1 in any component.
+    largest = 1.0
+    for j in range(D):
+        largest += abs(vertex[j])
+    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
+    _add_values(cell, vertex, value)
+    for k in range(D - 1):
+        row = basis[k]
+        if row == _NONE:
+            return False
+        if row >= 0:
+            own[k] = value[row]
+            value[row] = _BIG
+        size, edge = 0.0, T[k]
+        for j in range(D):
+            size = max(size, abs(edge[j]))
+        sizes[k] = 1.0 / size
+    step, n_bad = 1.0, 0
+    for i in range(m):
+        slack = value[i] - (error[i] + rounding * norm[i]) * largest
+        n_bad += 0 if slack > 0.0 else 1
+        step = min(step, slack / norm[i])
+    if cell.at[IS_BOX]:
+        low, high = box[LOW], box[HIGH]
+        for j in range(D - 1):
+            below, above = vertex[j] - low[j], high[j] - vertex[j]
+            for k in range(D - 1):
+                if basis[k] == -1 - 2 * j:
+                    own[k], below = below, _BIG
+                elif basis[k] == -2 - 2 * j:
+                    own[k], above = above, _BIG
+            room = rounding * (1.0 + max(abs(low[j]), abs(high[j]))) * largest
+            step = min(step, min(below, above) - room)
+    if n_bad or not step > 0.0:
+        return False
+    step *= 0.5 / (D - 1)
+    for k in range(D - 1):
+        row = basis[k]
+        if row >= 0:
+            wrong = about[ERROR, row] + rounding * about[NORM, row]
+            line = cell.rows[row]
+            along = -wrong * D
+            for i in range(D - 1):
+                rate, edge = 0.0, T[i]
+                for j in range(D):
+                    rate += line[j] * edge[j]
+                along += sizes[i] * (rate if i == k else -abs(rate))
+        else:
+            c, upper = (-1 - row) >> 1, (-1 - row) & 1
+            wrong = rounding * (1.0 + abs(box[LOW + upper, c]))
+            along = -rounding * D
+            for i in range(D - 1):
+                rate = -T[i, c] if upper else T[i, c]
+                along += sizes[i] * (rate if i == k else -abs(rate))
+        if not step * along > (abs(own[k]) + wrong * largest) * 1.000001:
+            return False
+    for k in range(D - 1):
+        place = _place(cell, basis[k])
+        if cell.known[place] == _UNKNOWN:
+            cell.known[place] = _FACET
+    return True
+
+
+@compiled(reorder=True)
+def _is_beyond(cell: Any, own: int) -> bool:
+    """Return whether a mean Q of W and P is certainly beyond G, which is row `own`, and inside all others not implied."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    vectors, numbers, about, known = cell.vectors, cell.numbers, cell.about, cell.known
+    beyond = before = scale = 0.0
+    for k in range(D):
+        beyond -= vectors[G, k] * vectors[W, k]
+        before += vectors[G, k] * vectors[P, k]
+        scale += vectors[H, k] * vectors[P, k]
+    before /= scale
+    weight = beyond / (2.0 * (beyond + before))
+    if not 0.0 < weight < 1.0:
+        return False
+    other = weight / scale
+    for k in range(D):
+        vectors[Q, k] = (1.0 - weight) * vectors[W, k] + other * vectors[P, k]
+    if not _normalise_q(cell):
+        return False
+    largest = 1.0
+    for k in range(D - 1):
+        x = vectors[Q, k]
+        if not abs(x) < _BIG:
+            return False
+        largest = max(largest, abs(x))
+        if cell.at[IS_BOX]:
+            if not x > cell.box[LOW, k] and own != -1 - 2 * k and known[_place(cell, -1 - 2 * k)] != _IMPLIED:
+                return False
+            if not x < cell.box[HIGH, k] and own != -2 - 2 * k and known[_place(cell, -2 - 2 * k)] != _IMPLIED:
+                return False
+    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
+    _add_values(cell, vectors[Q], value)
+    rounding = numbers[ROUNDING]
+    for i in range(m):
+        if not value[i] > (error[i] + rounding * norm[i]) * largest and i != own and known[i] != _IMPLIED:
+            return False
+    return bool(-_value(cell, Q) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
+
+
+@compiled(reorder=True)
+def _fill_table(cell: Any) -> None:
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    T, box = cell.T, cell.box
+    for k in range(D):
+        line, edge = cell.table[k], T[k]
+        _add_values(cell, edge, line[:m])
+        if cell.at[IS_BOX]:
+            for c in range(D - 1):
+                line[m + 2 * c], line[m + 2 * c + 1] = edge[c], -edge[c]
+    line, offset = cell.table[D - 1, :m], cell.about[OFFSET, :m]
+    for i in range(m):
+        line[i] += offset[i]
+    if cell.at[IS_BOX]:
+        line = cell.table[D - 1, m:]
+        for c in range(D - 1):
+            line[2 * c] += box[LOW_OFFSET, c] - box[LOW, c]
+            line[2 * c + 1] += box[HIGH_OFFSET, c] + box[HIGH, c]
+
+
+@compiled(reorder=True)
+def _pivot_table(cell: Any, k: int, number: int, n: int) -> None:
+    """Put row `number` of the table in place of row k of the basis."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    own, edge = cell.table[k, :n], cell.T[k]
+    scale = 1.0 / own[number]
+    for i in range(n):
+        own[i] *= scale
+    for u in range(D):
+        edge[u] *= scale
+    own[number] = 1.0
+    for j in range(D):
+        other = cell.table[j, :n]
+        a = other[number]
+        if j != k and a != 0.0:
+            line = cell.T[j]
+            for i in range(n):
+                other[i] -= a * own[i]
+            for u in range(D):
+                line[u] -= a * edge[u]
+            other[number] = 0.0
+    cell.basis[k] = number if number < m else m - 1 - number
+    cell.at[PIVOTS] += 1
+    cell.at[AGE] += 1
+
+
+@compiled(reorder=True)
+def _choose_row(cell: Any, n: int) -> int:
+    """Return the number of the row that is closest to its minimum, counting edges, among those not settled; or -1."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    shift = cell.owner.shape[0] - m
+    best, least = -1, D
+    for number in range(n):
+        if cell.known[number if number < m else number + shift] == _UNKNOWN:
+            count = 0
+            for k in range(D - 1):
+                count += 1 if cell.table[k, number] < 0.0 else 0
+            if count < least:
+                best, least = number, count
+    return best
+
+
+@compiled(reorder=True)
+def _walk(cell: Any, n: int) -> None:
+    """Minimise the rows of the cell in turn, marking facets on the way, until each is settled or found to touch it."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    known, table = cell.known, cell.table
+    shift = cell.owner.shape[0] - m
+    number = -1
+    _fill_table(cell)
+    slacks = table[D - 1, :n]
+    for _ in range(n * _MAX_PIVOTS):
+        if number < 0 or known[number if number < m else number + shift] != _UNKNOWN:
+            number = _choose_row(cell, n)
+            if number < 0:
+                return
+        place = number if number < m else number + shift
+        if cell.at[AGE] > _REFACTOR:
+            if not _refactor(cell):
+                return
+            _fill_table(cell)
+        k = 0
+        for j in range(1, D - 1):
+            if table[j, number] < table[k, number]:
+                k = j
+        _load_own(cell, number if number < m else m - 1 - number)
+        if not table[k, number] < -1e-12 * cell.numbers[G_NORM]:
+            _find_prices(cell)
+            known[place] = _IMPLIED if _passes_by(cell) else _TOUCHING
+            continue
+        rates = table[k, :n]
+        largest, edge = 0.0, cell.T[k]
+        for j in range(D):
+            largest = max(largest, abs(edge[j]))
+        tiny = -1e-12 * largest
+        length, entering = _BIG, -1
+        for i in range(n):
+            if rates[i] < tiny and slacks[i] < -length * rates[i]:
+                length, entering = max(slacks[i], 0.0) / -rates[i], i
+        if entering < 0:
+            known[place] = _TOUCHING
+            continue
+        _pivot_table(cell, k, entering, n)
+        if known[entering if entering < m else entering + shift] == _UNKNOWN:
+            _mark_basis(cell)
+            if entering == number and known[place] == _UNKNOWN:
+                known[place] = _TOUCHING
+
+
+@compiled(reorder=True)
+def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int:
+    """Return what is known of a row after minimising it over the cell without it.
+
+    `alone` tells that no other row is doubtful. Only then a row may be dropped because it lies in the cone of others,
+    of which a coincident one could be dropped later.
+    """
+    at, vectors, numbers, T = cell.at, cell.vectors, cell.numbers, cell.T
+    D = T.shape[0]
+    for k in range(D):
+        for j in range(D):
+            cell.spare[k, j] = T[k, j]
+    for k in range(D - 1):
+        cell.spare_basis[k] = cell.basis[k]
+    _load_own(cell, own)
+    _find_prices(cell)
+    _find_slacks(cell)
+    _set_slack(cell, own, _BIG)
+    tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
+    forced = -1
+    for k in range(D - 1):
+        if cell.basis[k] == own:
+            forced = k
+            cell.basis[k] = _NONE
+            vectors[Y, k] = -vectors[Y, k]
+            for j in range(D):
+                T[k, j] = -T[k, j]
+    found = _DOUBTFUL
+    for _ in range(_MAX_PIVOTS):
+        value, k = vectors[Y, D - 1], 0
+        if value < -tiny:
+            for j in range(D):
+                vectors[W, j] = T[D - 1, j]
+            if _is_beyond(cell, own):
+                found = _FACET
+                break
+        for j in range(1, D - 1):
+            if vectors[Y, j] < vectors[Y, k]:
+                k = j
+        if forced >= 0:
+            k, forced = forced, -1
+        elif not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
+            if _passes_by(cell) or (alone and _is_structural(problem, cell, tree, own)):
+                found = _IMPLIED
+                break
+            if at[AGE] == 0 or not _refactor(cell):
+                break
+            _find_prices(cell)
+            _find_slacks(cell)
+            _set_slack(cell, own, _BIG)
+            continue
+        length, row = _ratio(cell, k)
+        if row == _NONE or row == own:
+            for j in range(D):
+                vectors[W, j] = T[k, j]
+            if _is_beyond(cell, own):
+                found = _FACET
+            break
+        if value + length * vectors[Y, k] < -tiny:
+            for j in range(D):
+                vectors[W, j] = T[D - 1, j] + length * T[k, j]
+            if _is_beyond(cell, own):
+                found = _FACET
+                break
+        _pivot(cell, k, row, length)
+    if found != _IMPLIED:
+        for k in range(D):
+            for j in range(D):
+                T[k, j] = cell.spare[k, j]
+        for k in range(D - 1):
+            cell.basis[k] = cell.spare_basis[k]
+        at[AGE] += 1
+    at[HAS_SLACKS] = 0
+    return found
+
+
+@compiled(reorder=True)
+def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
+    """Return whether row `own`, in G, certainly lies in the cone of the basis, and none of that is implied itself."""
+    if cell.at[IS_BOX] or cell.owner[own] < 0:
+        return False
+    for k in range(cell.basis.shape[0]):
+        row = cell.basis[k]
+        if row < 0 or row == own or cell.known[row] == _IMPLIED:
+            return False
+    owner = cell.owner[own]
+    first = tree.layer_of[owner]
+    for layer in range(first, tree.n_levels.shape[0]):
+        if _lies_in_cone(problem, cell, tree, layer, -1 if layer == first else owner):
+            return True
+    return False
+
+
+@compiled(reorder=True)
+def _find_facets(problem: Any, cell: Any, tree: Any) -> None:
+    """Find out in `known` which rows of the cell define facets."""
+    at, known = cell.at, cell.known
+    m, n_sides = at[N_ROWS], 2 * cell.basis.shape[0] if at[IS_BOX] else 0
+    first_side = cell.owner.shape[0]
+    for i in range(m):
+        known[i] = _NO_ROW if cell.owner[i] == -1 else _UNKNOWN
+    for side in range(n_sides):
+        known[first_side + side] = _UNKNOWN
+    if not at[HAS_VERTEX] and not _find_vertex(cell):
+        return
+    _mark_basis(cell)
+    _walk(cell, m + n_sides)
+    at[HAS_SLACKS] = 0
+    alone = True
+    for number in range(m + n_sides):
+        row = m - 1 - number
+        place = _place(cell, row)
+        if known[place] != _UNKNOWN and known[place] != _TOUCHING:
+            continue
+        if at[AGE] > 0 and not _refactor(cell):
+            return
+        known[place] = _leave_out(problem, cell, tree, row, alone)
+        alone = alone and known[place] != _DOUBTFUL
+
+
+@compiled()
+def _write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
+    """Write the bits of the facets and of the rows that are to be decided exactly."""
+    for u in range(facets.shape[0]):
+        facets[u] = unsure[u] = np.uint64(0)
+    m, n_sides = cell.at[N_ROWS], 2 * cell.basis.shape[0] if cell.at[IS_BOX] else 0
+    for number in range(m + n_sides):
+        row = number if number < m else m - 1 - number
+        known = cell.known[_place(cell, row)]
+        if number >= m:
+            bit = n_neurons - 1 - row
+        elif cell.owner[row] >= 0:
+            bit = cell.owner[row]
+        else:
+            bit = n_neurons - 2 - cell.owner[row]
+        if known == _FACET:
+            _set_bit(facets, bit, 1)
+        elif known == _UNKNOWN or known == _TOUCHING or known == _DOUBTFUL:
+            _set_bit(unsure, bit, 1)
+
+
+# --- the tree
 
 
 @compiled(reorder=True)
@@ -1005,11 +1415,22 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
 
 @compiled(reorder=True)
 def search(
-    problem: Any, rows: Any, cell: Any, tree: Any, listing: bool, bits: Any, cuts: Any, points: Any, steps: int
+    problem: Any,
+    rows: Any,
+    cell: Any,
+    tree: Any,
+    listing: bool,
+    bits: Any,
+    cuts: Any,
+    points: Any,
+    facets: Any,
+    unsure: Any,
+    steps: int,
 ) -> int:
     """Search on until the tree is done, the buffers are full (or `steps` are), or an exact decision is needed.
 
-    Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`.
+    Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`. If there is room in
+    `facets`, also their facets, and in `unsure` the rows of which it is to be found out exactly.
     """
     at, numbers, vectors = cell.at, cell.numbers, cell.vectors
     L, D = problem.widths.shape[0], cell.T.shape[0]
@@ -1031,6 +1452,9 @@ def search(
                         bits[out, u], cuts[out, u] = tree.bits[u], tree.cuts[u]
                     for k in range(D - 1):
                         points[out, k] = vectors[P, k]
+                    if facets.shape[0]:
+                        _find_facets(problem, cell, tree)
+                        _write_facets(cell, tree.layer_of.shape[0], facets[out], unsure[out])
                     at[N_OUT] = out + 1
                 else:
                     at[N_COUNTED] += 1
