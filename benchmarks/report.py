@@ -48,9 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
     readme = study.ROOT / "README.md"
     note = (
         f"Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine,"
-        " then full output (patterns, points) and output with all facets with the faster one. x: how many times the rate of"
-        " other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the set-up of a"
-        " call is most of its time."
+        " then full output (patterns, points) and output with all facets with the faster one. x: how many times the"
+        " rate of other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the"
+        " set-up of a call is most of its time."
     )
     readme.write_text(replaced(readme.read_text(), f"{text}\n\n{note}"))
 

@@ -32,7 +32,8 @@ __all__ = ["EPS", "PENDING", "Problem", "Rows", "complete_layer", "enter_layer",
 
 EPS = 2.0**-53
 PENDING = 2
-_TINY, _HUGE = 1e-100, 1e100
+# Magnitudes of rows that underflow and overflow stay clear of, and the least factor of an error.
+_TINY, _HUGE, _SMALLEST = 1e-100, 1e100, 1e-60
 
 
 class Problem(NamedTuple):
@@ -48,7 +49,7 @@ class Problem(NamedTuple):
     is_last: NDArray[np.bool_]  # (B,): no later source of the same reader
     weights_at: NDArray[np.int64]  # (B,) into `weights`
     weights: NDArray[np.float64]  # each block transposed: weight from i to j at i * width of the reader + j
-    sizes: NDArray[np.float64]  # their absolute values
+    sizes: NDArray[np.float64]  # their absolute values, at least 1e-60 if not 0
     before_at: NDArray[np.int64]  # (B,) into `Rows.done`: the sum before this block
     done_at: NDArray[np.int64]  # (B,) into `Rows.done` and `Rows.entered`
     rows_at: NDArray[np.int64]  # (L,) into `Rows.done`: the complete rows of a layer
@@ -100,7 +101,8 @@ def make_problem(net: Network) -> Problem:
         is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
         weights_at=np.cumsum([0, *map(len, matrices)])[:-1],
         weights=weights,
-        sizes=np.abs(weights),
+        # No product of a size and an error underflows.
+        sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
         before_at=np.array(before_at, dtype=np.int64),
         done_at=done_at[:-1],
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
@@ -126,7 +128,8 @@ def make_rows(net: Network, problem: Problem) -> Rows:
         done,
         np.zeros(size),
         problem.base_norm.copy(),
-        np.zeros(net.n_neurons),
+        # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
+        np.where((problem.base_norm == 0) | (problem.base_norm > _TINY) & (problem.base_norm < _HUGE), 0.0, np.inf),
         np.zeros(widest, np.int64),
         np.zeros(widest),
         np.zeros(widest),
@@ -149,7 +152,9 @@ def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m
             if k < D:
                 rows.value[q] = slope * rows.done[problem.rows_at[layer] + k * width + i]
             else:
-                rows.value[q] = abs(slope) * (rows.error[first + i] + problem.rounding * rows.norm[first + i])
+                rows.value[q] = max(abs(slope), _SMALLEST) * (
+                    rows.error[first + i] + problem.rounding * rows.norm[first + i]
+                )
         q = 0
         while q + 4 <= m:
             a, b = weights_at + rows.chosen[q] * n, weights_at + rows.chosen[q + 1] * n
