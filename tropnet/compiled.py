@@ -1,0 +1,47 @@
+"""How kernels are compiled: one decorator, so that all of them agree; and the random numbers that they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+
+__all__ = ["compiled", "uniform"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(*, inline: bool = False, reorder: bool = False) -> Callable[[_Function], _Function]:
+    """Compile a kernel: cached on disk, without the interpreter lock, and without counting references.
+
+    Kernels borrow arrays and make none, and the atomic counters of numba's arrays cost them more than the work itself.
+
+    Parameters
+    ----------
+    inline
+        Merge the function into its callers: passing some fifty arrays takes longer than a short function.
+    reorder
+        Let sums be reordered and products fused, for loops that are to vectorise. Error bounds hold in any order.
+    """
+    options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
+    decorate: Callable[[_Function], _Function] = njit(
+        forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options
+    )
+    return decorate
+
+
+@compiled()
+def uniform(state: Any) -> float:
+    """Return a random number in [0, 1) and advance the state, uint64 of shape (1,), not 0.
+
+    xorshift64*: Vigna, An experimental exploration of Marsaglia's xorshift generators, scrambled, 2016,
+    doi:10.1145/2845077.
+    """
+    x = state[0]
+    x ^= x >> np.uint64(12)
+    x ^= x << np.uint64(25)
+    x ^= x >> np.uint64(27)
+    state[0] = x
+    return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
