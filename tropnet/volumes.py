@@ -24,6 +24,7 @@ MAX_DIMENSION = 4
 # What is more nearly parallel, or coincident, counts as that; where it matters the result is doubtful.
 _PARALLEL = 1e-10
 _SAME = 1e-12
+_THIN = 1e-9
 
 
 def volumes(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: FloatArray) -> tuple[FloatArray, Any]:
@@ -43,7 +44,7 @@ def volumes(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: Fl
     volumes
         float64, shape (R,).
     doubtful
-        bool, shape (R,): the polyhedron is unbounded, or not by less than rounding.
+        bool, shape (R,): the polyhedron is unbounded, or not by less than rounding, or very thin.
 
     Notes
     -----
@@ -86,12 +87,15 @@ def _volumes(A: Any, b: Any, offsets: Any, points: Any, work: Any, ends: Any, fo
                     apart = max(apart, abs(rows[m, k] - rows[j, k]))
                 new = new and apart > _SAME
             m += new
-        found[r] = _measure(work, d, m, ends)
-        doubtful[r] = not found[r] < np.inf
+        nearest, farthest = np.inf, 0.0
+        for i in range(m):
+            nearest, farthest = min(nearest, rows[i, d]), max(farthest, rows[i, d])
+        found[r] = _measure(work, d, m, farthest, ends)
+        doubtful[r] = not (found[r] < np.inf and nearest > _THIN * farthest)
 
 
 @compiled()
-def _measure(work: Any, d: int, m: int, ends: Any) -> float:
+def _measure(work: Any, d: int, m: int, size: float, ends: Any) -> float:
     """Return the volume of the polyhedron in work[d - 1], the origin being inside."""
     rows = work[d - 1]
     if d == 1:
@@ -106,20 +110,22 @@ def _measure(work: Any, d: int, m: int, ends: Any) -> float:
         return float(_area(rows, m, ends))
     total = 0.0
     for i in range(m):
-        n, k = _facet(rows, m, i, d, work[d - 2])
+        n, k = _facet(rows, m, i, d, size, work[d - 2])
         if n < 0:
             continue
-        size = _area(work[1], n, ends) if d == 3 else _volume(work, n, ends)
-        total += rows[i, d] / abs(rows[i, k]) * size
+        facet = _area(work[1], n, ends) if d == 3 else _volume(work, n, size, ends)
+        total += rows[i, d] / abs(rows[i, k]) * facet
     return total / d if m else np.inf
 
 
 @compiled()
-def _volume(work: Any, m: int, ends: Any) -> float:
+def _volume(work: Any, m: int, size: float, ends: Any) -> float:
     """Return the volume of the polyhedron in work[2], three dimensions, the origin being anywhere."""
     rows, total = work[2], 0.0
     for i in range(m):
-        n, k = _facet(rows, m, i, 3, work[1])
+        n, k = _facet(rows, m, i, 3, size, work[1])
+        if n == -2:
+            return 0.0
         if n < 0:
             continue
         total += rows[i, 3] / abs(rows[i, k]) * _area(work[1], n, ends)
@@ -127,8 +133,8 @@ def _volume(work: Any, m: int, ends: Any) -> float:
 
 
 @compiled()
-def _facet(rows: Any, m: int, i: int, d: int, out: Any) -> tuple[int, int]:
-    """Eliminate coordinate k, the largest of row i, on its hyperplane; return the rows left (-1: no facet), and k."""
+def _facet(rows: Any, m: int, i: int, d: int, size: float, out: Any) -> tuple[int, int]:
+    """Eliminate coordinate k, the largest of row i, on its hyperplane; return the rows left (-1: no facet, -2: flat), and k."""
     k = 0
     for j in range(1, d):
         if abs(rows[i, j]) > abs(rows[i, k]):
@@ -151,7 +157,17 @@ def _facet(rows: Any, m: int, i: int, d: int, out: Any) -> tuple[int, int]:
         if norm > _PARALLEL:
             for j in range(d):
                 out[n, j] /= norm
-            n += 1
+            # Where three hyperplanes share a ridge, two rows coincide here: keep one.
+            new = True
+            for q in range(n):
+                apart = abs(out[n, d - 1] - out[q, d - 1]) / size
+                for j in range(d - 1):
+                    apart = max(apart, abs(out[n, j] - out[q, j]))
+                new = new and apart > _SAME
+            n += new
+        elif factor < 0.0 and abs(out[n, d - 1]) <= _SAME * size:
+            # Opposite and at the same place: the polyhedron is flat.
+            return -2, k
         elif out[n, d - 1] < 0.0:
             # Parallel and before it: the hyperplane misses the polyhedron.
             return -1, k
