@@ -134,7 +134,12 @@ def _volume(work: Any, m: int, size: float, ends: Any) -> float:
 
 @compiled()
 def _facet(rows: Any, m: int, i: int, d: int, size: float, out: Any) -> tuple[int, int]:
-    """Eliminate coordinate k, the largest of row i, on its hyperplane; return the rows left (-1: no facet, -2: flat), and k."""
+    """Eliminate coordinate k, the largest of row i, on its hyperplane.
+
+    Returns
+    -------
+    The number of rows left (-1: it defines no facet, -2: the polyhedron is flat), and k.
+    """
     k = 0
     for j in range(1, d):
         if abs(rows[i, j]) > abs(rows[i, k]):
