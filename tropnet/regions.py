@@ -496,11 +496,11 @@ class Regions(Sequence[ActivationRegion]):
         packed_facets: PackedArray | None,
     ) -> Regions:
         values = json.loads(header)
+        if values["version"] != _VERSION:
+            raise FileFormatError(f"format version {values['version']}, this tropnet reads {_VERSION}")
         digest = values.pop("digest")
         if digest != _digest(values, network, (packed, packed_cuts, witnesses, packed_facets), rational):
             raise FileFormatError("its contents do not match their checksum")
-        if values["version"] > _VERSION:
-            raise FileFormatError(f"format version {values['version']}, this tropnet reads up to {_VERSION}")
         return cls(
             Network.load(network),
             domain_from(values["domain"]),
