@@ -36,7 +36,7 @@ from tropnet.layers import (
     slopes_per_layer,
 )
 from tropnet.patterns import BoolArray
-from tropnet.points import as_points
+from tropnet.points import as_points, finite_array
 
 __all__ = ["IntegerNetwork", "Network", "as_network", "load"]
 
@@ -410,6 +410,58 @@ class Network:
             exponents.append(exponent)
             output_exponents.append(exponent + slope_exponent)
         return IntegerNetwork(tuple(layers), tuple(exponents))
+
+    def restrict(self, origin: ArrayLike, basis: ArrayLike) -> Network:
+        """Return the network on the affine slice x = origin + t @ basis, as a network of t.
+
+        Every layer that reads the input gets the weights ``W[l, 0] @ basis.T`` and the bias ``b_l + W[l, 0] @ origin``;
+        all else stays. Each entry is computed exactly and rounded once, to the nearest float64: the slice is exact
+        where the entries are float64 numbers (coordinate subspaces through 0, small integers), else its weights are
+        off by half a unit in the last place, and what is enumerated is exact for these.
+
+        Parameters
+        ----------
+        origin
+            float64, shape (d,).
+        basis
+            float64, shape (k, d), k >= 1: the directions, one per row. They need not be independent.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            The shapes do not fit, or an entry, given or of the result, is not finite.
+
+        Notes
+        -----
+        Costs O(n_l k d) integer products for every layer that reads the input. Neurons keep their places, so a pattern
+        of the slice is one of the network; `tropnet.regions_on_segment` needs no rounding on a segment.
+
+        Examples
+        --------
+        >>> net = Network.mlp([[[1.0, 2.0]], [[1.0]]], [[0.5], [0.0]])
+        >>> line = net.restrict([1.0, 0.0], [[0.0, 1.0]])
+        >>> line, line([3.0]), net([1.0, 3.0])
+        (Network(1-1-1), array([7.5]), array([7.5]))
+        """
+        start, directions = finite_array(origin, "origin"), finite_matrix(basis, "basis")
+        if start.shape != (self.n_inputs,) or directions.shape != (len(directions) or 1, self.n_inputs):
+            raise ShapeError(
+                f"origin and basis must have shapes ({self.n_inputs},) and (k, {self.n_inputs}) with k >= 1,"
+                f" got {start.shape} and {directions.shape}."
+            )
+        columns, scale = to_integers(np.vstack([directions, start]).T)
+        layers = []
+        for layer in self.layers:
+            if 0 not in layer.weights:
+                layers.append(layer)
+                continue
+            weight, exponent = to_integers(layer.weights[0])
+            bias, own = to_integers(layer.bias)
+            rows = (weight @ columns) << own
+            rows[:, -1] += bias << (exponent + scale)
+            values = to_float(rows, exponent + scale + own)
+            layers.append(Layer({**layer.weights, 0: values[:, :-1]}, values[:, -1], layer.slopes))
+        return Network(layers, len(directions))
 
     # --- files
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.enumeration.compiled import compiled
+from tropnet.compiled import compiled
 from tropnet.network import Network
 
 __all__ = ["EPS", "PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]

@@ -72,13 +72,10 @@ def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, 
             f"engine 'simplex' needs at most {_MAX_INPUTS} inputs, a hidden layer, and a domain that together with the"
             " first layer contains no line; use engine='lp'."
         )
-    sliced = len(plan.inputs) < net.n_inputs
-    chunks = _enumerate_slice(task, builder, plan.inputs) if sliced else _Search(task, builder, plan).run()
-    for chunk in chunks:
-        if task.facets and not task.only_count and chunk.packed_facets is None:
-            yield replace(chunk, packed_facets=_exact_facets(task, chunk, builder))
-        else:
-            yield chunk
+    if len(plan.inputs) < net.n_inputs:
+        yield from _enumerate_slice(task, builder, plan.inputs)
+    else:
+        yield from _Search(task, builder, plan).run()
 
 
 def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
@@ -300,8 +297,9 @@ class _Search:
         shape = _BUFFER if listing else 1
         out = np.zeros((shape, n_words), np.uint64), np.zeros((shape, n_words), np.uint64)
         points = np.zeros((shape, self.d))
-        wide = (shape if listing and task.facets else 0, self.n_rows_in_all // 64 + 1)
-        facets, unsure = np.zeros(wide, np.uint64), np.zeros(wide, np.uint64)
+        facets = unsure = None
+        if listing and task.facets:
+            facets, unsure = (np.zeros((shape, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
         tree.forced[:] = kernel.FREE
         for j, bit in {**task.fixed, **bits}.items():
             tree.forced[j] = bit
@@ -315,16 +313,16 @@ class _Search:
         )
         status = kernel.FULL
         while status != kernel.DONE:
-            status = kernel.search(
-                self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS
-            )
+            status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS)
             n = int(cell.at[kernel.N_OUT])
             builder.fraction = min(float(cell.numbers[kernel.FRACTION]), 1.0)
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
             if n or cell.at[kernel.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
-                found = self._facets(packed, cuts, facets[:n], unsure[:n]) if len(facets) else None
+                found = None
+                if facets is not None and unsure is not None:
+                    found = self._facets(packed, cuts, facets[:n], unsure[:n])
                 yield Chunk(
                     packed, cuts, points[:n].copy(), {}, (), builder.fraction, dict(builder.counters),
                     int(cell.at[kernel.N_COUNTED]), found,
@@ -376,7 +374,7 @@ class _Search:
     def _facets(
         self, packed: PackedArray, cuts: PackedArray, facets: NDArray[np.uint64], unsure: NDArray[np.uint64]
     ) -> PackedArray:
-        """Return the facets that the kernel found as bytes, after exact decisions on the rows of which it was unsure."""
+        """Return the facets that the kernel found, packed, after exact decisions on rows of which it was unsure."""
         n = self.n_rows_in_all
         flags = facets.view(np.uint8)[:, : -(-n // 8)].copy()
         for i in np.flatnonzero(unsure.any(axis=1)).tolist():
@@ -507,7 +505,7 @@ class _Search:
             owner=np.zeros(capacity, np.int64),
             work=np.zeros((D, 2 * D)),
             known=np.zeros(capacity + 2 * self.d, np.uint8),
-            table=np.zeros((D, capacity + 2 * self.d)),
+            table=np.zeros((D + 1, capacity + 2 * self.d)),
             spare=np.zeros((D, D)),
             spare_basis=np.zeros(self.d, np.int64),
         )
@@ -525,7 +523,9 @@ class _Search:
         rng = np.random.default_rng(1)
         table = self.cell.box
         table[kernel.LOW], table[kernel.HIGH] = low, high
-        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(0.5, 1, (2, self.d))
+        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
+            0.5, 1, (2, self.d)
+        )
         self.cell.at[kernel.IS_BOX] = 1
         self._set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
 
@@ -601,16 +601,6 @@ def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int
             if isinstance(backend.decide(), Feasible):
                 found.append(own)
     return found
-
-
-def _exact_facets(task: Task, chunk: Chunk, builder: ChunkBuilder) -> PackedArray:
-    """Return the facets of all regions of a chunk by exact decisions alone."""
-    flags = np.zeros((len(chunk.packed), task.network.n_neurons + len(task.domain.halfspaces[1])), np.bool_)
-    for i, (packed, cuts) in enumerate(zip(chunk.packed, chunk.packed_cuts, strict=True)):
-        rows = _region_rows(task, packed, cuts)
-        builder.count("exact_facets", len(rows))
-        flags[i, _facets_among(task, rows, rows)] = True
-    return pack(flags)
 
 
 _COUNTERS = {

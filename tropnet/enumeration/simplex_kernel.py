@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.enumeration.compiled import compiled, uniform
+from tropnet.compiled import compiled, uniform
 from tropnet.enumeration.composition import PENDING, complete_layer, enter_layer
 
 # What `search` returns: LOST if there is no vertex to start from.
@@ -59,6 +59,7 @@ _REFACTOR = 40
 _POOR = 1e-6
 _STRIDE = 0.5
 _NEAR = 1e-11
+_FLAT = 1e-12
 
 
 # Places of `Cell.at`.
@@ -90,7 +91,7 @@ class Cell(NamedTuple):
     owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
     work: NDArray[np.float64]  # (D, 2 D)
     known: NDArray[np.uint8]  # (M + 2 d,): what is known of rows, then of the sides of a box, as facets
-    table: NDArray[np.float64]  # (D, M + 2 d): of rows, then of sides, the rates along each edge; last, the slacks
+    table: NDArray[np.float64]  # (D + 1, M + 2 d): of rows, then of sides, the rates along edges; slacks; counts
     spare: NDArray[np.float64]  # (D, D)
     spare_basis: NDArray[np.int64]  # (d,)
 
@@ -169,23 +170,23 @@ def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     cell.at[N_ROWS] = m + 1
 
 
-@compiled(inline=True, reorder=True)
-def _add_values(cell: Any, X: Any, out: Any) -> None:
+@compiled(reorder=True)
+def _find_values(columns: Any, X: Any, out: Any) -> None:
     """Compute the values of all rows at X. Slices, as a loop over one vectorises; two columns at a time."""
     D, m = X.shape[0], out.shape[0]
-    column, x = cell.columns[0, :m], X[0]
-    other, y = cell.columns[1, :m], X[1]
+    column, x = columns[0, :m], X[0]
+    other, y = columns[1, :m], X[1]
     for i in range(m):
         out[i] = column[i] * x + other[i] * y
     k = 2
     while k + 2 <= D:
-        column, x = cell.columns[k, :m], X[k]
-        other, y = cell.columns[k + 1, :m], X[k + 1]
+        column, x = columns[k, :m], X[k]
+        other, y = columns[k + 1, :m], X[k + 1]
         for i in range(m):
             out[i] += column[i] * x + other[i] * y
         k += 2
     if k < D:
-        column, x = cell.columns[k, :m], X[k]
+        column, x = columns[k, :m], X[k]
         for i in range(m):
             out[i] += column[i] * x
 
@@ -210,7 +211,7 @@ def _is_inside(cell: Any) -> bool:
         if not quality > 0.0:
             return False
     value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
-    _add_values(cell, vectors[Q], value)
+    _find_values(cell.columns, vectors[Q], value)
     worst = np.inf
     rounding = cell.numbers[ROUNDING]
     n_unsure = 0
@@ -224,10 +225,10 @@ def _is_inside(cell: Any) -> bool:
 
 
 @compiled(reorder=True)
-def _value(cell: Any, point: int) -> float:
-    z = 0.0
-    for k in range(cell.T.shape[0]):
-        z += cell.vectors[G, k] * cell.vectors[point, k]
+def _value(vectors: Any, point: int) -> float:
+    z, g, X = 0.0, vectors[G], vectors[point]
+    for k in range(g.shape[0]):
+        z += g[k] * X[k]
     return z
 
 
@@ -273,7 +274,7 @@ def _reaches_beyond(cell: Any) -> bool:
         return False
     if not _is_inside(cell):
         return False
-    return bool(-_value(cell, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX])
+    return bool(-_value(cell.vectors, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX])
 
 
 # --- the simplex method
@@ -285,7 +286,7 @@ def _find_slacks(cell: Any) -> None:
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     about, box = cell.about, cell.box
     slack, offset = about[SLACK, :m], about[OFFSET, :m]
-    _add_values(cell, cell.T[D - 1], slack)
+    _find_values(cell.columns, cell.T[D - 1], slack)
     for i in range(m):
         slack[i] += offset[i]
     if cell.at[IS_BOX]:
@@ -293,36 +294,35 @@ def _find_slacks(cell: Any) -> None:
             box[LOW_SLACK, k] = cell.T[D - 1, k] - box[LOW, k] + box[LOW_OFFSET, k]
             box[HIGH_SLACK, k] = box[HIGH, k] - cell.T[D - 1, k] + box[HIGH_OFFSET, k]
     for k in range(D - 1):
-        _set_slack(cell, cell.basis[k], _BIG)
+        _set_slack(cell.about, cell.box, cell.basis[k], _BIG)
     cell.at[HAS_SLACKS] = 1
 
 
 @compiled(reorder=True)
-def _set_slack(cell: Any, row: int, slack: float) -> None:
+def _set_slack(about: Any, box: Any, row: int, slack: float) -> None:
     if row >= 0:
-        cell.about[SLACK, row] = slack
+        about[SLACK, row] = slack
     elif row != _NONE:
         side = -1 - row
-        cell.box[LOW_SLACK + (side & 1), side >> 1] = slack
+        box[LOW_SLACK + (side & 1), side >> 1] = slack
 
 
 @compiled(reorder=True)
-def _ratio(cell: Any, k: int) -> tuple[float, int]:
-    """Return how far edge k goes, and the row that stops it."""
-    D, m = cell.T.shape[0], cell.at[N_ROWS]
-    about, box, edge = cell.about, cell.box, cell.T[k]
+def _ratio(edge: Any, columns: Any, about: Any, box: Any, m: int, is_box: bool) -> tuple[float, int]:
+    """Return how far an edge goes, and the row that stops it; afterwards `rate` of the rows is along the edge."""
+    D = edge.shape[0]
     rates, slacks = about[RATE, :m], about[SLACK, :m]
     length, row = _BIG, _NONE
     largest = 0.0
     for j in range(D):
         largest = max(largest, abs(edge[j]))
     tiny = 1e-12 * largest
-    _add_values(cell, edge, rates)
+    _find_values(columns, edge, rates)
     for i in range(m):
         rate = -rates[i]
         if rate > tiny and slacks[i] < length * rate:
             length, row = max(slacks[i], 0.0) / rate, i
-    if cell.at[IS_BOX]:
+    if is_box:
         low, high = box[LOW_SLACK], box[HIGH_SLACK]
         for j in range(D - 1):
             rate = edge[j]
@@ -347,8 +347,8 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
         for j in range(D - 1):
             low[j] += length * edge[j]
             high[j] -= length * edge[j]
-    _set_slack(cell, cell.basis[k], length)
-    _set_slack(cell, row, _BIG)
+    _set_slack(cell.about, cell.box, cell.basis[k], length)
+    _set_slack(cell.about, cell.box, row, _BIG)
     if row >= 0:
         entering = cell.rows[row]
         for j in range(D):
@@ -386,12 +386,12 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
 
 
 @compiled(reorder=True)
-def _find_prices(cell: Any) -> None:
+def _find_prices(vectors: Any, T: Any) -> None:
     """Compute Y = G T."""
-    D = cell.T.shape[0]
-    g, prices = cell.vectors[G], cell.vectors[Y]
+    D = T.shape[0]
+    g, prices = vectors[G], vectors[Y]
     for k in range(D):
-        y, edge = 0.0, cell.T[k]
+        y, edge = 0.0, T[k]
         for j in range(D):
             y += g[j] * edge[j]
         prices[k] = y
@@ -489,14 +489,14 @@ def _find_vertex(cell: Any) -> bool:
         cell.basis[k] = _NONE
     _find_slacks(cell)
     for k in range(D - 1):
-        forth, row = _ratio(cell, k)
+        forth, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         for u in range(D):
             T[k, u] = -T[k, u]
-        back, other = _ratio(cell, k)
+        back, other = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         if row != _NONE and forth < back:
             for u in range(D):
                 T[k, u] = -T[k, u]
-            forth, row = _ratio(cell, k)
+            forth, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
             _pivot(cell, k, row, forth)
         elif other != _NONE:
             _pivot(cell, k, other, back)
@@ -520,7 +520,7 @@ def _recentre(cell: Any) -> None:
     for j in range(D):
         vectors[Q, j] = cell.T[D - 1, j]
     for k in range(D - 1):
-        length, row = _ratio(cell, k)
+        length, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         if row != _NONE:
             for j in range(D):
                 vectors[Q, j] += length / D * cell.T[k, j]
@@ -534,7 +534,7 @@ def _leave_hyperplane(cell: Any) -> bool:
     """Move P within the cell to where the sign of G is certain."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     vectors, numbers, about = cell.vectors, cell.numbers, cell.about
-    _find_prices(cell)
+    _find_prices(cell.vectors, cell.T)
     best = 0
     for k in range(D - 1):
         if abs(vectors[Y, k]) > abs(vectors[Y, best]):
@@ -562,43 +562,44 @@ def _leave_hyperplane(cell: Any) -> bool:
         vectors[Q, j] = vectors[P, j] + _STRIDE * length * vectors[W, j]
     if not _normalise_q(cell) or not _is_inside(cell):
         return False
-    if abs(_value(cell, Q)) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]:
+    if abs(_value(cell.vectors, Q)) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]:
         _take_q(cell)
         return True
     return False
 
 
 @compiled(reorder=True)
-def _passes_by(cell: Any) -> bool:
+def _passes_by(vectors: Any, numbers: Any, about: Any, rows: Any, box: Any, basis: Any) -> bool:
     """Return whether the multipliers Y prove that G is positive on the cell."""
-    D = cell.T.shape[0]
-    vectors, numbers, about = cell.vectors, cell.numbers, cell.about
+    D = vectors.shape[1]
     c = vectors[Y, D - 1]
     size, wrong = numbers[G_NORM], numbers[G_ERROR]
+    rest, g, h, reach = vectors[W], vectors[G], vectors[H], vectors[U]
     for j in range(D):
-        vectors[W, j] = vectors[G, j]
+        rest[j] = g[j]
     for k in range(D - 1):
         y = vectors[Y, k]
         if y <= 0.0:
             continue
-        row = cell.basis[k]
+        row = basis[k]
         if row >= 0:
+            line = rows[row]
             for j in range(D):
-                vectors[W, j] -= y * cell.rows[row, j]
+                rest[j] -= y * line[j]
             size += y * about[NORM, row]
             wrong += y * about[ERROR, row]
             c += y * about[OFFSET, row]
         else:
             side = -1 - row
             u, upper = side >> 1, side & 1
-            bound = cell.box[LOW + upper, u]
+            bound = box[LOW + upper, u]
             vectors[W, u] += y if upper else -y
             vectors[W, D - 1] -= y * bound if upper else -y * bound
             size += y * (1.0 + abs(bound))
-            c += y * cell.box[LOW_OFFSET + upper, u]
+            c += y * box[LOW_OFFSET + upper, u]
     left = 0.0
     for j in range(D):
-        left += abs(vectors[W, j] - c * vectors[H, j]) * vectors[U, j]
+        left += abs(rest[j] - c * h[j]) * reach[j]
     size += abs(c) * numbers[H_NORM]
     wrong += abs(c) * numbers[H_ERROR]
     left += numbers[U_MAX] * (wrong + numbers[ROUNDING] * size)
@@ -693,7 +694,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     D = T.shape[0]
     at[DECISIONS] += 1
     bound = (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[P_MAX]
-    z = _value(cell, P)
+    z = _value(vectors, P)
     at[SIGN] = 0
     if not abs(z) > bound:
         return _ON_WITNESS
@@ -704,7 +705,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     if at[AGE] > _REFACTOR and not _refactor(cell):
         at[HAS_VERTEX] = 0
         return _UNSURE
-    _find_prices(cell)
+    _find_prices(cell.vectors, cell.T)
     tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
     for attempt in range(_MAX_PIVOTS):
         value = vectors[Y, D - 1]
@@ -721,7 +722,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
             if vectors[Y, j] < vectors[Y, k]:
                 k = j
         if not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
-            if _passes_by(cell):
+            if _passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis):
                 return _SETTLED
             if not at[IS_BOX] and _lies_in_cone(problem, cell, tree, layer, -1):
                 return _SETTLED
@@ -730,11 +731,11 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
             if not _refactor(cell):
                 at[HAS_VERTEX] = 0
                 return _UNSURE
-            _find_prices(cell)
+            _find_prices(cell.vectors, cell.T)
             continue
         if not at[HAS_SLACKS]:
             _find_slacks(cell)
-        length, row = _ratio(cell, k)
+        length, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         if row == _NONE:
             return _UNSURE
         if value + length * vectors[Y, k] < -tiny:
@@ -765,7 +766,7 @@ def _cross(cell: Any) -> None:
             return
         if not cell.at[HAS_SLACKS]:
             _find_slacks(cell)
-        length, row = _ratio(cell, k)
+        length, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         if row == _NONE:
             return
         reached = vectors[Y, D - 1] + length * vectors[Y, k]
@@ -797,25 +798,24 @@ def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> No
 
 
 @compiled(inline=True)
-def _place(cell: Any, row: int) -> int:
+def _place(row: int, capacity: int) -> int:
     """Return the place of a row or side in `known`."""
-    return row if row >= 0 else cell.owner.shape[0] - 1 - row
+    return row if row >= 0 else capacity - 1 - row
 
 
 @compiled(reorder=True)
-def _load_own(cell: Any, row: int) -> None:
+def _load_own(g: Any, numbers: Any, about: Any, rows: Any, box: Any, row: int) -> None:
     """Put a row of the cell or a side of the box into G."""
-    g, numbers = cell.vectors[G], cell.numbers
     D = g.shape[0]
     if row >= 0:
-        own = cell.rows[row]
+        own = rows[row]
         for j in range(D):
             g[j] = own[j]
-        numbers[G_NORM], numbers[G_ERROR] = cell.about[NORM, row], cell.about[ERROR, row]
+        numbers[G_NORM], numbers[G_ERROR] = about[NORM, row], about[ERROR, row]
         return
     side = -1 - row
     c, upper = side >> 1, side & 1
-    bound = cell.box[LOW + upper, c]
+    bound = box[LOW + upper, c]
     for j in range(D):
         g[j] = 0.0
     g[c] = -1.0 if upper else 1.0
@@ -823,13 +823,13 @@ def _load_own(cell: Any, row: int) -> None:
     numbers[G_NORM], numbers[G_ERROR] = 1.0 + abs(bound), 0.0
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _mark_basis(cell: Any) -> bool:
     """Mark all rows of the basis as facets if that is certain.
 
-    For a vertex V and edges E_k, scaled to a largest component 1, the point V + s (sum of the other E_j - E_k) is beyond
-    row k and inside all others, if the step s is small compared to the slacks of the rows not in the basis, and large
-    compared to the errors of V.
+    For a vertex V and edges E_k, scaled to a largest component 1, the point V + s (sum of the other E_j - E_k) is
+    beyond row k and inside all others, if the step s is small compared to the slacks of the rows not in the basis, and
+    large compared to the errors of V.
     """
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     T, about, box, vectors, basis = cell.T, cell.about, cell.box, cell.vectors, cell.basis
@@ -840,7 +840,7 @@ def _mark_basis(cell: Any) -> bool:
     for j in range(D):
         largest += abs(vertex[j])
     value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
-    _add_values(cell, vertex, value)
+    _find_values(cell.columns, vertex, value)
     for k in range(D - 1):
         row = basis[k]
         if row == _NONE:
@@ -892,7 +892,7 @@ def _mark_basis(cell: Any) -> bool:
         if not step * along > (abs(own[k]) + wrong * largest) * 1.000001:
             return False
     for k in range(D - 1):
-        place = _place(cell, basis[k])
+        place = _place(basis[k], cell.owner.shape[0])
         if cell.known[place] == _UNKNOWN:
             cell.known[place] = _FACET
     return True
@@ -900,7 +900,7 @@ def _mark_basis(cell: Any) -> bool:
 
 @compiled(reorder=True)
 def _is_beyond(cell: Any, own: int) -> bool:
-    """Return whether a mean Q of W and P is certainly beyond G, which is row `own`, and inside all others not implied."""
+    """Return whether a mean Q of W and P is certainly beyond G, row `own`, and inside all others not implied."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     vectors, numbers, about, known = cell.vectors, cell.numbers, cell.about, cell.known
     beyond = before = scale = 0.0
@@ -924,26 +924,34 @@ def _is_beyond(cell: Any, own: int) -> bool:
             return False
         largest = max(largest, abs(x))
         if cell.at[IS_BOX]:
-            if not x > cell.box[LOW, k] and own != -1 - 2 * k and known[_place(cell, -1 - 2 * k)] != _IMPLIED:
+            if (
+                not x > cell.box[LOW, k]
+                and own != -1 - 2 * k
+                and known[_place(-1 - 2 * k, cell.owner.shape[0])] != _IMPLIED
+            ):
                 return False
-            if not x < cell.box[HIGH, k] and own != -2 - 2 * k and known[_place(cell, -2 - 2 * k)] != _IMPLIED:
+            if (
+                not x < cell.box[HIGH, k]
+                and own != -2 - 2 * k
+                and known[_place(-2 - 2 * k, cell.owner.shape[0])] != _IMPLIED
+            ):
                 return False
     value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
-    _add_values(cell, vectors[Q], value)
+    _find_values(cell.columns, vectors[Q], value)
     rounding = numbers[ROUNDING]
     for i in range(m):
         if not value[i] > (error[i] + rounding * norm[i]) * largest and i != own and known[i] != _IMPLIED:
             return False
-    return bool(-_value(cell, Q) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
+    return bool(-_value(cell.vectors, Q) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _fill_table(cell: Any) -> None:
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     T, box = cell.T, cell.box
     for k in range(D):
         line, edge = cell.table[k], T[k]
-        _add_values(cell, edge, line[:m])
+        _find_values(cell.columns, edge, line[:m])
         if cell.at[IS_BOX]:
             for c in range(D - 1):
                 line[m + 2 * c], line[m + 2 * c + 1] = edge[c], -edge[c]
@@ -958,10 +966,10 @@ def _fill_table(cell: Any) -> None:
 
 
 @compiled(reorder=True)
-def _pivot_table(cell: Any, k: int, number: int, n: int) -> None:
+def _pivot_table(table: Any, T: Any, k: int, number: int, n: int) -> None:
     """Put row `number` of the table in place of row k of the basis."""
-    D, m = cell.T.shape[0], cell.at[N_ROWS]
-    own, edge = cell.table[k, :n], cell.T[k]
+    D = T.shape[0]
+    own, edge = table[k, :n], T[k]
     scale = 1.0 / own[number]
     for i in range(n):
         own[i] *= scale
@@ -969,66 +977,84 @@ def _pivot_table(cell: Any, k: int, number: int, n: int) -> None:
         edge[u] *= scale
     own[number] = 1.0
     for j in range(D):
-        other = cell.table[j, :n]
+        other = table[j, :n]
         a = other[number]
         if j != k and a != 0.0:
-            line = cell.T[j]
+            line = T[j]
             for i in range(n):
                 other[i] -= a * own[i]
             for u in range(D):
                 line[u] -= a * edge[u]
             other[number] = 0.0
-    cell.basis[k] = number if number < m else m - 1 - number
-    cell.at[PIVOTS] += 1
-    cell.at[AGE] += 1
 
 
 @compiled(reorder=True)
-def _choose_row(cell: Any, n: int) -> int:
-    """Return the number of the row that is closest to its minimum, counting edges, among those not settled; or -1."""
-    D, m = cell.T.shape[0], cell.at[N_ROWS]
-    shift = cell.owner.shape[0] - m
-    best, least = -1, D
-    for number in range(n):
-        if cell.known[number if number < m else number + shift] == _UNKNOWN:
-            count = 0
-            for k in range(D - 1):
-                count += 1 if cell.table[k, number] < 0.0 else 0
-            if count < least:
-                best, least = number, count
-    return best
+def _count_descents(table: Any, out: Any) -> None:
+    """Count the edges along which each row of the table decreases."""
+    D, n = table.shape[0] - 1, out.shape[0]
+    for i in range(n):
+        out[i] = 0.0
+    for k in range(D - 1):
+        rates = table[k, :n]
+        for i in range(n):
+            out[i] += 1.0 if rates[i] < -_FLAT else 0.0
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
+def _settle_least(cell: Any, row: int) -> int:
+    """Return what is known of a row that is minimal at the vertex."""
+    _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, row)
+    _find_prices(cell.vectors, cell.T)
+    return (
+        _IMPLIED if _passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) else _TOUCHING
+    )
+
+
+@compiled(inline=True, reorder=True)
 def _walk(cell: Any, n: int) -> None:
-    """Minimise the rows of the cell in turn, marking facets on the way, until each is settled or found to touch it."""
+    """Minimise the rows of the cell in turn, marking facets on the way, until each is settled or found to touch it.
+
+    Afterwards `answers` holds the sum of all vertices met.
+    """
     D, m = cell.T.shape[0], cell.at[N_ROWS]
-    known, table = cell.known, cell.table
+    known, table, T = cell.known, cell.table, cell.T
     shift = cell.owner.shape[0] - m
-    number = -1
-    _fill_table(cell)
-    slacks = table[D - 1, :n]
+    slacks, total, counts = table[D - 1, :n], cell.vectors[ANSWERS], table[D, :n]
+    for u in range(D):
+        total[u] = T[D - 1, u]
+    number, stale, fresh = -1, True, True
     for _ in range(n * _MAX_PIVOTS):
-        if number < 0 or known[number if number < m else number + shift] != _UNKNOWN:
-            number = _choose_row(cell, n)
-            if number < 0:
-                return
-        place = number if number < m else number + shift
         if cell.at[AGE] > _REFACTOR:
             if not _refactor(cell):
                 return
+            stale = True
+        if stale:
             _fill_table(cell)
+        if fresh:
+            _mark_basis(cell)
+        stale = fresh = False
+        if number < 0 or known[number if number < m else number + shift] != _UNKNOWN:
+            number = -1
+            _count_descents(table, counts)
+            for i in range(n):
+                place = i if i < m else i + shift
+                if known[place] == _UNKNOWN:
+                    if counts[i] == 0.0:
+                        known[place] = _settle_least(cell, i if i < m else m - 1 - i)
+                    elif number < 0 or counts[i] < counts[number]:
+                        number = i
+            if number < 0:
+                return
+        place = number if number < m else number + shift
         k = 0
         for j in range(1, D - 1):
             if table[j, number] < table[k, number]:
                 k = j
-        _load_own(cell, number if number < m else m - 1 - number)
-        if not table[k, number] < -1e-12 * cell.numbers[G_NORM]:
-            _find_prices(cell)
-            known[place] = _IMPLIED if _passes_by(cell) else _TOUCHING
+        if not table[k, number] < -_FLAT:
+            number = -1
             continue
         rates = table[k, :n]
-        largest, edge = 0.0, cell.T[k]
+        largest, edge = 0.0, T[k]
         for j in range(D):
             largest = max(largest, abs(edge[j]))
         tiny = -1e-12 * largest
@@ -1039,11 +1065,13 @@ def _walk(cell: Any, n: int) -> None:
         if entering < 0:
             known[place] = _TOUCHING
             continue
-        _pivot_table(cell, k, entering, n)
-        if known[entering if entering < m else entering + shift] == _UNKNOWN:
-            _mark_basis(cell)
-            if entering == number and known[place] == _UNKNOWN:
-                known[place] = _TOUCHING
+        _pivot_table(table, T, k, entering, n)
+        cell.basis[k] = entering if entering < m else m - 1 - entering
+        cell.at[PIVOTS] += 1
+        cell.at[AGE] += 1
+        for u in range(D):
+            total[u] += T[D - 1, u]
+        fresh = known[entering if entering < m else entering + shift] == _UNKNOWN
 
 
 @compiled(reorder=True)
@@ -1060,10 +1088,10 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
             cell.spare[k, j] = T[k, j]
     for k in range(D - 1):
         cell.spare_basis[k] = cell.basis[k]
-    _load_own(cell, own)
-    _find_prices(cell)
+    _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, own)
+    _find_prices(cell.vectors, cell.T)
     _find_slacks(cell)
-    _set_slack(cell, own, _BIG)
+    _set_slack(cell.about, cell.box, own, _BIG)
     tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
     forced = -1
     for k in range(D - 1):
@@ -1088,17 +1116,19 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
         if forced >= 0:
             k, forced = forced, -1
         elif not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
-            if _passes_by(cell) or (alone and _is_structural(problem, cell, tree, own)):
+            if _passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) or (
+                alone and _is_structural(problem, cell, tree, own)
+            ):
                 found = _IMPLIED
                 break
             if at[AGE] == 0 or not _refactor(cell):
                 break
-            _find_prices(cell)
+            _find_prices(cell.vectors, cell.T)
             _find_slacks(cell)
-            _set_slack(cell, own, _BIG)
+            _set_slack(cell.about, cell.box, own, _BIG)
             continue
-        length, row = _ratio(cell, k)
-        if row == _NONE or row == own:
+        length, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
+        if row in (_NONE, own):
             for j in range(D):
                 vectors[W, j] = T[k, j]
             if _is_beyond(cell, own):
@@ -1140,6 +1170,21 @@ def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
 
 
 @compiled(reorder=True)
+def _centre(cell: Any) -> None:
+    """Move P towards the vertices met if that is farther from all sides."""
+    vectors, scale = cell.vectors, 0.0
+    for u in range(cell.T.shape[0]):
+        vectors[Q, u] = vectors[P, u]
+        scale += vectors[H, u] * vectors[P, u]
+    _is_inside(cell)
+    before = cell.numbers[QUALITY]
+    for u in range(cell.T.shape[0]):
+        vectors[Q, u] = vectors[ANSWERS, u] + vectors[P, u] / scale
+    if _normalise_q(cell) and _is_inside(cell) and cell.numbers[QUALITY] > before:
+        _take_q(cell)
+
+
+@compiled(reorder=True)
 def _find_facets(problem: Any, cell: Any, tree: Any) -> None:
     """Find out in `known` which rows of the cell define facets."""
     at, known = cell.at, cell.known
@@ -1151,17 +1196,19 @@ def _find_facets(problem: Any, cell: Any, tree: Any) -> None:
         known[first_side + side] = _UNKNOWN
     if not at[HAS_VERTEX] and not _find_vertex(cell):
         return
-    _mark_basis(cell)
     _walk(cell, m + n_sides)
     at[HAS_SLACKS] = 0
-    alone = True
+    alone, central = True, False
     for number in range(m + n_sides):
         row = m - 1 - number
-        place = _place(cell, row)
+        place = _place(row, cell.owner.shape[0])
         if known[place] != _UNKNOWN and known[place] != _TOUCHING:
             continue
         if at[AGE] > 0 and not _refactor(cell):
             return
+        if not central:
+            _centre(cell)
+            central = True
         known[place] = _leave_out(problem, cell, tree, row, alone)
         alone = alone and known[place] != _DOUBTFUL
 
@@ -1174,7 +1221,7 @@ def _write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
     m, n_sides = cell.at[N_ROWS], 2 * cell.basis.shape[0] if cell.at[IS_BOX] else 0
     for number in range(m + n_sides):
         row = number if number < m else m - 1 - number
-        known = cell.known[_place(cell, row)]
+        known = cell.known[_place(row, cell.owner.shape[0])]
         if number >= m:
             bit = n_neurons - 1 - row
         elif cell.owner[row] >= 0:
@@ -1183,7 +1230,7 @@ def _write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
             bit = n_neurons - 2 - cell.owner[row]
         if known == _FACET:
             _set_bit(facets, bit, 1)
-        elif known == _UNKNOWN or known == _TOUCHING or known == _DOUBTFUL:
+        elif known in (_UNKNOWN, _TOUCHING, _DOUBTFUL):
             _set_bit(unsure, bit, 1)
 
 
@@ -1409,7 +1456,7 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
         cell.vectors[Q, k] = point[k]
     if not _is_inside(cell):
         return False
-    z = _value(cell, Q) if bit else -_value(cell, Q)
+    z = _value(cell.vectors, Q) if bit else -_value(cell.vectors, Q)
     return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
@@ -1429,8 +1476,8 @@ def search(
 ) -> int:
     """Search on until the tree is done, the buffers are full (or `steps` are), or an exact decision is needed.
 
-    Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`. If there is room in
-    `facets`, also their facets, and in `unsure` the rows of which it is to be found out exactly.
+    Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`. Their facets go to
+    `facets`, and to `unsure` the rows to be decided exactly; with None for both nothing of that is even compiled.
     """
     at, numbers, vectors = cell.at, cell.numbers, cell.vectors
     L, D = problem.widths.shape[0], cell.T.shape[0]
@@ -1452,7 +1499,7 @@ def search(
                         bits[out, u], cuts[out, u] = tree.bits[u], tree.cuts[u]
                     for k in range(D - 1):
                         points[out, k] = vectors[P, k]
-                    if facets.shape[0]:
+                    if facets is not None:
                         _find_facets(problem, cell, tree)
                         _write_facets(cell, tree.layer_of.shape[0], facets[out], unsure[out])
                     at[N_OUT] = out + 1

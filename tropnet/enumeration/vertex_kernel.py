@@ -37,7 +37,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.compiled import compiled, uniform
+from tropnet.compiled import compiled, uniform
 from tropnet.enumeration.composition import EPS, PENDING, complete_layer, enter_layer
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]

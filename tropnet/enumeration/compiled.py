@@ -1,5 +1,0 @@
-"""Moved."""
-
-from tropnet.compiled import compiled, uniform
-
-__all__ = ["compiled", "uniform"]
