@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numba import njit
 
 __all__ = ["compiled", "uniform"]
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 
 
-def compiled(*, inline: bool = False, reorder: bool = False) -> Callable[[_Function], _Function]:
+class _Decorator(Protocol):
+    """Leaves the types of the arguments to numba, whose integers are not Python's."""
+
+    def __call__(self, function: Callable[..., _Result], /) -> Callable[..., _Result]: ...
+
+
+def compiled(*, inline: bool = False, reorder: bool = False) -> _Decorator:
     """Compile a kernel: cached on disk, without the interpreter lock, and without counting references.
 
     Kernels borrow arrays and make none, and the atomic counters of numba's arrays cost them more than the work itself.
@@ -26,9 +32,7 @@ def compiled(*, inline: bool = False, reorder: bool = False) -> Callable[[_Funct
         Let sums be reordered and products fused, for loops that are to vectorise. Error bounds hold in any order.
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
-    decorate: Callable[[_Function], _Function] = njit(
-        forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options
-    )
+    decorate: _Decorator = njit(forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options)
     return decorate
 
 

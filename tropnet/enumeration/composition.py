@@ -187,7 +187,7 @@ def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None
     begin, end = problem.first_block[layer], problem.first_block[layer + 1]
     if begin == end:
         return
-    first, m = problem.first_neuron[layer], 0
+    first, m = problem.first_neuron[layer], np.int64(0)
     for i in range(problem.widths[layer]):
         bit = state[first + i]
         if bit != PENDING and problem.slopes[first + i, bit] != 0.0:
@@ -210,7 +210,7 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
     begin, end = problem.first_block[layer], problem.first_block[layer + 1]
     if begin == end:
         return
-    first, m = problem.first_neuron[layer], 0
+    first, m = problem.first_neuron[layer], np.int64(0)
     for p in range(n_pending):
         j = first + pending[p]
         bit = np.int64((bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1))

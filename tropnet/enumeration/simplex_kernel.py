@@ -274,7 +274,9 @@ def _reaches_beyond(cell: Any) -> bool:
         return False
     if not _is_inside(cell):
         return False
-    return bool(-_value(cell.vectors, Q) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX])
+    return bool(
+        -_value(cell.vectors, np.int64(Q)) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]
+    )
 
 
 # --- the simplex method
@@ -497,9 +499,9 @@ def _find_vertex(cell: Any) -> bool:
             for u in range(D):
                 T[k, u] = -T[k, u]
             forth, row = _ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
-            _pivot(cell, k, row, forth)
+            _pivot(cell, np.int64(k), row, forth)
         elif other != _NONE:
-            _pivot(cell, k, other, back)
+            _pivot(cell, np.int64(k), other, back)
         else:
             return False
     cell.at[HAS_VERTEX] = 1
@@ -562,7 +564,10 @@ def _leave_hyperplane(cell: Any) -> bool:
         vectors[Q, j] = vectors[P, j] + _STRIDE * length * vectors[W, j]
     if not _normalise_q(cell) or not _is_inside(cell):
         return False
-    if abs(_value(cell.vectors, Q)) > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]:
+    if (
+        abs(_value(cell.vectors, np.int64(Q)))
+        > (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[Q_MAX]
+    ):
         _take_q(cell)
         return True
     return False
@@ -624,8 +629,8 @@ def _lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) ->
                 dimension += tree.n_active[source]
         least = min(least, dimension)
         for k in range(D - 1):
-            members += _is_member(problem, tree, layer, t, cell.owner[cell.basis[k]])
-        if members == least and _is_member(problem, tree, layer, t, owner):
+            members += _is_member(problem, tree, layer, np.int64(t), cell.owner[cell.basis[k]])
+        if members == least and _is_member(problem, tree, layer, np.int64(t), owner):
             level = t
     if level < 0:
         return False
@@ -694,7 +699,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     D = T.shape[0]
     at[DECISIONS] += 1
     bound = (numbers[G_ERROR] + numbers[ROUNDING] * numbers[G_NORM]) * numbers[P_MAX]
-    z = _value(vectors, P)
+    z = _value(vectors, np.int64(P))
     at[SIGN] = 0
     if not abs(z) > bound:
         return _ON_WITNESS
@@ -747,7 +752,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
                 at[CROSSING] = k if value > -_NEAR * numbers[G_NORM] * numbers[U_MAX] else -1
                 numbers[REACHED] = value + length * vectors[Y, k]
                 return _CUT
-        _pivot(cell, k, row, length)
+        _pivot(cell, np.int64(k), row, length)
     return _UNSURE
 
 
@@ -774,7 +779,7 @@ def _cross(cell: Any) -> None:
             cell.at[CROSSING] = k
             cell.numbers[REACHED] = reached
             return
-        _pivot(cell, k, row, length)
+        _pivot(cell, np.int64(k), row, length)
 
 
 @compiled(reorder=True)
@@ -942,7 +947,7 @@ def _is_beyond(cell: Any, own: int) -> bool:
     for i in range(m):
         if not value[i] > (error[i] + rounding * norm[i]) * largest and i != own and known[i] != _IMPLIED:
             return False
-    return bool(-_value(cell.vectors, Q) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
+    return bool(-_value(cell.vectors, np.int64(Q)) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
 
 
 @compiled(inline=True, reorder=True)
@@ -1140,7 +1145,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
             if _is_beyond(cell, own):
                 found = _FACET
                 break
-        _pivot(cell, k, row, length)
+        _pivot(cell, np.int64(k), row, length)
     if found != _IMPLIED:
         for k in range(D):
             for j in range(D):
@@ -1229,9 +1234,9 @@ def _write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
         else:
             bit = n_neurons - 2 - cell.owner[row]
         if known == _FACET:
-            _set_bit(facets, bit, 1)
+            _set_bit(facets, bit, np.int64(1))
         elif known in (_UNKNOWN, _TOUCHING, _DOUBTFUL):
-            _set_bit(unsure, bit, 1)
+            _set_bit(unsure, bit, np.int64(1))
 
 
 # --- the tree
@@ -1247,8 +1252,8 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
     n = 0
     for i in range(width):
         j = first + i
-        _set_bit(tree.cuts, j, 0)
-        _set_bit(tree.bits, j, 0)
+        _set_bit(tree.cuts, j, np.int64(0))
+        _set_bit(tree.bits, j, np.int64(0))
         tree.state[j] = PENDING
         if problem.slopes[j, 0] == problem.slopes[j, 1]:
             tree.state[j] = 0
@@ -1270,7 +1275,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
             _push(cell, sign, tree.offsets[j] * cell.numbers[G_NORM], j)
             tree.state[j] = bit
             _set_bit(tree.bits, j, bit)
-            _set_bit(tree.cuts, j, 1)
+            _set_bit(tree.cuts, j, np.int64(1))
             at[HAS_VERTEX] = 0
     for k in range(D):
         cell.vectors[Q, k] = cell.vectors[P, k]
@@ -1283,7 +1288,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
         if not at[HAS_VERTEX] and not _find_vertex(cell):
             return False
         _load(problem, rows, cell, layer, i)
-        if _decide(problem, cell, tree, layer, False) == _SETTLED:
+        if _decide(problem, cell, tree, layer, np.bool_(False)) == _SETTLED:
             bit = 1 if at[SIGN] > 0 else 0
             tree.state[j] = bit
             _set_bit(tree.bits, j, bit)
@@ -1307,8 +1312,8 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
 
 
 @compiled(reorder=True)
-def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, later: int, k: int, poor: bool) -> bool:
-    """Go on with `sign` * G > 0 at `point`; leave the other side with `later` as its point in a frame.
+def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> bool:
+    """Go on with G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
     `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
     False if the tree is only sampled and this side left out.
@@ -1320,15 +1325,15 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, lat
     offset = later_offset = tree.offsets[j] * cell.numbers[G_NORM]
     if k >= 0:
         # The vertices of both children must stay on the edge, one end of which may be as good as on the hyperplane.
-        begin, end = sign * cell.vectors[Y, D - 1], sign * cell.numbers[REACHED]
+        begin, end = cell.vectors[Y, D - 1], cell.numbers[REACHED]
         low, high = min(begin, end), max(begin, end)
         if high > 0.0:
             offset, later_offset = min(offset, -0.5 * low), min(offset, 0.5 * high)
         else:
             later_offset = high - min(offset, 0.25 * (high - low))
             offset = -later_offset
-    bit = 1 if sign * at[SIGN] > 0 else 0
-    _set_bit(tree.cuts, j, 1)
+    bit = 1 if at[SIGN] > 0 else 0
+    _set_bit(tree.cuts, j, np.int64(1))
     _set_bit(tree.bits, j, 1 - bit)
     tree.frame_at[frame, 0], tree.frame_at[frame, 1] = layer, at[PLACE] + 1
     tree.frame_at[frame, 2], tree.frame_at[frame, 3] = at[N_ROWS], 1 - bit
@@ -1345,13 +1350,13 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, lat
         for u in range(D - 1):
             tree.frame_basis[frame, u] = cell.basis[u]
         tree.frame_basis[frame, k] = at[N_ROWS]
-        _child_vertex(cell, k, float(-sign), later_offset, tree.frame_inverse[frame])
-        scale = 1.0 / (sign * cell.vectors[Y, k])
+        _child_vertex(cell, np.int64(k), -1.0, later_offset, tree.frame_inverse[frame])
+        scale = 1.0 / cell.vectors[Y, k]
         for u in range(D):
             cell.T[k, u] *= scale
         for v in range(D):
             if v != k:
-                a = sign * cell.vectors[Y, v]
+                a = cell.vectors[Y, v]
                 if v == D - 1:
                     a += offset
                 for u in range(D):
@@ -1363,7 +1368,7 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, sign: int, point: int, lat
     at[N_FRAMES] = frame + 1
     at[HAS_SLACKS] = 0
     _set_bit(tree.bits, j, bit)
-    _push(cell, float(sign), offset, j)
+    _push(cell, 1.0, offset, j)
     _measure(cell)
     at[PLACE] += 1
     if tree.keep.shape[0] == 0:
@@ -1429,7 +1434,7 @@ def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     off, on = tree.replies[0], tree.replies[1]
     if off == OPEN and on == OPEN:
         at[SIGN] = 1
-        return _branch(cell, tree, layer, j, 1, ANSWERS + 1, ANSWERS, -1, False)
+        return _branch(cell, tree, layer, j, np.int64(ANSWERS + 1), np.int64(ANSWERS), np.int64(-1), np.bool_(False))
     if off != OPEN and on != OPEN:
         return False
     bit = 1 if on == OPEN else 0
@@ -1440,7 +1445,7 @@ def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     if off == TAKEN or on == TAKEN:
         cell.numbers[SHARE] *= 0.5
         cell.numbers[FRACTION] += cell.numbers[SHARE]
-        _set_bit(tree.cuts, j, 1)
+        _set_bit(tree.cuts, j, np.int64(1))
         _push(cell, 1.0 if bit else -1.0, tree.offsets[j] * cell.numbers[G_NORM], j)
         at[HAS_VERTEX] = 0
     at[PLACE] += 1
@@ -1456,7 +1461,7 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
         cell.vectors[Q, k] = point[k]
     if not _is_inside(cell):
         return False
-    z = _value(cell.vectors, Q) if bit else -_value(cell.vectors, Q)
+    z = _value(cell.vectors, np.int64(Q)) if bit else -_value(cell.vectors, np.int64(Q))
     return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
@@ -1528,15 +1533,15 @@ def search(
             if not at[HAS_VERTEX] and not _find_vertex(cell):
                 return LOST
             _load(problem, rows, cell, layer, i)
-            found = _decide(problem, cell, tree, layer, True)
+            found = _decide(problem, cell, tree, layer, np.bool_(True))
             if found == _ON_WITNESS and _leave_hyperplane(cell):
-                found = _decide(problem, cell, tree, layer, True)
+                found = _decide(problem, cell, tree, layer, np.bool_(True))
             if found == _UNSURE and at[HAS_VERTEX]:
                 _recentre(cell)
                 _load(problem, rows, cell, layer, i)
-                found = _decide(problem, cell, tree, layer, True)
+                found = _decide(problem, cell, tree, layer, np.bool_(True))
             if found == _SETTLED:
-                _set_bit(tree.bits, j, 1 if at[SIGN] > 0 else 0)
+                _set_bit(tree.bits, j, np.int64(at[SIGN] > 0))
                 at[PLACE] = place + 1
             elif found == _CUT:
                 if not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
@@ -1549,7 +1554,7 @@ def search(
                     continue
                 if at[CROSSING] < 0:
                     _cross(cell)
-                if not _branch(cell, tree, layer, j, 1, P, Q, at[CROSSING], numbers[QUALITY] < _POOR):
+                if not _branch(cell, tree, layer, j, np.int64(P), np.int64(Q), at[CROSSING], numbers[QUALITY] < _POOR):
                     at[PHASE] = LEAVING
             else:
                 at[NEURON] = j

@@ -289,7 +289,7 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
             return z, -1
         if attempt == 0:
             stack.totals[UNCERTAIN] += 1
-            if not _refine(problem, rows, stack, frame, u):
+            if not _refine(problem, rows, stack, frame, np.int64(u)):
                 break
             z = 0.0
             for k in range(D):
@@ -565,7 +565,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     stack.owner[frame, number] = j
     for w in range(stack.top[frame] + n_zero, top):
         if stack.radius[w] > _COARSE:
-            _refine(problem, rows, stack, frame, w)
+            _refine(problem, rows, stack, frame, np.int64(w))
 
     # The lists: what is left of the old one below, the copy with the other side above.
     above = frame + 1
