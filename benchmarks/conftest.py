@@ -33,8 +33,8 @@ class Effort:
     """
 
     seconds: float = 1.0
-    rounds: int = 3
-    most_regions: int = 2_000_000
+    rounds: int = 2
+    most_regions: int = 1_000_000
     sample: int = 500
 
 
@@ -56,7 +56,9 @@ class Program:
     patterns
         Returns the patterns of an answer, bool (R, n_neurons); None if it is only a count.
     slow
-        One round over one network, cut off at `Effort.sample` over `divisor` if `can_stop`.
+        One round over one network, cut off at `Effort.sample` if `can_stop`.
+    divisor
+        By which to divide where a network is cut off.
     """
 
     name: str
@@ -78,7 +80,7 @@ class Measure:
 
     def __call__(self, benchmark: BenchmarkFixture, program: Program, case: Case, topic: str) -> None:
         """Time `program` on the first networks of `case`, check its answers and note what the report needs."""
-        most = EFFORT.sample // program.divisor if program.slow else EFFORT.most_regions
+        most = (EFFORT.sample if program.slow else EFFORT.most_regions) // program.divisor
         limit = most if program.can_stop else None
 
         def networks(n: int) -> list[Any]:

@@ -23,7 +23,7 @@ def program(engine, work):
         lambda net, case, limit: call(net, case.domain, engine=engine, max_regions=limit),
         patterns=patterns,
         slow=engine == "lp",
-        divisor=10 if work == "facets" else 1,
+        divisor={"count": 1, "output": 5, "facets": 50}[work] if engine != "lp" else 10 if work == "facets" else 1,
     )
 
 

@@ -257,7 +257,7 @@ def estimate(
     """
     net = load(path)
     domain = as_domain(_domain(box, net), net.n_inputs)
-    guess = estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed)
+    guess = estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=True)
     if as_json:
         _print_json(
             {

@@ -22,7 +22,9 @@ class _Decorator(Protocol):
 def compiled(*, inline: bool = False, reorder: bool = False) -> _Decorator:
     """Compile a kernel: cached on disk, without the interpreter lock, and without counting references.
 
-    Kernels borrow arrays and make none, and the atomic counters of numba's arrays cost them more than the work itself.
+    numba notices a change only in a function's own file: after one in a file that others call into, remove the cache
+    (the `*.nb?` files in `__pycache__`). Kernels borrow arrays and make none, and the atomic counters of numba's
+    arrays cost them more than the work itself.
 
     Parameters
     ----------

@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _METHODS = ("auto", "enumerate", "branch")
+# Up to here enumeration takes about a second, less than branch and bound.
+_FEW_REGIONS, _FEW_INPUTS = 2_000, 10
 _NORMS = (1, 2, math.inf)
 _DUAL = {1: math.inf, 2: 2, math.inf: 1}
 _EPS = float(np.finfo(np.float64).eps)
@@ -111,10 +113,11 @@ def maximum(
         The index of an output, or c, float64 of shape (n_outputs,); may be left out if there is one output.
     method
         ``"enumerate"``: all regions, one exact linear program each. ``"branch"``: branch and bound on the signs of
-        neurons, for bounded domains; most regions are never visited. ``"auto"``: branch where the domain is bounded.
+        neurons, for bounded domains; most regions are never visited. ``"auto"``: enumerate small networks (up to ten
+        inputs and 2000 regions) and unbounded domains, else branch.
     tolerance
         Let branch and bound leave a subtree whose bound exceeds the best value found by at most this; `Extremum.gap`
-        says how much was left. Worth setting where a maximum is a plateau of many regions.
+        says how much was left. Worth setting where many regions share the maximum: 0.0 solves each of them.
 
     Returns
     -------
@@ -135,7 +138,8 @@ def maximum(
     On a region the form is affine: a primal simplex over the integers, started at the region's witness, finds the exact
     maximum over its closure. A node of branch and bound costs one linear program in HiGHS over the triangle relaxation
     of its open neurons; its bound is made rigorous by weighing the rows with the dual values, whatever their error,
-    and bounding what is left over a box. Only leaves, solved exactly, give the value.
+    and bounding what is left over a box. Only regions, solved exactly, give the value. The exact programs are meant for
+    up to some tens of inputs.
 
     References
     ----------
@@ -162,6 +166,10 @@ def maximum(
     bounds = None if method == "enumerate" else _bounding_box(fitted)
     if method == "branch" and bounds is None:
         raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")
+    if method == "auto" and bounds is not None and net.n_inputs <= _FEW_INPUTS:
+        regions = enumerate_regions(net, fitted, max_regions=_FEW_REGIONS)
+        if regions.complete:
+            return _over_regions(regions, [c])[1]
     if bounds is not None:
         return _branch_and_bound(net, fitted, c, bounds, tolerance)
     return _over_regions(enumerate_regions(net, fitted), [c])[1]
@@ -184,7 +192,7 @@ def minimum(
     Fraction(3, 1)
     """
     top = maximum(net, domain, -_form(as_network(net), form), method=method, tolerance=tolerance)
-    return replace(top, value=-top.value, exact=None if top.exact is None else -top.exact)
+    return replace(top, value=0.0 - top.value, exact=None if top.exact is None else -top.exact)
 
 
 def _form(net: Network, form: int | ArrayLike | None) -> FloatArray:
@@ -320,31 +328,31 @@ def _branch_and_bound(
 ) -> Extremum:
     """Maximise best first. A node fixes the signs of some neurons (1, 0; -1 is open); a leaf has none left open."""
     relaxation = _Relaxation(net, domain, c, bounds)
-    objective, scale = _objective(net, c)
     best: Extremum | None = None
     left, n_nodes = -math.inf, 0
     nodes: list[tuple[float, int, NDArray[np.int8]]] = [(-math.inf, 0, np.full(net.n_neurons, -1, dtype=np.int8))]
     while nodes:
         n_nodes += 1
         key, _, fixed = heapq.heappop(nodes)
-        if best is not None and _done(-key, best, tolerance):
-            left = max(left, -key)
-            continue
-        node = relaxation.solve(fixed)
-        if node is None:
-            continue
-        bound = min(-key, node.bound)
+        node = None if best is not None and _done(-key, best, tolerance) else relaxation.solve(fixed)
+        bound = -key if node is None else min(-key, node.bound)
         if best is not None and _done(bound, best, tolerance):
             left = max(left, bound)
-        elif node.branch is not None:
+            continue
+        if node is None:
+            continue
+        cell = fixed if node.branch is None else None
+        if cell is None and node.point is not None and (best is None or c @ net(node.point) > best.value):
+            # Where the relaxation has its maximum there may be a better region than the best so far.
+            cell = np.where(net.affine_neurons, -1, net.activation_pattern(node.point)).astype(np.int8)
+        found = None if cell is None else _solve_cell(net, domain, c, cell, np.where(cell < 0, node.bits, cell == 1))
+        if found is not None and (best is None or _above(found, best)):
+            best = found
+        if node.branch is not None:
             for bit in (0, 1):
                 child = fixed.copy()
                 child[node.branch] = bit
                 heapq.heappush(nodes, (-bound, -2 * n_nodes - bit, child))
-        else:
-            found = _solve_leaf(net, domain, fixed, node.bits, objective, scale)
-            if found is not None and (best is None or _above(found, best)):
-                best = found
     if best is None:
         raise DomainError(f"the domain is empty or flat (it has no interior): {domain}.")
     gap = Fraction(left) - best.exact if math.isfinite(left) and best.exact is not None else Fraction(0)
@@ -359,10 +367,14 @@ def _above(one: Extremum, other: Extremum) -> bool:
     return one.exact is not None and other.exact is not None and one.exact > other.exact
 
 
-def _solve_leaf(
-    net: Network, domain: Domain, fixed: NDArray[np.int8], bits: BoolArray, objective: IntegerArray, scale: int
+def _solve_cell(
+    net: Network, domain: Domain, c: FloatArray, fixed: NDArray[np.int8], bits: BoolArray
 ) -> Extremum | None:
-    """Return the exact maximum over a leaf's closed region; None if that has no interior."""
+    """Return the exact maximum over the closed cell of the fixed neurons; None if that has no interior.
+
+    `bits` must hold for all other neurons on that cell.
+    """
+    objective, scale = _objective(net, c)
     maps = net.integer_maps(bits)
     neurons = np.concatenate([np.empty((0, net.n_inputs + 1), dtype=object), *maps[:-1]])
     backend = make_backend("highs", net.n_inputs, _EXACTLY)
@@ -385,11 +397,12 @@ def _solve_leaf(
 
 
 class _Node(NamedTuple):
-    """A rigorous upper bound, the bits of settled neurons, and an open neuron to branch on (None at a leaf)."""
+    """A rigorous upper bound, bits of settled neurons, an open neuron to branch on (None at a leaf), and a point."""
 
     bound: float
     bits: BoolArray
     branch: int | None
+    point: FloatArray | None = None
 
 
 class _Relaxed(NamedTuple):
@@ -438,7 +451,7 @@ class _Relaxation:
         return hstack([minus, identity(n)], format="csr")
 
     def tighten(self) -> None:
-        """Bound every pre-activation at the root by programs of its own, layer by layer, where intervals leave it open."""
+        """Bound the pre-activations that intervals leave open by two programs each, layer by layer."""
         nothing = np.full(self.net.n_neurons, -1, dtype=np.int8)
         d, start = self.net.n_inputs, 0
         for layer in self.net.hidden:
@@ -470,7 +483,8 @@ class _Relaxation:
                 node.open, np.abs(nu - np.where(z > 0, self.slopes[:, 1], self.slopes[:, 0]) * z), -1.0
             )
             score = violation if violation.max() > 1e-9 else score
-        return _Node(bound, node.bits, int(np.argmax(score)))
+        point = None if values is None else np.clip(values[:d], *self.bounds)
+        return _Node(bound, node.bits, int(np.argmax(score)), point)
 
     def _node(self, fixed: NDArray[np.int8]) -> _Relaxed | None:
         """Return a node's program; None if its intervals contradict each other."""
@@ -929,7 +943,7 @@ def _nearest_point(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> 
         scale = -float(slack.min())
         system = np.vstack([-A.T, -slack[None, :] / scale])
         goal = np.append(np.zeros(d), 1.0)
-        weights, _ = nnls(system, goal)
+        weights, _ = nnls(system, goal, maxiter=100 * len(slack) + 100)
         residual = goal - system @ weights
         if residual[-1] < 1e-14:
             return None

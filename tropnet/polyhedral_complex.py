@@ -330,7 +330,7 @@ def _surely_single(net: Network, patterns: BoolArray, neurons: IndexArray) -> Bo
 
 
 def _surely_apart(maps: FloatArray, errors: FloatArray, h: FloatArray, e: FloatArray) -> BoolArray:
-    """Return which rows (m, k, d + 1), known up to `errors`, are certainly no multiples of `h` (m, d + 1), up to `e`."""
+    """Return which rows (m, k, d + 1), known up to `errors`, surely are no multiples of `h` (m, d + 1), up to `e`."""
     m, pivot = np.arange(len(h)), np.argmax(np.abs(h), axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         p, pe = h[m, pivot, None, None], e[m, pivot, None, None]
@@ -760,9 +760,9 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
     at = _positions(regions.packed, pack(cells.patterns[:, : net.n_neurons]))
     if not cells.complete or (at < 0).any():
         return every
-    # Each region holds at least one cell; it holds more iff some y_i = y_j cuts it.
-    maybe = np.bincount(at, minlength=len(regions)) != 1
     rows, offsets = regions.facets()
+    # Each region holds at least one cell; it holds more iff some y_i = y_j cuts it. All of R^d may be one big tie.
+    maybe = np.asarray((np.bincount(at, minlength=len(regions)) != 1) | (np.diff(offsets) == 0), dtype=np.bool_)
     owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
     A, b = regions.domain.halfspaces
     sides = np.column_stack([A, -b])[np.argsort(regions.domain.row_numbers)]

@@ -176,7 +176,8 @@ class Facets(NamedTuple):
     Attributes
     ----------
     rows
-        int64, shape (n,): the row that defines the facet, as in `ActivationRegion.rows`; of coincident rows the first.
+        int64, shape (n,): the row that defines the facet, as in `ActivationRegion.rows`. Of coincident neurons it is
+        the one decided first, which alone contributes a row.
     offsets
         int64, shape (R + 1,).
     """

@@ -239,5 +239,5 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
             # Underflow or overflow would escape the bounds.
             bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
             sure = bound if _TINY < norm[u] < _HUGE else np.inf
-            # 0: nothing but the weights from the input and the bias was added.
-            error[u] = 0.0 if wrong[u] == 0.0 else sure
+            # 0: nothing but the weights from the input and the bias was added, and these are exact.
+            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or _TINY < norm[u] < _HUGE) else 0.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from tropnet.dyadic import FloatArray
 from tropnet.enumeration.contract import ChunkBuilder, Engine, Sampling, Task
+from tropnet.progress import Update
 
 __all__ = ["Estimate", "estimate_tree"]
 
@@ -38,7 +39,7 @@ class Estimate(NamedTuple):
         return self.standard_error == 0 and self.n_probes == 1
 
 
-def estimate_tree(engine: Engine, task: Task, width: int, n_probes: int, seed: int) -> Estimate:
+def estimate_tree(engine: Engine, task: Task, width: int, n_probes: int, seed: int, update: Update) -> Estimate:
     """Estimate the number of leaves of an engine's tree; see `estimate_regions`."""
     seeds = np.random.SeedSequence(seed).generate_state(_PILOTS + n_probes, np.uint64).tolist()
     depths = np.arange(task.network.n_neurons + 2)
@@ -51,7 +52,11 @@ def estimate_tree(engine: Engine, task: Task, width: int, n_probes: int, seed: i
             return Estimate(float(probe.leaves[0]), 0.0, 1)
         nodes += probe.nodes
         keep = _schedule(nodes / (pilot + 1), width)
-    leaves = np.array([_probe(engine, task, Sampling.start(keep, seed)).leaves[0] for seed in seeds[_PILOTS:]])
+        update(pilot + 1, (pilot + 1) / len(seeds))
+    leaves = np.empty(n_probes)
+    for i, probe_seed in enumerate(seeds[_PILOTS:]):
+        leaves[i] = _probe(engine, task, Sampling.start(keep, probe_seed)).leaves[0]
+        update(_PILOTS + i + 1, (_PILOTS + i + 1) / len(seeds))
     return Estimate(float(leaves.mean()), float(leaves.std(ddof=1) / np.sqrt(n_probes)), n_probes)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 
@@ -21,34 +22,58 @@ _SUBTREES = 128
 
 
 def enumerate_in_parallel(
-    engine: Engine, task: Task, builder: ChunkBuilder, workers: int | Executor
+    engine: Engine, task: Task, builder: ChunkBuilder, workers: int | Executor, max_regions: int | None
 ) -> Generator[Chunk, None, None]:
     """Divide the tree into the subtrees of some first decisions and run each with the engine.
 
-    The result, and its order, do not depend on the workers.
+    The result, and its order, do not depend on the workers. No subtree goes on beyond `max_regions`. On an interrupt
+    the subtrees stop (those of a foreign executor that have not begun), and what they found comes before it is raised.
     """
     prefixes = _prefixes(engine, task)
     totals: dict[str, float] = {}
+    stop = Event()
     with ThreadPoolExecutor(workers) if isinstance(workers, int) else nullcontext(workers) as executor:
+        signal = stop if isinstance(workers, int) else None
         futures: list[Future[list[Chunk]]] = []
+        interrupt: KeyboardInterrupt | None = None
         try:
-            futures += [executor.submit(_run, engine, replace(task, fixed=fixed)) for fixed in prefixes]
+            for fixed in prefixes:
+                futures.append(executor.submit(_run, engine, replace(task, fixed=fixed), max_regions, signal))
             for done, future in enumerate(futures, start=1):
-                chunks = future.result()
-                for name, value in chunks[-1].counters.items():
+                try:
+                    chunks = future.result()
+                except KeyboardInterrupt as error:
+                    interrupt = error
+                    stop.set()
+                    for other in futures:
+                        other.cancel()
+                    chunks = [] if future.cancelled() or signal is None else future.result()
+                except CancelledError:
+                    continue
+                for name, value in chunks[-1].counters.items() if chunks else ():
                     totals[name] = totals.get(name, 0) + value
                 builder.counters = dict(totals)
                 builder.fraction = done / len(futures)
                 for chunk in chunks:
                     yield replace(chunk, fraction=builder.fraction, counters=dict(totals))
+            if interrupt is not None:
+                raise interrupt
         finally:
+            stop.set()
             for future in futures:
                 future.cancel()
 
 
-def _run(engine: Engine, task: Task) -> list[Chunk]:
+def _run(engine: Engine, task: Task, max_regions: int | None, stop: Event | None) -> list[Chunk]:
     net = task.network
-    return list(engine(task, ChunkBuilder(net.n_neurons, net.n_inputs)))
+    chunks, n_regions = [], 0
+    with closing(engine(task, ChunkBuilder(net.n_neurons, net.n_inputs))) as search:
+        for chunk in search:
+            chunks.append(chunk)
+            n_regions += chunk.n_regions
+            if (max_regions is not None and n_regions > max_regions) or (stop is not None and stop.is_set()):
+                break
+    return chunks
 
 
 def _prefixes(engine: Engine, task: Task) -> list[dict[int, bool]]:
@@ -57,7 +82,7 @@ def _prefixes(engine: Engine, task: Task) -> list[dict[int, bool]]:
     while True:
         n_decided = min(n_decided, task.network.n_neurons)
         first = replace(task, network=_truncated(task.network, n_decided), only_count=False)
-        packed = np.concatenate([chunk.packed for chunk in _run(engine, first)])
+        packed = np.concatenate([chunk.packed for chunk in _run(engine, first, None, None)])
         if len(packed) >= _SUBTREES or n_decided == task.network.n_neurons:
             return [dict(enumerate(pattern)) for pattern in unpack(packed, n_decided).tolist()]
         n_decided *= 2

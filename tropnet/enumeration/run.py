@@ -114,15 +114,16 @@ class Search:
         engine = _ENGINES[self.engine]
         if self.workers == 1 or not self.task.network.n_neurons or self.engine == "reference":
             return engine(self.task, self.builder)
-        return enumerate_in_parallel(engine, self.task, self.builder, self.workers)
+        return enumerate_in_parallel(engine, self.task, self.builder, self.workers, self.max_regions)
 
-    def estimate(self, width: int, n_probes: int, seed: int) -> Estimate:
+    def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
-        return estimate_tree(_ENGINES[self.engine], self.task, width, n_probes, seed)
+        with track("estimating", "probes", enabled=progress) as update:
+            return estimate_tree(_ENGINES[self.engine], self.task, width, n_probes, seed, update)
 
     def _forecast(self) -> float | None:
         """Return about how many regions there will be, where that is quick to tell."""
-        return self.estimate(width=64, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
+        return self.estimate(width=16, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""

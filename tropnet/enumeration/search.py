@@ -203,6 +203,7 @@ def estimate_regions(
     seed: int = 0,
     backend: str = "highs",
     tolerances: Tolerances | None = None,
+    progress: bool = False,
 ) -> Estimate:
     """Estimate the number of activation regions from random probes of the search tree.
 
@@ -213,7 +214,7 @@ def estimate_regions(
 
     Parameters
     ----------
-    net, domain, engine, backend, tolerances
+    net, domain, engine, backend, tolerances, progress
         As for `enumerate_regions`.
     width
         About how many nodes a probe keeps at every depth; the standard error falls with it.
@@ -254,7 +255,7 @@ def estimate_regions(
     if n_probes < 2:
         raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
     search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True)
-    return search.estimate(width, n_probes, seed)
+    return search.estimate(width, n_probes, seed, progress=progress)
 
 
 def _undecided_message(n: int) -> str:

@@ -245,7 +245,7 @@ class _Search:
         weights = layer.weights.get(0, np.empty((0, self.d)))
         fixed_rows = [j for j in task.fixed if j < layer.width and not layer.affine_neurons[j]]
         free = [j for j in plan.neurons if j not in task.fixed]
-        known = np.concatenate([self.sides[:, :-1], weights[fixed_rows]])
+        known = _scaled(np.concatenate([self.sides[:, :-1], weights[fixed_rows]]))
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T

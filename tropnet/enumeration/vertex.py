@@ -172,10 +172,9 @@ def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: Float
         if witness_is_inside(rows, witness):
             return witness
     fixed = dict(enumerate(pattern.tolist()))
-    (chunk,) = enumerate_by_lp(
-        replace(task, fixed=fixed, only_count=False, sampling=None), ChunkBuilder(len(pattern), len(guess))
-    )
-    return chunk.witness(0) if len(chunk.packed) else None
+    task = replace(task, fixed=fixed, only_count=False, sampling=None)
+    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess)))
+    return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
 
 
 class _Exact:

@@ -384,6 +384,9 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         x[k] = stack.X[u, k]
         if abs(x[k]) > largest:
             c, largest = k, abs(x[k])
+    if not stack.radius[u] < 0.5 * largest:
+        # The sign of that component would not be certain, nor which of two opposite directions is meant.
+        return False
     x[c], x[d] = x[d], x[c]
     r = 0
     mask = stack.tight[u]
@@ -658,7 +661,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             owner = stack.owner[frame, bit]
             if owner >= 0 and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
-            inside = z > (norm * _ROUNDING * D + error) * largest
+            inside = norm > _TINY and z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
     if out.facets.shape[0] == 0:
         return
