@@ -4,14 +4,17 @@ from tropnet.enumeration.estimate import Estimate
 from tropnet.enumeration.linear_region import EmptyRegion, find_linear_region
 from tropnet.enumeration.run import ENGINES
 from tropnet.enumeration.search import count_regions, enumerate_regions, estimate_regions, iter_regions
+from tropnet.enumeration.segment import SegmentRegions, regions_on_segment
 
 __all__ = [
     "ENGINES",
     "EmptyRegion",
     "Estimate",
+    "SegmentRegions",
     "count_regions",
     "enumerate_regions",
     "estimate_regions",
     "find_linear_region",
     "iter_regions",
+    "regions_on_segment",
 ]
