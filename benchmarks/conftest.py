@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Effort:
     seconds
         A round takes as many networks as this needs.
     rounds
-        How often the same networks, drawn afresh, are done (once if that takes long); the median counts.
+        How often the same networks, drawn afresh, are done; the median counts.
     most_regions
         Where a network is cut off: no more is learnt from it.
     sample
@@ -33,7 +34,7 @@ class Effort:
     """
 
     seconds: float = 1.0
-    rounds: int = 2
+    rounds: int = 1
     most_regions: int = 1_000_000
     sample: int = 500
 
@@ -92,11 +93,8 @@ class Measure:
         # Compiles and imports what the first call does.
         small = Case(case.inputs, (case.inputs + 1, 2), case.half_width)
         program.run(program.prepare(small.network(0)), small, limit)
-        n, seconds = 1, np.inf
-        if not program.slow:
-            n, seconds = self._networks_in(EFFORT.seconds, lambda index: run(networks(index + 1)[index:]))
-        rounds = EFFORT.rounds if seconds < 5 * EFFORT.seconds else 1
-        results = benchmark.pedantic(run, setup=lambda: ((networks(n),), {}), rounds=rounds, iterations=1)
+        n = 1 if program.slow else self._networks_for(EFFORT.seconds, lambda: run(networks(1)))
+        results = benchmark.pedantic(run, setup=lambda: ((networks(n),), {}), rounds=EFFORT.rounds, iterations=1)
         counts = [result if program.patterns is None else len(program.patterns(result)) for result in results]
         for index, (count, result) in enumerate(zip(counts, results, strict=True)):
             if count != limit:
@@ -117,12 +115,11 @@ class Measure:
         )
 
     @staticmethod
-    def _networks_in(seconds: float, run: Callable[[int], Any]) -> tuple[int, float]:
-        begin, n = time.perf_counter(), 0
-        while (elapsed := time.perf_counter() - begin) < seconds:
-            run(n)
-            n += 1
-        return n, elapsed
+    def _networks_for(seconds: float, run: Callable[[], Any]) -> int:
+        """Return how many networks take so long, judging by the first."""
+        begin = time.perf_counter()
+        run()
+        return math.ceil(seconds / (time.perf_counter() - begin))
 
     @staticmethod
     def _agree(answers: dict[Any, tuple[str, Any]], question: Any, program: str, answer: Any) -> None:

@@ -384,9 +384,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         x[k] = stack.X[u, k]
         if abs(x[k]) > largest:
             c, largest = k, abs(x[k])
-    if not stack.radius[u] < 0.5 * largest:
-        # The sign of that component would not be certain, nor which of two opposite directions is meant.
-        return False
+    directed = stack.radius[u] < 0.5 * largest
     x[c], x[d] = x[d], x[c]
     r = 0
     mask = stack.tight[u]
@@ -464,8 +462,14 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     if not (contraction < 0.5 and radius < stack.radius[u] and largest <= 2.0):
         return False
     x[c], x[d] = x[d], x[c]
+    sign = 1.0
+    if not directed:
+        # Component c was not certain, nor which of two opposite directions is meant; the last one is never negative.
+        if not abs(x[d]) > radius:
+            return False
+        sign = math.copysign(1.0, x[d])
     for k in range(D):
-        stack.X[u, k] = x[k]
+        stack.X[u, k] = sign * x[k]
     stack.radius[u] = radius
     stack.totals[REFINED] += 1
     return True
