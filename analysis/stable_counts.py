@@ -31,7 +31,7 @@ class Config:
 
     widths: tuple[tuple[int, ...], ...] = ((4, 16, 16), (6, 20), (8, 10, 10))
     networks: int = 20
-    networks_by_lp: tuple[int, ...] = (20, 5, 3)
+    networks_by_lp: tuple[int, ...] = (5, 2, 2)
     witnesses: int = 500
 
 
