@@ -102,7 +102,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             *question,
             _regions(best["count"]),
             *(_rounded(counts[name]["rate"]) if name in counts else "" for name in engines),
-            *(_rounded(best[work]["rate"]) for work in works),
+            *(_rounded(best[work]["rate"]) if work in best else "" for work in works),
             *(
                 _rounded(best[work]["rate"] / slow[name]["rate"]) if name in slow else ""
                 for name, work in _SLOW.items()
