@@ -131,5 +131,5 @@ class Measure:
 
 @pytest.fixture(scope="session")
 def measure() -> Measure:
-    """Measure programs, and compare all answers given in this session."""
+    """Measure programs, and compare all answers given in this run."""
     return Measure()
