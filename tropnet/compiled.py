@@ -19,7 +19,7 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[..., _Result], /) -> Callable[..., _Result]: ...
 
 
-def compiled(*, inline: bool = False, reorder: bool = False) -> _Decorator:
+def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False) -> _Decorator:
     """Compile a kernel: cached on disk, without the interpreter lock, and without counting references.
 
     numba notices a change only in a function's own file: after one in a file that others call into, remove the cache
@@ -28,12 +28,16 @@ def compiled(*, inline: bool = False, reorder: bool = False) -> _Decorator:
 
     Parameters
     ----------
+    entry
+        Make it callable from Python; other kernels are called from kernels only and compile faster.
     inline
         Merge the function into its callers: passing some fifty arrays takes longer than a short function.
     reorder
         Let sums be reordered and products fused, for loops that are to vectorise. Error bounds hold in any order.
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
+    if not entry:
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     decorate: _Decorator = njit(forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options)
     return decorate
 

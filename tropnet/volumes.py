@@ -64,7 +64,7 @@ def volumes(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: Fl
     return found, doubtful
 
 
-@compiled()
+@compiled(entry=True)
 def _volumes(A: Any, b: Any, offsets: Any, points: Any, work: Any, ends: Any, found: Any, doubtful: Any) -> None:
     d = A.shape[1]
     for r in range(points.shape[0]):

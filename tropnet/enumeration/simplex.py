@@ -305,6 +305,8 @@ class _Search:
             tree.forced[j] = bit
         cell.at[: kernel.DECISIONS] = 0
         cell.at[kernel.N_ROWS] = self.n_rows
+        cell.at[kernel.N_SAME] = 0
+        cell.implied_by[:] = kernel.NEVER
         cell.vectors[kernel.P] = np.append(point, 1.0)
         cell.numbers[kernel.P_MAX] = max(1.0, float(np.abs(point).max()))
         cell.numbers[kernel.SHARE] = share
@@ -493,7 +495,7 @@ class _Search:
         D, n_rows = self.d + 1, self.n_rows
         capacity = n_rows + self.net.n_neurons + 1
         cell = Cell(
-            at=np.zeros(19, np.int64),
+            at=np.zeros(20, np.int64),
             numbers=np.zeros(13),
             vectors=np.zeros((10, D)),
             T=np.zeros((D, D)),
@@ -505,7 +507,8 @@ class _Search:
             owner=np.zeros(capacity, np.int64),
             work=np.zeros((D, 2 * D)),
             known=np.zeros(capacity + 2 * self.d, np.uint8),
-            table=np.zeros((D + 1, capacity + 2 * self.d)),
+            implied_by=np.zeros(capacity + 2 * self.d, np.int64),
+            table=np.zeros((D + 2, capacity + 2 * self.d)),
             spare=np.zeros((D, D)),
             spare_basis=np.zeros(self.d, np.int64),
         )

@@ -23,10 +23,10 @@ these ways is handed to the caller, who decides it exactly.
 
 Facets. A row defines one iff the cell without it has points beyond it. One such point, certainly inside all other
 rows, proves that; multipliers as above prove the contrary, as a row that is positive on the closed cell never bounds
-it. Each row is minimised in turn. At every vertex on the way all rows of the basis are facets at once if the others are
-certainly slack: close to it there are points beyond any single one of them. What is left, as rows that touch the cell
-in less than a facet, is minimised over the cell without that row; there the last rows come first, so that of coincident
-rows the first one stays. What is certain in none of these ways is decided exactly, too.
+it, and prove it for all cells that share the rows with multipliers. Each row is minimised in turn. Close to every
+vertex on the way there are points beyond any single row of the basis, unless the vertex is degenerate. What is left, as
+rows that touch the cell in less than a facet, is minimised over the cell without that row; there the last rows come
+first, so that of coincident rows the first one stays. What is certain in none of these ways is decided exactly, too.
 
 Frames. The search is depth first. The cell at hand lives in `Cell`; a frame of `Tree` keeps what the other side of a
 branching needs. Rows of cuts lie contiguously in the order of the path, twice: by row and by component.
@@ -53,6 +53,7 @@ _SETTLED, _CUT, _UNSURE, _ON_WITNESS = 0, 1, 2, 3
 # What is known of a row: that of infinity is no candidate.
 _UNKNOWN, _FACET, _IMPLIED, _TOUCHING, _DOUBTFUL, _NO_ROW = 0, 1, 2, 3, 4, 5
 _NONE = -(1 << 40)
+NEVER = 1 << 40
 _BIG = 1e300
 _MAX_PIVOTS = 60
 _REFACTOR = 40
@@ -64,7 +65,7 @@ _FLAT = 1e-12
 
 # Places of `Cell.at`.
 PHASE, LAYER, PLACE, N_ROWS, N_FRAMES, HAS_VERTEX, HAS_SLACKS, N_OUT, N_COUNTED = range(9)
-CROSSING, SIGN, NEURON, AGE, DECISIONS, BRANCHINGS, PIVOTS, IS_BOX, RECENTRED, DEPTH = range(9, 19)
+CROSSING, SIGN, NEURON, AGE, DECISIONS, BRANCHINGS, PIVOTS, IS_BOX, RECENTRED, DEPTH, N_SAME = range(9, 20)
 ENTERING, DECIDING, ANSWERED, LEAVING = range(4)
 # Vectors of a cell.
 P, Q, Y, G, A, H, U, W, ANSWERS = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -91,7 +92,8 @@ class Cell(NamedTuple):
     owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
     work: NDArray[np.float64]  # (D, 2 D)
     known: NDArray[np.uint8]  # (M + 2 d,): what is known of rows, then of the sides of a box, as facets
-    table: NDArray[np.float64]  # (D + 1, M + 2 d): of rows, then of sides, the rates along edges; slacks; counts
+    implied_by: NDArray[np.int64]  # (M + 2 d,): how many of the first rows imply a row (or side)
+    table: NDArray[np.float64]  # (D + 2, M + 2 d): of rows, then of sides, the rates along edges; slacks; scratch twice
     spare: NDArray[np.float64]  # (D, D)
     spare_basis: NDArray[np.int64]  # (d,)
 
@@ -129,7 +131,7 @@ class Tree(NamedTuple):
 # --- rows and points
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _set_bit(words: Any, j: int, bit: int) -> None:
     one = np.uint64(1) << np.uint64(j & 63)
     if bit:
@@ -138,7 +140,7 @@ def _set_bit(words: Any, j: int, bit: int) -> None:
         words[j >> 6] &= ~one
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     """Put row i of a layer into G, scaled by a power of two."""
     j = problem.first_neuron[layer] + i
@@ -155,7 +157,7 @@ def _load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
     cell.numbers[G_ERROR] = error * scale + 1e-300
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     """Add sign * G to the rows of the cell."""
     m = cell.at[N_ROWS]
@@ -170,7 +172,7 @@ def _push(cell: Any, sign: float, offset: float, owner: int) -> None:
     cell.at[N_ROWS] = m + 1
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _find_values(columns: Any, X: Any, out: Any) -> None:
     """Compute the values of all rows at X. Slices, as a loop over one vectorises; two columns at a time."""
     D, m = X.shape[0], out.shape[0]
@@ -191,7 +193,7 @@ def _find_values(columns: Any, X: Any, out: Any) -> None:
             out[i] += column[i] * x
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _is_inside(cell: Any) -> bool:
     """Return whether Q = (x, 1) is certainly strictly inside all rows; set Q_MAX and QUALITY."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
@@ -224,7 +226,7 @@ def _is_inside(cell: Any) -> bool:
     return n_unsure == 0
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _value(vectors: Any, point: int) -> float:
     z, g, X = 0.0, vectors[G], vectors[point]
     for k in range(g.shape[0]):
@@ -232,14 +234,14 @@ def _value(vectors: Any, point: int) -> float:
     return z
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _take_q(cell: Any) -> None:
     for k in range(cell.T.shape[0]):
         cell.vectors[P, k] = cell.vectors[Q, k]
     cell.numbers[P_MAX] = cell.numbers[Q_MAX]
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _normalise_q(cell: Any) -> bool:
     """Divide Q by its last coordinate; False if that is not positive."""
     d = cell.T.shape[0] - 1
@@ -253,7 +255,7 @@ def _normalise_q(cell: Any) -> bool:
     return True
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _reaches_beyond(cell: Any) -> bool:
     """Return whether a mean Q of W and P is certainly inside the cell and beyond G."""
     D = cell.T.shape[0]
@@ -300,7 +302,7 @@ def _find_slacks(cell: Any) -> None:
     cell.at[HAS_SLACKS] = 1
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _set_slack(about: Any, box: Any, row: int, slack: float) -> None:
     if row >= 0:
         about[SLACK, row] = slack
@@ -387,7 +389,7 @@ def _pivot(cell: Any, k: int, row: int, length: float) -> None:
     cell.at[AGE] += 1
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _find_prices(vectors: Any, T: Any) -> None:
     """Compute Y = G T."""
     D = T.shape[0]
@@ -756,7 +758,7 @@ def _decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
     return _UNSURE
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _cross(cell: Any) -> None:
     """From a vertex beyond G, go to one with an edge that crosses to the side of P; set `crossing`, -1 for failure."""
     vectors = cell.vectors
@@ -782,7 +784,7 @@ def _cross(cell: Any) -> None:
         _pivot(cell, np.int64(k), row, length)
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _child_vertex(cell: Any, k: int, sign: float, offset: float, out: Any) -> None:
     """Compute the T of the point where edge k meets sign * G, for that row in place of row k of the basis."""
     D = cell.T.shape[0]
@@ -829,85 +831,112 @@ def _load_own(g: Any, numbers: Any, about: Any, rows: Any, box: Any, row: int) -
 
 
 @compiled(inline=True, reorder=True)
-def _mark_basis(cell: Any) -> bool:
-    """Mark all rows of the basis as facets if that is certain.
+def _mark_basis(cell: Any, n: int) -> None:
+    """Mark rows of the basis as facets, after `_fill_table`.
 
-    For a vertex V and edges E_k, scaled to a largest component 1, the point V + s (sum of the other E_j - E_k) is
-    beyond row k and inside all others, if the step s is small compared to the slacks of the rows not in the basis, and
-    large compared to the errors of V.
+    A step from the vertex back along edge k and forth along all others, half as far as the other rows allow, leads to a
+    point that lies beyond row k only, unless the vertex is degenerate. That is checked at the point.
     """
     D, m = cell.T.shape[0], cell.at[N_ROWS]
-    T, about, box, vectors, basis = cell.T, cell.about, cell.box, cell.vectors, cell.basis
-    vertex, sizes, own = T[D - 1], vectors[W], vectors[A]
-    rounding = cell.numbers[ROUNDING]
-    # Steps are at most 1 in any component.
-    largest = 1.0
-    for j in range(D):
-        largest += abs(vertex[j])
-    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
-    _find_values(cell.columns, vertex, value)
+    T, vectors, basis, table = cell.T, cell.vectors, cell.basis, cell.table
+    sizes, total = vectors[W], vectors[A]
+    for u in range(D):
+        total[u] = 0.0
     for k in range(D - 1):
-        row = basis[k]
-        if row == _NONE:
-            return False
-        if row >= 0:
-            own[k] = value[row]
-            value[row] = _BIG
+        if basis[k] == _NONE:
+            return
         size, edge = 0.0, T[k]
-        for j in range(D):
-            size = max(size, abs(edge[j]))
+        for u in range(D):
+            size = max(size, abs(edge[u]))
         sizes[k] = 1.0 / size
-    step, n_bad = 1.0, 0
-    for i in range(m):
-        slack = value[i] - (error[i] + rounding * norm[i]) * largest
-        n_bad += 0 if slack > 0.0 else 1
-        step = min(step, slack / norm[i])
-    if cell.at[IS_BOX]:
-        low, high = box[LOW], box[HIGH]
-        for j in range(D - 1):
-            below, above = vertex[j] - low[j], high[j] - vertex[j]
-            for k in range(D - 1):
-                if basis[k] == -1 - 2 * j:
-                    own[k], below = below, _BIG
-                elif basis[k] == -2 - 2 * j:
-                    own[k], above = above, _BIG
-            room = rounding * (1.0 + max(abs(low[j]), abs(high[j]))) * largest
-            step = min(step, min(below, above) - room)
-    if n_bad or not step > 0.0:
-        return False
-    step *= 0.5 / (D - 1)
+        for u in range(D):
+            total[u] += edge[u] / size
+    slacks, rates, sums = table[D - 1, :n], table[D, :n], table[D + 1, :n]
+    for i in range(n):
+        sums[i] = 0.0
     for k in range(D - 1):
-        row = basis[k]
-        if row >= 0:
-            wrong = about[ERROR, row] + rounding * about[NORM, row]
-            line = cell.rows[row]
-            along = -wrong * D
-            for i in range(D - 1):
-                rate, edge = 0.0, T[i]
-                for j in range(D):
-                    rate += line[j] * edge[j]
-                along += sizes[i] * (rate if i == k else -abs(rate))
-        else:
-            c, upper = (-1 - row) >> 1, (-1 - row) & 1
-            wrong = rounding * (1.0 + abs(box[LOW + upper, c]))
-            along = -rounding * D
-            for i in range(D - 1):
-                rate = -T[i, c] if upper else T[i, c]
-                along += sizes[i] * (rate if i == k else -abs(rate))
-        if not step * along > (abs(own[k]) + wrong * largest) * 1.000001:
-            return False
+        size, line = sizes[k], table[k, :n]
+        for i in range(n):
+            sums[i] += size * line[i]
     for k in range(D - 1):
         place = _place(basis[k], cell.owner.shape[0])
-        if cell.known[place] == _UNKNOWN:
+        if cell.known[place] != _UNKNOWN:
+            continue
+        twice, line = 2.0 * sizes[k], table[k, :n]
+        for i in range(n):
+            rates[i] = sums[i] - twice * line[i]
+        own = basis[k] if basis[k] >= 0 else m - 1 - basis[k]
+        rates[own] = 0.0
+        step = 2.0
+        for i in range(n):
+            if rates[i] < 0.0 and slacks[i] < -step * rates[i]:
+                step = slacks[i] / -rates[i]
+        step *= 0.5
+        for u in range(D):
+            vectors[Q, u] = T[D - 1, u] + step * (total[u] - twice * T[k, u])
+        if step > 0.0 and _is_beyond_alone(cell, basis[k]):
             cell.known[place] = _FACET
+
+
+@compiled(reorder=True)
+def _is_beyond_alone(cell: Any, own: int) -> bool:
+    """Return whether Q is certainly beyond row `own` and inside all others not implied; make its last coordinate 1."""
+    D, m = cell.T.shape[0], cell.at[N_ROWS]
+    vectors, about, box, known = cell.vectors, cell.about, cell.box, cell.known
+    if not _normalise_q(cell):
+        return False
+    largest = 1.0
+    for k in range(D - 1):
+        x = vectors[Q, k]
+        if not abs(x) < _BIG:
+            return False
+        largest = max(largest, abs(x))
+        if cell.at[IS_BOX]:
+            below, above = -1 - 2 * k, -2 - 2 * k
+            if own == below:
+                if not x < box[LOW, k]:
+                    return False
+            elif not x > box[LOW, k] and known[_place(below, cell.owner.shape[0])] != _IMPLIED:
+                return False
+            if own == above:
+                if not x > box[HIGH, k]:
+                    return False
+            elif not x < box[HIGH, k] and known[_place(above, cell.owner.shape[0])] != _IMPLIED:
+                return False
+    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
+    _find_values(cell.columns, vectors[Q], value)
+    if own >= 0:
+        value[own] = -value[own]
+    rounding = cell.numbers[ROUNDING]
+    for i in range(m):
+        if not value[i] > (error[i] + rounding * norm[i]) * largest and known[i] != _IMPLIED:
+            return False
     return True
+
+
+@compiled(inline=True)
+def _recall(cell: Any) -> int:
+    """Mark the rows that the rows shared with the cell before imply; return how many rows are left."""
+    m, n_same = cell.at[N_ROWS], cell.at[N_SAME]
+    for i in range(n_same, m):
+        cell.implied_by[i] = NEVER
+    n_left = 0
+    for number in range(m + (2 * cell.basis.shape[0] if cell.at[IS_BOX] else 0)):
+        place = number if number < m else number - m + cell.owner.shape[0]
+        if cell.implied_by[place] <= n_same:
+            cell.known[place] = _IMPLIED
+        else:
+            cell.implied_by[place] = NEVER
+            n_left += cell.known[place] == _UNKNOWN
+    cell.at[N_SAME] = m
+    return n_left
 
 
 @compiled(reorder=True)
 def _is_beyond(cell: Any, own: int) -> bool:
     """Return whether a mean Q of W and P is certainly beyond G, row `own`, and inside all others not implied."""
-    D, m = cell.T.shape[0], cell.at[N_ROWS]
-    vectors, numbers, about, known = cell.vectors, cell.numbers, cell.about, cell.known
+    D = cell.T.shape[0]
+    vectors = cell.vectors
     beyond = before = scale = 0.0
     for k in range(D):
         beyond -= vectors[G, k] * vectors[W, k]
@@ -920,34 +949,7 @@ def _is_beyond(cell: Any, own: int) -> bool:
     other = weight / scale
     for k in range(D):
         vectors[Q, k] = (1.0 - weight) * vectors[W, k] + other * vectors[P, k]
-    if not _normalise_q(cell):
-        return False
-    largest = 1.0
-    for k in range(D - 1):
-        x = vectors[Q, k]
-        if not abs(x) < _BIG:
-            return False
-        largest = max(largest, abs(x))
-        if cell.at[IS_BOX]:
-            if (
-                not x > cell.box[LOW, k]
-                and own != -1 - 2 * k
-                and known[_place(-1 - 2 * k, cell.owner.shape[0])] != _IMPLIED
-            ):
-                return False
-            if (
-                not x < cell.box[HIGH, k]
-                and own != -2 - 2 * k
-                and known[_place(-2 - 2 * k, cell.owner.shape[0])] != _IMPLIED
-            ):
-                return False
-    value, norm, error = about[VALUE, :m], about[NORM, :m], about[ERROR, :m]
-    _find_values(cell.columns, vectors[Q], value)
-    rounding = numbers[ROUNDING]
-    for i in range(m):
-        if not value[i] > (error[i] + rounding * norm[i]) * largest and i != own and known[i] != _IMPLIED:
-            return False
-    return bool(-_value(cell.vectors, np.int64(Q)) > (numbers[G_ERROR] + rounding * numbers[G_NORM]) * largest)
+    return _is_beyond_alone(cell, own)
 
 
 @compiled(inline=True, reorder=True)
@@ -996,7 +998,7 @@ def _pivot_table(table: Any, T: Any, k: int, number: int, n: int) -> None:
 @compiled(reorder=True)
 def _count_descents(table: Any, out: Any) -> None:
     """Count the edges along which each row of the table decreases."""
-    D, n = table.shape[0] - 1, out.shape[0]
+    D, n = table.shape[0] - 2, out.shape[0]
     for i in range(n):
         out[i] = 0.0
     for k in range(D - 1):
@@ -1010,9 +1012,14 @@ def _settle_least(cell: Any, row: int) -> int:
     """Return what is known of a row that is minimal at the vertex."""
     _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, row)
     _find_prices(cell.vectors, cell.T)
-    return (
-        _IMPLIED if _passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) else _TOUCHING
-    )
+    if not _passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis):
+        return _TOUCHING
+    n = 0
+    for k in range(cell.basis.shape[0]):
+        if cell.vectors[Y, k] > 0.0:
+            n = max(n, cell.basis[k] + 1)
+    cell.implied_by[_place(row, cell.owner.shape[0])] = n
+    return _IMPLIED
 
 
 @compiled(inline=True, reorder=True)
@@ -1036,7 +1043,7 @@ def _walk(cell: Any, n: int) -> None:
         if stale:
             _fill_table(cell)
         if fresh:
-            _mark_basis(cell)
+            _mark_basis(cell, n)
         stale = fresh = False
         if number < 0 or known[number if number < m else number + shift] != _UNKNOWN:
             number = -1
@@ -1199,6 +1206,8 @@ def _find_facets(problem: Any, cell: Any, tree: Any) -> None:
         known[i] = _NO_ROW if cell.owner[i] == -1 else _UNKNOWN
     for side in range(n_sides):
         known[first_side + side] = _UNKNOWN
+    if _recall(cell) == 0:
+        return
     if not at[HAS_VERTEX] and not _find_vertex(cell):
         return
     _walk(cell, m + n_sides)
@@ -1311,7 +1320,7 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
     tree.n_active[layer] = n
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> bool:
     """Go on with G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
@@ -1383,7 +1392,7 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k:
     return bool(uniform(tree.random) < tree.keep[depth])
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _measure(cell: Any) -> None:
     largest = 1.0
     for u in range(cell.T.shape[0] - 1):
@@ -1391,7 +1400,7 @@ def _measure(cell: Any) -> None:
     cell.numbers[P_MAX] = largest
 
 
-@compiled(reorder=True)
+@compiled(inline=True, reorder=True)
 def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     """Go on with the latest frame, if there is one."""
     at = cell.at
@@ -1402,6 +1411,7 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
     layer = tree.frame_at[frame, 0]
     at[LAYER], at[PLACE] = layer, tree.frame_at[frame, 1]
     at[N_ROWS] = tree.frame_at[frame, 2]
+    at[N_SAME] = min(at[N_SAME], at[N_ROWS])
     at[HAS_VERTEX], at[HAS_SLACKS] = tree.frame_at[frame, 4], 0
     at[AGE] = _REFACTOR // 2
     cell.numbers[SHARE] = tree.frame_share[frame]
@@ -1452,7 +1462,7 @@ def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
     return True
 
 
-@compiled(reorder=True)
+@compiled(entry=True, reorder=True)
 def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     """Return whether a point (x, 1) is certainly strictly inside the cell, on a side of the neuron that was asked."""
     layer = cell.at[LAYER]
@@ -1465,7 +1475,7 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
-@compiled(reorder=True)
+@compiled(entry=True, reorder=True)
 def search(
     problem: Any,
     rows: Any,

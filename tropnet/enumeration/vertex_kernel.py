@@ -723,7 +723,7 @@ def _prune(stack: Any, frame: int, n_layers: int) -> None:
             stack.n_left[frame + child] = 0
 
 
-@compiled()
+@compiled(entry=True)
 def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_steps: int) -> tuple[int, int]:
     """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
 
