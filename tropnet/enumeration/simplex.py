@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from tropnet.certificates import Witness
 from tropnet.domain import Box, Domain, Polytope
 from tropnet.dyadic import FloatArray, IntegerArray, to_integers
+from tropnet.enumeration import simplex_cell as cells
 from tropnet.enumeration import simplex_kernel as kernel
 from tropnet.enumeration.composition import EPS, Problem, Rows, make_problem, make_rows
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Sampling, Task
 from tropnet.enumeration.linear_region import root_backend
 from tropnet.enumeration.lp import enumerate_by_lp
-from tropnet.enumeration.simplex_kernel import Cell, Tree
+from tropnet.enumeration.simplex_cell import Cell, Tree
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
 from tropnet.network import Network
@@ -42,12 +43,13 @@ _N_LEVELS = 8
 class _Plan(NamedTuple):
     """How to start: inputs to keep, and independent rows (of the domain, of the first layer) that make cells pointed.
 
-    A box needs none.
+    A bounded box needs none.
     """
 
     inputs: list[int]
     sides: list[int]
     neurons: list[int]
+    box: Box | None = None
 
 
 def simplex_engine_fits(net: Network, domain: Domain) -> bool:
@@ -111,7 +113,7 @@ def _plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> _Plan | None:
     if not net.hidden or d > _MAX_INPUTS:
         return None
     if isinstance(domain, Box) and np.isfinite(domain.low).all() and np.isfinite(domain.high).all():
-        return _Plan(list(range(d)), [], [])
+        return _Plan(list(range(d)), [], [], domain)
     sides = domain.halfspaces[0]
     first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
     splitting = ~net.hidden[0].affine_neurons
@@ -192,7 +194,7 @@ class _Search:
         self.net = net
         self.d = net.n_inputs
         self.start = task.sampling
-        self.is_box = not plan.sides and not plan.neurons
+        self.is_box = plan.box is not None
         self.problem: Problem = make_problem(net)
         self.rows: Rows = make_rows(net, self.problem)
         A, b = task.domain.halfspaces
@@ -203,7 +205,7 @@ class _Search:
 
     def run(self) -> Iterator[Chunk]:
         """Yield the regions of the whole tree."""
-        task, builder = self.task, self.builder
+        task, builder, plan = self.task, self.builder, self.plan
         for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
             builder.count(name, 0)
         start = self._interior()
@@ -211,10 +213,8 @@ class _Search:
             # Nothing is known to be inside: what there is to say, the lp engine says.
             yield from enumerate_by_lp(task, builder)
             return
-        if self.is_box:
-            box = task.domain
-            assert isinstance(box, Box)  # noqa: S101
-            self._set_box(box)
+        if plan.box is not None:
+            self._set_box(plan.box)
             yield from self._search({}, start, 1.0)
         else:
             yield from self._search_roots(start)
@@ -224,9 +224,9 @@ class _Search:
     def _interior(self) -> FloatArray | None:
         """Return a point inside the domain and the fixed rows, or nearly so."""
         task, net = self.task, self.net
-        if not task.fixed and self.is_box:
-            low, high = np.asarray(task.domain.low), np.asarray(task.domain.high)  # type: ignore[attr-defined]
-            return np.asarray(low / 2 + high / 2)
+        box = self.plan.box
+        if not task.fixed and box is not None:
+            return np.asarray(box.low / 2 + box.high / 2)
         backend, answer = root_backend(task.backend, task.domain, task.tolerances)
         if task.fixed:
             pattern = np.zeros(net.n_neurons, dtype=np.bool_)
@@ -303,34 +303,34 @@ class _Search:
         tree.forced[:] = kernel.FREE
         for j, bit in {**task.fixed, **bits}.items():
             tree.forced[j] = bit
-        cell.at[: kernel.DECISIONS] = 0
-        cell.at[kernel.N_ROWS] = self.n_rows
-        cell.at[kernel.N_SAME] = 0
-        cell.implied_by[:] = kernel.NEVER
-        cell.vectors[kernel.P] = np.append(point, 1.0)
-        cell.numbers[kernel.P_MAX] = max(1.0, float(np.abs(point).max()))
-        cell.numbers[kernel.SHARE] = share
-        cell.at[kernel.DEPTH], cell.numbers[kernel.WEIGHT] = (
+        cell.at[: cells.DECISIONS] = 0
+        cell.at[cells.N_ROWS] = self.n_rows
+        cell.at[cells.N_SAME] = 0
+        cell.implied_by[:] = cells.NEVER
+        cell.vectors[cells.P] = np.append(point, 1.0)
+        cell.numbers[cells.P_MAX] = max(1.0, float(np.abs(point).max()))
+        cell.numbers[cells.SHARE] = share
+        cell.at[cells.DEPTH], cell.numbers[cells.WEIGHT] = (
             (self.start.depth, self.start.weight) if self.start else (0, 1)
         )
         status = kernel.FULL
         while status != kernel.DONE:
             status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS)
-            n = int(cell.at[kernel.N_OUT])
-            builder.fraction = min(float(cell.numbers[kernel.FRACTION]), 1.0)
+            n = int(cell.at[cells.N_OUT])
+            builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
-            if n or cell.at[kernel.N_COUNTED]:
+            if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
                 found = None
                 if facets is not None and unsure is not None:
                     found = self._facets(packed, cuts, facets[:n], unsure[:n])
                 yield Chunk(
                     packed, cuts, points[:n].copy(), {}, (), builder.fraction, dict(builder.counters),
-                    int(cell.at[kernel.N_COUNTED]), found,
+                    int(cell.at[cells.N_COUNTED]), found,
                 )  # fmt: skip
             if status == kernel.LOST:
-                cell.at[kernel.PHASE] = kernel.LEAVING
+                cell.at[cells.PHASE] = cells.LEAVING
                 builder.count("uncertain")
                 builder.count("settled_exactly")
                 yield from self._by_lp(self._decided(), self._below())
@@ -340,12 +340,12 @@ class _Search:
     def _decided(self) -> dict[int, bool]:
         """Return the bits on the path: all of the earlier layers, and those before the neuron at hand."""
         at, tree = self.cell.at, self.tree
-        layer = int(at[kernel.LAYER])
+        layer = int(at[cells.LAYER])
         n = self.first[layer]
         bits = self._pattern()
         found = {j: bool(tree.forced[j]) for j in range(len(bits)) if tree.forced[j] != kernel.FREE}
-        if at[kernel.PHASE] != kernel.ENTERING and layer < len(self.net.widths):
-            place = int(at[kernel.PLACE])
+        if at[cells.PHASE] != cells.ENTERING and layer < len(self.net.widths):
+            place = int(at[cells.PLACE])
             pending = tree.pending[layer, : tree.n_pending[layer]]
             n += int(pending[place]) if place < len(pending) else 0
         return found | {j: bool(bits[j]) for j in range(n)}
@@ -356,7 +356,7 @@ class _Search:
     def _below(self) -> Sampling | None:
         """Return the sampling of a subtree at the node at hand."""
         at, numbers = self.cell.at, self.cell.numbers
-        return self.start and replace(self.start, depth=int(at[kernel.DEPTH]), weight=float(numbers[kernel.WEIGHT]))
+        return self.start and replace(self.start, depth=int(at[cells.DEPTH]), weight=float(numbers[cells.WEIGHT]))
 
     def _by_lp(self, fixed: dict[int, bool], sampling: Sampling | None) -> Iterator[Chunk]:
         """Enumerate a subtree with the lp engine."""
@@ -398,9 +398,9 @@ class _Search:
         builder, cell, tree = self.builder, self.cell, self.tree
         builder.count("uncertain")
         builder.count("settled_exactly")
-        neuron, sign = int(cell.at[kernel.NEURON]), int(cell.at[kernel.SIGN])
+        neuron, sign = int(cell.at[cells.NEURON]), int(cell.at[cells.SIGN])
         row = self._maps()[neuron]
-        here = cell.vectors[kernel.P].copy()
+        here = cell.vectors[cells.P].copy()
         set_aside: list[bool] = []
         taken: list[bool] = []
         tree.replies[:] = kernel.EMPTY
@@ -437,11 +437,11 @@ class _Search:
 
     def _reply(self, bit: bool, point: FloatArray) -> None:
         self.tree.replies[int(bit)] = kernel.OPEN
-        self.cell.vectors[kernel.ANSWERS + int(bit)] = point
+        self.cell.vectors[cells.ANSWERS + int(bit)] = point
 
     def _maps(self) -> IntegerArray:
         """Return the exact rows of all neurons, valid up to the layer at hand."""
-        n = self.first[int(self.cell.at[kernel.LAYER])]
+        n = self.first[int(self.cell.at[cells.LAYER])]
         pattern = self._pattern()
         pattern[n:] = False
         key = pattern.tobytes()
@@ -459,10 +459,10 @@ class _Search:
                 return np.asarray(sides[-2 - owner])
             return np.asarray(maps[owner] if pattern[owner] else -maps[owner])
 
-        owners = [int(owner) for owner in cell.owner[: cell.at[kernel.N_ROWS]] if owner != -1]
+        owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != -1]
         if has_multipliers:
             some = []
-            for k, y in enumerate(cell.vectors[kernel.Y, :-1].tolist()):
+            for k, y in enumerate(cell.vectors[cells.Y, :-1].tolist()):
                 i = int(cell.basis[k])
                 if y > 0:
                     some.append(int(cell.owner[i]) if i >= 0 else -2 - (-1 - i))
@@ -512,12 +512,12 @@ class _Search:
             spare=np.zeros((D, D)),
             spare_basis=np.zeros(self.d, np.int64),
         )
-        cell.numbers[kernel.ROUNDING] = self.problem.rounding
+        cell.numbers[cells.ROUNDING] = self.problem.rounding
         if n_rows:
             rows = np.concatenate([self.sides, np.eye(1, D, self.d)])
             cell.rows[:n_rows], cell.columns[:, :n_rows] = rows, rows.T
-            cell.about[kernel.NORM, :n_rows] = np.abs(rows).sum(axis=1)
-            cell.about[kernel.ERROR, :n_rows] = 1e-300
+            cell.about[cells.NORM, :n_rows] = np.abs(rows).sum(axis=1)
+            cell.about[cells.ERROR, :n_rows] = 1e-300
             cell.owner[:n_rows] = [*(-2 - i for i in range(n_rows - 1)), -1]
         return cell
 
@@ -525,23 +525,23 @@ class _Search:
         low, high = np.asarray(box.low), np.asarray(box.high)
         rng = np.random.default_rng(1)
         table = self.cell.box
-        table[kernel.LOW], table[kernel.HIGH] = low, high
-        table[kernel.LOW_OFFSET : kernel.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
+        table[cells.LOW], table[cells.HIGH] = low, high
+        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
             0.5, 1, (2, self.d)
         )
-        self.cell.at[kernel.IS_BOX] = 1
+        self.cell.at[cells.IS_BOX] = 1
         self._set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
 
     def _set_base(self, h: FloatArray, error: float, U: FloatArray) -> None:
         """Look at cells where h . X = 1, in which |X| <= U."""
         cell = self.cell
-        cell.vectors[kernel.H], cell.vectors[kernel.U] = h, U
-        cell.numbers[kernel.H_NORM], cell.numbers[kernel.H_ERROR] = np.abs(h).sum(), error
-        cell.numbers[kernel.U_MAX] = largest = float(U.max())
+        cell.vectors[cells.H], cell.vectors[cells.U] = h, U
+        cell.numbers[cells.H_NORM], cell.numbers[cells.H_ERROR] = np.abs(h).sum(), error
+        cell.numbers[cells.U_MAX] = largest = float(U.max())
         rng = np.random.default_rng(0)
         self.tree.offsets[:] = _OFFSET * largest * rng.uniform(0.5, 1, self.net.n_neurons)
         n = self.n_rows
-        cell.about[kernel.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[kernel.NORM, :n]
+        cell.about[cells.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[cells.NORM, :n]
 
     def _tree(self) -> Tree:
         net = self.net
@@ -607,9 +607,9 @@ def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int
 
 
 _COUNTERS = {
-    "decisions": kernel.DECISIONS,
-    "branchings": kernel.BRANCHINGS,
-    "pivots": kernel.PIVOTS,
+    "decisions": cells.DECISIONS,
+    "branchings": cells.BRANCHINGS,
+    "pivots": cells.PIVOTS,
 }
 
 

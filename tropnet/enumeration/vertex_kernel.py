@@ -44,8 +44,8 @@ __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "se
 
 DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
-N_TOTALS = 8
-N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, LEAVES = range(N_TOTALS)
+N_TOTALS = 7
+N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
 _ROUNDING = 8.0 * EPS
