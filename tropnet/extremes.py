@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import highspy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog
 from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from tropnet.certificates import Witness
@@ -25,10 +25,12 @@ from tropnet.enumeration.linear_region import root_backend
 from tropnet.errors import DomainError, ShapeError, TropnetError
 from tropnet.feasibility import Feasible, make_backend
 from tropnet.layers import Layer
+from tropnet.linear_programs import Optimum, maximise
 from tropnet.network import Network, as_network
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points, finite_array
-from tropnet.regions import Regions
+from tropnet.projection import Projection, nearest_point
+from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
 __all__ = [
@@ -219,7 +221,7 @@ def _over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, E
     for region in regions:
         rows, outputs = region.integer_rows, net.integer_maps(region.pattern)[-1]
         for i, (objective, scale) in enumerate(objectives):
-            optimum = _maximise(rows, region.certificate, objective @ outputs)
+            optimum = maximise(rows, region.certificate, objective @ outputs)
             if best is None or best[1].exact is None or optimum.ray or optimum.value > best[1].exact * scale:
                 best = i, replace(_extremum(optimum, scale, region.pattern), n_solved=len(regions))
             if optimum.ray:
@@ -235,68 +237,12 @@ def _objective(net: Network, c: FloatArray) -> tuple[IntegerArray, int]:
     return integers, 1 << (exponent + net.integers.exponents[-1])
 
 
-def _extremum(optimum: _Optimum, scale: int, pattern: BoolArray) -> Extremum:
+def _extremum(optimum: Optimum, scale: int, pattern: BoolArray) -> Extremum:
     if optimum.ray:
         direction = unit_rows(np.array([[*optimum.ray, 0]], dtype=object), len(optimum.ray))[0, :-1]
         return Extremum(math.inf, None, optimum.point, pattern, direction)
     exact = optimum.value / scale
     return Extremum(nearest_float(exact.numerator, exact.denominator), exact, optimum.point, pattern)
-
-
-# --- one exact linear program
-
-
-class _Optimum(NamedTuple):
-    """The largest value and where; or, if `ray` is not empty, a direction in which there is none."""
-
-    value: Fraction
-    point: Witness
-    ray: tuple[int, ...] = ()
-
-
-def _maximise(rows: IntegerArray, start: Witness, objective: IntegerArray) -> _Optimum:
-    """Maximise g x + g_0 over {x : a x + c >= 0 for every row (a | c)} over the integers, from a point strictly inside.
-
-    With y = w (x - start) the slacks are affine in y and positive at y = 0: a feasible dictionary ``det * basic_i =
-    sum_j T[i, j] * cobasic_j + T[i, -1]`` whose pivots divide exactly. Slacks are named 0, ..., m - 1, y_j is -1 - j
-    and free: it never leaves the basis. The smallest-index rule (Bland) terminates.
-    """
-    *origin, w = start.homogeneous
-    m, d = len(rows), len(origin)
-    table: Any = np.concatenate([rows, objective[None, :]])
-    table[:, -1] = table @ np.array([*origin, w], dtype=object)
-    basis, cobasis, det = list(range(m)), [-1 - j for j in range(d)], 1
-
-    def moved(column: int) -> list[int]:
-        values = [0] * d
-        for i, name in enumerate(basis):
-            if name < 0:
-                values[-1 - name] = table[i, column]
-        return values
-
-    while True:
-        gains = table[m, :-1].tolist()
-        entering = [j for j, name in enumerate(cobasis) if gains[j] > 0 or (gains[j] and name < 0)]
-        y = moved(-1)
-        point = tuple(x * det + step for x, step in zip(origin, y, strict=True))
-        if not entering:
-            return _Optimum(Fraction(table[m, -1], det * w), Witness((*point, w * det)))
-        c = min(entering, key=cobasis.__getitem__)
-        way = 1 if gains[c] > 0 else -1
-        blocking = [i for i, name in enumerate(basis) if name >= 0 and table[i, c] * way < 0]
-        if not blocking:
-            ray = [way * step for step in moved(c)]
-            if cobasis[c] < 0:
-                ray[-1 - cobasis[c]] = way * det
-            return _Optimum(Fraction(0), Witness((*point, w * det)), tuple(ray))
-        r = min(blocking, key=lambda i: (Fraction(table[i, -1], -way * table[i, c]), basis[i]))
-        row, column, pivot = table[r].copy(), table[:, c].copy(), table[r, c]
-        table = (table * pivot - np.outer(column, row)) // det
-        table[:, c], table[r] = column, -row
-        table[r, c], det = det, pivot
-        if pivot < 0:
-            table, det = -table, -pivot
-        basis[r], cobasis[c] = cobasis[c], basis[r]
 
 
 def _bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
@@ -312,7 +258,7 @@ def _bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
         return None
     sides = []
     for row in np.eye(domain.dimension, domain.dimension + 1, dtype=np.int64).astype(object):
-        low, high = (_maximise(rows, start.witness, sign * row) for sign in (-1, 1))
+        low, high = (maximise(rows, start.witness, sign * row) for sign in (-1, 1))
         if low.ray or high.ray:
             return None
         sides.append((np.nextafter(-float(low.value), -math.inf), np.nextafter(float(high.value), math.inf)))
@@ -390,7 +336,7 @@ def _solve_cell(
     answer = backend.decide()
     if not isinstance(answer, Feasible):
         return None
-    optimum = _maximise(np.array(rows, dtype=object), answer.witness, objective @ maps[-1])
+    optimum = maximise(np.array(rows, dtype=object), answer.witness, objective @ maps[-1])
     # A neuron that vanishes on the whole leaf is False, whatever its bounds said.
     inside = np.array([answer.witness.sign(row.tolist()) > 0 for row in neurons], dtype=np.bool_)
     return _extremum(optimum, scale, inside & ~net.affine_neurons)
@@ -859,13 +805,12 @@ def distance_to_boundary(
     Notes
     -----
     All regions of the domain are enumerated, then visited in the order of a lower bound on their distance (the most
-    violated row), each with a projection (norm 2, by non-negative least squares) or a linear program, until the bound
-    exceeds the best distance. The regions are exact; distance and point are float64 to about 1e-9.
+    violated row), each with an exact projection (norm 2, see `Polyhedron.project`) or a linear program in float64,
+    until the bound exceeds the best distance. In l2 distance and point are exact but for a rounding, else to 1e-9.
 
     References
     ----------
-    Jordan, Lewis and Dimakis, Provable certificates for adversarial examples, 2019, arXiv:1903.08778. Lawson and
-    Hanson, Solving least squares problems, 1974, chapter 23, doi:10.1137/1.9781611971217.
+    Jordan, Lewis and Dimakis, Provable certificates for adversarial examples, 2019, arXiv:1903.08778.
 
     Examples
     --------
@@ -898,11 +843,13 @@ def distance_to_boundary(
         k, i = divmod(int(place), len(regions))
         if not lower[k, i] < best.distance:
             break
-        own = slice(offsets[i], offsets[i + 1])
-        cell = np.vstack([A[own], gradients[k, i]]), np.append(b[own], sides[k, i])
-        point = _nearest_point(*cell, start, norm)
-        if point is not None and (distance := float(np.linalg.norm(point - start, norm))) < best.distance:
-            best = BoundaryPoint(distance, point, forms[k][0], regions.patterns[i])
+        if norm == 2:
+            near = _nearest_in_l2(regions[i], forms[k][1], start)
+        else:
+            own = slice(offsets[i], offsets[i + 1])
+            near = _nearest(np.vstack([A[own], gradients[k, i]]), np.append(b[own], sides[k, i]), start, norm)
+        if near is not None and near.distance < best.distance:
+            best = BoundaryPoint(near.distance, near.point, forms[k][0], regions.patterns[i])
     return best
 
 
@@ -928,8 +875,19 @@ def _distances(A: FloatArray, b: FloatArray, x: FloatArray, dual: float) -> Floa
         return np.where(excess > 0, excess / norms, 0.0)
 
 
-def _nearest_point(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> FloatArray | None:
-    """Return a point of {p : A p <= b} nearest to x, or None if that is empty."""
+def _nearest_in_l2(region: ActivationRegion, form: FloatArray, x: FloatArray) -> Projection | None:
+    """Return the nearest point of the closed region at which `form` of the outputs is <= 0, exactly, or None."""
+    coefficients = np.array([int(value) for value in form], dtype=object)
+    rows, decision = region.integer_rows, -(coefficients @ region.network.integer_maps(region.pattern)[-1])
+    if decision[:-1].any():
+        rows = np.concatenate([rows, decision[None]])
+    elif decision[-1] < 0:
+        return None
+    return nearest_point(rows, x)
+
+
+def _nearest(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> Projection | None:
+    """Return a point of {p : A p <= b} nearest to x in l1 or l-infinity, or None if there is none."""
     d = len(x)
     sizes = np.linalg.norm(A, axis=1)
     if (b[sizes == 0] < 0).any():
@@ -937,19 +895,7 @@ def _nearest_point(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> 
     A, b = A[sizes > 0] / sizes[sizes > 0, None], b[sizes > 0] / sizes[sizes > 0]
     slack = b - A @ x
     if (slack >= 0).all():
-        return x.copy()
-    if norm == 2:
-        # Least distance programming: the residual of this problem points from x to the nearest point.
-        scale = -float(slack.min())
-        system = np.vstack([-A.T, -slack[None, :] / scale])
-        goal = np.append(np.zeros(d), 1.0)
-        weights, _ = nnls(system, goal, maxiter=100 * len(slack) + 100)
-        residual = goal - system @ weights
-        if residual[-1] < 1e-14:
-            return None
-        step = -scale * residual[:-1] / residual[-1]
-        reach = max(scale, float(np.linalg.norm(step)))
-        return np.asarray(x + step) if (A @ step <= slack + 1e-9 * reach).all() else None
+        return Projection(x.copy(), 0.0)
     n_extra = d if norm == 1 else 1
     extra = np.eye(d) if norm == 1 else np.ones((d, 1))
     eye = np.eye(d)
@@ -957,4 +903,6 @@ def _nearest_point(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> 
     cost = np.append(np.zeros(d), np.ones(n_extra))
     bounds = [(None, None)] * d + [(0, None)] * n_extra
     result = linprog(cost, A_ub=rows, b_ub=np.append(slack, np.zeros(2 * d)), bounds=bounds, method="highs")
-    return np.asarray(x + result.x[:d]) if result.status == 0 else None
+    if result.status != 0:
+        return None
+    return Projection(np.asarray(x + result.x[:d]), float(np.linalg.norm(result.x[:d], norm)))

@@ -32,6 +32,7 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.feasibility import Backend, Feasible, make_backend
 from tropnet.layers import AFFINE, Layer, activate, identity_map, layer_map
+from tropnet.linear_programs import rank
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.polyhedron import Polyhedron
@@ -652,7 +653,7 @@ class DecisionBoundary:
             for pair in combinations(pieces, 2):
                 common.setdefault(pair, []).append(ray)
         pairs = [
-            pair for pair, rays in common.items() if d > 1 and any(ray[-1] for ray in rays) and _rank(rays) >= d - 1
+            pair for pair, rays in common.items() if d > 1 and any(ray[-1] for ray in rays) and rank(rays) >= d - 1
         ]
         return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
@@ -850,18 +851,6 @@ def _generators(piece: _Piece) -> list[tuple[int, ...]]:
         scaled = [x * abs(g[pivot]) for x in ray]
         lifted.append(_reduced([*scaled[:pivot], top if g[pivot] > 0 else -top, *scaled[pivot:]]))
     return lifted
-
-
-def _rank(vectors: Sequence[tuple[int, ...]]) -> int:
-    """Return the rank of integer vectors, exactly."""
-    left, rank = [list(vector) for vector in vectors], 0
-    while left:
-        pivot = left.pop()
-        column = next((i for i, value in enumerate(pivot) if value), None)
-        if column is not None:
-            rank += 1
-            left = [[a * pivot[column] - b * row[column] for a, b in zip(row, pivot, strict=True)] for row in left]
-    return rank
 
 
 def _area(piece: _Piece) -> float:

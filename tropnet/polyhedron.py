@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from math import factorial, gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 from scipy.spatial import Delaunay, QhullError
 
@@ -17,6 +17,9 @@ from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
+from tropnet.linear_programs import maximise, rank
+from tropnet.points import as_points
+from tropnet.projection import Projection, nearest_point
 from tropnet.tolerances import Tolerances
 
 __all__ = ["Ball", "Polyhedron"]
@@ -95,8 +98,81 @@ class Polyhedron:
         return unit_rows(rows, self.dimension)[:, :-1]
 
     def is_bounded(self) -> bool:
-        """Return whether the polyhedron is bounded (a polytope)."""
-        return not self._lines and all(ray.vector[-1] > 0 for ray in self._rays)
+        """Return whether the polyhedron is bounded (a polytope), exactly, without its vertices.
+
+        In every direction that leads to infinity no row decreases. So there is none iff the sum of all rows has a
+        maximum, which is one exact linear program, and no direction is orthogonal to all rows.
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron has no interior.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 2]], dtype=object)).is_bounded()
+        False
+        """
+        if len(self.rows) <= self.dimension:
+            return self.dimension == 0
+        if rank(self.rows[:, :-1].tolist()) < self.dimension:
+            return False
+        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=False)
+        if not isinstance(answer, Feasible):
+            raise TropnetError("the polyhedron has no interior; whether it is bounded is not decided.")
+        return not maximise(self.rows, answer.witness, self.rows.sum(axis=0)).ray
+
+    def project(self, x: ArrayLike) -> FloatArray:
+        """Return the point of the polyhedron nearest to `x` in l2; for many points that of each.
+
+        Parameters
+        ----------
+        x
+            float64, shape (d,) or (n, d).
+
+        Returns
+        -------
+        float64 of the same shape: the exact nearest point, each coordinate rounded once (so it may lie beyond a side by
+        that rounding); `x` itself where `x` is in the polyhedron.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            `x` does not fit the polyhedron.
+        TropnetError
+            The polyhedron is empty.
+
+        Notes
+        -----
+        Exact for thin, far, unbounded and degenerate polyhedra alike: a quadratic program over the rationals, whose
+        answer floating point only guesses (see `tropnet.projection`). A few tenths of a millisecond in two or three
+        dimensions, about 0.1 s in thirty.
+
+        Examples
+        --------
+        >>> triangle = Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, -1, 2]], dtype=object))
+        >>> triangle.project([3.0, 1.0]), triangle.distance([[2.0, 2.0], [0.5, 0.5]])
+        (array([2., 0.]), array([1.41421356, 0.        ]))
+        """
+        points, single = as_points(x, self.dimension)
+        found = np.array([self._nearest(point).point for point in points]).reshape(-1, self.dimension)
+        return np.asarray(found[0] if single else found)
+
+    def distance(self, x: ArrayLike) -> Any:
+        """Return the l2 distance of `x` to the polyhedron; for many points that of each, float64 of shape (n,).
+
+        It is 0.0 iff `x` is in the polyhedron, else the exact distance within one unit in the last place. Parameters,
+        errors and cost as for `project`.
+        """
+        points, single = as_points(x, self.dimension)
+        found = [self._nearest(point).distance for point in points]
+        return found[0] if single else np.array(found, dtype=np.float64)
+
+    def _nearest(self, point: FloatArray) -> Projection:
+        found = nearest_point(self.rows, point)
+        if found is None:
+            raise TropnetError("the polyhedron is empty, so no point of it is nearest.")
+        return found
 
     def facets(self) -> NDArray[np.int64]:
         """Return the indices of the rows that define facets, ascending; of coincident rows the first.
@@ -125,7 +201,7 @@ class Polyhedron:
         TropnetError
             The polytope is too flat to triangulate in float64.
         """
-        if not self.is_bounded():
+        if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
             return float("inf")
         vectors = [ray.vector for ray in self._rays]
         *origin, w0 = vectors[0]

@@ -121,6 +121,21 @@ class ActivationRegion:
         """Return a largest inscribed ball (centre, radius)."""
         return self.polyhedron.chebyshev_ball()
 
+    def is_bounded(self) -> bool:
+        """Return whether the region is bounded, exactly."""
+        return self.polyhedron.is_bounded()
+
+    def project(self, x: ArrayLike) -> FloatArray:
+        """Return the point of the closed region nearest to `x` (d,) in l2, or to each of many (n, d).
+
+        The exact nearest point, rounded once; see `Polyhedron.project`.
+        """
+        return self.polyhedron.project(x)
+
+    def distance(self, x: ArrayLike) -> Any:
+        """Return the l2 distance of `x` (d,) to the closed region, 0.0 iff inside, or (n,) of many; see `project`."""
+        return self.polyhedron.distance(x)
+
     @cached_property
     def polyhedron(self) -> Polyhedron:
         """The closed region as a polyhedron."""
