@@ -292,18 +292,20 @@ def _directions(units: Any, offsets: Any, table: Any, names: Any, square: Any, y
         table[m, d] = 1.0
         ended, column = _simplex(table, m, d + 1, names)
         if ended == _RAY:
-            found[r, 0] = _inwards(units, start, m, table, names, column, y)
+            found[r, 0] = _inwards(units, start, m, table, names, column)
             continue
-        # Second, the sum of -a over the rows: in every direction to infinity it grows, unless all rows vanish there.
+        # Second, a sum of -a over the rows: in every direction to infinity it grows, unless all rows vanish there. The
+        # weights differ, so that it has its maximum at a vertex, where d rows meet.
         table[m, :] = 0.0
         for i in range(m):
             for k in range(d):
                 table[i, k] = -units[start + i, k]
-                table[m, k] -= units[start + i, k]
+                table[m, k] -= _weight(i) * units[start + i, k]
             table[i, d] = 1.0
         if _simplex(table, m, d, names)[0] != _DONE:
             continue
-        y[:m] = 1.0
+        for i in range(m):
+            y[i] = _weight(i)
         full = True
         for j in range(d):
             if names[m + j] < 0:
@@ -324,9 +326,15 @@ def _directions(units: Any, offsets: Any, table: Any, names: Any, square: Any, y
         found[r, 2], found[r, 3] = rest + 4.0 * (m + 4) * d * _EPS * total, total
 
 
+@compiled(inline=True)
+def _weight(i: int) -> float:
+    """Return a number between 1 and 2; those of different rows are in no simple relation."""
+    return 1.0 + (0.6180339887498949 * (i + 1)) % 1.0
+
+
 @compiled()
-def _inwards(units: Any, start: int, m: int, table: Any, names: Any, column: int, u: Any) -> float:
-    """Return how far inwards the ray of `column` points at the nearest row; u has room for at least m + d values."""
+def _inwards(units: Any, start: int, m: int, table: Any, names: Any, column: int) -> float:
+    """Return how far inwards the ray of `column` points at the nearest row."""
     d = units.shape[1]
     way = 1.0 if table[m, column] > 0.0 else -1.0
     worst, norm = -np.inf, 0.0

@@ -83,11 +83,16 @@ def rank(vectors: Sequence[Sequence[int]]) -> int:
     >>> rank([(1, 2), (2, 4), (0, 1)])
     2
     """
-    left, found = [list(vector) for vector in vectors], 0
+    left, found, last = [list(vector) for vector in vectors], 0, 1
     while left:
-        pivot = left.pop()
-        column = next((i for i, value in enumerate(pivot) if value), None)
-        if column is not None:
-            found += 1
-            left = [[a * pivot[column] - b * row[column] for a, b in zip(row, pivot, strict=True)] for row in left]
+        at = next((i for i, vector in enumerate(left) if any(vector)), None)
+        if at is None:
+            break
+        pivot = left.pop(at)
+        column = next(i for i, value in enumerate(pivot) if value)
+        # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
+        left = [
+            [(a * pivot[column] - b * row[column]) // last for a, b in zip(row, pivot, strict=True)] for row in left
+        ]
+        found, last = found + 1, pivot[column]
     return found

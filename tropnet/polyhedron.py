@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 from scipy.spatial import Delaunay, QhullError
 
+from tropnet.balls import directions
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
@@ -101,12 +102,14 @@ class Polyhedron:
         """Return whether the polyhedron is bounded (a polytope), exactly, without its vertices.
 
         In every direction that leads to infinity no row decreases. So there is none iff the sum of all rows has a
-        maximum, which is one exact linear program, and no direction is orthogonal to all rows.
+        maximum and no direction is orthogonal to all rows. Floating point proves most cases, by weights under which the
+        rows cancel or a direction away from all of them, with a margin beyond all rounding; one exact linear program
+        decides the others.
 
         Raises
         ------
         TropnetError
-            The polyhedron has no interior.
+            The polyhedron was found to have no interior.
 
         Examples
         --------
@@ -115,7 +118,12 @@ class Polyhedron:
         """
         if len(self.rows) <= self.dimension:
             return self.dimension == 0
-        if rank(self.rows[:, :-1].tolist()) < self.dimension:
+        units = unit_rows(self.rows, self.dimension)[:, :-1]
+        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        found = directions(units, np.array([0, len(units)]))
+        if found.bounded(errors, self.dimension).item():
+            return True
+        if found.unbounded(errors).item() or rank(self.rows[:, :-1].tolist()) < self.dimension:
             return False
         answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=False)
         if not isinstance(answer, Feasible):

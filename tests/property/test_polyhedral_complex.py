@@ -21,7 +21,6 @@ from tropnet import Box, Domain, Layer, Network, Polytope, Regions, ShapeError, 
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
-    _surely_single,
     adjacency_graph,
     count_linear_regions,
     decision_boundary,
@@ -29,6 +28,7 @@ from tropnet.polyhedral_complex import (
     linear_regions,
     statistics,
 )
+from tropnet.polyhedral_complex.adjacency import _surely_single
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
