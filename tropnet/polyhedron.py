@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd
+from math import factorial, gcd, isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog
 from scipy.spatial import Delaunay, QhullError
 
 from tropnet.balls import directions
+from tropnet.certificates import Witness
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
@@ -25,7 +26,8 @@ from tropnet.tolerances import Tolerances
 
 __all__ = ["Ball", "Polyhedron"]
 
-_FAR = 1e15
+# Of the norms of rows, which are irrational: far more than float64 has.
+_NORM_BITS = 64
 
 
 class Ball(NamedTuple):
@@ -231,41 +233,40 @@ class Polyhedron:
     def chebyshev_ball(self) -> Ball:
         """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
 
-        The linear program is solved in coordinates centred at an exact interior point and scaled to its distance from
-        the sides, so thin and far polyhedra are no harder than others. Centre and radius are rounded to float64.
+        The linear program in centre and radius is solved over the integers, with norms of the rows to 64 bits (they are
+        irrational), so thin and far polyhedra are no harder than others, and whether there is a largest ball is exact.
+        Centre and radius are then rounded to float64.
 
         Raises
         ------
         TropnetError
-            The linear program was not solved.
+            The polyhedron has no interior.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-3, -4, 12]], dtype=object)).chebyshev_ball()
+        Ball(centre=array([1., 1.]), radius=1.0)
         """
+        nothing = Ball(np.full(self.dimension, np.nan), float("inf"))
         if not len(self.rows):
-            return Ball(np.full(self.dimension, np.nan), float("inf"))
+            return nothing
         answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
         if not isinstance(answer, Feasible):
             raise TropnetError("the polyhedron has no interior, so it holds no ball.")
         *x, w = answer.witness.homogeneous
-        slacks, units = [], []
+        rows, reach = [], None
         for *a, c in self.rows.tolist():
-            largest = max(map(abs, a))
-            unit = np.array([nearest_float(value, largest) for value in a])
-            norm = float(np.linalg.norm(unit))
-            value = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
-            slacks.append(nearest_float(value, largest * w) / norm)
-            units.append(unit / norm)
-        reach = min(slacks)
-        if not 0 < reach < _FAR:
-            raise TropnetError("the Chebyshev ball was not found: the sides are too near or too far for float64.")
-        A = np.column_stack([-np.array(units), np.ones(len(units))])
-        sides = np.minimum(np.array(slacks) / reach, _FAR)
-        cost = np.append(np.zeros(self.dimension), -1.0)
-        bounds = [(None, None)] * self.dimension + [(0, None)]
-        result = linprog(cost, A_ub=A, b_ub=sides, bounds=bounds, method="highs")
-        if result.status == 3:
-            return Ball(np.full(self.dimension, np.nan), float("inf"))
-        if result.status != 0:
-            raise TropnetError(f"the Chebyshev ball was not found: {result.message}")
-        return Ball(answer.witness.point + reach * result.x[:-1], reach * float(result.x[-1]))
+            norm = isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
+            rows.append([*(value << _NORM_BITS for value in a), -norm, c << _NORM_BITS])
+            distance = Fraction(sum(p * q for p, q in zip(a, x, strict=True)) + c * w << _NORM_BITS, norm * w)
+            reach = distance if reach is None else min(reach, distance)
+        # Strictly inside: the ball of half the distance to the nearest side.
+        start = Witness.from_fractions([*answer.witness.fractions, (reach or Fraction(0)) / 2])
+        radius_only = np.array([*(0 for _ in x), 1, 0], dtype=object)
+        optimum = maximise(np.array(rows, dtype=object), start, radius_only)
+        if optimum.ray:
+            return nothing
+        return Ball(optimum.point.point[:-1], nearest_float(optimum.value.numerator, optimum.value.denominator))
 
     @property
     def _rays(self) -> list[_Ray]:

@@ -282,12 +282,7 @@ class Regions(Sequence[ActivationRegion]):
 
         In bulk, in float64, in any dimension: one small linear program for each region; its multipliers prove that no
         ball is larger by more than 1e-9 of the radius. Where they do not, or where it is doubtful whether there is a
-        largest, as `ActivationRegion.chebyshev_ball`, region by region.
-
-        Raises
-        ------
-        TropnetError
-            The linear program of a doubtful region was not solved either.
+        largest, over the integers, region by region (see `Polyhedron.chebyshev_ball`).
 
         Examples
         --------
