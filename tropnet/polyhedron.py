@@ -230,6 +230,37 @@ class Polyhedron:
         sides = simplices[:, 1:] - simplices[:, :1]
         return float(np.abs(np.linalg.det(sides)).sum() / factorial(self.dimension))
 
+    def from_inside(self) -> tuple[FloatArray, FloatArray]:
+        """Return the unit rows a (m, d) and distances s (m,) of {y : a y <= s}: the polyhedron from a point inside.
+
+        The point is exact and central, the distances are positive and rounded once or twice, however thin or far the
+        polyhedron is (they underflow or overflow only where float64 ends).
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron has no interior.
+
+        Examples
+        --------
+        From 5 to 5.5:
+
+        >>> units, distances = Polyhedron(np.array([[1, -5], [-2, 11]], dtype=object)).from_inside()
+        >>> units.ravel().tolist(), round(float(distances.sum()), 12)
+        ([-1.0, 1.0], 0.5)
+        """
+        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
+        if not isinstance(answer, Feasible):
+            raise TropnetError("the polyhedron has no interior.")
+        *x, w = answer.witness.homogeneous
+        slacks = []
+        for *a, c in self.rows.tolist():
+            norm = isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
+            slacks.append(
+                nearest_float((sum(p * q for p, q in zip(a, x, strict=True)) + c * w) << _NORM_BITS, norm * w)
+            )
+        return -unit_rows(self.rows, self.dimension)[:, :-1], np.array(slacks, dtype=np.float64)
+
     def chebyshev_ball(self) -> Ball:
         """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
 

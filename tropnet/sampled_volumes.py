@@ -48,11 +48,17 @@ def sampled_volume(
     (True, True)
     """
     d = units.shape[1]
+    if not (sides.min(initial=np.inf) > 0 and sides.max(initial=0.0) < np.inf):
+        return np.nan, np.nan
     centre = _analytic_centre(units, sides)
     rows = units / (sides - units @ centre)[:, None]
-    factor = np.linalg.cholesky(rows.T @ rows)
-    # y = centre + L^-T z; in z the ellipsoid is the unit ball.
-    rows = np.linalg.solve(factor, rows.T).T
+    if not np.isfinite(rows).all():
+        return np.nan, np.nan
+    # rows = Q R: in z = R (y - centre) the ellipsoid is the unit ball, and the rows are those of Q.
+    rows, factor = np.linalg.qr(rows)
+    scale = np.abs(np.diag(factor))
+    if not scale.min() > 0:
+        return np.nan, np.nan
     size = max(1, _PART // (len(rows) + d))
     powers = np.empty(n_samples)
     for i in range(0, n_samples, size):
@@ -69,7 +75,7 @@ def sampled_volume(
     mean = float(values.mean())
     error = float(values.std(ddof=1)) / sqrt(n_samples)
     ball = 0.5 * d * log(pi) - lgamma(0.5 * d + 1)
-    return shift + log(mean) + ball - float(np.log(np.diag(factor)).sum()), error / mean
+    return shift + log(mean) + ball - float(np.log(scale).sum()), error / mean
 
 
 def _analytic_centre(units: FloatArray, sides: FloatArray) -> FloatArray:

@@ -1,9 +1,9 @@
 """Vertices of many polyhedra at once, compiled: a walk along the edges from one vertex.
 
 A vertex of a simple polyhedron lies on d sides, and leaving one of them leads along an edge to another vertex or to
-infinity. The vertices and bounded edges are connected (Balinski 1961, doi:10.2140/pjm.1961.11.431; with the unbounded
-edges, all vertices of a line-free polyhedron are reached too), so the walk finds all. That a polyhedron is simple is
-seen on the way: at no vertex another row may be within rounding of it. What fails that, or is too flat, is doubtful.
+infinity. The walk finds all vertices: some linear form has its only maximum at any given one, and the simplex method
+leads there, along edges, from wherever it starts. That a polyhedron is simple is seen on the way: at no vertex another
+row may be within rounding of it. What fails that, or is too flat, is doubtful.
 """
 
 from __future__ import annotations
