@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay, QhullError
 
-from tropnet.balls import directions
+from tropnet.balls import Centred, balls, directions
 from tropnet.certificates import Witness
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.exact import solve_exactly
 from tropnet.linear_programs import maximise, rank
 from tropnet.points import as_points
 from tropnet.projection import Projection, nearest_point
@@ -28,6 +27,8 @@ __all__ = ["Ball", "Polyhedron"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
+_EPS = float(np.finfo(np.float64).eps)
+_FAR = 1e15
 
 
 class Ball(NamedTuple):
@@ -120,17 +121,12 @@ class Polyhedron:
         """
         if len(self.rows) <= self.dimension:
             return self.dimension == 0
-        units = unit_rows(self.rows, self.dimension)[:, :-1]
-        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
-        found = directions(units, np.array([0, len(units)]))
-        if found.bounded(errors, self.dimension).item():
-            return True
-        if found.unbounded(errors).item() or rank(self.rows[:, :-1].tolist()) < self.dimension:
+        bounded, endless = self._sure
+        if bounded or endless:
+            return bounded
+        if rank(self.rows[:, :-1].tolist()) < self.dimension:
             return False
-        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=False)
-        if not isinstance(answer, Feasible):
-            raise TropnetError("the polyhedron has no interior; whether it is bounded is not decided.")
-        return not maximise(self.rows, answer.witness, self.rows.sum(axis=0)).ray
+        return not maximise(self.rows, self._witness, self.rows.sum(axis=0)).ray
 
     def project(self, x: ArrayLike) -> FloatArray:
         """Return the point of the polyhedron nearest to `x` in l2; for many points that of each.
@@ -233,7 +229,7 @@ class Polyhedron:
     def from_inside(self) -> tuple[FloatArray, FloatArray]:
         """Return the unit rows a (m, d) and distances s (m,) of {y : a y <= s}: the polyhedron from a point inside.
 
-        The point is exact and central, the distances are positive and rounded once or twice, however thin or far the
+        The point is exact, the distances are positive and rounded once or twice, however thin or far the
         polyhedron is (they underflow or overflow only where float64 ends).
 
         Raises
@@ -249,24 +245,21 @@ class Polyhedron:
         >>> units.ravel().tolist(), round(float(distances.sum()), 12)
         ([-1.0, 1.0], 0.5)
         """
-        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
-        if not isinstance(answer, Feasible):
-            raise TropnetError("the polyhedron has no interior.")
-        *x, w = answer.witness.homogeneous
-        slacks = []
+        witness = self._witness
+        *x, w = witness.homogeneous
+        distances = []
         for *a, c in self.rows.tolist():
-            norm = isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
-            slacks.append(
-                nearest_float((sum(p * q for p, q in zip(a, x, strict=True)) + c * w) << _NORM_BITS, norm * w)
-            )
-        return -unit_rows(self.rows, self.dimension)[:, :-1], np.array(slacks, dtype=np.float64)
+            slack = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
+            distances.append(nearest_float(slack << _NORM_BITS, _norm(a) * w))
+        return -unit_rows(self.rows, self.dimension)[:, :-1], np.array(distances, dtype=np.float64)
 
     def chebyshev_ball(self) -> Ball:
         """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
 
-        The linear program in centre and radius is solved over the integers, with norms of the rows to 64 bits (they are
-        irrational), so thin and far polyhedra are no harder than others, and whether there is a largest ball is exact.
-        Centre and radius are then rounded to float64.
+        A linear program in float64, from an exact point inside and in units of its distance to the sides, so thin and
+        far polyhedra are no harder than others; its answer is taken if multipliers prove that no ball is larger by more
+        than 1e-9 of it. Else the program is solved over the integers, with norms of the rows to 64 bits (they are
+        irrational). Whether there is a largest ball is decided exactly. Centre and radius are rounded to float64.
 
         Raises
         ------
@@ -279,25 +272,51 @@ class Polyhedron:
         Ball(centre=array([1., 1.]), radius=1.0)
         """
         nothing = Ball(np.full(self.dimension, np.nan), float("inf"))
-        if not len(self.rows):
+        if not len(self.rows) or self._sure[1]:
             return nothing
-        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
-        if not isinstance(answer, Feasible):
-            raise TropnetError("the polyhedron has no interior, so it holds no ball.")
-        *x, w = answer.witness.homogeneous
-        rows, reach = [], None
+        d, witness = self.dimension, self._witness
+        units, distances = self.from_inside()
+        reach = float(distances.min())
+        if 0 < reach < np.inf and np.isfinite(units).all() and self.is_bounded():
+            with np.errstate(over="ignore"):
+                sides = np.minimum(distances / reach, _FAR)
+            rows = Centred(units, sides, 64 * _EPS * sides, np.array([reach]))
+            centres, radii, doubtful = balls(rows, np.array([0, len(units)]), witness.point[None])
+            if not doubtful.item():
+                return Ball(centres[0], float(radii.item()))
+        *x, w = witness.homogeneous
+        rows_of_balls, nearest = [], None
         for *a, c in self.rows.tolist():
-            norm = isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
-            rows.append([*(value << _NORM_BITS for value in a), -norm, c << _NORM_BITS])
+            norm = _norm(a)
+            rows_of_balls.append([*(value << _NORM_BITS for value in a), -norm, c << _NORM_BITS])
             distance = Fraction(sum(p * q for p, q in zip(a, x, strict=True)) + c * w << _NORM_BITS, norm * w)
-            reach = distance if reach is None else min(reach, distance)
+            nearest = distance if nearest is None else min(nearest, distance)
         # Strictly inside: the ball of half the distance to the nearest side.
-        start = Witness.from_fractions([*answer.witness.fractions, (reach or Fraction(0)) / 2])
-        radius_only = np.array([*(0 for _ in x), 1, 0], dtype=object)
-        optimum = maximise(np.array(rows, dtype=object), start, radius_only)
+        start = Witness.from_fractions([*witness.fractions, (nearest or Fraction(0)) / 2])
+        radius_only = np.array([0] * d + [1, 0], dtype=object)
+        optimum = maximise(np.array(rows_of_balls, dtype=object), start, radius_only)
         if optimum.ray:
             return nothing
         return Ball(optimum.point.point[:-1], nearest_float(optimum.value.numerator, optimum.value.denominator))
+
+    @cached_property
+    def _sure(self) -> tuple[bool, bool]:
+        """Whether floating point proves that the polyhedron is bounded, and that it holds balls of any size."""
+        units = unit_rows(self.rows, self.dimension)[:, :-1]
+        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        found = directions(units, np.array([0, len(units)]))
+        return bool(found.bounded(errors, self.dimension).item()), bool(found.unbounded(errors).item())
+
+    @cached_property
+    def _witness(self) -> Witness:
+        """A point strictly inside, exactly."""
+        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        for row in self.rows:
+            backend.push(row)
+        answer = backend.decide()
+        if not isinstance(answer, Feasible):
+            raise TropnetError("the polyhedron has no interior.")
+        return answer.witness
 
     @property
     def _rays(self) -> list[_Ray]:
@@ -317,6 +336,11 @@ class Polyhedron:
         for i, row in enumerate([*map(tuple, self.rows.tolist()), at_infinity]):
             rays, lines = _cut(rays, lines, row, i)
         return rays, lines
+
+
+def _norm(a: Sequence[int]) -> int:
+    """Return the length of a vector times 2**_NORM_BITS, rounded up."""
+    return isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
 
 
 def _dot(u: Sequence[int], v: Sequence[int]) -> int:

@@ -134,7 +134,7 @@ def test_projections_refuse_what_they_cannot_answer() -> None:
     with pytest.raises(TropnetError, match="empty"):
         empty.project([0.0])
     with pytest.raises(TropnetError, match="interior"):
-        empty.is_bounded()
+        empty.chebyshev_ball()
     everything = Polyhedron(np.empty((0, 3), dtype=object))
     assert everything.project([1.0, 2.0]).tolist() == [1.0, 2.0]
     assert not everything.is_bounded()
