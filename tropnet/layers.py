@@ -27,6 +27,7 @@ __all__ = [
     "activate",
     "checked_layer",
     "compose",
+    "compose_bounded",
     "compose_many",
     "finite_matrix",
     "identity_map",
@@ -141,6 +142,40 @@ def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) ->
             slopes = np.asarray(layer.slopes)
             outputs.append(np.where(bits, slopes[:, 1], slopes[:, 0])[:, :, None] * rows)
     return maps
+
+
+def compose_bounded(
+    layers: Sequence[Layer], patterns: BoolArray, n_inputs: int
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Return the rows of `compose` for many patterns (m, n_neurons), in float64, and bounds on their errors.
+
+    The bounds hold wherever they are finite: each layer adds its rounding to what its sources hand on, multiplied by
+    the weights' sizes.
+    """
+    outputs, output_errors = [np.eye(n_inputs, n_inputs + 1)[None]], [np.zeros((1, 1, 1))]
+    n_terms = 3 + n_inputs + sum(layer.width for layer in layers)
+    unit, tiny = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+    maps, errors, start = [], [], 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for layer in layers:
+            rows = np.zeros((len(patterns), layer.width, n_inputs + 1))
+            rows[:, :, -1] = layer.bias
+            size, error = np.abs(rows), np.zeros_like(rows)
+            for source, weight in layer.weights.items():
+                rows += weight @ outputs[source]
+                size += np.abs(weight) @ np.abs(outputs[source])
+                error += np.abs(weight) @ np.broadcast_to(output_errors[source], outputs[source].shape)
+            error = (error + unit * size) * (1 + unit) + tiny
+            maps.append(rows)
+            errors.append(error)
+            bits = patterns[:, start : start + layer.width]
+            start += layer.width
+            if layer is not layers[-1]:
+                slopes = np.asarray(layer.slopes)
+                chosen = np.where(bits, slopes[:, 1], slopes[:, 0])[:, :, None]
+                outputs.append(chosen * rows)
+                output_errors.append((np.abs(chosen) * error + unit * np.abs(outputs[-1])) * (1 + unit) + tiny)
+    return maps, errors
 
 
 def finite_matrix(values: ArrayLike, name: str) -> FloatArray:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd
-from typing import NamedTuple
+from math import factorial, gcd, isqrt
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linprog
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay, QhullError
 
+from tropnet.balls import Centred, balls, directions
+from tropnet.certificates import Witness
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.exact import solve_exactly
+from tropnet.linear_programs import maximise, rank
+from tropnet.points import as_points
+from tropnet.projection import Projection, nearest_point
 from tropnet.tolerances import Tolerances
 
 __all__ = ["Ball", "Polyhedron"]
 
+# Of the norms of rows, which are irrational: far more than float64 has.
+_NORM_BITS = 64
+_EPS = float(np.finfo(np.float64).eps)
 _FAR = 1e15
 
 
@@ -95,8 +102,83 @@ class Polyhedron:
         return unit_rows(rows, self.dimension)[:, :-1]
 
     def is_bounded(self) -> bool:
-        """Return whether the polyhedron is bounded (a polytope)."""
-        return not self._lines and all(ray.vector[-1] > 0 for ray in self._rays)
+        """Return whether the polyhedron is bounded (a polytope), exactly, without its vertices.
+
+        In every direction that leads to infinity no row decreases. So there is none iff the sum of all rows has a
+        maximum and no direction is orthogonal to all rows. Floating point proves most cases, by weights under which the
+        rows cancel or a direction away from all of them, with a margin beyond all rounding; one exact linear program
+        decides the others.
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron was found to have no interior.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 2]], dtype=object)).is_bounded()
+        False
+        """
+        if len(self.rows) <= self.dimension:
+            return self.dimension == 0
+        bounded, endless = self._sure
+        if bounded or endless:
+            return bounded
+        if rank(self.rows[:, :-1].tolist()) < self.dimension:
+            return False
+        return not maximise(self.rows, self._witness, self.rows.sum(axis=0)).ray
+
+    def project(self, x: ArrayLike) -> FloatArray:
+        """Return the point of the polyhedron nearest to `x` in l2; for many points that of each.
+
+        Parameters
+        ----------
+        x
+            float64, shape (d,) or (n, d).
+
+        Returns
+        -------
+        float64 of the same shape: the exact nearest point, each coordinate rounded once (so it may lie beyond a side by
+        that rounding); `x` itself where `x` is in the polyhedron.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            `x` does not fit the polyhedron.
+        TropnetError
+            The polyhedron is empty.
+
+        Notes
+        -----
+        Exact for thin, far, unbounded and degenerate polyhedra alike: a quadratic program over the rationals, whose
+        answer floating point only guesses (see `tropnet.projection`). A few tenths of a millisecond in two or three
+        dimensions, about 0.1 s in thirty.
+
+        Examples
+        --------
+        >>> triangle = Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, -1, 2]], dtype=object))
+        >>> triangle.project([3.0, 1.0]), triangle.distance([[2.0, 2.0], [0.5, 0.5]])
+        (array([2., 0.]), array([1.41421356, 0.        ]))
+        """
+        points, single = as_points(x, self.dimension)
+        found = np.array([self._nearest(point).point for point in points]).reshape(-1, self.dimension)
+        return np.asarray(found[0] if single else found)
+
+    def distance(self, x: ArrayLike) -> Any:
+        """Return the l2 distance of `x` to the polyhedron; for many points that of each, float64 of shape (n,).
+
+        It is 0.0 iff `x` is in the polyhedron, else the exact distance within one unit in the last place. Parameters,
+        errors and cost as for `project`.
+        """
+        points, single = as_points(x, self.dimension)
+        found = [self._nearest(point).distance for point in points]
+        return found[0] if single else np.array(found, dtype=np.float64)
+
+    def _nearest(self, point: FloatArray) -> Projection:
+        found = nearest_point(self.rows, point)
+        if found is None:
+            raise TropnetError("the polyhedron is empty, so no point of it is nearest.")
+        return found
 
     def facets(self) -> NDArray[np.int64]:
         """Return the indices of the rows that define facets, ascending; of coincident rows the first.
@@ -125,7 +207,7 @@ class Polyhedron:
         TropnetError
             The polytope is too flat to triangulate in float64.
         """
-        if not self.is_bounded():
+        if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
             return float("inf")
         vectors = [ray.vector for ray in self._rays]
         *origin, w0 = vectors[0]
@@ -144,44 +226,97 @@ class Polyhedron:
         sides = simplices[:, 1:] - simplices[:, :1]
         return float(np.abs(np.linalg.det(sides)).sum() / factorial(self.dimension))
 
-    def chebyshev_ball(self) -> Ball:
-        """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
+    def from_inside(self) -> tuple[FloatArray, FloatArray]:
+        """Return the unit rows a (m, d) and distances s (m,) of {y : a y <= s}: the polyhedron from a point inside.
 
-        The linear program is solved in coordinates centred at an exact interior point and scaled to its distance from
-        the sides, so thin and far polyhedra are no harder than others. Centre and radius are rounded to float64.
+        The point is exact, the distances are positive and rounded once or twice, however thin or far the
+        polyhedron is (they underflow or overflow only where float64 ends).
 
         Raises
         ------
         TropnetError
-            The linear program was not solved.
+            The polyhedron has no interior.
+
+        Examples
+        --------
+        From 5 to 5.5:
+
+        >>> units, distances = Polyhedron(np.array([[1, -5], [-2, 11]], dtype=object)).from_inside()
+        >>> units.ravel().tolist(), round(float(distances.sum()), 12)
+        ([-1.0, 1.0], 0.5)
         """
-        if not len(self.rows):
-            return Ball(np.full(self.dimension, np.nan), float("inf"))
-        answer = solve_exactly(list(self.rows), self.dimension, sys.maxsize, central=True)
-        if not isinstance(answer, Feasible):
-            raise TropnetError("the polyhedron has no interior, so it holds no ball.")
-        *x, w = answer.witness.homogeneous
-        slacks, units = [], []
+        witness = self._witness
+        *x, w = witness.homogeneous
+        distances = []
         for *a, c in self.rows.tolist():
-            largest = max(map(abs, a))
-            unit = np.array([nearest_float(value, largest) for value in a])
-            norm = float(np.linalg.norm(unit))
-            value = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
-            slacks.append(nearest_float(value, largest * w) / norm)
-            units.append(unit / norm)
-        reach = min(slacks)
-        if not 0 < reach < _FAR:
-            raise TropnetError("the Chebyshev ball was not found: the sides are too near or too far for float64.")
-        A = np.column_stack([-np.array(units), np.ones(len(units))])
-        sides = np.minimum(np.array(slacks) / reach, _FAR)
-        cost = np.append(np.zeros(self.dimension), -1.0)
-        bounds = [(None, None)] * self.dimension + [(0, None)]
-        result = linprog(cost, A_ub=A, b_ub=sides, bounds=bounds, method="highs")
-        if result.status == 3:
-            return Ball(np.full(self.dimension, np.nan), float("inf"))
-        if result.status != 0:
-            raise TropnetError(f"the Chebyshev ball was not found: {result.message}")
-        return Ball(answer.witness.point + reach * result.x[:-1], reach * float(result.x[-1]))
+            slack = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
+            distances.append(nearest_float(slack << _NORM_BITS, _norm(a) * w))
+        return -unit_rows(self.rows, self.dimension)[:, :-1], np.array(distances, dtype=np.float64)
+
+    def chebyshev_ball(self) -> Ball:
+        """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
+
+        A linear program in float64, from an exact point inside and in units of its distance to the sides, so thin and
+        far polyhedra are no harder than others; its answer is taken if multipliers prove that no ball is larger by more
+        than 1e-9 of it. Else the program is solved over the integers, with norms of the rows to 64 bits (they are
+        irrational). Whether there is a largest ball is decided exactly. Centre and radius are rounded to float64.
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron has no interior.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-3, -4, 12]], dtype=object)).chebyshev_ball()
+        Ball(centre=array([1., 1.]), radius=1.0)
+        """
+        nothing = Ball(np.full(self.dimension, np.nan), float("inf"))
+        if not len(self.rows) or self._sure[1]:
+            return nothing
+        d, witness = self.dimension, self._witness
+        units, distances = self.from_inside()
+        reach = float(distances.min())
+        if 0 < reach < np.inf and np.isfinite(units).all() and self.is_bounded():
+            with np.errstate(over="ignore"):
+                sides = np.minimum(distances / reach, _FAR)
+            rows = Centred(units, sides, 64 * _EPS * sides, np.array([reach]))
+            centres, radii, doubtful = balls(rows, np.array([0, len(units)]), witness.point[None])
+            if not doubtful.item():
+                return Ball(centres[0], float(radii.item()))
+        *x, w = witness.homogeneous
+        rows_of_balls, nearest = [], None
+        for *a, c in self.rows.tolist():
+            norm = _norm(a)
+            rows_of_balls.append([*(value << _NORM_BITS for value in a), -norm, c << _NORM_BITS])
+            distance = Fraction(sum(p * q for p, q in zip(a, x, strict=True)) + c * w << _NORM_BITS, norm * w)
+            nearest = distance if nearest is None else min(nearest, distance)
+        # Strictly inside: the ball of half the distance to the nearest side.
+        start = Witness.from_fractions([*witness.fractions, (nearest or Fraction(0)) / 2])
+        radius_only = np.array([0] * d + [1, 0], dtype=object)
+        optimum = maximise(np.array(rows_of_balls, dtype=object), start, radius_only)
+        if optimum.ray:
+            return nothing
+        return Ball(optimum.point.point[:-1], nearest_float(optimum.value.numerator, optimum.value.denominator))
+
+    @cached_property
+    def _sure(self) -> tuple[bool, bool]:
+        """Whether floating point proves that the polyhedron is bounded, and that it holds balls of any size."""
+        units = unit_rows(self.rows, self.dimension)[:, :-1]
+        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        found = directions(units, np.array([0, len(units)]))
+        return bool(found.bounded(errors, self.dimension).item()), bool(found.unbounded(errors).item())
+
+    @cached_property
+    def _witness(self) -> Witness:
+        """A point strictly inside, exactly."""
+        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        for row in self.rows:
+            backend.push(row)
+        answer = backend.decide()
+        if not isinstance(answer, Feasible):
+            raise TropnetError("the polyhedron has no interior.")
+        return answer.witness
 
     @property
     def _rays(self) -> list[_Ray]:
@@ -201,6 +336,11 @@ class Polyhedron:
         for i, row in enumerate([*map(tuple, self.rows.tolist()), at_infinity]):
             rays, lines = _cut(rays, lines, row, i)
         return rays, lines
+
+
+def _norm(a: Sequence[int]) -> int:
+    """Return the length of a vector times 2**_NORM_BITS, rounded up."""
+    return isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
 
 
 def _dot(u: Sequence[int], v: Sequence[int]) -> int:

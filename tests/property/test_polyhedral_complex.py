@@ -21,7 +21,6 @@ from tropnet import Box, Domain, Layer, Network, Polytope, Regions, ShapeError, 
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
-    _surely_single,
     adjacency_graph,
     count_linear_regions,
     decision_boundary,
@@ -29,6 +28,7 @@ from tropnet.polyhedral_complex import (
     linear_regions,
     statistics,
 )
+from tropnet.polyhedral_complex.adjacency import _surely_single
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
@@ -532,3 +532,34 @@ def test_statistics_refuse_other_volumes() -> None:
         statistics(regions, volumes=[1.0])
     with pytest.raises(ValueError, match="finite"):
         statistics(regions, volumes=np.full(len(regions), np.inf))
+    with pytest.raises(ShapeError, match="inradii"):
+        statistics(regions, inradii=[1.0])
+    with pytest.raises(ValueError, match="inradii"):
+        statistics(regions, inradii=np.full(len(regions), np.nan))
+
+
+def test_distributions_of_sizes() -> None:
+    """Every region is counted once, in a bin that holds its size, or as zero or infinite."""
+    regions = enumerate_regions(Network.random([2, 8, 8, 1], seed=1), Box(-3, 3), facets=True)
+    radii = regions.chebyshev_balls().radii.copy()
+    radii[:3] = [np.inf, 0.0, np.inf]
+    found = statistics(regions, volumes=regions.volumes(), inradii=radii)
+    for n in (1, 2, 7):
+        for (counts, edges, n_zero, n_infinite), sizes in (
+            (found.volume_distribution(n), regions.volumes()),
+            (found.inradius_distribution(n), radii),
+        ):
+            inner = sizes[(sizes > 0) & (sizes < np.inf)]
+            assert (n_zero, n_infinite) == ((sizes == 0).sum(), np.isinf(sizes).sum())
+            assert counts.sum() + n_zero + n_infinite == len(regions)
+            assert (edges[0], edges[-1]) == (inner.min(), inner.max())
+            assert np.allclose(np.diff(np.log(edges)), np.log(edges[-1] / edges[0]) / n)
+            below = [(inner < edge).sum() for edge in edges[1:-1]]
+            assert np.cumsum(counts)[:-1].tolist() == below
+    endless = statistics(enumerate_regions(Network.random([1, 1, 1], seed=0)), inradii=[np.inf, np.inf])
+    assert endless.inradius_distribution(3).counts.tolist() == [0, 0, 0]
+    assert endless.inradius_distribution().n_infinite == 2
+    with pytest.raises(ValueError, match="pass volumes="):
+        endless.volume_distribution()
+    with pytest.raises(ValueError, match="n_bins"):
+        endless.inradius_distribution(0)

@@ -1,0 +1,329 @@
+"""The decision boundary: where two classes tie for the first place, in convex pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from math import hypot
+from typing import NamedTuple
+
+import numpy as np
+
+from tropnet.dyadic import FloatArray, IntegerArray, nearest_float
+from tropnet.enumeration import enumerate_regions
+from tropnet.errors import ShapeError, TropnetError
+from tropnet.feasibility import Backend
+from tropnet.layers import AFFINE, Layer
+from tropnet.linear_programs import rank
+from tropnet.network import Network
+from tropnet.patterns import BoolArray, pack, unpack
+from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
+from tropnet.polyhedral_complex.error_bounds import bounded_rows, parts, surely_apart
+from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, multiples, reduced
+from tropnet.polyhedron import Polyhedron
+from tropnet.regions import ActivationRegion, Regions
+
+__all__ = ["DecisionBoundary", "decision_boundary"]
+
+# Comparisons of outputs that are enumerated together; each cuts the regions further.
+_MAX_PAIRS = 10
+
+
+class _Piece(NamedTuple):
+    """The part of the hyperplane g = 0 in a polyhedron: all coordinates but the one numbered `pivot`."""
+
+    polyhedron: Polyhedron
+    hyperplane: tuple[int, ...]
+    pivot: int
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionBoundary:
+    """Where two classes tie for the first place, in convex pieces of dimension d - 1.
+
+    Attributes
+    ----------
+    regions
+        The activation regions.
+    region, first, second
+        int64, shape (n,): piece i is {x in `region[i]` : y_first = y_second >= y_k for all classes k}, first < second.
+        A piece on a facet that two regions share is listed once, for the region of the smaller index.
+    ties
+        int64, shape (m, 3): region and two classes that tie for the first place on a part of it with interior. Such a
+        part is no piece.
+    """
+
+    regions: Regions
+    region: IndexArray
+    first: IndexArray
+    second: IndexArray
+    ties: IndexArray
+    _pieces: tuple[_Piece, ...]
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __repr__(self) -> str:
+        return f"DecisionBoundary({len(self)} pieces in {len(set(self.region.tolist()))} regions)"
+
+    @cached_property
+    def areas(self) -> FloatArray:
+        """The (d-1)-dimensional volume of each piece, float64 of shape (n,), infinite if unbounded; in R^1 it is 1.
+
+        From exact vertices, as `ActivationRegion.volume`.
+
+        Raises
+        ------
+        TropnetError
+            A piece is too flat to triangulate in float64 (not in R^1 and R^2).
+        """
+        return np.array([_area(piece) for piece in self._pieces], dtype=np.float64)
+
+    def vertices(self, index: int) -> FloatArray:
+        """Return the vertices of a piece, float64 of shape (n, d), each coordinate the one nearest to the exact value.
+
+        There are none if the piece contains a line.
+        """
+        proper = [ray for ray in _generators(self._pieces[index]) if ray[-1]]
+        points = [[nearest_float(x, w) for x in coordinates] for *coordinates, w in proper]
+        return np.array(points, dtype=np.float64).reshape(-1, self.regions.network.n_inputs)
+
+    def adjacent(self) -> IndexArray:
+        """Return the pairs of pieces that meet in dimension d - 2 (a ridge), int64 of shape (m, 2), each ascending.
+
+        Both lie on the ridge with whole faces, so it is spanned by vertices and rays, compared exactly, that they have
+        in common: at least one vertex, and d - 1 that are independent in homogeneous coordinates. Costs about the
+        number of pairs that share a vertex, of which there are many in high dimension.
+
+        Raises
+        ------
+        TropnetError
+            A piece contains a line (and d > 2): it has no vertices. A bounded domain has none such.
+        """
+        d = self.regions.network.n_inputs
+        generators = [_generators(piece) for piece in self._pieces]
+        if d > 2 and not all(generators):
+            raise TropnetError("a piece of the decision boundary contains a line; give a bounded domain.")
+        around: dict[tuple[int, ...], list[int]] = {}
+        for i, rays in enumerate(generators):
+            for ray in rays:
+                around.setdefault(ray, []).append(i)
+        common: dict[tuple[int, int], list[tuple[int, ...]]] = {}
+        for ray, pieces in around.items():
+            for pair in combinations(pieces, 2):
+                common.setdefault(pair, []).append(ray)
+        pairs = [
+            pair for pair, rays in common.items() if d > 1 and any(ray[-1] for ray in rays) and rank(rays) >= d - 1
+        ]
+        return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+    def one_vs_rest(self, label: int) -> IndexArray:
+        """Return the pieces on which class `label` meets another: its boundary against all others."""
+        return np.flatnonzero((self.first == label) | (self.second == label))
+
+
+def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) -> DecisionBoundary:
+    """Return where two classes tie for the first place, exactly, region by region.
+
+    The class of a point is the output that is largest there. A network with one output has the classes 0 (y <= 0) and
+    1 (y > 0), so its boundary is y = 0.
+
+    Parameters
+    ----------
+    regions
+        Activation regions, all or some.
+    classes
+        The outputs that compete; None for all. Not for one output.
+
+    Notes
+    -----
+    On an activation region the outputs are affine, so a piece is a polyhedron in the hyperplane y_i = y_j, and whether
+    it has dimension d - 1 is one exact decision in d - 1 dimensions. Before that, one decision for each class rules out
+    the classes that are nowhere first in the region. About a millisecond for each region and class; but where the
+    regions are complete, have their facets and at most five classes compete, only for the regions that some y_i = y_j
+    cuts or may touch along a facet. Those are found by enumerating the network with the comparisons as one more layer.
+
+    Raises
+    ------
+    ShapeError
+        `classes` are not at least two different outputs.
+
+    Examples
+    --------
+    |x| - 1 changes sign at -1 and 1:
+
+    >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-1.0]])
+    >>> boundary = decision_boundary(enumerate_regions(net))
+    >>> sorted(boundary.vertices(i).item() for i in range(len(boundary)))
+    [-1.0, 1.0]
+    """
+    net = regions.network
+    labels = _classes(net, classes)
+    backends = exact_backend(net.n_inputs), exact_backend(max(net.n_inputs - 1, 1))
+    found: list[tuple[int, int, int]] = []
+    pieces: list[_Piece] = []
+    facets: list[int | None] = []
+    ties: list[tuple[int, int, int]] = []
+    for index in np.flatnonzero(_may_hold_a_piece(regions, labels)).tolist():
+        region = regions[index]
+        outputs = net.integer_maps(region.pattern)[-1]
+        if net.n_outputs == 1:
+            outputs = np.concatenate([np.zeros_like(outputs), outputs])
+        rows, maps = region.integer_rows, outputs[labels]
+        for i, j, piece in _pieces_of(region, rows, maps, backends):
+            key = index, labels[i], labels[j]
+            if piece is None:
+                ties.append(key)
+                continue
+            tied = np.flatnonzero(multiples(rows, piece.hyperplane)[0])
+            found.append(key)
+            pieces.append(piece)
+            facets.append(int(region.rows[tied[0]]) if len(tied) else None)
+    keep = _without_twins(regions, found, facets)
+    columns = np.array([found[i] for i in keep], dtype=np.int64).reshape(-1, 3).T
+    tied_parts = np.array(ties, dtype=np.int64).reshape(-1, 3)
+    return DecisionBoundary(regions, columns[0], columns[1], columns[2], tied_parts, tuple(pieces[i] for i in keep))
+
+
+def _classes(net: Network, classes: Sequence[int] | None) -> list[int]:
+    n = max(net.n_outputs, 2)
+    if classes is None:
+        return list(range(n))
+    labels = sorted(int(label) for label in classes)
+    if net.n_outputs == 1 or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 <= labels[0] <= labels[-1] < n:
+        raise ShapeError(
+            f"classes must be at least two different outputs out of {net.n_outputs}, got {list(classes)}."
+            " For a network with one output leave them out: its classes are 0 (y <= 0) and 1 (y > 0)."
+        )
+    return labels
+
+
+def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
+    """Return for which regions some y_i = y_j meets the closed region in dimension d - 1, or for more than those."""
+    net, every = regions.network, np.ones(len(regions), dtype=np.bool_)
+    pairs = [[0]] if net.n_outputs == 1 else [list(pair) for pair in combinations(labels, 2)]
+    if not regions.complete or regions.packed_facets is None or len(pairs) > _MAX_PAIRS:
+        return every
+    last, n = net.layers[-1], len(net.layers)
+    signs = np.zeros((len(pairs), net.n_outputs))
+    for row, pair in zip(signs, pairs, strict=True):
+        row[pair] = [1, -1][: len(pair)]
+    compared = Network(
+        [
+            *net.layers[:-1],
+            Layer(last.weights, last.bias, AFFINE),
+            Layer({n: signs}, np.zeros(len(pairs))),
+            Layer({n + 1: np.zeros((1, len(pairs)))}, np.zeros(1)),
+        ],
+        net.n_inputs,
+    )
+    cells = enumerate_regions(compared, regions.domain, on_undecided="collect")
+    at = positions(regions.packed, pack(cells.patterns[:, : net.n_neurons]))
+    if not cells.complete or (at < 0).any():
+        return every
+    rows, offsets = regions.facets()
+    # Each region holds at least one cell; it holds more iff some y_i = y_j cuts it. All of R^d may be one big tie.
+    maybe = np.asarray((np.bincount(at, minlength=len(regions)) != 1) | (np.diff(offsets) == 0), dtype=np.bool_)
+    owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
+    A, b = regions.domain.halfspaces
+    sides = np.column_stack([A, -b])[np.argsort(regions.domain.row_numbers)]
+    side = np.searchsorted(np.sort(regions.domain.row_numbers), -1 - rows)
+    for part in parts(len(rows), compared):
+        patterns = unpack(regions.packed[owner[part]], net.n_neurons)
+        maps, errors = bounded_rows(net, patterns)
+        gaps = np.abs(signs) @ errors[:, net.n_neurons :]
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = signs @ maps[:, net.n_neurons :]
+            gaps = (gaps + 4 * np.finfo(np.float64).eps * np.abs(values)) * (1 + 1e-9)
+        m, neuron = np.arange(len(maps)), rows[part]
+        h, e = maps[m, np.maximum(neuron, 0)], errors[m, np.maximum(neuron, 0)]
+        outer = neuron < 0
+        h[outer], e[outer] = sides[side[part][outer]], 0
+        touched = ~surely_apart(values, gaps, h, e).all(axis=1)
+        maybe[owner[part][touched]] = True
+    return maybe
+
+
+def _pieces_of(
+    region: ActivationRegion, rows: IntegerArray, maps: IntegerArray, backends: tuple[Backend, Backend]
+) -> Iterator[tuple[int, int, _Piece | None]]:
+    """Yield pairs of classes with their piece, or None where they tie on a part with interior."""
+    at_witness = (maps @ np.array(region.certificate.homogeneous, dtype=object)).tolist()
+    top = max(range(len(maps)), key=at_witness.__getitem__)
+    rivals = [top]
+    for k in range(len(maps)):
+        gap = maps[top] - maps[k]
+        if k == top:
+            continue
+        if not gap[:-1].any():
+            if not gap[-1]:
+                rivals.append(k)
+        elif has_interior(backends[0], [*rows, -gap]) or multiples(rows, gap.tolist())[0].any():
+            rivals.append(k)
+    rivals.sort()
+    for n, i in enumerate(rivals):
+        for j in rivals[n + 1 :]:
+            gap = maps[i] - maps[j]
+            others = [maps[i] - maps[k] for k in rivals if k not in (i, j)]
+            if gap[:-1].any():
+                piece = _piece(np.array([*rows, *others]), reduced(gap.tolist()), backends[1])
+                if piece is not None:
+                    yield i, j, piece
+            elif not gap[-1] and has_interior(backends[0], [*rows, *(row for row in others if row.any())]):
+                yield i, j, None
+
+
+def _piece(rows: IntegerArray, g: tuple[int, ...], backend: Backend) -> _Piece | None:
+    """Return the part of g = 0 in the closed polyhedron of `rows`, or None if it has not dimension d - 1."""
+    d = len(g) - 1
+    rows = rows.reshape(-1, d + 1)
+    pivot = max(range(d), key=lambda q: abs(g[q]))
+    sign = 1 if g[pivot] > 0 else -1
+    restricted = rows * abs(g[pivot]) - rows[:, pivot, None] * np.array(g, dtype=object)[None] * sign
+    restricted = np.delete(restricted, pivot, axis=1)
+    constant = ~np.asarray(restricted[:, :-1] != 0, dtype=np.bool_).any(axis=1)
+    if (restricted[constant, -1] < 0).any():
+        return None
+    sides = restricted[~constant]
+    if len(sides) and not has_interior(backend, list(sides)):
+        return None
+    return _Piece(Polyhedron(sides), g, pivot)
+
+
+def _generators(piece: _Piece) -> list[tuple[int, ...]]:
+    """Return vertices and rays in all coordinates: homogeneous integer vectors without a common divisor."""
+    polyhedron, g, pivot = piece
+    rest, lifted = [*g[:pivot], *g[pivot + 1 :]], []
+    for ray, _ in polyhedron.generators():
+        # x_pivot = -(sum of the other terms) / g_pivot
+        top = -sum(a * x for a, x in zip(rest, ray, strict=True))
+        scaled = [x * abs(g[pivot]) for x in ray]
+        lifted.append(reduced([*scaled[:pivot], top if g[pivot] > 0 else -top, *scaled[pivot:]]))
+    return lifted
+
+
+def _area(piece: _Piece) -> float:
+    polyhedron, g, pivot = piece
+    if polyhedron.dimension == 0:
+        return 1.0
+    # The projection along the pivot's axis shrinks areas by |g_pivot| / |g|.
+    return polyhedron.volume() * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+
+
+def _without_twins(regions: Regions, found: Sequence[tuple[int, int, int]], facets: Sequence[int | None]) -> list[int]:
+    """Return the pieces to keep: of two on one facet, for the same classes, that of the region of smaller index."""
+    on_facet = {(*key, facet) for key, facet in zip(found, facets, strict=True) if facet is not None and facet >= 0}
+    if not on_facet:
+        return list(range(len(found)))
+    edges = find_edges(regions)
+    smaller = {
+        (j, neuron): i
+        for i, j, neuron in zip(edges.first.tolist(), edges.second.tolist(), edges.neuron.tolist(), strict=True)
+    }
+    return [
+        n
+        for n, ((index, i, j), facet) in enumerate(zip(found, facets, strict=True))
+        if (smaller.get((index, facet)), i, j, facet) not in on_facet
+    ]

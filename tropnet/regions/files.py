@@ -1,0 +1,203 @@
+"""Files of regions: Parquet, and `.npz` of plain arrays; no pickle. What is damaged is refused, never misread."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.domain import Domain, domain_from
+from tropnet.dyadic import FloatArray
+from tropnet.errors import FileFormatError
+from tropnet.network import Network
+from tropnet.patterns import PackedArray
+
+__all__ = ["Columns", "read_npz", "read_parquet", "write_npz", "write_parquet"]
+
+_KIND = "regions"
+_VERSION = 2
+
+
+class Columns(NamedTuple):
+    """The attributes of `Regions`, in the order in which it takes them."""
+
+    network: Network
+    domain: Domain
+    packed: PackedArray
+    packed_cuts: PackedArray
+    witnesses: FloatArray
+    rational_witnesses: Mapping[int, tuple[Fraction, ...]]
+    complete: bool
+    undecided: tuple[tuple[bool, ...], ...]
+    stats: Mapping[str, Any]
+    packed_facets: PackedArray | None
+
+
+def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
+    """Write a Parquet file; see `Regions.to_parquet`."""
+    size = columns.packed.shape[1]
+    binary = pa.binary(size) if size else pa.binary()
+    rational = [_text(columns.rational_witnesses.get(i)) for i in range(len(columns.packed))]
+    table = {
+        "pattern": pa.array([row.tobytes() for row in columns.packed], type=binary),
+        "cuts": pa.array([row.tobytes() for row in columns.packed_cuts], type=binary),
+        **_facet_columns(columns.packed_facets),
+        **{f"x{j}": pa.array(columns.witnesses[:, j]) for j in range(columns.domain.dimension)},
+        "witness": pa.array(rational, type=pa.string()),
+    }
+    network = columns.network.to_bytes()
+    metadata = {"tropnet": _header(columns, network), "tropnet_network": network}
+    stored = pa.table(table).replace_schema_metadata(metadata)
+    write_atomically(path, lambda file: pq.write_table(stored, file, compression="zstd"))
+
+
+def read_parquet(path: str | os.PathLike[str]) -> Columns:
+    """Read what `write_parquet` wrote; see `Regions.from_parquet`."""
+    data = Path(path).read_bytes()
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        metadata = table.schema.metadata
+        network = metadata[b"tropnet_network"]
+        size = -(-Network.load(network).n_neurons // 8)
+        packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
+        facets = None
+        if "facets" in table.column_names:
+            kind = table.schema.field("facets").type
+            facets = _bytes_column(table["facets"], 0 if kind == pa.binary() else kind.byte_width)
+        points = [table[name].to_numpy() for name in table.column_names if name.startswith("x")]
+        rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
+        witnesses = np.column_stack(points)
+        return _restored(metadata[b"tropnet"].decode(), network, packed, cuts, witnesses, rational, facets)
+    except Exception as error:  # a damaged file can raise anything, deep in a parser
+        raise FileFormatError(
+            f"'{os.fspath(path)}' is not a complete Parquet file of tropnet regions ({error})."
+        ) from error
+
+
+def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
+    """Write an `.npz` file; see `Regions.to_npz`."""
+    network = columns.network.to_bytes()
+    rational = sorted(columns.rational_witnesses.items())
+    arrays: dict[str, NDArray[Any]] = {
+        "packed": columns.packed,
+        "packed_cuts": columns.packed_cuts,
+        "witnesses": columns.witnesses,
+        "rational_index": np.array([i for i, _ in rational], dtype=np.int64),
+        "rational": np.array([_text(value) for _, value in rational], dtype=str),
+        "header": np.array(_header(columns, network)),
+        "network": np.frombuffer(network, dtype=np.uint8),
+    }
+    if columns.packed_facets is not None:
+        arrays["packed_facets"] = columns.packed_facets
+    data = archive_bytes(_KIND, _VERSION, arrays)
+    write_atomically(path, lambda file: file.write(data))
+
+
+def read_npz(path: str | os.PathLike[str]) -> Columns:
+    """Read what `write_npz` wrote; see `Regions.from_npz`."""
+    arrays = read_archive(path, _KIND, _VERSION)
+    try:
+        rational = {
+            int(i): _fractions(str(text)) for i, text in zip(arrays["rational_index"], arrays["rational"], strict=True)
+        }
+        return _restored(
+            str(arrays["header"]),
+            arrays["network"].tobytes(),
+            arrays["packed"],
+            arrays["packed_cuts"],
+            arrays["witnesses"],
+            rational,
+            arrays.get("packed_facets"),
+        )
+    except Exception as error:  # see read_parquet
+        raise FileFormatError(f"'{os.fspath(path)}' is a damaged file of tropnet regions: {error}.") from error
+
+
+def _facet_columns(packed_facets: PackedArray | None) -> dict[str, pa.Array]:
+    if packed_facets is None:
+        return {}
+    size = packed_facets.shape[1]
+    binary = pa.binary(size) if size else pa.binary()
+    return {"facets": pa.array([row.tobytes() for row in packed_facets], type=binary)}
+
+
+def _header(columns: Columns, network: bytes) -> str:
+    values = {
+        "version": _VERSION,
+        "fingerprint": columns.network.fingerprint,
+        "domain": columns.domain.description,
+        "complete": columns.complete,
+        "undecided": ["".join("01"[bit] for bit in prefix) for prefix in columns.undecided],
+        "stats": dict(columns.stats),
+    }
+    arrays = (columns.packed, columns.packed_cuts, columns.witnesses, columns.packed_facets)
+    digest = _digest(values, network, arrays, dict(columns.rational_witnesses))
+    return json.dumps({**values, "digest": digest})
+
+
+def _restored(
+    header: str,
+    network: bytes,
+    packed: PackedArray,
+    packed_cuts: PackedArray,
+    witnesses: FloatArray,
+    rational: Mapping[int, tuple[Fraction, ...]],
+    packed_facets: PackedArray | None,
+) -> Columns:
+    values = json.loads(header)
+    if values["version"] != _VERSION:
+        raise FileFormatError(f"format version {values['version']}, this tropnet reads {_VERSION}")
+    digest = values.pop("digest")
+    if digest != _digest(values, network, (packed, packed_cuts, witnesses, packed_facets), rational):
+        raise FileFormatError("its contents do not match their checksum")
+    return Columns(
+        Network.load(network),
+        domain_from(values["domain"]),
+        packed,
+        packed_cuts,
+        witnesses,
+        rational,
+        values["complete"],
+        tuple(tuple(bit == "1" for bit in prefix) for prefix in values["undecided"]),
+        values["stats"],
+        packed_facets,
+    )
+
+
+def _text(values: Sequence[Fraction] | None) -> str | None:
+    return None if values is None else " ".join(map(str, values))
+
+
+def _fractions(text: str) -> tuple[Fraction, ...]:
+    return tuple(Fraction(part) for part in text.split())
+
+
+def _bytes_column(column: pa.ChunkedArray, size: int) -> PackedArray:
+    return np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(len(column), size)
+
+
+def _digest(
+    values: Mapping[str, Any],
+    network: bytes,
+    columns: Sequence[NDArray[Any] | None],
+    rational: Mapping[int, tuple[Fraction, ...]],
+) -> str:
+    """Return a SHA-256 of everything a file of regions holds: a changed byte is noticed, not read as other regions."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    digest.update(network)
+    for array in columns:
+        digest.update(repr(None if array is None else array.shape).encode())
+        digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    digest.update(repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode())
+    return digest.hexdigest()

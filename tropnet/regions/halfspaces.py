@@ -1,0 +1,102 @@
+"""The rows of many regions, composed in float64 together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.domain import Domain
+from tropnet.dyadic import FloatArray
+from tropnet.layers import compose_bounded, compose_many
+from tropnet.network import Network
+from tropnet.patterns import BoolArray, PackedArray, unpack
+from tropnet.regions.arrays import Halfspaces
+
+__all__ = ["compose_halfspaces", "compose_unit_rows"]
+
+# About 64 MB of float64 at a time.
+_PART = 1 << 23
+
+
+def compose_halfspaces(net: Network, domain: Domain, patterns: BoolArray, packed_cuts: PackedArray) -> Halfspaces:
+    """Return the rows of regions given by their patterns and which neurons contribute a row."""
+    d = domain.dimension
+
+    def compose(part: BoolArray) -> FloatArray:
+        maps = compose_many(net.layers, part, d)[:-1]
+        return np.concatenate([np.empty((len(part), 0, d + 1)), *maps], axis=1)
+
+    rows, owners, offsets = _gather(net, domain, patterns, packed_cuts, d + 1, compose)
+    A = rows[:, :-1]
+    return Halfspaces(A, rows[:, -1], owners, offsets)
+
+
+class UnitRows(NamedTuple):
+    """Normals of many regions: unit rows (n, d), how wrong those of a region may be (R,), and offsets (R + 1,)."""
+
+    units: FloatArray
+    errors: FloatArray
+    offsets: NDArray[np.int64]
+
+
+def compose_unit_rows(net: Network, domain: Domain, patterns: BoolArray, packed_cuts: PackedArray) -> UnitRows:
+    """Return the unit normals of regions, with a rigorous bound on their error in l2 (infinite where there is none)."""
+    d = domain.dimension
+
+    def compose(part: BoolArray) -> FloatArray:
+        maps, errors = compose_bounded(net.layers, part, d)
+        both = [np.concatenate(pair, axis=2) for pair in zip(maps[:-1], errors[:-1], strict=True)]
+        return np.concatenate([np.empty((len(part), 0, 2 * d + 2)), *both], axis=1)
+
+    rows, _, offsets = _gather(net, domain, patterns, packed_cuts, 2 * d + 2, compose)
+    with np.errstate(all="ignore"):
+        largest = np.abs(rows[:, :d]).max(axis=1)
+        scaled = rows[:, :d] / largest[:, None]
+        norms = np.sqrt((scaled * scaled).sum(axis=1))
+        units = scaled / norms[:, None]
+        # |a / |a| - a' / |a'|| <= 2 |a - a'| / |a|, and what normalising rounds.
+        errors = 2 * np.sqrt(((rows[:, d + 1 : -1] / largest[:, None]) ** 2).sum(axis=1)) / norms * (1 + 1e-9)
+        errors += 4 * (d + 4) * np.finfo(np.float64).eps
+    unknown = ~(np.isfinite(units).all(axis=1) & (errors < 1))
+    units[unknown], errors[unknown] = 0.0, np.inf
+    worst = np.zeros(len(patterns))
+    filled = np.diff(offsets) > 0
+    if filled.any():
+        worst[filled] = np.maximum.reduceat(errors, offsets[:-1][filled])
+    return UnitRows(units, worst, offsets)
+
+
+def _gather(
+    net: Network,
+    domain: Domain,
+    patterns: BoolArray,
+    packed_cuts: PackedArray,
+    width: int,
+    compose: Callable[[BoolArray], FloatArray],
+) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows (n, width), what each is, and offsets; what stands beside a row (A | b) of the domain is 0."""
+    cuts = unpack(packed_cuts, net.n_neurons)
+    A, b = domain.halfspaces
+    d, m = domain.dimension, len(b)
+    offsets = np.concatenate([[0], np.cumsum(m + cuts.sum(axis=1))])
+    rows = np.zeros((offsets[-1], width))
+    owners = np.empty(offsets[-1], dtype=np.int64)
+    at = offsets[:-1, None] + np.arange(m)
+    rows[at, : d + 1] = np.column_stack([A, b])
+    owners[at] = -1 - domain.row_numbers
+    neurons = np.ones(offsets[-1], dtype=np.bool_)
+    neurons[at.ravel()] = False
+    owners[neurons] = np.nonzero(cuts)[1]
+    size = max(1, _PART // (width * max(net.n_neurons, 1)))
+    parts = [np.empty((0, width))]
+    for i in range(0, len(patterns), size):
+        bits = patterns[i : i + size]
+        part = compose(bits)
+        part[:, :, : d + 1] *= np.where(bits, -1.0, 1.0)[:, :, None]
+        parts.append(part[cuts[i : i + size]])
+    rows[neurons] = np.concatenate(parts)
+    rows[neurons, d] *= -1
+    return rows, owners, offsets

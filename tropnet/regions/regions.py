@@ -1,0 +1,409 @@
+"""Many activation regions, in columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.balls import balls, centred, directions
+from tropnet.certificates import Witness
+from tropnet.domain import Box, Domain
+from tropnet.dyadic import FloatArray
+from tropnet.errors import TropnetError
+from tropnet.network import Network
+from tropnet.patterns import BoolArray, PackedArray, unpack
+from tropnet.polyhedron import Polyhedron
+from tropnet.regions.activation_region import ActivationRegion
+from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
+from tropnet.regions.files import Columns, read_npz, read_parquet, write_npz, write_parquet
+from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
+from tropnet.sampled_volumes import sampled_volume
+from tropnet.vertices import vertices
+from tropnet.volumes import MAX_DIMENSION, volumes
+
+__all__ = ["Regions"]
+
+# A side known to so much of its distance is known well enough for an estimate, which is wrong by d times that.
+_TRUSTED = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Regions(Sequence[ActivationRegion]):
+    """Activation regions in columns: packed patterns and witnesses. Objects are made only for the regions asked for.
+
+    Attributes
+    ----------
+    network, domain
+        Where the regions live.
+    packed, packed_cuts
+        uint8, shape (R, ceil(n_neurons / 8)): patterns, and which neurons contribute a row (see `ActivationRegion`).
+    witnesses
+        float64, shape (R, d): a point strictly inside each region, or nearest to one (see `rational_witnesses`).
+    rational_witnesses
+        For the regions, by index, in which no float64 point was found: exact coordinates of a point strictly inside.
+    complete
+        Whether these are all regions: nothing left to visit and nothing undecided.
+    undecided
+        The decision prefixes (bits of the first neurons) of the subtrees that stayed undecided.
+    stats
+        Counters of the search: decisions, exact decisions, seconds, engine, ...
+    packed_facets
+        Which rows define facets, if that was asked for: uint8, shape (R, ceil((n_neurons + m) / 8)), bit j for neuron
+        j and n_neurons + i for row i of the domain's m; see `facets`.
+    """
+
+    network: Network
+    domain: Domain
+    packed: PackedArray
+    packed_cuts: PackedArray
+    witnesses: FloatArray
+    rational_witnesses: Mapping[int, tuple[Fraction, ...]] = field(default_factory=dict)
+    complete: bool = True
+    undecided: tuple[tuple[bool, ...], ...] = ()
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    packed_facets: PackedArray | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.packed, self.packed_cuts, self.witnesses, self.packed_facets):
+            if array is not None:
+                array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @property
+    def n_undecided(self) -> int:
+        """The number of subtrees that stayed undecided."""
+        return len(self.undecided)
+
+    @property
+    def patterns(self) -> BoolArray:
+        """The activation patterns, bool of shape (R, n_neurons), unpacked."""
+        return unpack(self.packed, self.network.n_neurons)
+
+    @overload
+    def __getitem__(self, index: int) -> ActivationRegion: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ActivationRegion]: ...
+    def __getitem__(self, index: int | slice) -> ActivationRegion | list[ActivationRegion]:
+        """Return the region at `index`, or a list of regions for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        try:
+            i = range(len(self))[index]
+        except IndexError:
+            raise IndexError(f"region {index} does not exist: there are {len(self)}.") from None
+        n_neurons = self.network.n_neurons
+        exact = self.rational_witnesses.get(i)
+        return ActivationRegion(
+            self.network,
+            self.domain,
+            unpack(self.packed[i : i + 1], n_neurons)[0],
+            unpack(self.packed_cuts[i : i + 1], n_neurons)[0],
+            Witness.at(self.witnesses[i]) if exact is None else Witness.from_fractions(exact),
+        )
+
+    def __iter__(self) -> Iterator[ActivationRegion]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"incomplete, {self.n_undecided} undecided"
+        return f"Regions({len(self)} activation regions of {self.network} in {self.domain}, {state})"
+
+    # --- in bulk
+
+    def affine_maps(self) -> tuple[FloatArray, FloatArray]:
+        """Return the affine maps of all regions: weights (R, n_outputs, d) and biases (R, n_outputs), float64.
+
+        Composed in float64 for many regions at once; `ActivationRegion.affine` gives the same for one.
+
+        Examples
+        --------
+        >>> from tropnet.domain import WholeSpace
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [2]], np.uint8),
+        ...     np.array([[1.0], [-1.0]]))
+        >>> both.affine_maps()[0].ravel().tolist()
+        [1.0, -1.0]
+        """
+        return self.network.affine_maps(self.patterns)
+
+    def halfspaces(self) -> Halfspaces:
+        """Return the rows of all regions at once, as arrays; see `Halfspaces`.
+
+        The coefficients are composed in float64; `ActivationRegion.A` rounds the exact ones once, and
+        `ActivationRegion.integer_rows` are exact.
+        """
+        return compose_halfspaces(self.network, self.domain, self.patterns, self.packed_cuts)
+
+    def facets(self) -> Facets:
+        """Return the facets of all regions as arrays; see `Facets`.
+
+        At once if the regions were enumerated with ``facets=True``, else by exact decisions, region by region (about a
+        millisecond for each row).
+
+        Examples
+        --------
+        >>> from tropnet.domain import WholeSpace
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
+        ...     np.array([[1.0], [-1.0]]))
+        >>> both.facets().rows.tolist()
+        [0, 0]
+        """
+        if self.packed_facets is None:
+            parts = [region.rows[region.facets()] for region in self]
+            rows = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+            return Facets(rows, np.cumsum([0, *map(len, parts)]))
+        n, sides = self.network.n_neurons, -1 - self.domain.row_numbers
+        flags = unpack(self.packed_facets, n + len(sides))
+        # The domain's rows come first.
+        order = np.concatenate([np.arange(n, n + len(sides)), np.arange(n)])
+        owners = np.concatenate([sides, np.arange(n)])
+        return Facets(owners[np.nonzero(flags[:, order])[1]], np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
+
+    def volumes(self) -> FloatArray:
+        """Return the volumes of all regions, float64 of shape (R,), infinite where unbounded.
+
+        Up to four dimensions in bulk, in float64, with relative errors of about 1e-15 times how much farther a region
+        is from the origin than its sides are from each other; very thin regions, and in more dimensions all, from exact
+        vertices, region by region. Which are bounded is decided exactly. For many dimensions
+        see `volume_estimates`.
+
+        Examples
+        --------
+        >>> from tropnet.domain import Box
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
+        ...     np.array([[1.0], [-0.5]]))
+        >>> both.volumes().tolist()
+        [2.0, 1.0]
+        """
+        if self.domain.dimension > MAX_DIMENSION or self.rational_witnesses:
+            return np.array([region.volume() for region in self])
+        A, b, offsets = self._needed_rows
+        found, doubtful = volumes(A, b, offsets, self.witnesses)
+        unbounded = ~self.bounded()
+        found[unbounded], doubtful[unbounded] = np.inf, False
+        for i in np.flatnonzero(doubtful).tolist():
+            found[i] = self[i].volume()
+        return found
+
+    def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0) -> VolumeEstimates:
+        """Estimate the volumes of all regions from random directions, with standard errors, in any dimension.
+
+        With r(u) the distance from a centre to the boundary in direction u, the volume is w_d E[r(u)^d], w_d being that
+        of the unit ball: the mean over random lines through the centre is unbiased for every bounded region, whatever
+        its shape. The region is made round first (see `tropnet.sampled_volumes`), which only lowers the error.
+
+        Parameters
+        ----------
+        n_samples
+            Lines through the centre of each region, at least 2.
+        seed
+            Of the random numbers; the directions of different regions are independent.
+
+        Returns
+        -------
+        VolumeEstimates
+            Estimates and standard errors. Unbounded regions are decided exactly.
+
+        Raises
+        ------
+        ValueError
+            Fewer than 2 samples.
+        TropnetError
+            A region is too thin for its shape to be computed in float64.
+
+        Notes
+        -----
+        R regions with m rows cost O(R n_samples m d), vectorised over the directions. The relative error grows with d,
+        for half a cube from about 1 % in 3 dimensions to 5 % in 10 and 15 % in 20, with 1000 samples; it is larger for
+        less round regions. In many dimensions few samples hold most of the mean, so that the standard error is itself
+        uncertain. Up to about 5 dimensions `volumes` is better.
+
+        Examples
+        --------
+        >>> from tropnet.domain import Box
+        >>> net = Network.mlp([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
+        >>> halves = Regions(net, Box([-1.0, -1.0], 1.0), np.array([[1], [0]], np.uint8), np.ones((2, 1), np.uint8),
+        ...     np.array([[0.5, 0.5], [-0.5, -0.5]]))
+        >>> values, errors = halves.volume_estimates()
+        >>> (abs(values - 2.0) < 5 * errors).tolist()
+        [True, True]
+        """
+        if n_samples < 2:
+            raise ValueError(f"n_samples must be at least 2, for a standard error, got {n_samples}.")
+        rng = np.random.default_rng(seed)
+        A, b, offsets = self._needed_rows
+        rows = centred(A, b, offsets, self.witnesses)
+        values, errors = np.full(len(self), np.inf), np.zeros(len(self))
+        for i in np.flatnonzero(self.bounded()).tolist():
+            own, reach = slice(offsets[i], offsets[i + 1]), float(rows.reach[i])
+            units, sides = rows.units[own], rows.sides[own]
+            if not (0 < reach < np.inf and rows.errors[own].max() < _TRUSTED) or i in self.rational_witnesses:
+                units, distances = self[i].polyhedron.from_inside()
+                reach = float(distances.min())
+                sides = distances / reach if 0 < reach < np.inf else distances
+            log_value, error = sampled_volume(units, sides, n_samples, rng)
+            if not np.isfinite(log_value):
+                raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
+            with np.errstate(over="ignore", under="ignore"):
+                values[i] = np.exp(log_value + self.domain.dimension * np.log(reach))
+            errors[i] = values[i] * error
+        return VolumeEstimates(values, errors)
+
+    def bounded(self) -> BoolArray:
+        """Return which regions are bounded, bool of shape (R,), exactly.
+
+        All are if the domain is. Else float64 proposes multipliers under which the rows cancel, or a direction that
+        leads away from all of them, and a bound on all rounding errors, those of the composed maps included, says what
+        that proves; the rest is decided over the integers, region by region (some milliseconds each): mostly regions
+        between parallel hyperplanes.
+
+        Examples
+        --------
+        >>> from tropnet.domain import WholeSpace
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[1.0, 1.0], [0.0]])
+        >>> three = Regions(net, WholeSpace(1), np.array([[1], [3], [2]], np.uint8),
+        ...     np.array([[2], [3], [1]], np.uint8), np.array([[2.0], [0.0], [-2.0]]))
+        >>> three.bounded().tolist()
+        [False, True, False]
+        """
+        found, _, unknown = self._boundedness
+        for i in unknown.tolist():
+            found[i] = self[i].is_bounded()
+        return found
+
+    def chebyshev_balls(self) -> Balls:
+        """Return a largest inscribed ball of every region: centres and inradii, infinite where there is no largest.
+
+        In bulk, in float64, in any dimension: one small linear program for each region; its multipliers prove that no
+        ball is larger by more than 1e-9 of the radius. Where they do not, or where it is doubtful whether there is a
+        largest, over the integers, region by region (see `Polyhedron.chebyshev_ball`).
+        The rows are those of `halfspaces`; where huge terms cancel in them, the balls are only as good as they are.
+
+        Examples
+        --------
+        >>> from tropnet.domain import Box
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
+        ...     np.array([[1.0], [-0.5]]))
+        >>> both.chebyshev_balls().radii.tolist()
+        [1.0, 0.5]
+        """
+        bounded, endless, _ = self._boundedness
+        A, b, offsets = self._needed_rows
+        centres, radii, doubtful = balls(centred(A, b, offsets, self.witnesses), offsets, self.witnesses)
+        # In a bounded region there is a largest ball, whatever rounding does to the rows.
+        doubtful |= ~bounded
+        doubtful |= np.isin(np.arange(len(self)), list(self.rational_witnesses))
+        centres[endless], radii[endless], doubtful[endless] = np.nan, np.inf, False
+        for i in np.flatnonzero(doubtful).tolist():
+            centres[i], radii[i] = self[i].chebyshev_ball()
+        return Balls(centres, radii)
+
+    def vertices(self) -> Vertices:
+        """Return the vertices of all regions as arrays; see `Vertices`.
+
+        In bulk, in float64 (to about 1e-12 of a region's size), in any dimension, by walking along the edges. Where
+        more rows than d meet within rounding, or an unbounded edge is nearly parallel to a row, exactly, region by
+        region (milliseconds in few dimensions, far more in many). No particular order. The rows are those of
+        `halfspaces`.
+
+        Examples
+        --------
+        >>> from tropnet.domain import Box
+        >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+        >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
+        ...     np.array([[1.0], [-0.5]]))
+        >>> points, offsets = both.vertices()
+        >>> [sorted(part.ravel().tolist()) for part in np.split(points, offsets[1:-1])]
+        [[0.0, 2.0], [-1.0, 0.0]]
+        """
+        A, b, offsets = self._needed_rows
+        rows = centred(A, b, offsets, self.witnesses)
+        for i in self.rational_witnesses:
+            # Not a point inside, perhaps.
+            rows.reach[i] = np.nan
+        points, counts, doubtful = vertices(rows, offsets, self.witnesses)
+        if not doubtful.any():
+            return Vertices(points, np.concatenate([[0], np.cumsum(counts)]))
+        owner = np.repeat(np.arange(len(self)), counts)
+        exact = {i: self[i].vertices() for i in np.flatnonzero(doubtful).tolist()}
+        owner = np.concatenate([owner, np.repeat(list(exact), [len(part) for part in exact.values()]).astype(np.int64)])
+        points = np.concatenate([points, *exact.values()])[np.argsort(owner, kind="stable")]
+        return Vertices(points, np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(self)))]))
+
+    @property
+    def _needed_rows(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+        """A, b and offsets as `halfspaces`, without the rows that are known to define no facet."""
+        A, b, rows, offsets = self.halfspaces()
+        if self.packed_facets is None:
+            return A, b, offsets
+        # The other rows would only cost time.
+        facets, starts = self.facets()
+        region = np.repeat(np.arange(len(self)), np.diff(offsets))
+        wanted = np.repeat(np.arange(len(self)), np.diff(starts))
+        keep = np.isin(_pairs(region, rows), _pairs(wanted, facets))
+        return A[keep], b[keep], starts
+
+    @property
+    def _boundedness(self) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
+        """Which regions are surely bounded, which surely hold balls of any size, and the indices of the others."""
+        d = self.domain.dimension
+        box = self.domain if isinstance(self.domain, Box) else None
+        # Of a box the sides tell at once.
+        if len(box.integer_rows) == 2 * d if box else Polyhedron(self.domain.integer_rows).is_bounded():
+            return np.ones(len(self), np.bool_), np.zeros(len(self), np.bool_), np.empty(0, np.int64)
+        units, errors, offsets = compose_unit_rows(self.network, self.domain, self.patterns, self.packed_cuts)
+        found = directions(units, offsets)
+        bounded, endless = found.bounded(errors, d), found.unbounded(errors)
+        return bounded, endless, np.flatnonzero(~bounded & ~endless)
+
+    # --- files
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write a Parquet file (atomically): columns `pattern` and `cuts` (packed bits), `x0`, ..., `witness`.
+
+        `witness` holds exact coordinates as text where no float64 point was found inside, else null. Network, domain,
+        completeness and stats travel in the file's metadata, so `from_parquet` needs nothing else.
+        """
+        write_parquet(self._columns, path)
+
+    @classmethod
+    def from_parquet(cls, path: str | os.PathLike[str]) -> Regions:
+        """Read what `to_parquet` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        FileFormatError
+            The file is truncated or was not written by `to_parquet`.
+        """
+        return cls(*read_parquet(path))
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the same as `to_parquet` to an `.npz` file of plain arrays (atomically, no pickle)."""
+        write_npz(self._columns, path)
+
+    @classmethod
+    def from_npz(cls, path: str | os.PathLike[str]) -> Regions:
+        """Read what `to_npz` wrote; errors as for `from_parquet`."""
+        return cls(*read_npz(path))
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(*(getattr(self, each.name) for each in fields(self)))
+
+
+def _pairs(regions: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each pair."""
+    return regions * (1 << 32) + rows
