@@ -220,7 +220,7 @@ def _pivot(table: Any, m: int, n: int, r: int, c: int) -> None:
         table[i, c] = factor * inverse
 
 
-@compiled()
+@compiled(entry=True)
 def _balls(
     units: Any, sides: Any, errors: Any, reach: Any, offsets: Any, table: Any, names: Any, steps: Any, radii: Any,
     doubtful: Any,

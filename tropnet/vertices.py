@@ -83,7 +83,7 @@ def vertices(
         return np.repeat(points, counts, axis=0) + steps * np.repeat(rows.reach, counts)[:, None], counts, doubtful
 
 
-@compiled()
+@compiled(entry=True)
 def _walk(
     units: Any, sides: Any, errors: Any, reach: Any, offsets: Any, first: int, table: Any, names: Any, square: Any,
     seen: Any, slacks: Any, corners: Any, counts: Any, doubtful: Any,
