@@ -273,7 +273,7 @@ def _balls(
         doubtful[r] = not (bound + rest + error - radius <= _GAP * radius and size < _FAR)
 
 
-@compiled()
+@compiled(entry=True)
 def _directions(units: Any, offsets: Any, table: Any, names: Any, square: Any, y: Any, found: Any) -> None:
     d = units.shape[1]
     for r in range(len(found)):

@@ -29,7 +29,8 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
     Parameters
     ----------
     entry
-        Make it callable from Python; other kernels are called from kernels only and compile faster.
+        Make it callable from Python. Other kernels compile faster, but a call from Python would crash; a test checks
+        that kernels only call them.
     inline
         Merge the function into its callers: passing some fifty arrays takes longer than a short function.
     reorder
