@@ -124,13 +124,15 @@ def test_resampling(data, mode, by_factor):
 
 
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
-def test_nearest_indices_for_all_small_sizes(mode):
-    """The nearest modes choose PyTorch's entry for every pair of lengths up to 40: rounding of the scale included."""
+@pytest.mark.parametrize("lead", [(1,), (1, 2)])
+def test_nearest_entries_for_all_small_sizes(mode, lead):
+    """The nearest modes choose PyTorch's entry for every pair of lengths up to 40, its rounding included."""
     for before in range(1, 41):
-        x = torch.arange(before, dtype=torch.float64)[None, None]
+        x = torch.arange(before, dtype=torch.float64).expand(1, *lead, before)
         for after in range(1, 41):
-            expected = functional.interpolate(x, after, mode=mode)[0].numpy()
-            np.testing.assert_array_equal(ops.resampling((1, before), after, mode)(x[0].numpy()), expected)
+            size = (*lead[1:], after)
+            expected = functional.interpolate(x, size, mode=mode)[0].numpy()
+            np.testing.assert_array_equal(ops.resampling((*lead, before), size, mode)(x[0].numpy()), expected)
 
 
 @given(st.data())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from tropnet.errors import ShapeError
@@ -61,8 +63,10 @@ def resampling(
 
     Notes
     -----
-    Where o * scale or (o + 1/2) * scale is an integer, this operator takes that integer, as PyTorch does for float64.
-    For float32 images PyTorch rounds the scale, and can take the entry before it.
+    Where o * scale or (o + 1/2) * scale is an integer, rounding decides between two entries. Along one axis PyTorch
+    takes that integer; for images it rounds the scale to float32, whatever the type of the image, and can take the
+    entry before it (26 pixels to 11, "nearest-exact": the one in the middle is 12, not 13). So does this operator,
+    because another entry is another map.
 
     References
     ----------
@@ -99,23 +103,29 @@ def resampling(
     if mode == "bilinear":
         matrices = [_linear(*axis, align_corners=align_corners) for axis in axes]
     else:
-        matrices = [_nearest(*axis, centred=mode == "nearest-exact") for axis in axes]
+        matrices = [_nearest(*axis, centred=mode == "nearest-exact", rounded=n_axes > 1) for axis in axes]
     return separable((channels, *lengths), matrices)
 
 
-def _nearest(length: int, size: int, factor: float | None, *, centred: bool) -> sparse.csr_array:
+def _nearest(length: int, size: int, factor: float | None, *, centred: bool, rounded: bool) -> sparse.csr_array:
+    """Return the matrix of a nearest mode; `rounded` takes scale and places in float32."""
     outputs = np.arange(size)
-    if factor is None:
+    if rounded and not centred and size in (length, 2 * length):
+        columns = outputs // (size // length)  # PyTorch's shortcut, whatever the factor that gave the size
+    elif rounded:
+        scale = np.float32(length) / np.float32(size) if factor is None else np.float32(1.0 / factor)
+        columns = np.floor((outputs.astype(np.float32) + np.float32(0.5 * centred)) * scale).astype(np.int64)
+    elif factor is None:
         columns = (2 * outputs + centred) * length // (2 * size)
     else:
-        # PyTorch takes the floor of the place rounded to float32: a place just below an integer counts as it.
-        places = ((outputs + 0.5 * centred) * (1.0 / factor)).astype(np.float32)
-        columns = np.minimum(np.floor(places).astype(np.int64), length - 1)
+        columns = np.floor(((outputs + 0.5 * centred) * (1.0 / factor)).astype(np.float32)).astype(np.int64)
+    columns = np.minimum(columns, length - 1)
     return sparse.csr_array((np.ones(size), columns, np.arange(size + 1)), shape=(size, length))
 
 
 def _linear(length: int, size: int, factor: float | None, *, align_corners: bool) -> sparse.csr_array:
     outputs = np.arange(size)
+    places: NDArray[Any]
     if size == length:
         places = outputs.astype(np.float64)  # PyTorch copies, whatever the factor that gave the size
     elif align_corners:
