@@ -104,7 +104,7 @@ class AffineMap:
             return self.to_dense()
         if not isinstance(self.weight, np.ndarray) and self.weight.nnz == n_stored:
             return self
-        thin = sparse.csr_array(self.weight)
+        thin = sparse.csr_array(self.weight, copy=True)
         thin.eliminate_zeros()
         return AffineMap(thin, self.bias)
 

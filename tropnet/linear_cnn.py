@@ -98,6 +98,10 @@ class LinearCNN:
         object.__setattr__(self, "weights", MappingProxyType(_checked_weights(self.weights, len(layers))))
         object.__setattr__(self, "resamplings", MappingProxyType(self._fitting()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The checked mappings are read-only views, which do not pickle.
+        return LinearCNN, (self.layers, dict(self.weights), self.mode, dict(self.resamplings))  # type: ignore[arg-type]
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one input."""

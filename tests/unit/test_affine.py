@@ -59,6 +59,21 @@ def test_conversion_and_pickling():
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_compact_form(form):
+    """A map is kept in the form that suits it: sparse, without stored zeros, up to a quarter of entries not zero."""
+    for n, thin in ((0, True), (4, True), (5, False)):
+        matrix = np.zeros((4, 4))
+        matrix.ravel()[:n] = 1.0
+        made = AffineMap(form(matrix), np.zeros(4)).compacted()
+        assert made.is_sparse == thin
+        np.testing.assert_array_equal(made.to_dense().weight, matrix)
+    stored = sparse.csr_array(np.eye(4))
+    stored.data[0] = 0.0
+    assert AffineMap(stored, np.zeros(4)).compacted().weight.nnz == 3
+    assert stored.nnz == 4
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_refusals(form):
     """What does not fit is refused, and other types are no maps."""
     f = AffineMap(form(A), BIAS)

@@ -174,6 +174,7 @@ AFFINE = {
     "weights of its own": (lambda: Call(lambda self, x: torch.einsum("bchw,wv->bvhc", x, self.plain)), SHAPE),
     "in place": (lambda: Call(lambda _, x: (x + 1).mul_(3).add_(x).sub_(2)), SHAPE),
     "into its input": (lambda: Call(lambda _, x: x.add_(1)), SHAPE),
+    "types of others": (lambda: Call(lambda self, x: self.mask.to(x) + x.type_as(self.mask).to(torch.float64)), SHAPE),
     "used twice": (lambda: (lambda square: nn.Sequential(square, square))(nn.Linear(6, 6)), SHAPE),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
     "a subclass": (lambda: type("Own", (nn.Linear,), {"__module__": "elsewhere"})(4, 3), (4,)),
@@ -317,6 +318,15 @@ REFUSED = {
     "matrix product": (lambda: Call(lambda _, x: x @ x.transpose(2, 3)), "'matmul' .* multiplies values that both"),
     "product in place": (lambda: Call(lambda _, x: (x + 1).mul_(x)), "method 'mul_' .* multiplies"),
     "einsum": (lambda: Call(lambda _, x: torch.einsum("bchw,bchw->b", x, x)), "'einsum' .* multiplies"),
+    "einsum of a list": (lambda: Call(lambda _, x: torch.einsum("bchw,bchw->b", [x, x])), "'einsum' .* multiplies"),
+    "filled with data": (lambda: Call(lambda _, x: torch.full_like(x, x.sum())), "'full_like' .* is not known"),
+    "made of data": (lambda: Call(lambda self, x: x * self.mask.new_tensor(x)), "'new_tensor' .* is not known"),
+    "scale by data": (
+        lambda: Call(lambda _, x: functional.batch_norm(x, torch.zeros(2), torch.ones(2), x[0, :, 0, 0])),
+        "'batch_norm' .* argument 'weight'",
+    ),
+    "slope by data": (lambda: Call(lambda _, x: functional.prelu(x, x[0, :, 0, 0])), "'prelu' .* argument 'weight'"),
+    "into another's place": (lambda: Call(lambda self, x: torch.add(x, 1, out=self.mask)), "'add' .* is not known"),
     "power": (lambda: Call(lambda _, x: x**2), "'pow' .* is not affine"),
     "quotient": (lambda: Call(lambda _, x: 1 / x), "'truediv' .* argument 'other'"),
     "rounding": (lambda: Call(lambda _, x: torch.div(x, 2, rounding_mode="floor")), "'div' .* piecewise"),
@@ -391,16 +401,22 @@ def test_shapes_that_do_not_fit(case):
         tn.collapse(make(), shape)
 
 
+def without_derivatives(_, x):
+    with torch.no_grad():
+        return x + 1
+
+
 ESCAPED = {
     "mixes a batch": lambda _, x: x - x.mean(0, keepdim=True),
     "turns a batch": lambda _, x: x.flip(0),
+    "without derivatives": without_derivatives,
     "depends on the batch's size": lambda _, x: x * x.size(0),
 }
 
 
 @pytest.mark.parametrize("function", ESCAPED.values(), ids=ESCAPED)
 def test_verification_catches_what_tracing_cannot(function):
-    """A module that treats the entries of a batch together is no map of one input: random points show it."""
+    """A module that treats a batch as a whole, or hides its derivatives, shows at random points."""
     with pytest.raises(tn.TropnetError, match="mix the entries of a batch"):
         tn.collapse(Call(function), (3,))
 

@@ -1,5 +1,7 @@
 """Linear CNNs by hand: parallel paths, the theorem's biases, projections, and what is refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,15 @@ def test_what_is_mostly_zero_is_sparse():
         (LinearCNN([image, ops.adaptive_average_pooling((1, 12, 12), 1)]), False),
     ):
         assert cnn.collapse().is_sparse == cnn.compose().is_sparse == thin
+
+
+def test_pickling():
+    """A network pickles, with weights and resamplings."""
+    image = ops.convolution((1, 6, 6), np.ones((1, 1, 3, 3)))
+    cnn = LinearCNN([image, ops.identity((1, 4, 4))], {(0, 1): 0.25, (1, 1): 0.75}, "bilinear")
+    again = pickle.loads(pickle.dumps(cnn))  # noqa: S301 (our own bytes)
+    x = np.arange(36.0).reshape(1, 6, 6)
+    np.testing.assert_array_equal(again(x), cnn(x))
 
 
 REFUSED = {

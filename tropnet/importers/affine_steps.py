@@ -108,12 +108,12 @@ _STEPS: dict[str, _Step] = {
             " negative positive pos mean sum cumsum diff trace masked_fill pad pixel_shuffle pixel_unshuffle"
             " channel_shuffle unfold fold avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d"
             " adaptive_avg_pool3d interpolate upsample upsample_nearest upsample_bilinear"
-            " cpu to type type_as double float half bfloat16"
+            " cpu type double float half bfloat16"
         ),
         _INPUT,
     ),
-    # Of the second tensor only the shape counts.
-    **dict.fromkeys(("expand_as", "view_as", "reshape_as"), _terms("input", "other")),
+    # Of the second tensor only the shape or the type counts.
+    **dict.fromkeys(("expand_as", "view_as", "reshape_as", "to", "type_as"), _terms("input", "other")),
     **dict.fromkeys(("add", "sub", "subtract", "rsub"), _terms("input", "other", also=("alpha",))),
     **dict.fromkeys(
         ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"), _terms("tensors")
@@ -135,7 +135,11 @@ _STEPS: dict[str, _Step] = {
     "baddbmm": _product("batch1", "batch2", first=("input",)),
     "addmv": _product("mat", "vec", first=("input",)),
     "addcmul": _product("tensor1", "tensor2", first=("input",)),
-    "einsum": _product("number 2", "number 3", "number 4", first=("equation",)),
+    "einsum": _Step(
+        ("equation", "operand 1", "operand 2", "operand 3"),
+        frozenset(),
+        frozenset({"operand 1", "operand 2", "operand 3"}),
+    ),
     **dict.fromkeys(
         ("div", "divide", "true_divide", "truediv"), _terms("input", also=("other",), condition=_no_rounding)
     ),
@@ -154,7 +158,7 @@ _OPERATORS = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"
 _SHAPES = frozenset(
     _words(
         "size dim ndimension numel nelement stride is_floating_point is_contiguous get_device element_size"
-        " len zeros_like ones_like full_like new_zeros new_ones new_full new_tensor"
+        " len zeros_like ones_like full_like new_zeros new_ones new_full"
     )
 )
 _SHAPE_ATTRIBUTES = frozenset(_words("shape ndim dtype device layout requires_grad is_cuda names"))
@@ -291,7 +295,8 @@ def why_not_affine(
     if name is None:
         return _UNKNOWN
     if name in _SHAPES or (name[0] == "." and name[1:] in _SHAPE_ATTRIBUTES):
-        return CONSTANT
+        # The values of the others may be read, as in full_like(x, value).
+        return _UNKNOWN if any(map(depends, (*nodes[0][1:], *nodes[1].values()))) else CONSTANT
     if name[0] == ".":
         name = {"T": "t", "mT": "t"}.get(name[1:], name[1:])
         args, nodes = args[:1], (nodes[0][:1], {})

@@ -247,7 +247,8 @@ def _verify(affine: AffineMap, copy: Any, shape: tuple[int, ...]) -> None:
             raise TropnetError(
                 f"the affine map must give the module's outputs, but for a batch of {len(points[rows])} random inputs"
                 f" they differ by {np.nanmax(error):.3g} (allowed {allowed.max():.3g}). Does the module mix the entries"
-                " of a batch, act at random, keep a state, or cancel large values? Else please report the module."
+                " of a batch, act at random, keep a state, turn derivatives off, or cancel large values? Else please"
+                " report the module."
             )
 
 
