@@ -177,6 +177,14 @@ AFFINE = {
     "types of others": (lambda: Call(lambda self, x: self.mask.to(x) + x.type_as(self.mask).to(torch.float64)), SHAPE),
     "used twice": (lambda: (lambda square: nn.Sequential(square, square))(nn.Linear(6, 6)), SHAPE),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
+    "lists of parameters": (
+        lambda: Call(
+            lambda self, x: x @ self.a[0] + self.b["b"],
+            a=nn.ParameterList([torch.randn(4, 3)]),
+            b=nn.ParameterDict({"b": torch.randn(3)}),
+        ),
+        (4,),
+    ),
     "a subclass": (lambda: type("Own", (nn.Linear,), {"__module__": "elsewhere"})(4, 3), (4,)),
     "outputs than inputs, more": (lambda: nn.Linear(3, 50), (3,)),
     "no bias, float16": (lambda: nn.Linear(3, 2, bias=False).half(), (3,)),
@@ -346,11 +354,15 @@ REFUSED = {
     "writes into a constant": (lambda: Call(lambda self, x: self.mask.clone().add_(x)), "method 'add_' .* writes into"),
     "control flow": (
         lambda: nn.Sequential(nn.Identity(), Call(decides)),
-        r"1 \(.*Call\) decides by its input \(control flow on data or shapes\)",
+        r"1 \(.*Call\) decides by data or shapes \(control flow\)",
     ),
-    "loop over data": (lambda: Call(lambda _, x: sum(x)), "decides by its input"),
+    "loop over data": (lambda: Call(lambda _, x: sum(x)), "decides by data"),
     "numbers out of data": (lambda: Call(lambda _, x: x * float(x[0, 0, 0, 0])), "cannot be traced"),
     "hook": (hooked, r"0 \(torch.nn.modules.linear.Linear\) has forward hooks"),
+    "spectral norm": (
+        lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6)).eval(),
+        r"parametrizations.weight.0 \(.*SpectralNorm\) decides",
+    ),
     "forward of an instance": (own_forward, r"0 \(.*Linear\) has a forward or __call__ of its own"),
     "lazy": (lambda: nn.Sequential(nn.LazyLinear(3)), r"weight of 0 \(.*LazyLinear\) has no data yet"),
     "meta": (lambda: nn.Linear(6, 3, device="meta"), "weight of the module itself .* has no data yet"),
@@ -384,6 +396,7 @@ SHAPES_REFUSED = {
     "wrong input": (lambda: nn.Linear(4, 2), (3,), r"shape \(n, \*\(3,\)\) .* the module itself .*Linear.* raises"),
     "no shape": (lambda: nn.Linear(4, 2), 4, "input_shape must be a sequence"),
     "two outputs": (lambda: Call(lambda _, x: (x, x)), (3,), "must give one tensor .* got tuple"),
+    "nothing left": (lambda: Call(lambda _, x: x[:, :0]), (3,), r"got shape \(2, 0\) for 2 inputs"),
     "batch lost": (lambda: Call(lambda _, x: x.sum()), (3,), r"one row per input, got shape \(\) for 2 inputs"),
     "fixed type": (
         lambda: Call(lambda self, x: x @ self.t[0], t=[torch.ones(3, 3)]),

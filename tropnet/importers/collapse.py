@@ -137,7 +137,7 @@ class _Reader(fx.Interpreter):  # type: ignore[misc]  # mypy does not follow tor
                 f"the module must take inputs of shape (n, *{shape}) in float64, but {self.trace.where(self.current)}"
                 f" raises: {failure}"
             ) from failure
-        if not isinstance(output, torch.Tensor) or output.ndim < 1 or len(output) != 2:
+        if not isinstance(output, torch.Tensor) or output.ndim < 1 or len(output) != 2 or not output.numel():
             found = f"shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
             raise ShapeError(f"the module must give one tensor with one row per input, got {found} for 2 inputs.")
 

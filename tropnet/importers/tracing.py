@@ -15,6 +15,8 @@ __all__ = ["Trace", "float64_copy", "trace", "type_name"]
 
 _ROOT = "module"
 _SCOPE = "tropnet_scope"
+# The lists of parameters have a __call__ of their own, which refuses.
+_CALLS = (nn.Module.__call__, nn.ParameterList.__call__, nn.ParameterDict.__call__)
 
 
 def type_name(value: Any) -> str:
@@ -60,7 +62,7 @@ def _refuse_changed_calls(part: Any, where: str) -> None:
             f"{where} has forward hooks, which may change its values. Remove the hooks (weight_norm, spectral_norm and"
             " pruning leave one; each has its own remove function)."
         )
-    if "forward" in vars(part) or type(part).__call__ is not nn.Module.__call__:
+    if "forward" in vars(part) or type(part).__call__ not in _CALLS:
         raise UnsupportedModuleError(f"{where} has a forward or __call__ of its own. Define a subclass instead.")
 
 
@@ -169,7 +171,7 @@ def trace(module: Any) -> Trace:
         scope = _without_root(tracer.failed or _ROOT)
         where = _described(module.get_submodule(scope), scope)
         decides = isinstance(error, fx.proxy.TraceError)
-        reason = "decides by its input (control flow on data or shapes)" if decides else "cannot be traced"
+        reason = "decides by data or shapes (control flow)" if decides else "cannot be traced"
         raise UnsupportedModuleError(
             f"{where} {reason}, so that its graph is not known: torch.fx says:"
             f" {str(error).rstrip('.')}. Write its forward for one tensor, without such decisions."
