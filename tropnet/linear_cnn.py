@@ -183,8 +183,8 @@ class LinearCNN:
         n_inputs = math.prod(self.input_shape)
         columns = []
         for start in range(0, n_inputs, _BATCH):
-            rows = np.arange(start, min(start + _BATCH, n_inputs))
-            values, read = self._forward(np.eye(n_inputs)[rows], biased=False)
+            rows = np.eye(min(_BATCH, n_inputs - start), n_inputs, k=start)
+            values, read = self._forward(rows, biased=False)
             columns.append(sparse.csr_array(read if latent else values[-1]))
         values, read = self._forward(np.zeros((1, n_inputs)), biased=True)
         weight = sparse.csr_array(sparse.vstack(columns).T)
