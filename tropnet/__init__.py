@@ -61,6 +61,7 @@ from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
 if TYPE_CHECKING:
+    from tropnet.importers.collapse import collapse as collapse
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.plotting.region_map import plot_regions as plot_regions
@@ -124,6 +125,7 @@ __all__ = [
 
 _EXTRAS = {
     "SkipMLP": ("tropnet.importers.torch", "torch"),
+    "collapse": ("tropnet.importers.collapse", "torch"),
     "from_torch": ("tropnet.importers.torch", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
 }

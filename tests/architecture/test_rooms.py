@@ -29,7 +29,8 @@ import sys
 sys.modules.update(torch=None, matplotlib=None, cvxpy=None)
 import tropnet as tn
 net = tn.Network.random([1, 2, 1], seed=0)
-for use in (lambda: tn.from_torch, lambda: tn.plot_regions, lambda: tn.count_regions(net, backend="cvxpy")):
+count = lambda: tn.count_regions(net, backend="cvxpy")
+for use in (lambda: tn.from_torch, lambda: tn.collapse, lambda: tn.plot_regions, count):
     try:
         use()
     except tn.MissingExtraError as error:
@@ -37,6 +38,7 @@ for use in (lambda: tn.from_torch, lambda: tn.plot_regions, lambda: tn.count_reg
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert [line.split("pip install ")[1] for line in result.stdout.splitlines()] == [
+        "'tropnet[torch]'",
         "'tropnet[torch]'",
         "'tropnet[plot]'",
         "'tropnet[cvxpy]'",
