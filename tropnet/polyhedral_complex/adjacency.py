@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.crossings import pattern_beyond, surely_single
 from tropnet.errors import TropnetError
-from tropnet.layers import activate, identity_map, layer_map
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, PackedArray, pack, unpack
-from tropnet.polyhedral_complex.error_bounds import bounded_rows, parts, surely_apart
-from tropnet.polyhedral_complex.exact_decisions import multiples
+from tropnet.patterns import PackedArray, pack, unpack
 from tropnet.regions import Facets, Regions
 
 if TYPE_CHECKING:
@@ -156,14 +153,14 @@ def find_edges(regions: Regions, facets: Facets | None = None) -> Edges:
     several: list[tuple[int, int, int, tuple[int, ...]]] = []
     rest = np.flatnonzero(unmatched)
     if not regions.complete:
-        rest = rest[~_surely_single(net, unpack(packed[owner[rest]], net.n_neurons), neuron[rest])]
+        rest = rest[~surely_single(net, unpack(packed[owner[rest]], net.n_neurons), neuron[rest])]
     index = {row.tobytes(): i for i, row in enumerate(packed)} if len(rest) else {}
     for facet in rest.tolist():
         if not unmatched[facet]:
             continue
         i = int(owner[facet])
         pattern = unpack(packed[i : i + 1], net.n_neurons)[0]
-        beyond = _pattern_beyond(net, pattern, int(neuron[facet]))
+        beyond = pattern_beyond(net, pattern, int(neuron[facet]))
         j = index.get(pack(beyond[None])[0].tobytes())
         if j is None:
             if regions.complete:
@@ -217,41 +214,6 @@ def positions(table: PackedArray, queries: PackedArray) -> IndexArray:
         own, place, n = rank(word, sought)
         ranks, at, _ = rank(ranks * n + own, at * n + place)
     return np.where(found, np.argsort(ranks)[at], -1)
-
-
-def _pattern_beyond(net: Network, pattern: BoolArray, neuron: int) -> BoolArray:
-    """Return the pattern across the facet of `neuron`, exactly; see `adjacency_graph`."""
-    beyond = pattern.copy()
-    outputs: list[NDArray[Any]] = [identity_map(net.n_inputs, object)]
-    hyperplane: list[int] | None = None
-    start = 0
-    for layer in net.integers.layers[:-1]:
-        rows = layer_map(layer, outputs)
-        bits = beyond[start : start + layer.width]
-        if hyperplane is None and neuron < start + layer.width:
-            row = rows[neuron - start].tolist()
-            hyperplane = row if pattern[neuron] else [-value for value in row]
-        if hyperplane is not None:
-            tied, factor = multiples(rows, hyperplane)
-            bits[tied] = (factor < 0)[tied]
-            bits[layer.affine_neurons] = False
-        outputs.append(activate(layer, rows, bits))
-        start += layer.width
-    return beyond
-
-
-def _surely_single(net: Network, patterns: BoolArray, neurons: IndexArray) -> BoolArray:
-    """Return where it is certain that only `neurons[i]` flips beyond the facet of `neurons[i]` of `patterns[i]`."""
-    sure = np.zeros(len(patterns), dtype=np.bool_)
-    for part in parts(len(patterns), net):
-        flipped = patterns[part].copy()
-        m = np.arange(len(flipped))
-        flipped[m, neurons[part]] ^= True
-        maps, errors = (rows[:, : net.n_neurons] for rows in bounded_rows(net, flipped))
-        apart = surely_apart(maps, errors, maps[m, neurons[part]], errors[m, neurons[part]])
-        apart[m, neurons[part]] = True
-        sure[part] = (apart | net.affine_neurons).all(axis=1)
-    return sure
 
 
 def edges_of(graph: nx.Graph) -> Edges:

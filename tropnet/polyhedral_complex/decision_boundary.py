@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tropnet.crossings import bounded_rows, multiples, parts, surely_apart
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
@@ -20,8 +21,7 @@ from tropnet.linear_programs import rank
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, pack, unpack
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
-from tropnet.polyhedral_complex.error_bounds import bounded_rows, parts, surely_apart
-from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, multiples, reduced
+from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, reduced
 from tropnet.polyhedron import Polyhedron
 from tropnet.regions import ActivationRegion, Regions
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from math import gcd
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tropnet.dyadic import IntegerArray
 from tropnet.feasibility import Backend, Feasible, make_backend
-from tropnet.patterns import BoolArray
 from tropnet.tolerances import Tolerances
 
-__all__ = ["exact_backend", "has_interior", "multiples", "reduced"]
+__all__ = ["exact_backend", "has_interior", "reduced"]
 
 
 def reduced(row: Sequence[int]) -> tuple[int, ...]:
@@ -38,12 +33,3 @@ def has_interior(backend: Backend, rows: Sequence[IntegerArray]) -> bool:
         if row[:-1].any():
             backend.push(row)
     return isinstance(backend.decide(), Feasible)
-
-
-def multiples(rows: NDArray[Any], hyperplane: Sequence[int]) -> tuple[BoolArray, NDArray[Any]]:
-    """Return which integer rows are multiples of `hyperplane`, zero included, and numbers with the factors' signs."""
-    pivot = next(i for i, value in enumerate(hyperplane) if value)
-    factors = rows[:, pivot] * hyperplane[pivot]
-    target = rows[:, pivot, None] * np.array(hyperplane, dtype=object)[None]
-    equal = np.asarray(rows * hyperplane[pivot] == target, dtype=np.bool_)
-    return np.asarray(equal.all(axis=1)), factors

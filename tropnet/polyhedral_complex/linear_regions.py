@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tropnet.crossings import PART, bounded_rows, parts
 from tropnet.domain import Domain
 from tropnet.dyadic import IntegerArray
 from tropnet.enumeration import enumerate_regions
@@ -17,7 +18,6 @@ from tropnet.feasibility import Feasible
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, unpack
 from tropnet.polyhedral_complex.adjacency import Edges, IndexArray, edges_of, find_edges, neuron_facets
-from tropnet.polyhedral_complex.error_bounds import PART, bounded_rows, parts
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, reduced
 from tropnet.regions import Regions
 
