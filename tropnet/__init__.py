@@ -12,12 +12,14 @@ from tropnet.domain import Box, Domain, Polytope, WholeSpace
 from tropnet.enumeration import (
     EmptyRegion,
     Estimate,
+    NearRegions,
     SegmentRegions,
     count_regions,
     enumerate_regions,
     estimate_regions,
     find_linear_region,
     iter_regions,
+    regions_near,
     regions_on_segment,
 )
 from tropnet.errors import (
@@ -87,6 +89,7 @@ __all__ = [
     "LinearRegions",
     "LipschitzConstant",
     "MissingExtraError",
+    "NearRegions",
     "Network",
     "NonFiniteError",
     "Polytope",
@@ -117,6 +120,7 @@ __all__ = [
     "maximum",
     "minimum",
     "region_bounds",
+    "regions_near",
     "regions_on_segment",
     "same_function",
     "statistics",

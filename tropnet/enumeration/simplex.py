@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from math import gcd
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from tropnet.certificates import Witness
 from tropnet.domain import Box, Domain, Polytope
@@ -25,11 +26,21 @@ from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.enumeration.simplex_cell import Cell, Tree
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
+from tropnet.linear_programs import rank
 from tropnet.network import Network
 from tropnet.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.tolerances import Tolerances
 
-__all__ = ["enumerate_by_simplex", "simplex_engine_fits"]
+__all__ = [
+    "CellFacets",
+    "Plan",
+    "SimplexSearch",
+    "enumerate_by_simplex",
+    "lift",
+    "make_plan",
+    "restrict_inputs",
+    "simplex_engine_fits",
+]
 
 _MAX_INPUTS = 128
 _BUFFER = 1 << 13
@@ -40,7 +51,7 @@ _MAX_DEFECT = 1e-2
 _N_LEVELS = 8
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """How to start: inputs to keep, and independent rows (of the domain, of the first layer) that make cells pointed.
 
     A bounded box needs none.
@@ -54,7 +65,7 @@ class _Plan(NamedTuple):
 
 def simplex_engine_fits(net: Network, domain: Domain) -> bool:
     """Return whether the simplex engine can start: the domain and the first layer leave no cell with a line."""
-    return _plan(net, domain, ()) is not None
+    return make_plan(net, domain, ()) is not None
 
 
 def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
@@ -68,33 +79,23 @@ def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, 
         The engine cannot start: use another one.
     """
     net, domain = task.network, task.domain
-    plan = _plan(net, domain, tuple(sorted(task.fixed)))
+    plan = make_plan(net, domain, tuple(sorted(task.fixed)))
     if plan is None:
         raise ValueError(
-            f"engine 'simplex' needs at most {_MAX_INPUTS} inputs, a hidden layer, and a domain that together with the"
-            " first layer contains no line; use engine='lp'."
+            f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells"
+            " apart), and a domain that together with the first layer contains no line; use engine='lp'."
         )
     if len(plan.inputs) < net.n_inputs:
         yield from _enumerate_slice(task, builder, plan.inputs)
     else:
-        yield from _Search(task, builder, plan).run()
+        yield from SimplexSearch(task, builder, plan).run()
 
 
 def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
     """Enumerate where all but some inputs are 0: nothing depends on the others but through these."""
     net = task.network
-    layers = [
-        replace(layer, weights={k: w[:, inputs] if k == 0 else w for k, w in layer.weights.items()})
-        for layer in net.layers
-    ]
-    A, b = task.domain.halfspaces
-    small = replace(task, network=Network(layers, len(inputs)), domain=Polytope(A[:, inputs], b))
-
-    def lift(witness: Witness) -> Witness:
-        values = [0] * net.n_inputs
-        for k, value in zip(inputs, witness.homogeneous, strict=False):
-            values[k] = value
-        return Witness((*values, witness.homogeneous[-1]))
+    small_net, domain = restrict_inputs(net, task.domain, inputs)
+    small = replace(task, network=small_net, domain=domain)
 
     # What it collects is only known once it is lifted, but the counters are shared.
     inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters)
@@ -102,18 +103,44 @@ def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> It
         builder.fraction = chunk.fraction
         points = np.zeros((len(chunk.points), net.n_inputs))
         points[:, inputs] = chunk.points
-        yield replace(chunk, points=points, rational={i: lift(w) for i, w in chunk.rational.items()})
+        yield replace(
+            chunk, points=points, rational={i: lift(w, inputs, net.n_inputs) for i, w in chunk.rational.items()}
+        )
+
+
+def restrict_inputs(net: Network, domain: Domain, inputs: list[int]) -> tuple[Network, Domain]:
+    """Return the network and the domain where all but some inputs are 0."""
+    layers = [
+        replace(layer, weights={k: w[:, inputs] if k == 0 else w for k, w in layer.weights.items()})
+        for layer in net.layers
+    ]
+    A, b = domain.halfspaces
+    return Network(layers, len(inputs)), Polytope(A[:, inputs], b)
+
+
+def lift(witness: Witness, inputs: list[int], n_inputs: int) -> Witness:
+    """Return the point whose other inputs are 0."""
+    values = [0] * n_inputs
+    for k, value in zip(inputs, witness.homogeneous, strict=False):
+        values[k] = value
+    return Witness((*values, witness.homogeneous[-1]))
 
 
 # --- where to start
 
 
-def _plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> _Plan | None:
+def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | None:
+    """Return how to start with some neurons fixed; None if the engine cannot."""
     d = net.n_inputs
-    if not net.hidden or d > _MAX_INPUTS:
+    if not net.hidden:
         return None
-    if isinstance(domain, Box) and np.isfinite(domain.low).all() and np.isfinite(domain.high).all():
-        return _Plan(list(range(d)), [], [], domain)
+    if (
+        d <= _MAX_INPUTS
+        and isinstance(domain, Box)
+        and np.isfinite(domain.low).all()
+        and np.isfinite(domain.high).all()
+    ):
+        return Plan(list(range(d)), [], [], domain)
     sides = domain.halfspaces[0]
     first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
     splitting = ~net.hidden[0].affine_neurons
@@ -124,15 +151,17 @@ def _plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> _Plan | None:
     groups = [len(sides), n_known, len(candidates) - n_known]
     chosen = _independent(rows, groups)
     inputs = list(range(d))
+    if len(chosen) == d > _MAX_INPUTS:
+        return None
     if len(chosen) < d:
         weights = [layer.weights[0] for layer in net.hidden if 0 in layer.weights]
         inputs = _independent_columns(np.concatenate([sides, *weights]))
-        if len(inputs) == d or not inputs:
+        if len(inputs) == d or not inputs or len(inputs) > _MAX_INPUTS:
             return None
         chosen = _independent(rows[:, inputs], groups)
         if len(chosen) < len(inputs):
             return None
-    return _Plan(
+    return Plan(
         inputs,
         [i for i in chosen if i < len(sides)],
         [candidates[i - len(sides)] for i in chosen if i >= len(sides)],
@@ -163,18 +192,19 @@ def _independent(rows: FloatArray, groups: list[int]) -> list[int]:
 
 
 def _independent_columns(rows: FloatArray) -> list[int]:
-    """Return indices of columns that form a basis of the column space, exactly."""
-    basis: list[list[int]] = []
-    leads: list[int] = []
-    chosen = []
-    for k, column in enumerate(to_integers(rows)[0].T.tolist()):
-        for pivot, lead in zip(basis, leads, strict=True):
-            if column[lead]:
-                column = [pivot[lead] * a - column[lead] * b for a, b in zip(column, pivot, strict=True)]
-        if any(column):
-            basis.append(column)
-            leads.append(next(i for i, value in enumerate(column) if value))
-            chosen.append(k)
+    """Return columns that form a basis of the column space, exactly: well-conditioned ones if float64 finds them."""
+    exact = to_integers(rows)[0]
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    R, order = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)
+    pivots = np.abs(np.diag(R))
+    n = int((pivots > _SMALLEST_PIVOT * pivots.max(initial=0.0)).sum())
+    chosen = sorted(order[:n].tolist())
+    if rank(exact[:, chosen].tolist()) < n or (n < len(rows) and rank(exact.tolist()) > n):
+        chosen = []
+        for k in order.tolist():
+            if rank(exact[:, [*chosen, k]].tolist()) > len(chosen):
+                chosen.append(k)
+        chosen.sort()
     return chosen
 
 
@@ -187,9 +217,23 @@ def _scaled(rows: FloatArray) -> FloatArray:
 # --- the search
 
 
-class _Search:
-    def __init__(self, task: Task, builder: ChunkBuilder, plan: _Plan) -> None:
+class CellFacets(NamedTuple):
+    """What the kernel knows of one cell: a point inside, its facets (bool, neurons before rows of the domain).
+
+    `beyond` holds, for facets of neurons, points that lie beyond that facet only; facets decided exactly have none.
+    """
+
+    point: FloatArray
+    facets: BoolArray
+    beyond: dict[int, FloatArray]
+
+
+class SimplexSearch:
+    """The state of a search, and what it needs besides the kernel: root cells and exact decisions."""
+
+    def __init__(self, task: Task, builder: ChunkBuilder, plan: Plan, *, keep_beyond: bool = False) -> None:
         net = task.network
+        self.keep_beyond = keep_beyond
         self.task, self.builder, self.plan = task, builder, plan
         self.net = net
         self.d = net.n_inputs
@@ -249,10 +293,9 @@ class _Search:
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T
-        neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
-        root = np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
+        root = self._root()
         bounds = _simplex_bounds(root)
-        free_rows = neurons[[j in free for j in plan.neurons]]
+        free_rows = root[len(plan.sides) : -1][[j in free for j in plan.neurons]]
         with np.errstate(all="ignore"):
             # From where all the hyperplanes meet, as far as that is from the origin.
             steps = lines @ np.linalg.pinv(free_rows[:, :-1] @ lines) if bounds else lines
@@ -265,12 +308,24 @@ class _Search:
             if bounds is None or not np.isfinite(point).all():
                 yield from self._by_lp(every, self.start)
                 continue
-            generators, U = bounds
-            orientation = [1.0] * len(plan.sides) + [1.0 if every[j] else -1.0 for j in plan.neurons] + [1.0]
-            parts = root * (generators * np.array(orientation))[:, None]
-            size = float(np.abs(parts).sum())
-            self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
+            self._set_root(root, bounds, every)
             yield from self._search(bits, point, 2.0 ** -len(free))
+
+    def _set_root(self, root: FloatArray, bounds: tuple[FloatArray, FloatArray], bits: Mapping[int, bool]) -> None:
+        """Look at cells in the cone of the root's rows, those of neurons oriented by their bits."""
+        generators, U = bounds
+        plan = self.plan
+        orientation = [1.0] * len(plan.sides) + [1.0 if bits[j] else -1.0 for j in plan.neurons] + [1.0]
+        parts = root * (generators * np.array(orientation))[:, None]
+        size = float(np.abs(parts).sum())
+        self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
+
+    def _root(self) -> FloatArray:
+        """Return the rows that make root cells pointed, and infinity."""
+        layer, plan = self.net.hidden[0], self.plan
+        weights = layer.weights.get(0, np.empty((layer.width, self.d)))
+        neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
+        return np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
 
     def _signs(self, n: int) -> Iterable[tuple[bool, ...]]:
         """Return all signs of the neurons that make the root cells, or some, at random, if the tree is only sampled."""
@@ -300,19 +355,7 @@ class _Search:
         facets = unsure = None
         if listing and task.facets:
             facets, unsure = (np.zeros((shape, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
-        tree.forced[:] = kernel.FREE
-        for j, bit in {**task.fixed, **bits}.items():
-            tree.forced[j] = bit
-        cell.at[: cells.DECISIONS] = 0
-        cell.at[cells.N_ROWS] = self.n_rows
-        cell.at[cells.N_SAME] = 0
-        cell.implied_by[:] = cells.NEVER
-        cell.vectors[cells.P] = np.append(point, 1.0)
-        cell.numbers[cells.P_MAX] = max(1.0, float(np.abs(point).max()))
-        cell.numbers[cells.SHARE] = share
-        cell.at[cells.DEPTH], cell.numbers[cells.WEIGHT] = (
-            (self.start.depth, self.start.weight) if self.start else (0, 1)
-        )
+        self._start({**task.fixed, **bits}, point, share)
         status = kernel.FULL
         while status != kernel.DONE:
             status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS)
@@ -336,6 +379,53 @@ class _Search:
                 yield from self._by_lp(self._decided(), self._below())
             elif status == kernel.QUERY:
                 yield from self._settle()
+
+    def _start(self, bits: Mapping[int, bool], point: FloatArray, share: float) -> None:
+        """Put the kernel at the root below some bits, with a point inside."""
+        cell, tree = self.cell, self.tree
+        tree.forced[:] = kernel.FREE
+        for j, bit in bits.items():
+            tree.forced[j] = bit
+        cell.at[: cells.DECISIONS] = 0
+        cell.at[cells.N_ROWS] = self.n_rows
+        cell.at[cells.N_SAME] = 0
+        cell.implied_by[:] = cells.NEVER
+        cell.vectors[cells.P] = np.append(point, 1.0)
+        cell.numbers[cells.P_MAX] = max(1.0, float(np.abs(point).max()))
+        cell.numbers[cells.SHARE] = share
+        cell.at[cells.DEPTH], cell.numbers[cells.WEIGHT] = (
+            (self.start.depth, self.start.weight) if self.start else (0, 1)
+        )
+
+    def cell_facets(self, pattern: BoolArray, point: FloatArray) -> CellFacets | None:
+        """Find the facets of the cell of a pattern from a point inside; None if the kernel finds no way in."""
+        cell, plan = self.cell, self.plan
+        bits = dict(enumerate(pattern.tolist()))
+        if plan.box is not None:
+            self._set_box(plan.box)
+        else:
+            root = self._root()
+            bounds = _simplex_bounds(root)
+            if bounds is None:
+                return None
+            self._set_root(root, bounds, bits)
+        self._start(bits, point, 1.0)
+        n_words = len(self.tree.bits)
+        words, cuts = np.zeros((1, n_words), np.uint64), np.zeros((1, n_words), np.uint64)
+        facets, unsure = (np.zeros((1, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
+        points = np.zeros((1, self.d))
+        kernel.search(self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, _STEPS)
+        if cell.at[cells.N_OUT] != 1:
+            return None
+        packed, packed_cuts = (array.view(np.uint8)[:, : (len(pattern) + 7) // 8] for array in (words, cuts))
+        found = unpack(self._facets(packed, packed_cuts, facets, unsure), self.n_rows_in_all)[0]
+        owners = cell.owner[: cell.at[cells.N_ROWS]].tolist()
+        beyond = {
+            owner: cell.beyond[i, :-1].copy()
+            for i, owner in enumerate(owners)
+            if owner >= 0 and cell.known[i] == cells.FACET
+        }
+        return CellFacets(cell.vectors[cells.P, :-1].copy(), found, beyond)
 
     def _decided(self) -> dict[int, bool]:
         """Return the bits on the path: all of the earlier layers, and those before the neuron at hand."""
@@ -507,6 +597,7 @@ class _Search:
             owner=np.zeros(capacity, np.int64),
             work=np.zeros((D, 2 * D)),
             known=np.zeros(capacity + 2 * self.d, np.uint8),
+            beyond=np.zeros((capacity + 2 * self.d, D if self.keep_beyond else 0)),
             implied_by=np.zeros(capacity + 2 * self.d, np.int64),
             table=np.zeros((D + 2, capacity + 2 * self.d)),
             spare=np.zeros((D, D)),
@@ -584,7 +675,9 @@ def _region_rows(task: Task, packed: PackedArray, cuts: PackedArray) -> dict[int
     pattern, cut = (unpack(column[None], net.n_neurons)[0] for column in (packed, cuts))
     maps = np.concatenate(net.integer_maps(pattern)[:-1])
     sides = {net.n_neurons + i: row for i, row in enumerate(task.domain.integer_rows)}
-    return sides | {int(j): maps[j] if pattern[j] else -maps[j] for j in np.flatnonzero(cut)}
+    # A row that is only nearly zero in float64 is no row.
+    neurons = (int(j) for j in np.flatnonzero(cut) if maps[j, :-1].any())
+    return sides | {j: maps[j] if pattern[j] else -maps[j] for j in neurons}
 
 
 def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int]) -> list[int]:

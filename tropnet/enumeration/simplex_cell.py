@@ -38,7 +38,7 @@ UNKNOWN, FACET, IMPLIED, TOUCHING, DOUBTFUL, NO_ROW = 0, 1, 2, 3, 4, 5
 NONE = -(1 << 40)
 NEVER = 1 << 40
 BIG = 1e300
-MAX_PIVOTS = 60
+MAX_PIVOTS = 400
 REFACTOR = 40
 POOR = 1e-6
 _STRIDE = 0.5
@@ -75,6 +75,7 @@ class Cell(NamedTuple):
     owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
     work: NDArray[np.float64]  # (D, 2 D)
     known: NDArray[np.uint8]  # (M + 2 d,): what is known of rows, then of the sides of a box, as facets
+    beyond: NDArray[np.float64]  # (M + 2 d, D): of facets, a point beyond that one only; without columns: not kept
     implied_by: NDArray[np.int64]  # (M + 2 d,): how many of the first rows imply a row (or side)
     table: NDArray[np.float64]  # (D + 2, M + 2 d): of rows, then of sides, the rates along edges; slacks; scratch twice
     spare: NDArray[np.float64]  # (D, D)
@@ -601,10 +602,10 @@ def passes_by(vectors: Any, numbers: Any, about: Any, rows: Any, box: Any, basis
 
 
 @compiled(reorder=True)
-def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> bool:
-    """Return whether G is certainly a non-negative combination of the rows of the basis that lie in a space V.
+def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> int:
+    """Return a level at which G is certainly a combination of the rows of the basis in V, all positive; -1 if none is.
 
-    V is that of a layer, at a level in which G, the row of this owner, is known to lie, too; -1 if it lies in all.
+    V is that of a layer; G, the row of this owner, is known to lie in V at that level, too (-1: at all levels).
     """
     D = cell.T.shape[0]
     vectors, numbers, about, T = cell.vectors, cell.numbers, cell.about, cell.T
@@ -618,11 +619,11 @@ def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> 
                 dimension += tree.n_active[source]
         least = min(least, dimension)
         for k in range(D - 1):
-            members += _is_member(problem, tree, layer, np.int64(t), cell.owner[cell.basis[k]])
-        if members == least and _is_member(problem, tree, layer, np.int64(t), owner):
+            members += is_member(problem, tree, layer, np.int64(t), cell.owner[cell.basis[k]])
+        if members == least and is_member(problem, tree, layer, np.int64(t), owner):
             level = t
     if level < 0:
-        return False
+        return -1
     norm = 0.0
     for j in range(D):
         total = 0.0
@@ -655,19 +656,19 @@ def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> 
             total += numbers[ROUNDING] * numbers[H_NORM] * norm
         defect = max(defect, total)
     if not defect < 0.5:
-        return False
+        return -1
     wrong += numbers[ROUNDING] * (size + abs(c) * numbers[H_NORM])
     for j in range(D):
         wrong += abs(vectors[W, j] - c * vectors[H, j])
     bound = 1.000001 * wrong * norm / (1.0 - defect)
     for k in range(D - 1):
-        if not vectors[Y, k] > bound and _is_member(problem, tree, layer, level, cell.owner[cell.basis[k]]):
-            return False
-    return True
+        if not vectors[Y, k] > bound and is_member(problem, tree, layer, level, cell.owner[cell.basis[k]]):
+            return -1
+    return level
 
 
 @compiled(reorder=True)
-def _is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> int:
+def is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> int:
     """Return 1 if the row of this owner is known to lie in the space V of a layer, at a level."""
     if owner < 0:
         return 1 if owner == -1 else 0
@@ -718,7 +719,7 @@ def decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
         if not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
             if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis):
                 return SETTLED
-            if not at[IS_BOX] and lies_in_cone(problem, cell, tree, layer, -1):
+            if not at[IS_BOX] and lies_in_cone(problem, cell, tree, layer, -1) >= 0:
                 return SETTLED
             if at[AGE] == 0 or attempt == MAX_PIVOTS - 1:
                 return UNSURE

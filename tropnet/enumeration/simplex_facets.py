@@ -41,6 +41,7 @@ from tropnet.enumeration.simplex_cell import (
     NONE,
     NORM,
     OFFSET,
+    P_MAX,
     PIVOTS,
     QUALITY,
     REFACTOR,
@@ -61,6 +62,7 @@ from tropnet.enumeration.simplex_cell import (
     find_values,
     find_vertex,
     is_inside,
+    is_member,
     lies_in_cone,
     normalise_q,
     passes_by,
@@ -180,7 +182,13 @@ def _is_beyond_alone(cell: Any, own: int) -> bool:
     n_outside = 0
     for i in range(m):
         n_outside += not value[i] > (error[i] + rounding * norm[i]) * largest and known[i] != IMPLIED
-    return n_outside == 0
+    if n_outside:
+        return False
+    if cell.beyond.shape[1]:
+        place = _place(own, cell.owner.shape[0])
+        for u in range(D):
+            cell.beyond[place, u] = vectors[Q, u]
+    return True
 
 
 @compiled(inline=True)
@@ -356,11 +364,22 @@ def _walk(cell: Any, n: int) -> None:
 
 
 @compiled(reorder=True)
-def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int:
+def _find_slacks_without(cell: Any, own: int) -> None:
+    """Compute the slacks, but let no edge end at row `own` or at implied rows."""
+    find_slacks(cell)
+    set_slack(cell.about, cell.box, own, BIG)
+    m, n_sides = cell.at[N_ROWS], 2 * cell.basis.shape[0] if cell.at[IS_BOX] else 0
+    for number in range(m + n_sides):
+        row = number if number < m else m - 1 - number
+        if cell.known[_place(row, cell.owner.shape[0])] == IMPLIED:
+            set_slack(cell.about, cell.box, row, BIG)
+
+
+@compiled(reorder=True)
+def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
     """Return what is known of a row after minimising it over the cell without it.
 
-    `alone` tells that no other row is doubtful. Only then a row may be dropped because it lies in the cone of others,
-    of which a coincident one could be dropped later.
+    It is not dropped because it lies in the cone of doubtful rows, as a coincident one could be dropped later.
     """
     at, vectors, numbers, T = cell.at, cell.vectors, cell.numbers, cell.T
     D = T.shape[0]
@@ -371,8 +390,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
         cell.spare_basis[k] = cell.basis[k]
     _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, own)
     find_prices(cell.vectors, cell.T)
-    find_slacks(cell)
-    set_slack(cell.about, cell.box, own, BIG)
+    _find_slacks_without(cell, own)
     tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
     forced = -1
     for k in range(D - 1):
@@ -397,16 +415,15 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
         if forced >= 0:
             k, forced = forced, -1
         elif not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
-            if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) or (
-                alone and _is_structural(problem, cell, tree, own)
+            if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) or _is_structural(
+                problem, cell, tree, own
             ):
                 found = IMPLIED
                 break
             if at[AGE] == 0 or not refactor(cell):
                 break
             find_prices(cell.vectors, cell.T)
-            find_slacks(cell)
-            set_slack(cell.about, cell.box, own, BIG)
+            _find_slacks_without(cell, own)
             continue
         length, row = ratio(cell.T[k], cell.columns, cell.about, cell.box, cell.at[N_ROWS], cell.at[IS_BOX])
         if row in (NONE, own):
@@ -435,32 +452,41 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int, alone: bool) -> int
 
 @compiled(reorder=True)
 def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
-    """Return whether row `own`, in G, certainly lies in the cone of the basis, and none of that is implied itself."""
+    """Return whether row `own`, in G, certainly lies in the cone of rows that are neither implied nor doubtful."""
     if cell.at[IS_BOX] or cell.owner[own] < 0:
         return False
     for k in range(cell.basis.shape[0]):
-        row = cell.basis[k]
-        if row < 0 or row == own or cell.known[row] == IMPLIED:
+        if cell.basis[k] < 0 or cell.basis[k] == own:
             return False
     owner = cell.owner[own]
     first = tree.layer_of[owner]
     for layer in range(first, tree.n_levels.shape[0]):
-        if lies_in_cone(problem, cell, tree, layer, -1 if layer == first else owner):
+        level = lies_in_cone(problem, cell, tree, layer, -1 if layer == first else owner)
+        n_open = 0
+        for k in range(cell.basis.shape[0]):
+            row = cell.basis[k]
+            if level >= 0 and cell.known[row] in (IMPLIED, DOUBTFUL):
+                n_open += is_member(problem, tree, layer, level, cell.owner[row])
+        if level >= 0 and n_open == 0:
             return True
     return False
 
 
 @compiled(reorder=True)
 def _centre(cell: Any) -> None:
-    """Move P towards the vertices met if that is farther from all sides."""
-    vectors, scale = cell.vectors, 0.0
+    """Move P towards the vertices met, no farther than P is from the origin, if that is farther from all sides.
+
+    Of an unbounded cell most vertices can be at infinity, where the constants of the rows would be lost.
+    """
+    vectors, largest = cell.vectors, 0.0
     for u in range(cell.T.shape[0]):
         vectors[Q, u] = vectors[P, u]
-        scale += vectors[H, u] * vectors[P, u]
+        largest = max(largest, abs(vectors[ANSWERS, u]))
     is_inside(cell)
     before = cell.numbers[QUALITY]
+    scale = cell.numbers[P_MAX] / largest
     for u in range(cell.T.shape[0]):
-        vectors[Q, u] = vectors[ANSWERS, u] + vectors[P, u] / scale
+        vectors[Q, u] = vectors[P, u] + scale * vectors[ANSWERS, u]
     if normalise_q(cell) and is_inside(cell) and cell.numbers[QUALITY] > before:
         take_q(cell)
 
@@ -481,7 +507,7 @@ def find_facets(problem: Any, cell: Any, tree: Any) -> None:
         return
     _walk(cell, m + n_sides)
     at[HAS_SLACKS] = 0
-    alone, central = True, False
+    central = False
     for number in range(m + n_sides):
         row = m - 1 - number
         place = _place(row, cell.owner.shape[0])
@@ -492,8 +518,7 @@ def find_facets(problem: Any, cell: Any, tree: Any) -> None:
         if not central:
             _centre(cell)
             central = True
-        known[place] = _leave_out(problem, cell, tree, row, alone)
-        alone = alone and known[place] != DOUBTFUL
+        known[place] = _leave_out(problem, cell, tree, row)
 
 
 @compiled()

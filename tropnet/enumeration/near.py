@@ -1,0 +1,360 @@
+"""The regions around a point, by crossing facets: for networks too large to enumerate."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tropnet.certificates import Witness
+from tropnet.crossings import bounded_rows, parts, pattern_beyond, surely_single
+from tropnet.domain import Domain, as_domain
+from tropnet.dyadic import FloatArray
+from tropnet.enumeration.contract import ChunkBuilder, Task
+from tropnet.enumeration.linear_region import find_linear_region, root_backend
+from tropnet.enumeration.segment import regions_on_segment
+from tropnet.enumeration.simplex import SimplexSearch, lift, make_plan, restrict_inputs
+from tropnet.errors import DomainError, EnumerationInterrupted, UndecidedError
+from tropnet.feasibility import Feasible
+from tropnet.network import Network, as_network
+from tropnet.patterns import BoolArray, pack
+from tropnet.points import as_points
+from tropnet.progress import track
+from tropnet.regions import ActivationRegion, Regions
+from tropnet.tolerances import Tolerances
+
+__all__ = ["NearRegions", "regions_near"]
+
+_TRIES = 8
+_HALVINGS = 40
+_SHARE = 0.5
+# Smaller bounds on errors are those of zeros.
+_NEGLIGIBLE = 1e-300
+
+
+@dataclass(frozen=True, eq=False)
+class NearRegions:
+    """The activation regions around a point, in the order of the number of facets to cross.
+
+    Attributes
+    ----------
+    regions
+        With their facets; the first one holds the point (or touches it). `Regions.complete` says whether these are all
+        regions of the domain.
+    n_flips
+        int64, shape (R,): how many facets a shortest path from the first region crosses.
+    """
+
+    regions: Regions
+    n_flips: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.n_flips)
+
+    def __repr__(self) -> str:
+        farthest = int(self.n_flips.max(initial=0))
+        return f"NearRegions({len(self)} activation regions up to {farthest} flips away, {self.regions.network})"
+
+
+def regions_near(
+    net: Network,
+    x: ArrayLike,
+    domain: Domain | None = None,
+    *,
+    max_regions: int = 1000,
+    max_flips: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> NearRegions:
+    """Find the activation regions around a point, nearest first, by crossing facets (breadth first).
+
+    Regions are exact as in `enumerate_regions`, and so is the list of facets of each; the distance is the number of
+    facets that a path of regions crosses, of which one can flip several neurons (coincident hyperplanes).
+
+    Parameters
+    ----------
+    net
+        The network; it may be far too large to enumerate.
+    x
+        float64, shape (d,), in the domain. On a hyperplane, the search starts at one of the regions that touch x.
+    domain
+        None (all of R^d), `Box` or `Polytope`.
+    max_regions, max_flips
+        Stop after so many regions, or at this distance (None: no bound).
+    tolerances
+        See `Tolerances`.
+    progress
+        Show a progress bar on standard error.
+
+    Raises
+    ------
+    DomainError
+        x is outside the domain, or the domain is empty, flat or of the wrong dimension.
+    ShapeError, NonFiniteError
+        x is not one finite point of the network's dimension.
+    ValueError
+        `max_regions` or `max_flips` is no such number.
+    UndecidedError, EnumerationInterrupted
+        Exact arithmetic ran out of `Tolerances.exact_pivots`, or Ctrl-C; `partial` is what was found.
+
+    Notes
+    -----
+    On R^d everything happens in as many inputs as the network can tell apart, the rank r of the weights that read the
+    input, so a first layer of 32 neurons makes it a search in 32 dimensions, whatever d. There a region with its facets
+    takes the compiled simplex method a millisecond or two (r = 32, about a hundred neurons). Where that method cannot
+    start (r > 128, or a box in more than 128 dimensions), facets are decided one by one, some milliseconds each.
+
+    Examples
+    --------
+    >>> net = Network.mlp([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, -1.0], [0.0]])
+    >>> near = regions_near(net, [-3.0])
+    >>> near.n_flips.tolist(), near.regions.patterns.tolist()
+    ([0, 1, 2], [[False, False], [True, False], [True, True]])
+    """
+    for name, value, least in (("max_regions", max_regions, 1), ("max_flips", max_flips, 0)):
+        if name == "max_flips" and value is None:
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+    net = as_network(net)
+    fitted = as_domain(domain, net.n_inputs)
+    point = as_points(x, net.n_inputs)[0]
+    if len(point) != 1:
+        raise ValueError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
+    if not fitted.contains(point[0]):
+        raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
+    search = _Walk(net, fitted, tolerances or Tolerances())
+    try:
+        with track("searching", "regions", enabled=progress) as update:
+            for n in search.run(point[0], max_regions, max_flips):
+                update(n, n / max_regions)
+    except KeyboardInterrupt as interrupt:
+        raise EnumerationInterrupted(search.found()) from interrupt
+    except UndecidedError as error:
+        raise UndecidedError(str(error), search.found()) from error
+    return search.found()
+
+
+class _Step(NamedTuple):
+    """A region to look at: from `origin`, on the facet to it, along `direction` if these are known."""
+
+    pattern: BoolArray
+    n_flips: int
+    origin: FloatArray | None
+    direction: FloatArray | None
+
+
+class _Known(NamedTuple):
+    """A region with its facets: as `CellFacets`, witness included."""
+
+    witness: Witness
+    facets: BoolArray
+    beyond: dict[int, FloatArray]
+
+
+class _Walk:
+    """A breadth-first search over the facets, in the inputs that matter."""
+
+    def __init__(self, net: Network, domain: Domain, tolerances: Tolerances) -> None:
+        self.full, self.full_domain = net, domain
+        self.tolerances = tolerances
+        plan = make_plan(net, domain, ())
+        self.inputs = list(range(net.n_inputs)) if plan is None else plan.inputs
+        self.net, self.domain = net, domain
+        if len(self.inputs) < net.n_inputs:
+            self.net, self.domain = restrict_inputs(net, domain, self.inputs)
+            plan = make_plan(self.net, self.domain, ())
+        task = Task(self.net, self.domain, "highs", tolerances, facets=True)
+        self.builder = ChunkBuilder(self.net.n_neurons, self.net.n_inputs)
+        self.search = None if plan is None else SimplexSearch(task, self.builder, plan, keep_beyond=True)
+        self.patterns: list[BoolArray] = []
+        self.n_flips: list[int] = []
+        self.known: list[_Known] = []
+        self.truncated = False
+
+    def run(self, x: FloatArray, max_regions: int, max_flips: int | None) -> Iterator[int]:
+        """Search, yielding the number of regions found so far."""
+        start = self._first(x)
+        seen = {start.pattern.tobytes()}
+        queue = deque([start])
+        while queue:
+            step = queue.popleft()
+            known = self._look(step)
+            self.patterns.append(step.pattern)
+            self.n_flips.append(step.n_flips)
+            self.known.append(known)
+            yield len(self.known)
+            if self.truncated:
+                continue
+            for beyond in self._neighbours(step, known):
+                key = beyond.pattern.tobytes()
+                if key in seen:
+                    continue
+                # Those found first are looked at first, so no more than `max_regions` need to be remembered.
+                if len(seen) == max_regions or step.n_flips == max_flips:
+                    self.truncated = True
+                    break
+                seen.add(key)
+                queue.append(beyond)
+
+    def found(self) -> NearRegions:
+        """Return what was found so far."""
+        n, m = self.full.n_neurons, len(self.full_domain.row_numbers)
+        points = np.zeros((len(self.known), self.full.n_inputs))
+        for i, known in enumerate(self.known):
+            points[i, self.inputs] = known.witness.point
+        exact = {
+            i: lift(known.witness, self.inputs, self.full.n_inputs).fractions
+            for i, known in enumerate(self.known)
+            if not known.witness.is_float
+        }
+        patterns = np.array(self.patterns, dtype=np.bool_).reshape(-1, n)
+        packed = pack(patterns)
+        regions = Regions(
+            self.full,
+            self.full_domain,
+            packed,
+            pack(self._cuts(patterns)),
+            points,
+            exact,
+            complete=bool(self.known) and not self.truncated,
+            stats=dict(self.builder.counters),
+            packed_facets=pack(np.array([known.facets for known in self.known], dtype=np.bool_).reshape(-1, n + m)),
+        )
+        return NearRegions(regions, np.array(self.n_flips, dtype=np.int64))
+
+    def _first(self, x: FloatArray) -> _Step:
+        """Return the region of x, or one that touches x: the first one on a segment into the domain."""
+        net, domain = self.full, self.full_domain
+        start = root_backend("highs", domain, self.tolerances)[1]
+        if not isinstance(start, Feasible):
+            raise UndecidedError(f"the domain stayed undecided: {start.reason}; raise Tolerances.exact_pivots.", None)
+        inside, size = start.witness.point, max(1.0, float(np.abs(x).max(initial=0.0)))
+        rng = np.random.default_rng(0)
+        for attempt in range(_TRIES):
+            # In general position, so that it runs inside no hyperplane.
+            ends = inside + size * rng.normal(size=(_HALVINGS, len(x))) * 0.5 ** np.arange(_HALVINGS)[:, None]
+            end = ends[np.argmax(domain.contains(ends) & (ends != x).any(axis=1))]
+            near = x + (end - x) * 0.5 ** (4 * attempt)
+            end = near if domain.contains(near) and (near != x).any() else end
+            pieces = regions_on_segment(net, x, end)
+            middle = x + (end - x) * float(sum(pieces.exact_breakpoints[:2]) / 2)
+            step = _Step(pieces.patterns[0], 0, self._shrink(middle), None)
+            if self._witness(step) is not None:
+                return step
+        raise UndecidedError("no region was found at x; move x a little.", None)
+
+    def _shrink(self, point: FloatArray) -> FloatArray:
+        """Return the inputs that matter of a point that the network does not tell from `point`."""
+        if len(self.inputs) == self.full.n_inputs:
+            return point
+        weights = [layer.weights[0] for layer in self.full.hidden if 0 in layer.weights]
+        rows = np.concatenate([self.full_domain.halfspaces[0], *weights])
+        return np.asarray(np.linalg.lstsq(rows[:, self.inputs], rows @ point, rcond=None)[0])
+
+    # --- one region
+
+    def _look(self, step: _Step) -> _Known:
+        """Return a region with its facets."""
+        witness = self._witness(step)
+        if witness is None:
+            # Its neighbour has a facet with it.
+            raise UndecidedError("a region beyond a facet was not found.", None)
+        if self.search is not None:
+            found = self.search.cell_facets(step.pattern, witness.point)
+            if found is not None:
+                inside = Witness.at(found.point) if self._certain(found.point[None], step.pattern)[0] else witness
+                return _Known(inside, found.facets, found.beyond)
+        cuts = self._cuts(step.pattern[None])[0]
+        region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness)
+        flags = np.zeros(self.net.n_neurons + len(self.domain.row_numbers), dtype=np.bool_)
+        # The domain's rows come first, in order.
+        n_sides, facets = len(self.domain.row_numbers), region.facets()
+        flags[self.net.n_neurons + facets[facets < n_sides]] = True
+        flags[region.rows[facets[facets >= n_sides]]] = True
+        return _Known(witness, flags, {})
+
+    def _witness(self, step: _Step) -> Witness | None:
+        """Return a point strictly inside, proven; None if there is none."""
+        if step.origin is not None:
+            points = step.origin[None]
+            if step.direction is not None:
+                points = points + np.multiply.outer(0.5 ** np.arange(_HALVINGS), step.direction)
+            good = np.flatnonzero(self._certain(points, step.pattern))
+            if len(good):
+                # Not next to where another hyperplane begins.
+                return Witness.at(points[good[min(1, len(good) - 1)]])
+        found = find_linear_region(self.net, step.pattern, self.domain, tolerances=self.tolerances)
+        return found.certificate if isinstance(found, ActivationRegion) else None
+
+    def _certain(self, points: FloatArray, pattern: BoolArray) -> BoolArray:
+        """Return which points certainly are strictly inside the region of a pattern."""
+        patterns, sure = self.net.certain_pattern(points)
+        A, b = self.domain.halfspaces
+        inside = (points @ A.T < b - self._rounding(A, b, points)).all(axis=1)
+        return np.asarray(sure & (patterns == pattern).all(axis=1) & inside)
+
+    @staticmethod
+    def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
+        unit = (A.shape[1] + 4) * np.finfo(np.float64).eps
+        return np.asarray(unit * (np.abs(points) @ np.abs(A).T + np.abs(b)))
+
+    def _cuts(self, patterns: BoolArray) -> BoolArray:
+        """Return which neurons have a row that is not constant, exactly."""
+        cuts = np.zeros(patterns.shape, dtype=np.bool_)
+        for part in parts(len(patterns), self.net):
+            maps, errors = bounded_rows(self.net, patterns[part])
+            maps, errors = maps[:, : self.net.n_neurons, :-1], errors[:, : self.net.n_neurons, :-1]
+            cuts[part] = (np.abs(maps) > errors).any(axis=2)
+            # Rows of zeros that nothing was added to need no second look.
+            doubtful = ~cuts[part] & ((maps != 0) | (errors > _NEGLIGIBLE)).any(axis=2)
+            for i in np.flatnonzero(doubtful.any(axis=1)).tolist():
+                exact = np.concatenate(self.net.integer_maps(patterns[part][i])[:-1])
+                cuts[part.start + i] = (exact[:, :-1] != 0).any(axis=1)
+        return cuts & ~self.net.affine_neurons
+
+    # --- its neighbours
+
+    def _neighbours(self, step: _Step, known: _Known) -> Iterator[_Step]:
+        """Yield a step across each facet that no side of the domain defines."""
+        pattern, inside = step.pattern, known.witness.point
+        neurons = np.flatnonzero(known.facets[: self.net.n_neurons])
+        single = surely_single(self.net, np.broadcast_to(pattern, (len(neurons), len(pattern))), neurons)
+        far = np.array([known.beyond.get(j, inside) for j in neurons.tolist()]).reshape(-1, self.net.n_inputs)
+        origins, directions = self._across(pattern, inside, neurons, far)
+        for i, neuron in enumerate(neurons.tolist()):
+            if single[i]:
+                flipped = pattern.copy()
+                flipped[neuron] ^= True
+            else:
+                flipped = pattern_beyond(self.net, pattern, neuron)
+            known_at = bool(np.isfinite(origins[i]).all())
+            yield _Step(flipped, step.n_flips + 1, *((origins[i], directions[i]) if known_at else (None, None)))
+
+    def _across(
+        self, pattern: BoolArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return points on facets, and steps across, as long as `inside` is far from the facet; not finite if unknown.
+
+        The line to a point beyond the facet only, `far`, meets the facet, perhaps far away. From there we go back on it
+        towards the point next to `inside`, almost as far as the facet reaches.
+        """
+        maps = bounded_rows(self.net, pattern[None])[0][0, : self.net.n_neurons]
+        rows = np.where(pattern, 1.0, -1.0)[:, None] * maps
+        A, b = self.domain.halfspaces
+        rows = np.concatenate([rows, np.column_stack([-A, b])])
+        a, c = rows[:, :-1], rows[:, -1]
+        own = np.arange(len(neurons)), neurons
+        with np.errstate(all="ignore"):
+            here, there = a[neurons] @ inside + c[neurons], (far @ a.T + c)[own]
+            crossing = inside + (here / (here - there))[:, None] * (far - inside)
+            steps = -(here / (a[neurons] ** 2).sum(axis=1))[:, None] * a[neurons]
+            back = inside + steps - crossing
+            slacks, rates = np.maximum(crossing @ a.T + c, 0.0), back @ a.T
+            rates[own] = 0.0
+            room = np.where(rates < 0, slacks / -rates, np.inf).min(axis=1, initial=np.inf)
+            return crossing + np.minimum(_SHARE * room, 1.0)[:, None] * back, steps
