@@ -11,7 +11,7 @@ import numpy as np
 from tropnet.certificates import Witness
 from tropnet.dyadic import IntegerArray
 
-__all__ = ["Optimum", "maximise", "rank"]
+__all__ = ["Optimum", "determinant", "maximise", "rank"]
 
 
 class Optimum(NamedTuple):
@@ -73,6 +73,27 @@ def maximise(rows: IntegerArray, start: Witness, objective: IntegerArray) -> Opt
         if pivot < 0:
             table, det = -table, -pivot
         basis[r], cobasis[c] = cobasis[c], basis[r]
+
+
+def determinant(rows: Sequence[Sequence[int]]) -> int:
+    """Return the determinant of a square matrix of integers.
+
+    Examples
+    --------
+    >>> determinant([(0, 2), (3, 1)])
+    -6
+    """
+    left, sign, last = [list(row) for row in rows], 1, 1
+    while left:
+        at = next((i for i, row in enumerate(left) if row[0]), None)
+        if at is None:
+            return 0
+        pivot = left.pop(at)
+        sign = -sign if at % 2 else sign
+        # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
+        left = [[(a * pivot[0] - b * row[0]) // last for a, b in zip(row[1:], pivot[1:], strict=True)] for row in left]
+        last = pivot[0]
+    return sign * last
 
 
 def rank(vectors: Sequence[Sequence[int]]) -> int:

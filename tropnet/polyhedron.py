@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd, isqrt
+from math import factorial, gcd, isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from tropnet.certificates import Witness
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, unit_rows
 from tropnet.errors import TropnetError
 from tropnet.feasibility import Feasible, make_backend
-from tropnet.linear_programs import maximise, rank
+from tropnet.linear_programs import determinant, maximise, rank
 from tropnet.points import as_points
 from tropnet.projection import Projection, nearest_point
 from tropnet.tolerances import Tolerances
@@ -202,10 +202,7 @@ class Polyhedron:
     def volume(self) -> float:
         """Return the d-dimensional volume, infinite if unbounded, in float64 from exact vertices.
 
-        Raises
-        ------
-        TropnetError
-            The polytope is too flat to triangulate in float64.
+        A polytope too flat to triangulate in float64 is triangulated exactly, which takes longer.
         """
         if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
             return float("inf")
@@ -218,11 +215,15 @@ class Polyhedron:
             return float(np.ptp(points))
         scale = np.ptp(points, axis=0)
         if not (scale > 0).all():
-            raise TropnetError("the polytope is thinner than float64 resolves; its volume cannot be computed.")
+            return self._exact_volume()
         try:
-            simplices = points[Delaunay(points / scale).simplices]
-        except QhullError as error:
-            raise TropnetError("the polytope is too flat to triangulate in float64.") from error
+            found = Delaunay(points / scale)
+        except QhullError:
+            return self._exact_volume()
+        # Of nearly flat polytopes Qhull can leave points out, or even name points that are not there.
+        if not found.simplices.size or found.simplices.max() >= len(points) or len(found.coplanar):
+            return self._exact_volume()
+        simplices = points[found.simplices]
         sides = simplices[:, 1:] - simplices[:, :1]
         return float(np.abs(np.linalg.det(sides)).sum() / factorial(self.dimension))
 
@@ -317,6 +318,32 @@ class Polyhedron:
         if not isinstance(answer, Feasible):
             raise TropnetError("the polyhedron has no interior.")
         return answer.witness
+
+    def _exact_volume(self) -> float:
+        """Return the volume of a polytope, rounded once: a pulling triangulation over the integers.
+
+        The facets of a face are the largest of its intersections with rows; those without its first vertex are joined
+        to it.
+        """
+
+        def triangulate(face: frozenset[int]) -> Iterator[list[int]]:
+            apex = min(face)
+            if len(face) == 1:
+                yield [apex]
+                return
+            parts = {frozenset(v for v in face if rays[v].zeros >> i & 1) for i in range(len(self.rows))} - {face}
+            for part in parts:
+                if part and apex not in part and not any(part < other for other in parts):
+                    for simplex in triangulate(part):
+                        yield [apex, *simplex]
+
+        rays = self._rays
+        total = Fraction(0)
+        for simplex in triangulate(frozenset(range(len(rays)))):
+            vectors = [rays[v].vector for v in simplex]
+            total += Fraction(abs(determinant(vectors)), prod(vector[-1] for vector in vectors))
+        total /= factorial(self.dimension)
+        return nearest_float(total.numerator, total.denominator)
 
     @property
     def _rays(self) -> list[_Ray]:

@@ -11,6 +11,7 @@ from threading import Event
 import numpy as np
 
 from tropnet.enumeration.contract import Chunk, ChunkBuilder, Engine, Task
+from tropnet.enumeration.lp import enumerate_by_lp
 from tropnet.layers import Layer
 from tropnet.network import Network
 from tropnet.patterns import unpack
@@ -29,7 +30,11 @@ def enumerate_in_parallel(
     The result, and its order, do not depend on the workers. No subtree goes on beyond `max_regions`. On an interrupt
     the subtrees stop (those of a foreign executor that have not begun), and what they found comes before it is raised.
     """
-    prefixes = _prefixes(engine, task)
+    prefixes, undecided = _prefixes(engine, task)
+    for prefix in undecided:
+        builder.set_aside(np.array(prefix, dtype=np.bool_))
+    if undecided:
+        yield builder.flush()
     totals: dict[str, float] = {}
     stop = Event()
     with ThreadPoolExecutor(workers) if isinstance(workers, int) else nullcontext(workers) as executor:
@@ -76,15 +81,22 @@ def _run(engine: Engine, task: Task, max_regions: int | None, stop: Event | None
     return chunks
 
 
-def _prefixes(engine: Engine, task: Task) -> list[dict[int, bool]]:
-    """Return the decisions on the first neurons that occur: enough of them, or all patterns."""
+def _prefixes(engine: Engine, task: Task) -> tuple[list[dict[int, bool]], list[tuple[bool, ...]]]:
+    """Return the decisions on the first neurons that occur, enough of them or all patterns, and the undecided ones."""
     n_decided = 4
     while True:
         n_decided = min(n_decided, task.network.n_neurons)
         first = replace(task, network=_truncated(task.network, n_decided), only_count=False)
-        packed = np.concatenate([chunk.packed for chunk in _run(engine, first, None, None)])
+        try:
+            chunks = _run(engine, first, None, None)
+        except ValueError:
+            # A compiled engine may fit the network, but not its first neurons alone: their cells can contain a line.
+            chunks = _run(enumerate_by_lp, first, None, None)
+        packed = np.concatenate([chunk.packed for chunk in chunks])
         if len(packed) >= _SUBTREES or n_decided == task.network.n_neurons:
-            return [dict(enumerate(pattern)) for pattern in unpack(packed, n_decided).tolist()]
+            patterns = unpack(packed, n_decided).tolist()
+            undecided = [prefix for chunk in chunks for prefix in chunk.undecided]
+            return [dict(enumerate(pattern)) for pattern in patterns], undecided
         n_decided *= 2
 
 

@@ -82,8 +82,8 @@ def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, 
     plan = make_plan(net, domain, tuple(sorted(task.fixed)))
     if plan is None:
         raise ValueError(
-            f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells"
-            " apart), and a domain that together with the first layer contains no line; use engine='lp'."
+            f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells apart), and a"
+            " domain that together with the first layer contains no line, nor nearly one; use engine='lp'."
         )
     if len(plan.inputs) < net.n_inputs:
         yield from _enumerate_slice(task, builder, plan.inputs)
@@ -306,6 +306,8 @@ class SimplexSearch:
             every = {**task.fixed, **bits}
             point = meeting + steps @ np.where(signs, reach, -reach) if free else start
             if bounds is None or not np.isfinite(point).all():
+                self.builder.count("uncertain")
+                self.builder.count("settled_exactly")
                 yield from self._by_lp(every, self.start)
                 continue
             self._set_root(root, bounds, every)

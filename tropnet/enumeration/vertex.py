@@ -116,7 +116,9 @@ def _top(task: Task, stack: Stack) -> Task:
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
     left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
-    fixed = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    # What was fixed of neurons that are still to come stays fixed.
+    fixed = {**task.fixed, **decided}
     sampling = task.sampling and replace(
         task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
     )
