@@ -28,6 +28,7 @@ from tropnet.errors import (
     NonFiniteError,
     ShapeError,
     SkipError,
+    TooLargeError,
     TropnetError,
     UndecidedError,
     UnsupportedModuleError,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from tropnet.importers.collapse import collapse as collapse
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import from_torch as from_torch
+    from tropnet.importers.torch_export import to_torch as to_torch
     from tropnet.plotting.region_map import plot_regions as plot_regions
 
     __version__: str
@@ -97,6 +99,7 @@ __all__ = [
     "SkipError",
     "Statistics",
     "Tolerances",
+    "TooLargeError",
     "TropnetError",
     "UndecidedError",
     "UnsupportedModuleError",
@@ -127,6 +130,7 @@ _EXTRAS = {
     "SkipMLP": ("tropnet.importers.torch", "torch"),
     "collapse": ("tropnet.importers.collapse", "torch"),
     "from_torch": ("tropnet.importers.torch", "torch"),
+    "to_torch": ("tropnet.importers.torch_export", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
 }
 

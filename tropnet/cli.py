@@ -338,7 +338,7 @@ def info(path: str, as_json: bool) -> None:
         "activations": activations,
         "n_parameters": _n_parameters(net),
         "region_bounds": bounds,
-        "largest_weight": max(float(np.abs(w).max()) for layer in net.layers for w in layer.weights.values()),
+        "largest_weight": max(float(abs(w).max()) for layer in net.layers for w in layer.weights.values()),
         "fingerprint": net.fingerprint,
     }
     if as_json:
