@@ -63,6 +63,7 @@ from tropnet.tolerances import Tolerances
 
 if TYPE_CHECKING:
     from tropnet.importers.collapse import collapse as collapse
+    from tropnet.importers.onnx import from_onnx as from_onnx
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.importers.torch_export import to_torch as to_torch
@@ -129,6 +130,7 @@ __all__ = [
 _EXTRAS = {
     "SkipMLP": ("tropnet.importers.torch", "torch"),
     "collapse": ("tropnet.importers.collapse", "torch"),
+    "from_onnx": ("tropnet.importers.onnx", "onnx"),
     "from_torch": ("tropnet.importers.torch", "torch"),
     "to_torch": ("tropnet.importers.torch_export", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),

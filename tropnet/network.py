@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -24,7 +25,14 @@ from tropnet import patterns as patterns_
 from tropnet.affine import AffineMap, Matrix
 from tropnet.archives import archive_bytes, read_archive, write_atomically
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
-from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, TooLargeError, UnsupportedModuleError
+from tropnet.errors import (
+    FileFormatError,
+    MissingExtraError,
+    NonFiniteError,
+    ShapeError,
+    TooLargeError,
+    UnsupportedModuleError,
+)
 from tropnet.layers import (
     AFFINE,
     RELU,
@@ -653,7 +661,7 @@ def dense_network(net: Any) -> Network:
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network from an `.npz` file written by `Network.save`.
+    """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
 
     Raises
     ------
@@ -661,8 +669,22 @@ def load(path: str | os.PathLike[str]) -> Network:
         There is no such file.
     FileFormatError
         The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+    MissingExtraError
+        It is an `.onnx` file, and the extra 'onnx' is not installed.
+    TropnetError
+        It is an `.onnx` file, and `from_onnx` refuses it.
     """
-    if os.fspath(path).lower().endswith((".onnx", ".pt", ".pth")):
+    if os.fspath(path).lower().endswith(".onnx"):
+        try:
+            # By name: importers stand above the core, and need what an extra installs.
+            importer = import_module("tropnet.importers.onnx")
+        except ImportError as error:
+            raise MissingExtraError(
+                f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
+            ) from error
+        network: Network = importer.from_onnx(path)
+        return network
+    if os.fspath(path).lower().endswith((".pt", ".pth")):
         raise FileFormatError(
             f"'{os.fspath(path)}' is not a tropnet network (.npz). For a PyTorch model, build the module, load its"
             " weights and use tropnet.from_torch(module).save('net.npz')."

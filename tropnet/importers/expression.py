@@ -15,7 +15,7 @@ from tropnet.affine import AffineMap, Matrix
 from tropnet.dyadic import FloatArray
 from tropnet.operators.operator import Operator, Shape, sparse_identity
 
-__all__ = ["Expression", "Indices", "constant", "gathered_leaves", "stacked", "stacked_matrices"]
+__all__ = ["Expression", "Indices", "combined", "constant", "gathered_leaves", "stacked", "stacked_matrices"]
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -136,6 +136,35 @@ def constant(values: Any) -> Expression:
     """Return a tensor that does not depend on the input."""
     array = np.asarray(values, dtype=np.float64)
     return Expression(array.shape, {}, array.ravel())
+
+
+def combined(kind: str, left: Any, right: Any, shape: Sequence[int]) -> Expression | None:
+    """Return a sum, difference, product or quotient, entry by entry, None if it is not affine.
+
+    Parameters
+    ----------
+    kind
+        "add", "sub", "mul" or "div".
+    left, right
+        Expressions, at least one, or numbers or arrays; they broadcast to `shape`.
+    shape
+        Of the result.
+    """
+    both = [part.broadcast_to(shape) if isinstance(part, Expression) else part for part in (left, right)]
+    if isinstance(left, Expression) and isinstance(right, Expression):
+        return both[0].plus(both[1], 1.0 if kind == "add" else -1.0) if kind in ("add", "sub") else None
+    first = isinstance(left, Expression)
+    x: Expression = both[0] if first else both[1]
+    values = np.asarray(both[1] if first else both[0], dtype=np.float64)
+    match kind:
+        case "add":
+            return x.shifted(values)
+        case "sub":
+            return x.shifted(-values) if first else x.scaled(-1.0).shifted(values)
+        case "mul":
+            return x.scaled(values)
+        case _:
+            return x.scaled(1.0 / values) if first and (values != 0).all() else None
 
 
 def stacked(parts: Sequence[Expression]) -> Expression:

@@ -15,7 +15,7 @@ from tropnet.errors import NonFiniteError, UnsupportedModuleError
 from tropnet.importers.activations import RefusedError, arguments, lowered, lowers
 from tropnet.importers.affine_steps import CONSTANT, changes_in_place, step_name
 from tropnet.importers.collapse import affine_part
-from tropnet.importers.expression import Expression, constant, gathered_leaves
+from tropnet.importers.expression import Expression, combined, constant, gathered_leaves
 from tropnet.importers.lowering import Lowering
 from tropnet.importers.reading import Reader, tensors
 from tropnet.importers.tracing import Trace
@@ -308,22 +308,14 @@ _ARITHMETIC = {
 
 
 def _arithmetic(kind: str, args: list[Any], named: dict[str, Any], shape: tuple[int, ...]) -> Expression | None:
-    """Return a sum, difference, product or quotient of two tensors, or a tensor and a number."""
     if len(args) != 2 or named:
         return None
-    left, right = (part.broadcast_to(shape) if isinstance(part, Expression) else part for part in args)
-    if isinstance(left, Expression) and isinstance(right, Expression):
-        return left.plus(right, 1.0 if kind == "add" else -1.0)
-    fixed = right if isinstance(left, Expression) else left
-    x = left if isinstance(left, Expression) else right
-    if isinstance(fixed, torch.Tensor):
-        values = np.asarray(torch.broadcast_to(fixed.detach(), (_BATCH, *shape)).numpy()[0], dtype=np.float64)
-    else:
-        values = np.asarray(fixed, dtype=np.float64)
-    if kind == "mul":
-        return x.scaled(values)
-    if kind == "div":
-        return None if (values == 0).any() else x.scaled(1.0 / values)
-    if kind == "sub":
-        return x.shifted(-values) if x is left else x.scaled(-1.0).shifted(values)
-    return x.shifted(values)
+    left, right = (_fixed(part, shape) for part in args)
+    return combined(kind, left, right, shape)
+
+
+def _fixed(part: Any, shape: tuple[int, ...]) -> Any:
+    """Return a constant as an array that belongs to a single input; an expression stays one."""
+    if isinstance(part, torch.Tensor):
+        return np.asarray(torch.broadcast_to(part.detach(), (_BATCH, *shape)).numpy()[0], dtype=np.float64)
+    return part
