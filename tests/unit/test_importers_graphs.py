@@ -190,6 +190,8 @@ STEPS = {
     "dilated max-pool": (lambda x: functional.max_pool1d(x[:, None], 2, stride=1, dilation=3)[:, 0], None),
     "adaptive max-pool": (lambda x: functional.adaptive_max_pool1d(x[:, None], 4).squeeze(1), None),
     "in place": (lambda x: x.relu_() + x, "2-6-6"),
+    "in place through an identity": (lambda x: x.contiguous().relu_() + x, "2-6-6"),
+    "in place in a view": (lambda x: x.view(-1, 2, 3).relu_().flatten(1), "2-6-6"),
     "two branches": (lambda x: torch.cat([x.relu(), functional.leaky_relu(-x, 0.2)], 1), "2-12-12"),
     "interpolation": (lambda x: functional.interpolate(x[:, None].relu(), 9, mode="linear")[:, 0], "2-6-9"),
     "chunks": (lambda x: torch.relu(x.chunk(2, 1)[0] * 2 - x.chunk(2, dim=1)[1] / 3), "2-3-3"),

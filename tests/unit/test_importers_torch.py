@@ -314,6 +314,10 @@ REFUSED = {
         lambda: Forward(lambda x: x if x.sum() > 0 else -x),
         r"^the module itself \(.*Forward\) decides by data or shapes \(control flow\)",
     ),
+    "a view changed in place": (
+        lambda: Forward(lambda x: (x[:, :1].relu_(), x)[1] + 1),
+        r"^the module must be piecewise linear, but method 'relu_' in .* changes in place what another view",
+    ),
     "a product": (lambda: Forward(lambda x: x * x), r"'mul' in .* multiplies values that both depend on the input"),
     "flatten of the batch": (
         lambda: nn.Sequential(nn.Flatten(0), nn.Linear(2, 3)),

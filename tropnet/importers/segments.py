@@ -122,8 +122,19 @@ class _Splitter(Reader):
         self.symbols[node] = found
         in_place = getattr(target, "inplace", False) or kwargs.get("inplace", False)
         if in_place or changes_in_place(node.op, target, args):
-            # What later steps read from the tensor that was written into.
-            self.symbols[node.args[0]] = found
+            self._written(node, args[0], found)
+
+    def _written(self, node: Any, tensor: Any, found: Any) -> None:
+        """Give what later steps read from a tensor that was written into its new meaning; refuse other views of it."""
+        memory = tensor.untyped_storage().data_ptr()
+        self.symbols[node.args[0]] = found
+        for other, value in self.env.items():
+            if value is tensor:
+                self.symbols[other] = found
+            elif other is not node and any(part.untyped_storage().data_ptr() == memory for part in tensors(value)):
+                self.refuse(
+                    node, "changes in place what another view is read from later; use a form that is not in place"
+                )
 
     def _symbolic(self, node: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return the arguments with expressions for what depends on the input."""
