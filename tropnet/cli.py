@@ -63,7 +63,7 @@ def main() -> NoReturn:
 def command() -> None:
     """Find all linear regions of a piecewise-linear network, exactly.
 
-    NET is a network file (.npz) written by Network.save. Without --box the domain is all of R^d.
+    NET is a network file (.npz) written by Network.save, or an ONNX model (.onnx). Without --box the domain is R^d.
 
     \b
     Examples:
