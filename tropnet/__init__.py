@@ -30,6 +30,7 @@ from tropnet.errors import (
     NonFiniteError,
     ShapeError,
     SkipError,
+    TooLargeError,
     TropnetError,
     UndecidedError,
     UnsupportedModuleError,
@@ -64,8 +65,10 @@ from tropnet.tolerances import Tolerances
 
 if TYPE_CHECKING:
     from tropnet.importers.collapse import collapse as collapse
+    from tropnet.importers.onnx import from_onnx as from_onnx
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import from_torch as from_torch
+    from tropnet.importers.torch_export import to_torch as to_torch
     from tropnet.plotting.region_map import plot_regions as plot_regions
 
     __version__: str
@@ -100,6 +103,7 @@ __all__ = [
     "SkipError",
     "Statistics",
     "Tolerances",
+    "TooLargeError",
     "TropnetError",
     "UndecidedError",
     "UnsupportedModuleError",
@@ -130,7 +134,9 @@ __all__ = [
 _EXTRAS = {
     "SkipMLP": ("tropnet.importers.torch", "torch"),
     "collapse": ("tropnet.importers.collapse", "torch"),
+    "from_onnx": ("tropnet.importers.onnx", "onnx"),
     "from_torch": ("tropnet.importers.torch", "torch"),
+    "to_torch": ("tropnet.importers.torch_export", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
 }
 

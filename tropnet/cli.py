@@ -63,7 +63,7 @@ def main() -> NoReturn:
 def command() -> None:
     """Find all linear regions of a piecewise-linear network, exactly.
 
-    NET is a network file (.npz) written by Network.save. Without --box the domain is all of R^d.
+    NET is a network file (.npz) written by Network.save, or an ONNX model (.onnx). Without --box the domain is R^d.
 
     \b
     Examples:
@@ -338,7 +338,7 @@ def info(path: str, as_json: bool) -> None:
         "activations": activations,
         "n_parameters": _n_parameters(net),
         "region_bounds": bounds,
-        "largest_weight": max(float(np.abs(w).max()) for layer in net.layers for w in layer.weights.values()),
+        "largest_weight": max(float(abs(w).max()) for layer in net.layers for w in layer.weights.values()),
         "fingerprint": net.fingerprint,
     }
     if as_json:

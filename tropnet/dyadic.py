@@ -38,21 +38,20 @@ def to_integers(array: ArrayLike, exponent: int | None = None) -> tuple[IntegerA
     (array([1, -6], dtype=object), 1)
     """
     values = np.asarray(array, dtype=np.float64)
-    fraction, power = np.frexp(values.ravel())
+    # The matrices of convolutions are mostly zeros.
+    places = np.flatnonzero(values.ravel())
+    fraction, power = np.frexp(values.ravel()[places])
     mantissas = np.ldexp(fraction, _MANTISSA_BITS).astype(np.int64).tolist()
     powers = (power - _MANTISSA_BITS).tolist()
     pairs = []
     smallest = 0
     for mantissa, shift in zip(mantissas, powers, strict=True):
-        if mantissa == 0:
-            pairs.append((0, 0))
-            continue
         zeros = (mantissa & -mantissa).bit_length() - 1
         pairs.append((mantissa >> zeros, shift + zeros))
         smallest = min(smallest, shift + zeros)
     scale = -smallest if exponent is None else exponent
-    out = np.empty(values.size, dtype=object)
-    out[:] = [mantissa << (shift + scale) for mantissa, shift in pairs]
+    out = np.zeros(values.size, dtype=object)
+    out[places] = [mantissa << (shift + scale) for mantissa, shift in pairs]
     return out.reshape(values.shape), scale
 
 

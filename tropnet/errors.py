@@ -16,6 +16,7 @@ __all__ = [
     "NonFiniteError",
     "ShapeError",
     "SkipError",
+    "TooLargeError",
     "TropnetError",
     "UndecidedError",
     "UnsupportedModuleError",
@@ -48,6 +49,10 @@ class FileFormatError(TropnetError, ValueError):
 
 class UnsupportedModuleError(TropnetError, TypeError):
     """A model holds a module that is not piecewise linear or not understood; named by its qualified name."""
+
+
+class TooLargeError(TropnetError, MemoryError):
+    """A computation needs arrays that would not fit into memory; the message names their size."""
 
 
 class MissingExtraError(TropnetError, ImportError):

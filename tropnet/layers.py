@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy import sparse
 
+from tropnet.affine import Matrix
 from tropnet.dyadic import FloatArray
 from tropnet.errors import ShapeError, SkipError
 from tropnet.patterns import BoolArray
@@ -29,6 +31,7 @@ __all__ = [
     "compose",
     "compose_bounded",
     "compose_many",
+    "dense_layer",
     "finite_matrix",
     "identity_map",
     "layer_map",
@@ -47,7 +50,8 @@ class Layer:
     Parameters
     ----------
     weights
-        Maps each source k to W[l, k], float64 of shape (n_l, n_k).
+        Maps each source k to W[l, k], float64 of shape (n_l, n_k): a numpy array, or any scipy.sparse matrix or
+        array, which a network keeps as `csr_array`.
     bias
         float64, shape (n_l,).
     slopes
@@ -55,7 +59,7 @@ class Layer:
         a neuron affine: it splits nothing and its pattern bit is always False.
     """
 
-    weights: Mapping[int, NDArray[Any]]
+    weights: Mapping[int, Any]
     bias: NDArray[Any]
     slopes: NDArray[Any] | tuple[float, float] = RELU
 
@@ -134,7 +138,7 @@ def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) ->
         rows = np.zeros((len(patterns), layer.width, n_inputs + 1))
         rows[:, :, -1] = layer.bias
         for source, weight in layer.weights.items():
-            rows += weight @ outputs[source]
+            rows += _products(weight, outputs[source])
         maps.append(rows)
         bits = patterns[:, start : start + layer.width]
         start += layer.width
@@ -162,9 +166,9 @@ def compose_bounded(
             rows[:, :, -1] = layer.bias
             size, error = np.abs(rows), np.zeros_like(rows)
             for source, weight in layer.weights.items():
-                rows += weight @ outputs[source]
-                size += np.abs(weight) @ np.abs(outputs[source])
-                error += np.abs(weight) @ np.broadcast_to(output_errors[source], outputs[source].shape)
+                rows += _products(weight, outputs[source])
+                size += _products(abs(weight), np.abs(outputs[source]))
+                error += _products(abs(weight), np.broadcast_to(output_errors[source], outputs[source].shape))
             error = (error + unit * size) * (1 + unit) + tiny
             maps.append(rows)
             errors.append(error)
@@ -178,11 +182,45 @@ def compose_bounded(
     return maps, errors
 
 
-def finite_matrix(values: ArrayLike, name: str) -> FloatArray:
-    """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`."""
+def _products(weight: Matrix, stack: FloatArray) -> FloatArray:
+    """Return weight @ rows for every matrix `rows` of a stack (m, n, d); a sparse weight takes no stack itself."""
+    if isinstance(weight, np.ndarray):
+        return weight @ stack
+    return np.stack([weight @ rows for rows in stack]) if len(stack) else np.empty((0, weight.shape[0], stack.shape[2]))
+
+
+def dense_layer(layer: Layer) -> Layer:
+    """Return a layer with numpy arrays as its weights; sources that share a matrix share the copy."""
+    copies: dict[int, FloatArray] = {}
+    weights: dict[int, FloatArray] = {}
+    for source, weight in layer.weights.items():
+        if id(weight) not in copies:
+            copies[id(weight)] = weight.toarray() if sparse.issparse(weight) else weight
+        weights[source] = copies[id(weight)]
+    return Layer(weights, layer.bias, layer.slopes)
+
+
+def finite_matrix(values: Any, name: str) -> Matrix:
+    """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`; sparse stays sparse."""
+    if sparse.issparse(values):
+        return _finite_sparse(values, name)
     matrix = finite_array(values, name)
     if matrix.ndim != 2:
         raise ShapeError(f"{name} must be a matrix (n_out, n_in), got shape {matrix.shape}.")
+    return matrix
+
+
+def _finite_sparse(values: Any, name: str) -> sparse.csr_array:
+    if values.ndim != 2:
+        raise ShapeError(f"{name} must be a matrix (n_out, n_in), got shape {values.shape}.")
+    matrix = sparse.csr_array(values, copy=True)
+    matrix.check_format(full_check=True)
+    matrix.sum_duplicates()
+    matrix = sparse.csr_array(
+        (finite_array(matrix.data, f"the entries of {name}"), matrix.indices, matrix.indptr), shape=matrix.shape
+    )
+    for part in (matrix.indices, matrix.indptr):
+        part.setflags(write=False)
     return matrix
 
 
@@ -194,8 +232,8 @@ def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bo
     bias = finite_array(layer.bias, f"{where}: bias")
     if bias.ndim != 1 or not len(bias):
         raise ShapeError(f"{where}: bias must have shape (n_out,) with n_out >= 1, got {bias.shape}.")
-    weights: dict[int, FloatArray] = {}
-    copies: dict[int, FloatArray] = {}
+    weights: dict[int, Matrix] = {}
+    copies: dict[int, Matrix] = {}
     for source, weight in sorted(layer.weights.items()):
         name = f"{where}: weights[{source}]"
         if not 0 <= source < index:

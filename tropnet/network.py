@@ -13,17 +13,26 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from tropnet import patterns as patterns_
-from tropnet.affine import AffineMap
+from tropnet.affine import AffineMap, Matrix
 from tropnet.archives import archive_bytes, read_archive, write_atomically
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
-from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, UnsupportedModuleError
+from tropnet.errors import (
+    FileFormatError,
+    MissingExtraError,
+    NonFiniteError,
+    ShapeError,
+    TooLargeError,
+    UnsupportedModuleError,
+)
 from tropnet.layers import (
     AFFINE,
     RELU,
@@ -31,6 +40,7 @@ from tropnet.layers import (
     checked_layer,
     compose,
     compose_many,
+    dense_layer,
     finite_matrix,
     skip_sources,
     slopes_per_layer,
@@ -38,10 +48,14 @@ from tropnet.layers import (
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points, finite_array
 
-__all__ = ["IntegerNetwork", "Network", "as_network", "load"]
+__all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
 
 _KIND = "network"
 _VERSION = 1
+_SPARSE_PARTS = ("data", "indices", "indptr")
+_DENSE_BYTES = 2**31
+# How much of a matrix is unfolded at a time.
+_BLOCK_BYTES = 2**26
 _INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
 
 
@@ -247,6 +261,34 @@ class Network:
         return sum(self.widths)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether some weights are a `scipy.sparse.csr_array`."""
+        return any(sparse.issparse(weight) for layer in self.layers for weight in layer.weights.values())
+
+    @cached_property
+    def dense(self) -> Network:
+        """The same network with numpy arrays as its weights, on which engines and exact arithmetic work.
+
+        Raises
+        ------
+        TooLargeError
+            They would take more than 2 GiB.
+        """
+        if not self.is_sparse:
+            return self
+        matrices = {id(weight): weight for layer in self.layers for weight in layer.weights.values()}.values()
+        size = 8 * sum(math.prod(matrix.shape) for matrix in matrices)
+        if size > _DENSE_BYTES:
+            widest = max(matrices, key=lambda matrix: math.prod(matrix.shape))
+            raise TooLargeError(
+                f"{self!r} holds sparse weights, which engines and exact arithmetic need in dense form: that takes"
+                f" {size / 2**30:.1f} GiB (the largest matrix has shape {widest.shape}), more than"
+                f" {_DENSE_BYTES / 2**30:.0f} GiB. Forward passes, patterns, files and restrict work on the sparse"
+                " form; use a smaller network."
+            )
+        return Network(map(dense_layer, self.layers), self.n_inputs)
+
+    @property
     def skips(self) -> tuple[tuple[int, int], ...]:
         """All pairs (k, l), k < l - 1, such that layer l reads the output of layer k."""
         return tuple(
@@ -308,8 +350,8 @@ class Network:
             size, error = np.abs(z), np.zeros_like(z)
             for source, weight in layer.weights.items():
                 z = z + outputs[source] @ weight.T
-                size = size + np.abs(outputs[source]) @ np.abs(weight).T
-                error = error + errors[source] @ np.abs(weight).T
+                size = size + np.abs(outputs[source]) @ abs(weight).T
+                error = error + errors[source] @ abs(weight).T
             error = error * (1 + unit) + unit * size
             sure = (np.abs(z) > error) & (error > np.finfo(np.float64).tiny) | layer.affine_neurons | (size == 0)
             certain &= sure.all(axis=1)
@@ -393,9 +435,9 @@ class Network:
 
     @cached_property
     def integers(self) -> IntegerNetwork:
-        """The same network over the integers, for exact signs."""
+        """The same network over the integers, for exact signs; sparse weights become dense (see `dense`)."""
         layers, exponents, output_exponents = [], [], [0]
-        for layer in self.layers:
+        for layer in self.dense.layers:
             scaled = {source: to_integers(weight) for source, weight in layer.weights.items()}
             bias, bias_exponent = to_integers(layer.bias)
             exponent = max([bias_exponent, *(own + output_exponents[k] for k, (_, own) in scaled.items())])
@@ -433,7 +475,8 @@ class Network:
 
         Notes
         -----
-        Costs O(n_l k d) integer products for every layer that reads the input. Neurons keep their places, so a pattern
+        Costs O(n_l k d) integer products for every layer that reads the input, O(k) per stored entry of sparse weights.
+        Other layers keep their weights, sparse ones too. Neurons keep their places, so a pattern
         of the slice is one of the network; `tropnet.regions_on_segment` needs no rounding on a segment.
 
         Examples
@@ -455,9 +498,9 @@ class Network:
             if 0 not in layer.weights:
                 layers.append(layer)
                 continue
-            weight, exponent = to_integers(layer.weights[0])
+            products, exponent = _integer_products(layer.weights[0], columns)
             bias, own = to_integers(layer.bias)
-            rows = (weight @ columns) << own
+            rows = products << own
             rows[:, -1] += bias << (exponent + scale)
             values = to_float(rows, exponent + scale + own)
             layers.append(Layer({**layer.weights, 0: values[:, :-1]}, values[:, -1], layer.slopes))
@@ -479,7 +522,14 @@ class Network:
                 if first.setdefault(id(weight), source) != source:
                     del arrays[f"weight_{index}_{source}"]
                     arrays[f"shared_{index}_{source}"] = np.array(first[id(weight)])
-        return archive_bytes(_KIND, _VERSION, arrays)
+        stored: dict[str, NDArray[Any]] = {}
+        for name, array in arrays.items():
+            if isinstance(array, np.ndarray):
+                stored[name] = array
+                continue
+            stored[f"sparse_shape_{name}"] = np.array(array.shape)
+            stored |= {f"sparse_{part}_{name}": getattr(array, part) for part in _SPARSE_PARTS}
+        return archive_bytes(_KIND, _VERSION, stored)
 
     @classmethod
     def load(cls, source: str | os.PathLike[str] | bytes) -> Network:
@@ -493,8 +543,12 @@ class Network:
             The file is truncated, was not written by tropnet, or would need pickle.
         """
         where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-        arrays = read_archive(source, _KIND, _VERSION)
+        arrays: dict[str, Any] = dict(read_archive(source, _KIND, _VERSION))
         try:
+            for key in [key for key in arrays if key.startswith("sparse_shape_")]:
+                name = key.removeprefix("sparse_shape_")
+                parts = tuple(arrays[f"sparse_{part}_{name}"] for part in _SPARSE_PARTS)
+                arrays[name] = sparse.csr_array(parts, shape=tuple(arrays[key].tolist()))
             layers = []
             for index in range(1, int(arrays["n_layers"]) + 1):
                 prefix = f"weight_{index}_"
@@ -515,13 +569,19 @@ class Network:
     def fingerprint(self) -> str:
         """A SHA-256 of shapes, weights, biases and slopes: equal for equal networks, whatever file they came from."""
         digest = hashlib.sha256()
-        for name, array in sorted(self._arrays().items()):
+        for name, array in sorted(self._arrays().items(), key=lambda item: item[0]):
             digest.update(f"{name}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array + 0.0).tobytes())
+            if isinstance(array, np.ndarray):
+                digest.update(np.ascontiguousarray(array + 0.0).tobytes())
+                continue
+            # A sparse matrix counts as the dense one that it stands for.
+            step = max(1, _BLOCK_BYTES // (8 * array.shape[1]))
+            for start in range(0, array.shape[0], step):
+                digest.update((array[start : start + step].toarray() + 0.0).tobytes())
         return digest.hexdigest()
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays: dict[str, NDArray[Any]] = {
+    def _arrays(self) -> dict[str, NDArray[Any] | Matrix]:
+        arrays: dict[str, NDArray[Any] | Matrix] = {
             "n_inputs": np.array(self.n_inputs),
             "n_layers": np.array(len(self.layers)),
         }
@@ -546,6 +606,19 @@ class Network:
             if len(bad):
                 raise NonFiniteError(f"layer {index} overflows float64 at point {bad[0, 0]} of x; scale the input.")
         return values
+
+
+def _integer_products(weight: Matrix, columns: IntegerArray) -> tuple[IntegerArray, int]:
+    """Return weight @ columns exactly, as integers and by which power of two they are multiplied."""
+    if isinstance(weight, np.ndarray):
+        integers, exponent = to_integers(weight)
+        return integers @ columns, exponent
+    entries, exponent = to_integers(weight.data)
+    products = np.zeros((weight.shape[0], columns.shape[1]), dtype=object)
+    filled = np.flatnonzero(np.diff(weight.indptr))
+    if len(filled):
+        products[filled] = np.add.reduceat(entries[:, None] * columns[weight.indices], weight.indptr[filled], axis=0)
+    return products, exponent
 
 
 def _bools(pattern: NDArray[Any]) -> BoolArray:
@@ -574,8 +647,21 @@ def as_network(net: Any) -> Network:
     return net
 
 
+def dense_network(net: Any) -> Network:
+    """Return `net` with numpy arrays as its weights, for what does not work on sparse ones.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        It is no `Network`.
+    TooLargeError
+        It would not fit into memory.
+    """
+    return as_network(net).dense
+
+
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network from an `.npz` file written by `Network.save`.
+    """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
 
     Raises
     ------
@@ -583,8 +669,22 @@ def load(path: str | os.PathLike[str]) -> Network:
         There is no such file.
     FileFormatError
         The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+    MissingExtraError
+        It is an `.onnx` file, and the extra 'onnx' is not installed.
+    TropnetError
+        It is an `.onnx` file, and `from_onnx` refuses it.
     """
-    if os.fspath(path).lower().endswith((".onnx", ".pt", ".pth")):
+    if os.fspath(path).lower().endswith(".onnx"):
+        try:
+            # By name: importers stand above the core, and need what an extra installs.
+            importer = import_module("tropnet.importers.onnx")
+        except ImportError as error:
+            raise MissingExtraError(
+                f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
+            ) from error
+        network: Network = importer.from_onnx(path)
+        return network
+    if os.fspath(path).lower().endswith((".pt", ".pth")):
         raise FileFormatError(
             f"'{os.fspath(path)}' is not a tropnet network (.npz). For a PyTorch model, build the module, load its"
             " weights and use tropnet.from_torch(module).save('net.npz')."

@@ -13,7 +13,7 @@ from tropnet.domain import Domain, as_domain
 from tropnet.errors import DomainError, UndecidedError
 from tropnet.feasibility import Backend, Feasible, Infeasible, Undecided, make_backend
 from tropnet.layers import activate, identity_map, layer_map
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray
 from tropnet.regions import ActivationRegion
 from tropnet.tolerances import Tolerances
@@ -107,7 +107,8 @@ def find_linear_region(
     >>> find_linear_region(net, [False, True]).layer
     1
     """
-    flat = as_network(net).as_pattern(pattern)
+    net = dense_network(net)
+    flat = net.as_pattern(pattern)
     fitted = as_domain(domain, net.n_inputs)
     solver, start = root_backend(backend, fitted, tolerances or Tolerances())
     answer = (

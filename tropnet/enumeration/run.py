@@ -19,7 +19,7 @@ from tropnet.enumeration.reference import enumerate_by_algorithm_2
 from tropnet.enumeration.simplex import enumerate_by_simplex, simplex_engine_fits
 from tropnet.enumeration.vertex import enumerate_by_vertices, vertex_engine_fits
 from tropnet.feasibility import BACKENDS
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import PackedArray, pack
 from tropnet.progress import track
 from tropnet.regions import Regions
@@ -76,7 +76,7 @@ class Search:
             raise ValueError(
                 f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
             )
-        net = as_network(net)
+        net = dense_network(net)
         task = Task(
             net,
             as_domain(domain, net.n_inputs),

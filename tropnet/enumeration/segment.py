@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from tropnet.dyadic import FloatArray, IntegerArray, nearest_float, to_integers
 from tropnet.errors import DomainError, ShapeError
 from tropnet.layers import Layer, activate, identity_map, layer_map
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray
 from tropnet.points import finite_array
 
@@ -117,7 +117,7 @@ def regions_on_segment(net: Network, x0: ArrayLike, x1: ArrayLike) -> SegmentReg
     >>> pieces.outputs.ravel(), pieces.slopes.ravel()
     (array([0., 0., 1., 4.]), array([0., 4., 6.]))
     """
-    net = as_network(net)
+    net = dense_network(net)
     start, end = finite_array(x0, "x0"), finite_array(x1, "x1")
     if not start.shape == end.shape == (net.n_inputs,):
         raise ShapeError(f"x0 and x1 must have shape ({net.n_inputs},), got {start.shape} and {end.shape}.")

@@ -363,7 +363,7 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
 
 def _input_weights(net: Network) -> FloatArray:
     first = net.hidden[0]
-    return first.weights.get(0, np.zeros((first.width, net.n_inputs)))
+    return np.asarray(first.weights.get(0, np.zeros((first.width, net.n_inputs))))
 
 
 def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int) -> list[int] | None:

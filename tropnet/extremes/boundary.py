@@ -15,7 +15,7 @@ from tropnet.dyadic import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.extremes.lipschitz import check_norm
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points
 from tropnet.projection import Projection, nearest_point
@@ -98,7 +98,7 @@ def distance_to_boundary(
     (2.0, 1)
     """
     check_norm(norm)
-    net = as_network(net)
+    net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
     points, single = as_points(x, net.n_inputs)
     if not single:

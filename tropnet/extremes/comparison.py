@@ -12,7 +12,7 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError
 from tropnet.extremes.extremum import Extremum, over_regions
 from tropnet.layers import Layer
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 
 __all__ = ["Comparison", "same_function"]
 
@@ -87,7 +87,7 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
     >>> same_function(one, relu).difference, same_function(one, relu, Box(-3, 5)).extremum.point
     (inf, array([-3.]))
     """
-    joint = _joint(as_network(net_a), as_network(net_b))
+    joint = _joint(dense_network(net_a), dense_network(net_b))
     n_outputs = joint.n_outputs // 2
     regions = enumerate_regions(joint, domain)
     maps = (joint.integer_maps(pattern)[-1] for pattern in regions.patterns)

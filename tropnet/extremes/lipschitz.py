@@ -9,7 +9,7 @@ import numpy as np
 
 from tropnet.domain import Domain
 from tropnet.enumeration import enumerate_regions
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray
 
 __all__ = ["LipschitzConstant", "check_norm", "lipschitz_constant"]
@@ -63,7 +63,7 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     (7.0, 11.0)
     """
     check_norm(norm)
-    net = as_network(net)
+    net = dense_network(net)
     patterns = enumerate_regions(net, domain).patterns
     size = max(1, (1 << 22) // (net.n_inputs * net.n_outputs))
     parts = [net.affine_maps(patterns[i : i + size])[0] for i in range(0, len(patterns), size)]

@@ -11,7 +11,7 @@ from tropnet.domain import Domain, as_domain
 from tropnet.enumeration import enumerate_regions
 from tropnet.extremes.branch_and_bound import bounding_box, branch_and_bound
 from tropnet.extremes.extremum import Extremum, output_form, over_regions
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 
 __all__ = ["maximum", "minimum"]
 
@@ -115,7 +115,7 @@ def _largest(
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}.")
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance must be a number of at least 0, got {tolerance!r}.")
-    net = as_network(net)
+    net = dense_network(net)
     c = sign * output_form(net, form)
     fitted = as_domain(domain, net.n_inputs)
     bounds = None if method == "enumerate" else bounding_box(fitted)

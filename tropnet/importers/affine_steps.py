@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["CONSTANT", "changes_in_place", "why_not_affine"]
+__all__ = ["CONSTANT", "changes_in_place", "step_name", "why_not_affine"]
 
 # The verdict on steps that read the shape or type of a tensor, not its values.
 CONSTANT = "constant"
@@ -258,6 +258,11 @@ def _names(op: str, target: Any, args: tuple[Any, ...]) -> tuple[str | None, boo
     if name.endswith("_") and not name.endswith("__"):
         return name[:-1], True
     return _OPERATORS.get(name, name), name in _OPERATORS
+
+
+def step_name(op: str, target: Any, args: tuple[Any, ...]) -> str | None:
+    """Return the name of a function, method or attribute (with its dot); None for modules and unknown functions."""
+    return None if op == "call_module" else _names(op, target, args)[0]
 
 
 def changes_in_place(op: str, target: Any, args: tuple[Any, ...]) -> bool:

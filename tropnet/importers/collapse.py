@@ -9,23 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from torch import fx
 
 from tropnet.affine import AffineMap
 from tropnet.dyadic import FloatArray
-from tropnet.errors import NonFiniteError, ShapeError, TropnetError, UnsupportedModuleError
-from tropnet.importers.affine_steps import CONSTANT, changes_in_place, why_not_affine
-from tropnet.importers.tracing import Trace, float64_copy, trace
+from tropnet.errors import NonFiniteError, TropnetError, UnsupportedModuleError
+from tropnet.importers.reading import Reader
+from tropnet.importers.tracing import float64_copy, trace
 from tropnet.operators.operator import as_shape
 
-__all__ = ["collapse"]
+__all__ = ["affine_part", "collapse"]
 
 _TOLERANCE = 1e-10
 _N_CHECKED_POINTS = 5
 _MEMORY_BYTES = 2**28
 # Of each value: itself, two derivatives, and what PyTorch lays out beside them.
 _BYTES_PER_ENTRY = 64
-_N_LISTED = 8
 
 
 def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
@@ -93,10 +91,10 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     copy = float64_copy(module)
     # A dropout that is refused still draws; the caller's random numbers are not ours.
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        reader = _Reader(trace(copy))
+        reader = Reader(trace(copy))
         reader.read(shape)
         try:
-            affine = _evaluated(copy, shape, reader.entries)
+            affine = affine_part(copy, shape, reader.entries)
         except RuntimeError as error:  # what the graph does not show: forward turns derivatives off, overwrites values
             raise UnsupportedModuleError(
                 f"the module must have derivatives in PyTorch, which raises: {error}"
@@ -105,89 +103,20 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     return affine
 
 
-class _Reader(fx.Interpreter):  # type: ignore[misc]  # mypy does not follow torch
-    """Runs a graph on two zeros and judges each step: which values depend on the input, and whether affinely."""
+def affine_part(copy: Any, shape: tuple[int, ...], entries: int) -> AffineMap:
+    """Return the map of an affine module or function of a batch, from its value on zero and its derivative.
 
-    def __init__(self, graph: Trace) -> None:
-        super().__init__(graph.graph_module)
-        self.extra_traceback = False
-        self.trace = graph
-        self.dependent: set[Any] = set()
-        self.refusals: dict[Any, str] = {}
-        self.entries = 0
-        self.current: Any = None
+    The derivative is evaluated on the identity of the smaller side.
 
-    def read(self, shape: tuple[int, ...]) -> None:
-        """Judge the graph for inputs of one shape; afterwards `entries` is how many numbers all its values hold."""
-        failure: Exception | None = None
-        output = None
-        try:
-            output = self.run(torch.zeros(2, *shape, dtype=torch.float64))
-        except Exception as error:  # PyTorch raises many kinds for tensors that do not fit
-            failure = error
-        if self.refusals:
-            reasons = list(dict.fromkeys(self.refusals.values()))
-            listed = "; ".join(reasons[:_N_LISTED])
-            more = len(reasons) - _N_LISTED
-            raise UnsupportedModuleError(
-                f"the module must be affine, but {listed}{f'; and {more} more' if more > 0 else ''}."
-            )
-        if failure is not None:
-            raise ShapeError(
-                f"the module must take inputs of shape (n, *{shape}) in float64, but {self.trace.where(self.current)}"
-                f" raises: {failure}"
-            ) from failure
-        if not isinstance(output, torch.Tensor) or output.ndim < 1 or len(output) != 2 or not output.numel():
-            found = f"shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
-            raise ShapeError(f"the module must give one tensor with one row per input, got {found} for 2 inputs.")
-
-    def run_node(self, n: Any) -> Any:
-        self.current = n
-        if n.op == "placeholder":
-            self.dependent.add(n)
-        elif n.op != "output":
-            self._judge(n)
-        value = super().run_node(n)
-        if n in self.dependent:
-            parts = _tensors(value)
-            self.entries += sum(part.numel() for part in parts) // 2
-            rounded = [part.dtype for part in parts if part.dtype != torch.float64]
-            if rounded:
-                self._refuse(n, f"rounds its values to {rounded[0]}, which is not affine; remove the conversion")
-        return value
-
-    def _judge(self, node: Any) -> None:
-        args, kwargs = self.fetch_args_kwargs_from_env(node)
-        target = self.trace.called(node) if node.op == "call_module" else node.target
-        reason = None
-        if any(source in self.dependent for source in node.all_input_nodes):
-            reason = why_not_affine(node.op, target, args, kwargs, self._depends, (node.args, node.kwargs))
-            if reason is CONSTANT:
-                return
-            self.dependent.add(node)
-        elif changes_in_place(node.op, target, args):
-            reason = "changes a tensor of the module in place, so that every call computes another map"
-        if reason is not None:
-            self._refuse(node, reason)
-
-    def _refuse(self, node: Any, reason: str) -> None:
-        # One step has one reason: what a refused one gives may be odd in other ways too.
-        self.refusals.setdefault(node, f"{self.trace.where(node)} {reason}")
-
-    def _depends(self, argument: Any) -> bool:
-        found: list[bool] = []
-        fx.node.map_arg(argument, lambda node: found.append(node in self.dependent))
-        return any(found)
-
-
-def _tensors(value: Any) -> list[Any]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [part for item in value for part in _tensors(item)] if isinstance(value, tuple | list) else []
-
-
-def _evaluated(copy: Any, shape: tuple[int, ...], entries: int) -> AffineMap:
-    """Return the map from the module on zero, and its linear part on the identity of the smaller side."""
+    Parameters
+    ----------
+    copy
+        Takes a tensor (n, *shape) of float64 and returns one with n rows.
+    shape
+        Of one input.
+    entries
+        How many numbers the values on the way hold for one input; batches are made so that they fit into memory.
+    """
     bias = copy(torch.zeros(1, *shape, dtype=torch.float64))
     n_inputs, n_outputs = math.prod(shape), bias.numel()
     by_rows = n_outputs <= n_inputs

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,21 +11,16 @@ import torch
 from torch import nn
 
 from tropnet.dyadic import FloatArray
-from tropnet.errors import ShapeError, TropnetError, UnsupportedModuleError
-from tropnet.layers import AFFINE, RELU, Layer, skip_sources
+from tropnet.errors import ShapeError
+from tropnet.importers.segments import split
+from tropnet.importers.torch_export import ExportedNetwork, exported_layers
+from tropnet.importers.tracing import Trace, float64_copy, trace
+from tropnet.importers.verification import verify
+from tropnet.layers import skip_sources
 from tropnet.network import Network
+from tropnet.operators.operator import as_shape
 
 __all__ = ["SkipMLP", "from_torch"]
-
-_SUPPORTED = (
-    "tropnet reads nn.Sequential (nested too) of nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Identity, nn.Dropout in eval mode"
-    " and nn.Flatten at the very front; a bare nn.Linear; and tropnet.SkipMLP"
-)
-_OTHERWISE = "replace it by these, or give the layers to tropnet.Network([...])"
-_FOLD = "fold it into the Linear before it with torch.nn.utils.fuse_linear_bn_eval"
-_N_CHECKED_POINTS = 16
-_RELATIVE_ERROR = 1e-10
-_ROUNDING = 1e-13
 
 
 class SkipMLP(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so nn.Module is Any
@@ -97,31 +89,38 @@ class SkipMLP(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, s
 
 
 def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network:
-    """Read a PyTorch module into a `Network`.
+    """Read a piecewise-linear PyTorch module into a `Network`.
+
+    The module is traced and split at its activations; what stands between two of them is collapsed to one affine map
+    (Theorem 3.1), with the sources that the graph has: additions, projections and concatenations become W[l, k].
 
     Parameters
     ----------
     module
-        nn.Sequential (nested too) of nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Identity, nn.Dropout in eval mode and
-        nn.Flatten at the very front; a bare nn.Linear; or `SkipMLP`, also inside nn.Sequential. It is not changed.
+        Any torch.nn.Module of one tensor whose steps are affine (see `collapse`) or piecewise linear: ReLU, LeakyReLU,
+        PReLU, RReLU, ReLU6, Hardtanh, Hardsigmoid, Softshrink, clamp, abs, max-pooling, maxima and minima of two
+        tensors or over axes; as modules, functions or methods. Batch norm, dropout and RReLU in eval mode. It is not
+        changed.
     input_shape
-        Shape of one input, without the batch. Checked if given; needed only where no nn.Linear tells it. After
-        nn.Flatten any shape of the right size: the network reads its entries in row-major order.
+        Shape of one input, without the batch, as in (1, 28, 28). Without it, the first layer must be an nn.Linear,
+        whose in_features are the shape.
 
     Returns
     -------
     Network
-        One hidden layer per activation. Consecutive nn.Linear become one layer, composed in float64. An activation
-        with no nn.Linear before it becomes a layer with identity weights; after an activation at the very end comes
-        an identity output layer.
+        Of the input flattened in C order, to the output flattened likewise. Activations of equal depth (the number of
+        activations on the longest way to them) are one hidden layer, in the order in which the module calls them; those
+        that the output does not depend on are left out. Weights are sparse where a matrix has more than 65,536 entries
+        and at most a quarter of them is not zero.
 
     Raises
     ------
     UnsupportedModuleError
-        A module is of another type, has a forward of its own or hooks, is nn.Dropout in training mode, or holds
-        parameters that are not real floats; the message gives its qualified name.
+        A step is not piecewise linear or not known to be, a module is in training mode where that matters, has hooks or
+        a forward of the instance, holds no real numbers, or decides by its data. The message gives the qualified name
+        of every such module, or the function and in whose forward, and why.
     ShapeError
-        Widths do not chain, `input_shape` does not fit, or nothing tells the input dimension.
+        The module does not take `input_shape`, or nothing tells the shape.
     NonFiniteError
         A parameter is NaN or infinite.
     TropnetError
@@ -129,247 +128,90 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
 
     Notes
     -----
-    float32, float16 and bfloat16 parameters are widened exactly: the network is the float64 network with the stored
-    weights, and the module's own float32 outputs differ from it by their rounding. The result is checked at a few
-    seeded random points against a float64 copy of the module, to a relative error of 1e-10 (or a multiple of the
-    rounding error of sums that cancel).
+    Saturating activations (ReLU6, Hardtanh, clamp) become the difference of two ReLUs, whose biases b - low and
+    b - high are rounded once. Max-pool and maxima become ``max(a, b) = a + relu(b - a)`` in a tournament, so counts are
+    those of the lowered network: comparisons among losers split cells too. The weights of ``b - a`` are 1 and -1 on the
+    neurons that hold a and b, so that two equal values tie exactly; where a and b are no outputs of neurons (a maxout
+    of a linear layer), a layer of affine neurons (equal slopes, which split nothing) holds them.
+
+    Parameters are widened to float64 exactly, batch norm and consecutive affine steps are composed in float64: the
+    network is the float64 network with these weights, and a float32 module's own outputs differ from it by their
+    rounding. The result is checked at seeded random points, in a batch and alone, against a float64 copy of the module,
+    to a relative error of 1e-10 (or a multiple of the rounding error of sums that cancel).
+
+    Convolutions, pooling and moves of entries cost what their sparse matrices hold; other affine steps one evaluation
+    of the step per input or output entry.
+
+    References
+    ----------
+    J. Joyce and J. Verschelde, arXiv:2408.07815, Theorem 3.1.
 
     Examples
     --------
     >>> module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     >>> from_torch(module)
     Network(2-3-1)
+
+    Two pools of 2 x 2 pixels take two rounds of comparisons, four and two:
+
+    >>> from_torch(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.MaxPool2d(2)), (1, 4, 6))
+    Network(24-8-4-2-2, skips 1-3, 1-4, 2-4)
     """
-    if not isinstance(module, nn.Module):
-        raise UnsupportedModuleError(
-            f"module must be a torch.nn.Module, got {_type_name(module)}. For a file or a state dict, build the module"
-            " and call its load_state_dict first."
-        )
-    steps = _steps(module)
-    flattened = any(type(step) is nn.Flatten for _, step in steps)
-    shape = _input_shape(steps, input_shape, flattened=flattened)
-    n_inputs = math.prod(shape)
-    network = _build(steps, n_inputs)
-    _verify(network, module, shape if flattened else (n_inputs,))
+    copy = float64_copy(module)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        # A module that was exported keeps its layers as they are.
+        plain = type(copy) is ExportedNetwork
+        network = exported_layers(copy) if plain else None
+        graph = trace(copy)
+        if network is not None and input_shape is None:
+            shape: tuple[int, ...] = (network.n_inputs,)
+        else:
+            shape = _inferred_shape(graph) if input_shape is None else as_shape(input_shape)
+        if network is None:
+            lowering, output = split(graph, shape)
+            network = lowering.network(output)
+        _verify(network, copy, shape)
     return network
 
 
-# --- reading the module tree
+def _inferred_shape(graph: Trace) -> tuple[int, ...]:
+    """Return the shape of one input from the first layer, if that is an nn.Linear."""
+    for node in graph.graph_module.graph.nodes:
+        # A subclass of nn.Linear is traced into.
+        called = graph.called(node) if node.op == "call_module" else graph.owner(node)
+        if isinstance(called, nn.Linear):
+            return (called.in_features,)
+        if node.op == "call_module" and any(True for _ in called.parameters()) and not isinstance(called, nn.PReLU):
+            break
+    raise ShapeError(
+        "the module does not begin with an nn.Linear that tells its input dimension; pass input_shape, the shape of one"
+        " input without the batch, as in (2,) or (1, 28, 28)."
+    )
 
 
-def _steps(module: Any) -> list[tuple[str, Any]]:
-    """Return the qualified names and modules that the input passes one after the other."""
-    steps: list[tuple[str, Any]] = []
-    _collect(module, "", steps)
-    return steps
+def _verify(network: Network, copy: Any, shape: tuple[int, ...]) -> None:
+    """Compare network and module at random points, in a batch and alone."""
 
+    def outputs(points: FloatArray) -> FloatArray:
+        given = torch.from_numpy(points.reshape(len(points), *shape).copy())
+        return np.asarray(copy(given).reshape(len(points), -1).numpy())
 
-def _collect(module: Any, name: str, steps: list[tuple[str, Any]]) -> None:
-    _refuse_changed_calls(module, name)
-    if _is_plain(module, nn.Sequential):
-        # named_children() would leave out the second use of one activation object.
-        for key, child in module._modules.items():
-            _collect(child, f"{name}.{key}" if name else key, steps)
-        return
-    kind = type(module)
-    if kind is nn.Dropout and module.training:
-        raise _refusal(module, name, "acts at random in training mode", "call module.eval() before from_torch")
-    if kind is nn.Flatten:
-        _check_flatten(module, name, steps)
-    elif kind not in (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Identity, nn.Dropout) and not _is_plain(module, SkipMLP):
-        remedy = _FOLD if kind is nn.BatchNorm1d else _OTHERWISE
-        raise _refusal(module, name, "is not supported", remedy)
-    steps.append((name, module))
-
-
-def _is_plain(module: Any, kind: Any) -> bool:
-    """Whether `module` is a `kind` that computes what `kind` computes; a subclass may only add construction."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
-
-
-def _refuse_changed_calls(module: Any, name: str) -> None:
-    """Refuse a module that does more than its type says, or something else."""
-    if not isinstance(module, nn.Module):
-        return
-    if module._forward_hooks or module._forward_pre_hooks:
-        remedy = "remove the hooks (weight_norm, spectral_norm and pruning leave one; each has its own remove function)"
-        raise _refusal(module, name, "has forward hooks, which may change its values", remedy)
-    if "forward" in vars(module) or type(module).__call__ is not nn.Module.__call__:
-        raise _refusal(module, name, "has a forward or __call__ of its own", _OTHERWISE)
-
-
-def _check_flatten(module: Any, name: str, steps: list[tuple[str, Any]]) -> None:
-    if any(type(step) not in (nn.Identity, nn.Dropout, nn.Flatten) for _, step in steps):
-        raise _refusal(
-            module, name, "is not at the very front", "move it to the front; between layers of vectors it does nothing"
-        )
-    if module.start_dim != 1 or module.end_dim not in (-1, 1):
-        dims = f"start_dim={module.start_dim} and end_dim={module.end_dim}"
-        raise _refusal(module, name, f"has {dims}", "flatten all but the batch: nn.Flatten()")
-
-
-def _refusal(module: Any, name: str, reason: str, remedy: str) -> UnsupportedModuleError:
-    where = f"{name or 'the module itself'} ({_type_name(module)})"
-    return UnsupportedModuleError(f"{where} {reason}. {_SUPPORTED}. What to do: {remedy}.")
-
-
-def _type_name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _linears(name: str, module: Any) -> list[tuple[str, Any]]:
-    """Return the Linear layers of a step, checked, with their names."""
-    if type(module) is nn.Linear:
-        return [(name, module)]
-    if not isinstance(module, SkipMLP):
-        return []
-    prefix = f"{name}." if name else ""
-    found = [(f"{prefix}layers.{index}", layer) for index, layer in enumerate(module.layers)]
-    for where, part in [*found, (f"{prefix}activation", module.activation)]:
-        _refuse_changed_calls(part, where)
-    for where, layer in found:
-        if type(layer) is not nn.Linear:
-            raise _refusal(layer, where, "is not supported as a layer of SkipMLP", "use nn.Linear")
-    if type(module.activation) not in (nn.ReLU, nn.LeakyReLU):
-        remedy = "use nn.ReLU or nn.LeakyReLU"
-        raise _refusal(
-            module.activation, f"{prefix}activation", "is not supported as the activation of SkipMLP", remedy
-        )
-    return found
-
-
-def _input_shape(steps: Sequence[tuple[str, Any]], given: Sequence[int] | None, *, flattened: bool) -> tuple[int, ...]:
-    """Return the shape of one input, from the first Linear and what the caller says."""
-    shape = None if given is None else tuple(int(length) for length in given)
-    linears = [linear for name, step in steps for linear in _linears(name, step)]
-    if not linears:
-        if shape is None or not (flattened or len(shape) == 1):
-            raise ShapeError(
-                f"the module holds no nn.Linear that tells its input dimension; pass input_shape=(d,), got {given}."
-            )
-        return shape
-    name, first = linears[0]
-    if shape is None:
-        return (first.in_features,)
-    if (math.prod(shape) if flattened else shape) != (first.in_features if flattened else (first.in_features,)):
-        raise ShapeError(
-            f"input_shape must be ({first.in_features},){' or a shape of that size' if flattened else ''}, the"
-            f" in_features of {name or 'the module itself'}, got {shape}. Is it the shape of one input, without the"
-            f" batch{'' if flattened else '; and is an nn.Flatten missing at the front'}?"
-        )
-    return shape
-
-
-# --- building the network
-
-
-@dataclass(frozen=True)
-class _Value:
-    """A vector that is affine in the outputs of earlier layers: sum of weights[k] nu_k + bias.
-
-    None stands for the identity matrix and for the zero bias, so that plain chains pass through without arithmetic.
-    """
-
-    weights: Mapping[int, FloatArray | None]
-    bias: FloatArray | None
-    width: int
-
-    def mapped(self, weight: FloatArray, bias: FloatArray) -> _Value:
-        """Return weight @ self + bias."""
-        # NaN, infinity and overflow are for Network to report, with the layer's name.
-        with np.errstate(all="ignore"):
-            weights = {k: weight if own is None else weight @ own for k, own in self.weights.items()}
-            return _Value(weights, bias if self.bias is None else weight @ self.bias + bias, len(bias))
-
-    def __add__(self, other: _Value) -> _Value:
-        # An activation lies between any two outputs that a skip joins, so they share no source.
-        biases = [bias for bias in (self.bias, other.bias) if bias is not None]
-        return _Value({**self.weights, **other.weights}, np.sum(biases, axis=0) if biases else None, self.width)
-
-    def layer(self, slopes: tuple[float, float]) -> Layer:
-        """Return the layer that has this value as its pre-activation."""
-        bias = np.zeros(self.width) if self.bias is None else self.bias
-        weights = {k: np.eye(self.width) if own is None else own for k, own in self.weights.items()}
-        return Layer(weights, bias, slopes)
-
-
-class _Builder:
-    """The hidden layers so far; every activation adds one."""
-
-    def __init__(self) -> None:
-        self.layers: list[Layer] = []
-
-    def activate(self, value: _Value, module: Any) -> _Value:
-        """Add the layer act(value) and return its output."""
-        slopes = (float(module.negative_slope), 1.0) if type(module) is nn.LeakyReLU else RELU
-        self.layers.append(value.layer(slopes))
-        return _Value({len(self.layers): None}, None, value.width)
-
-    def skip_mlp(self, value: _Value, name: str, module: SkipMLP) -> _Value:
-        """Add the hidden layers of `module` at `value` and return its output, by the recurrence of its forward."""
-        linears = _linears(name, module)
-        outputs = [value]
-        for index, (where, linear) in enumerate(linears, start=1):
-            total = outputs[-1]
-            for k in module._sources.get(index, ()):
-                total = total + outputs[k]
-            z = _linear(total, where, linear)
-            outputs.append(self.activate(z, module.activation) if index < len(linears) else z)
-        return outputs[-1]
-
-
-def _build(steps: Sequence[tuple[str, Any]], n_inputs: int) -> Network:
-    builder = _Builder()
-    value = _Value({0: None}, None, n_inputs)
-    for name, module in steps:
-        if type(module) is nn.Linear:
-            value = _linear(value, name, module)
-        elif type(module) in (nn.ReLU, nn.LeakyReLU):
-            value = builder.activate(value, module)
-        elif isinstance(module, SkipMLP):
-            value = builder.skip_mlp(value, name, module)
-    return Network([*builder.layers, value.layer(AFFINE)], n_inputs)
-
-
-def _linear(value: _Value, name: str, module: Any) -> _Value:
-    weight = _float64(module.weight, name, module)
-    bias = np.zeros(len(weight)) if module.bias is None else _float64(module.bias, name, module)
-    if weight.shape[1] != value.width:
-        raise ShapeError(
-            f"{name} (nn.Linear) must take the {value.width} values of the layer before it, but its in_features are"
-            f" {weight.shape[1]}."
-        )
-    return value.mapped(weight, bias)
-
-
-def _float64(parameter: Any, name: str, module: Any) -> FloatArray:
-    if not parameter.dtype.is_floating_point or parameter.is_meta:
-        found = "no data (meta tensors)" if parameter.is_meta else f"{parameter.dtype} parameters"
-        raise _refusal(module, name, f"holds {found}, not real floats", "load or convert the parameters first")
-    return np.asarray(parameter.detach().cpu().double().numpy())
-
-
-# --- checking the result
-
-
-def _verify(network: Network, module: Any, shape: tuple[int, ...]) -> None:
-    """Compare network and module at random points, in float64 on the CPU."""
-    points = np.random.default_rng(0).normal(size=(_N_CHECKED_POINTS, *shape))
-    points[::2] *= 10
-    copy = deepcopy(module).cpu().double().eval()
-    with torch.inference_mode(), np.errstate(all="ignore"):
-        expected = copy(torch.from_numpy(points.copy())).numpy()
-        # With |x| and absolute parameters nothing cancels: a bound on all terms, to which rounding is relative.
+    def terms(points: FloatArray) -> FloatArray:
+        # With |x| and absolute parameters little cancels; `copy` is not used again.
         for parameter in copy.parameters():
             parameter.abs_()
-        terms = copy(torch.from_numpy(np.abs(points))).numpy()
-        error = np.abs(network(points.reshape(len(points), -1)) - expected)
-        allowed = np.fmax.reduce(_RELATIVE_ERROR * np.abs(expected) + _ROUNDING * terms)
-        wrong = ~(error <= allowed) & np.isfinite(expected)
-    if wrong.any():
-        point, output = np.argwhere(wrong)[0]
-        raise TropnetError(
-            f"the network must give the module's outputs, but at x = {points[point].tolist()} output {output} differs"
-            f" by {error[point, output]:.3g} (allowed {allowed[output]:.3g}). Does the module, or a global hook of"
-            " torch, compute something that its layers do not show? Please report the module."
-        )
+        return np.abs(outputs(np.abs(points)))
+
+    def batched_and_alone(points: FloatArray) -> FloatArray:
+        found = outputs(points)
+        alone = outputs(points[:1])
+        return np.concatenate([alone, found[1:]]) if alone.shape[1] == found.shape[1] else found
+
+    verify(
+        network,
+        batched_and_alone,
+        terms,
+        "the module",
+        "Does the module, or a global hook of torch, compute something that its graph does not show, mix the entries of"
+        " a batch, or keep a state? Else please report the module.",
+    )

@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from tropnet.errors import UnsupportedModuleError
+from tropnet.importers.two_slopes import TwoSlopes
 
 __all__ = ["Trace", "float64_copy", "trace", "type_name"]
 
@@ -98,6 +99,10 @@ class Trace:
         """Return the module that a node calls."""
         return self.graph_module.get_submodule(node.target)
 
+    def owner(self, node: Any) -> Any:
+        """Return the module in whose forward a step is."""
+        return self.root.get_submodule(_without_root(node.meta.get(_SCOPE, _ROOT)))
+
     def where(self, node: Any) -> str:
         """Return which module a node calls, or which function or method and in the forward of which module."""
         if node.op == "call_module":
@@ -137,6 +142,8 @@ class _Tracer(fx.Tracer):  # type: ignore[misc]  # as above
         self.failed: str | None = None
 
     def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:  # noqa: ARG002 (the name fx gives)
+        if type(m) is TwoSlopes:
+            return True
         return type(m).__module__.startswith("torch.nn.modules.") and not isinstance(m, nn.Sequential)
 
     def call_module(self, m: Any, forward: Any, args: Any, kwargs: Any) -> Any:
