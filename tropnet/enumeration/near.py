@@ -20,7 +20,7 @@ from tropnet.enumeration.segment import regions_on_segment
 from tropnet.enumeration.simplex import SimplexSearch, lift, make_plan, restrict_inputs
 from tropnet.errors import DomainError, EnumerationInterrupted, UndecidedError
 from tropnet.feasibility import Feasible
-from tropnet.network import Network, as_network
+from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray, pack
 from tropnet.points import as_points
 from tropnet.progress import track
@@ -120,7 +120,7 @@ def regions_near(
             continue
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
-    net = as_network(net)
+    net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
