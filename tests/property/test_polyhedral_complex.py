@@ -18,6 +18,7 @@ from tests.oracles.exact import HalfSpace, Pattern
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import domains, halfspaces, networks, problems
 from tropnet import Box, Domain, Layer, Network, Polytope, Regions, ShapeError, TropnetError, enumerate_regions
+from tropnet.crossings import surely_single
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
@@ -28,7 +29,6 @@ from tropnet.polyhedral_complex import (
     linear_regions,
     statistics,
 )
-from tropnet.polyhedral_complex.adjacency import _surely_single
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
@@ -177,7 +177,7 @@ def test_the_float_filter_never_hides_a_second_flip(problem: Problem) -> None:
     show(net, domain)
     regions = enumerate_regions(net, domain, facets=True)
     for i, j, flips in adjacency_graph(regions).edges(data="neurons"):
-        sure = _surely_single(net, regions.patterns[[i, j]], np.array([flips[0]] * 2))
+        sure = surely_single(net, regions.patterns[[i, j]], np.array([flips[0]] * 2))
         assert len(flips) == 1 or not sure.any()
 
 
