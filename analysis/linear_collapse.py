@@ -3,7 +3,7 @@
 A single-layer perceptron, a three-layer linear CNN with a skip, and ResNet34 without activations: with average pooling,
 which makes it affine in eval mode, and with its max-pool left in. Both are also evaluated with batch norm in training
 mode. The affine ones are collapsed by `tropnet.collapse` and compared with the one affine map: the predictions on all
-test images, and their time.
+test images, and their time. Beside them the best affine classifier, a convex problem.
 
     python -m analysis.linear_collapse --quick
     python -m analysis.linear_collapse --resnet-epochs 3
@@ -27,7 +27,7 @@ from torch import nn
 
 from analysis import datasets, study
 from analysis import linear_collapse_figures as figures
-from analysis.linear_collapse_evaluation import collapsed, readings, time_predictions, verdict
+from analysis.linear_collapse_evaluation import affine_limit, collapsed, readings, time_predictions, verdict
 from analysis.linear_collapse_networks import LinearResNet34, SkipCNN, perceptron
 from analysis.linear_collapse_training import Data, Recipe, Training, resume, schedule, train
 
@@ -50,12 +50,15 @@ class Config:
         Of each ResNet34.
     rounds
         How often each prediction is timed.
+    limit_iterations
+        Of L-BFGS, for the best affine classifier; a multiple of ten.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     epochs: int = 10
     resnet_epochs: int = 10
     rounds: int = 5
+    limit_iterations: int = 300
 
 
 def builders(recipe: Recipe) -> dict[str, Callable[[], nn.Module]]:
@@ -86,17 +89,18 @@ def run(config: Config, *, cache: Path, folder: Path | None = None, train_more: 
     The same configuration gives the same numbers, except times, on one machine.
     """
     recipe = config.recipe
+    images = load("train", recipe.n_train, recipe.device, folder)
     test = load("test", recipe.n_test, recipe.device, folder)
     networks = trainings(config, cache)
     wanted = {name: config.resnet_epochs if "resnet" in name else config.epochs for name in NETWORKS}
     if train_more:
-        images = load("train", recipe.n_train, recipe.device, folder)
         done = {name: len(training.history) for name, training in networks.items()}
         for epoch, name in schedule(done, wanted):
             entry = train(networks[name], images, test, recipe)
             found = ", ".join(f"{mode} {value:.4f}" for mode, value in entry["accuracy"].items())
             print(f"{name}, epoch {epoch}: loss {entry['loss']:.4f}, {found}; {entry['seconds']:.0f} s", flush=True)
-    return summarise(config, networks, test)
+    limit = affine_limit(images, test, config.limit_iterations)
+    return {**summarise(config, networks, test), "affine_limit": limit}
 
 
 def summarise(config: Config, networks: dict[str, Training], test: Data) -> dict[str, Any]:
@@ -157,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = Config(recipe, options.epochs, options.resnet_epochs or options.epochs)
     if options.quick:
         recipe = dataclasses.replace(recipe, n_train=2_000, n_test=1_000, width=8, channels=4)
-        config = Config(recipe, epochs=1, resnet_epochs=1, rounds=2)
+        config = Config(recipe, epochs=1, resnet_epochs=1, rounds=2, limit_iterations=10)
     cache = options.out / "results" / ".cache" / NAME
     results = run(config, cache=cache, folder=options.data, train_more=not options.summarise)
     path = options.out / "results" / f"{NAME}.json"
@@ -195,6 +199,8 @@ def summary(results: dict[str, Any]) -> str:
             f"{device}, {name}: {row['before']:.3g} us per image, collapsed {row['after']:.3g}, x {row['ratio']:.3g}"
             for name, row in rows.items()
         ]
+    limit = results["affine_limit"]
+    lines.append(f"best affine classifier: {limit['accuracy']:.4f}, at its best iteration {limit['best_accuracy']:.4f}")
     lines.append(results["verdict"]["text"])
     lines += [f"not run: {what}" for what in results["not_run"]]
     return "\n".join(lines)

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import tropnet as tn
 from analysis.linear_collapse_training import Data
+from tropnet.progress import track
 
-__all__ = ["READINGS", "agreement", "as_module", "collapsed", "readings", "time_predictions", "verdict"]
+__all__ = ["READINGS", "affine_limit", "agreement", "as_module", "collapsed", "readings", "time_predictions", "verdict"]
 
 # What "ResNet34 without ReLU" can mean: the pooling, and the statistics of batch norm when it is evaluated.
 READINGS = {
@@ -54,7 +56,7 @@ def collapsed(model: nn.Module, test: Data, batch: int) -> tuple[dict[str, Any],
     record["seconds"] = time.perf_counter() - begin
     double, images = as_module(affine, torch.float64), Data(test.images.double(), test.labels)
     record["n_images"] = len(test.labels)
-    record["accuracy"] = float((_outputs(double, images, batch).argmax(1) == test.labels).double().mean())
+    record["accuracy"] = _share(_outputs(double, images, batch), test.labels)
     record["float64"] = agreement(copy.deepcopy(model).double(), double, images, batch)
     record["float32"] = agreement(model, as_module(affine), test, batch)
     return record, affine
@@ -169,6 +171,49 @@ def _wait(tensor: Tensor) -> None:
 
 
 # --- the verdict
+
+
+def affine_limit(data: Data, test: Data, iterations: int) -> dict[str, Any]:
+    """Fit one affine map to the training images by full-batch L-BFGS: how far any affine classifier gets.
+
+    The cross-entropy is convex in the map, so its minimum does not depend on where the fit begins, and no network that
+    is affine, however deep, has a smaller one.
+
+    Returns
+    -------
+    dict
+        iterations; loss and train_accuracy on the training images; accuracy on the test images at the end, and
+        best_accuracy after any tenth iteration (as if the test images told when to stop).
+    """
+    linear = nn.Linear(data.images[0].numel(), 10, device=data.images.device)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    images, held_out = data.images.flatten(1), test.images.flatten(1)
+    optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=10, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = functional.cross_entropy(linear(images), data.labels)
+        value.backward()
+        return value
+
+    found: dict[str, Any] = {"iterations": iterations, "best_accuracy": 0.0}
+    with track("best affine classifier", "iterations", enabled=True) as update:
+        for done in range(10, iterations + 1, 10):
+            optimiser.step(loss)
+            update(done, done / iterations)
+            with torch.no_grad():
+                found["accuracy"] = _share(linear(held_out), test.labels)
+            found["best_accuracy"] = max(found["best_accuracy"], found["accuracy"])
+    with torch.no_grad():
+        logits = linear(images)
+    found["loss"] = float(functional.cross_entropy(logits, data.labels))
+    found["train_accuracy"] = _share(logits, data.labels)
+    return found
+
+
+def _share(logits: Tensor, labels: Tensor) -> float:
+    return int((logits.argmax(1) == labels).sum()) / len(labels)
 
 
 def readings(histories: Histories) -> dict[str, list[float]]:

@@ -53,6 +53,8 @@ def draw_accuracies(axes: Axes, record: dict[str, Any]) -> None:
     for name, values in {**curves, **record["readings"]}.items():
         epochs = range(1, len(values) + 1)
         handles += axes.plot(epochs, values, "o-", ms=4, color=_COLOURS[name], label=_LABELS[name])
+    limit = record["affine_limit"]["best_accuracy"]
+    handles.append(axes.axhline(limit, color="#0072b2", ls=":", label="best affine classifier (L-BFGS)"))
     published = record["published"]["accuracy"]
     for name, values in published.items():
         axes.plot(range(1, len(values) + 1), values, "x--", ms=6, lw=0.8, color=_PUBLISHED[name])
