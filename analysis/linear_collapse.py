@@ -104,7 +104,7 @@ def run(config: Config, *, cache: Path, folder: Path | None = None, train_more: 
 
 
 def summarise(config: Config, networks: dict[str, Training], test: Data) -> dict[str, Any]:
-    """Collapse, compare and time the networks as they are, and say which reading fits the published accuracy."""
+    """Collapse, compare and time the networks as they are, and say which reading reaches the published accuracy."""
     published = study.published(NAME)
     trained = {name: training for name, training in networks.items() if training.history}
     models = {name: copy.deepcopy(training.model).cpu().eval() for name, training in trained.items()}

@@ -65,7 +65,9 @@ def draw_accuracies(axes: Axes, record: dict[str, Any]) -> None:
     handles.append(Line2D([], [], color="#888888", ls="--", lw=0.8, marker="x", label="published"))
     axes.set(xlabel="epoch", ylabel="accuracy on the 10,000 test images", xticks=range(1, last + 1))
     axes.set_title("Which network reaches the published accuracy?")
-    axes.legend(handles=handles, fontsize=8, loc="center right")
+    # Between the two groups of curves, whose places the published ones fix.
+    axes.set_ylim(min(0.86, axes.get_ylim()[0]), 0.995)
+    axes.legend(handles=handles, fontsize=8, ncols=2, loc="center", bbox_to_anchor=(0.55, 0.64))
     axes.grid(alpha=0.3)
 
 
@@ -87,8 +89,8 @@ def draw_ratios(axes: Axes, record: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(0.5, 4 * max(ratios))
     axes.axvline(1, color="black", lw=0.8)
-    axes.set(xlabel="prediction time before / after the collapse, batch 64")
-    axes.set_title("How much faster is the one affine map?")
+    axes.set(xlabel="prediction time before / after, batch 64")
+    axes.set_title("What does the collapse save?")
 
 
 _SHORT = {"perceptron": "perceptron", "cnn": "3-layer CNN", "resnet34_average": "ResNet34", "resnet34": "ResNet34"}
