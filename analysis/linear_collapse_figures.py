@@ -67,7 +67,7 @@ def draw_accuracies(axes: Axes, record: dict[str, Any]) -> None:
     axes.set_title("Which network reaches the published accuracy?")
     # Between the two groups of curves, whose places the published ones fix.
     axes.set_ylim(min(0.86, axes.get_ylim()[0]), 0.995)
-    axes.legend(handles=handles, fontsize=8, ncols=2, loc="center", bbox_to_anchor=(0.55, 0.64))
+    axes.legend(handles=handles, fontsize=7.5, ncols=2, loc="center", bbox_to_anchor=(0.54, 0.64))
     axes.grid(alpha=0.3)
 
 
@@ -83,11 +83,11 @@ def draw_ratios(axes: Axes, record: dict[str, Any]) -> None:
         bars[f"{_SHORT[name]},\npublished (GPU)"] = (published[name] / published["collapsed"], "#888888")
     ratios = [ratio for ratio, _ in bars.values()]
     drawn = axes.barh(range(len(bars)), ratios, color=[colour for _, colour in bars.values()])
-    axes.bar_label(drawn, [f"{ratio:.3g}" for ratio in ratios], padding=3)
+    axes.bar_label(drawn, [f"{float(f'{ratio:.3g}'):,g}" for ratio in ratios], padding=3)
     axes.set_yticks(range(len(bars)), list(bars))
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(0.5, 4 * max(ratios))
+    axes.set_xlim(0.5, 10 * max(ratios))
     axes.axvline(1, color="black", lw=0.8)
     axes.set(xlabel="prediction time before / after, batch 64")
     axes.set_title("What does the collapse save?")
