@@ -6,7 +6,7 @@ mode. The affine ones are collapsed by `tropnet.collapse` and compared with the 
 test images, and their time. Beside them the best affine classifier, a convex problem.
 
     python -m analysis.linear_collapse --quick
-    python -m analysis.linear_collapse --resnet-epochs 3
+    python -m analysis.linear_collapse --resnet-epochs 2
     python -m analysis.linear_collapse --summarise
 
 A stopped run goes on where it was; --summarise reports on what has been trained so far.
