@@ -17,14 +17,14 @@ from tropnet.compiled import compiled
 from tropnet.dyadic import FloatArray
 from tropnet.patterns import BoolArray
 
-__all__ = ["Directions", "balls", "centred", "directions"]
+__all__ = ["FAR", "Directions", "balls", "centred", "directions"]
 
 _EPS = float(np.finfo(np.float64).eps)
 # Gains and rates below this count as zero; rows are unit rows.
 _ZERO = 1e-11
 # The largest relative gap between a ball and the proof that there is no larger one.
 _GAP = 1e-9
-_FAR = 1e15
+FAR = 1e15
 _DONE, _RAY, _STUCK = 0, 1, 2
 
 
@@ -77,7 +77,7 @@ def centred(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: Fl
         if filled.any():
             reach[filled] = np.minimum.reduceat(sides, offsets[:-1][filled])
         own = np.repeat(reach, n)
-        return Centred(units, np.minimum(sides / own, _FAR), errors / own, reach)
+        return Centred(units, np.minimum(sides / own, FAR), errors / own, reach)
 
 
 def balls(rows: Centred, offsets: NDArray[np.int64], points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -99,6 +99,8 @@ def balls(rows: Centred, offsets: NDArray[np.int64], points: FloatArray) -> tupl
     doubtful = np.empty(len(points), dtype=np.bool_)
     table, names = np.empty((most + 1, d + 2)), np.empty(most + d + 1, dtype=np.int64)
     _balls(rows.units, rows.sides, rows.errors, rows.reach, offsets, table, names, steps, radii, doubtful)
+    # Where a side was moved nearer, the answer is that of another polyhedron.
+    doubtful[np.repeat(np.arange(len(points)), np.diff(offsets))[rows.sides >= FAR]] = True
     with np.errstate(invalid="ignore", over="ignore"):
         return points + steps * rows.reach[:, None], radii * rows.reach, doubtful
 
@@ -270,7 +272,7 @@ def _balls(
                     value += max(-table[m, j], 0.0) * units[start + names[m + j], k]
             rest += abs(value) * size
         radii[r] = radius
-        doubtful[r] = not (bound + rest + error - radius <= _GAP * radius and size < _FAR)
+        doubtful[r] = not (bound + rest + error - radius <= _GAP * radius and size < FAR)
 
 
 @compiled(entry=True)

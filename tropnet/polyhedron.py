@@ -29,6 +29,8 @@ __all__ = ["Ball", "Polyhedron"]
 _NORM_BITS = 64
 _EPS = float(np.finfo(np.float64).eps)
 _FAR = 1e15
+# What is flatter loses digits in float64.
+_FLAT = 1e-5
 
 
 class Ball(NamedTuple):
@@ -215,6 +217,9 @@ class Polyhedron:
             return float(np.ptp(points))
         scale = np.ptp(points, axis=0)
         if not (scale > 0).all():
+            return self._exact_volume()
+        values = np.linalg.svd(points / scale - (points / scale).mean(axis=0), compute_uv=False)
+        if not values[-1] > _FLAT * values[0]:
             return self._exact_volume()
         try:
             found = Delaunay(points / scale)

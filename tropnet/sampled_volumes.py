@@ -18,6 +18,8 @@ from tropnet.dyadic import FloatArray
 __all__ = ["sampled_volume"]
 
 _STEPS = 50
+# Unit rows are rounded to 1e-16, and lines through a thinner body would see that.
+_THINNEST = 1e-9
 _PART = 1 << 22
 
 
@@ -38,7 +40,7 @@ def sampled_volume(
     Returns
     -------
     The natural logarithm of the estimate (volumes in many dimensions overflow), and the standard error divided by the
-    estimate; NaN if rounding left no bounded body.
+    estimate; NaN if rounding left no bounded body, or one so thin that its sides are no longer told apart well.
 
     Examples
     --------
@@ -57,7 +59,8 @@ def sampled_volume(
     # rows = Q R: in z = R (y - centre) the ellipsoid is the unit ball, and the rows are those of Q.
     rows, factor = np.linalg.qr(rows)
     scale = np.abs(np.diag(factor))
-    if not scale.min() > 0:
+    axes = np.linalg.svd(factor, compute_uv=False)
+    if not (scale.min() > 0 and axes[-1] > _THINNEST * axes[0]):
         return np.nan, np.nan
     size = max(1, _PART // (len(rows) + d))
     powers = np.empty(n_samples)

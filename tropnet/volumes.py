@@ -24,7 +24,7 @@ MAX_DIMENSION = 4
 # What is more nearly parallel, or coincident, counts as that; where it matters the result is doubtful.
 _PARALLEL = 1e-10
 _SAME = 1e-12
-_THIN = 1e-9
+_THIN = 1e-6
 
 
 def volumes(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: FloatArray) -> tuple[FloatArray, Any]:

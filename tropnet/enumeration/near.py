@@ -18,7 +18,7 @@ from tropnet.enumeration.contract import ChunkBuilder, Task
 from tropnet.enumeration.linear_region import find_linear_region, root_backend
 from tropnet.enumeration.segment import regions_on_segment
 from tropnet.enumeration.simplex import SimplexSearch, lift, make_plan, restrict_inputs
-from tropnet.errors import DomainError, EnumerationInterrupted, UndecidedError
+from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
 from tropnet.feasibility import Feasible
 from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray, pack
@@ -124,7 +124,7 @@ def regions_near(
     fitted = as_domain(domain, net.n_inputs)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
-        raise ValueError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
+        raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
     if not fitted.contains(point[0]):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
     search = _Walk(net, fitted, tolerances or Tolerances())
@@ -212,7 +212,7 @@ class _Walk:
             for i, known in enumerate(self.known)
             if not known.witness.is_float
         }
-        patterns = np.array(self.patterns, dtype=np.bool_).reshape(-1, n)
+        patterns = np.array(self.patterns, dtype=np.bool_).reshape(len(self.patterns), n)
         packed = pack(patterns)
         regions = Regions(
             self.full,
@@ -223,7 +223,9 @@ class _Walk:
             exact,
             complete=bool(self.known) and not self.truncated,
             stats=dict(self.builder.counters),
-            packed_facets=pack(np.array([known.facets for known in self.known], dtype=np.bool_).reshape(-1, n + m)),
+            packed_facets=pack(
+                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(len(self.known), n + m)
+            ),
         )
         return NearRegions(regions, np.array(self.n_flips, dtype=np.int64))
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from fractions import Fraction
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linprog
 
+from tropnet.certificates import Witness
 from tropnet.domain import Domain, as_domain
-from tropnet.dyadic import FloatArray
+from tropnet.dyadic import FloatArray, nearest_float, to_integers
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.extremes.lipschitz import check_norm
+from tropnet.linear_programs import maximise
 from tropnet.network import Network, dense_network
 from tropnet.patterns import BoolArray
 from tropnet.points import as_points
@@ -83,8 +85,8 @@ def distance_to_boundary(
     Notes
     -----
     All regions of the domain are enumerated, then visited in the order of a lower bound on their distance (the most
-    violated row), each with an exact projection (norm 2, see `Polyhedron.project`) or a linear program in float64,
-    until the bound exceeds the best distance. In l2 distance and point are exact but for a rounding, else to 1e-9.
+    violated row), each with an exact projection (norm 2, see `Polyhedron.project`) or a linear program over the
+    integers, until the bound exceeds the best distance. Distance and point are exact but for a rounding.
 
     References
     ----------
@@ -124,8 +126,7 @@ def distance_to_boundary(
         if norm == 2:
             near = _nearest_in_l2(regions[i], forms[k][1], start)
         else:
-            own = slice(offsets[i], offsets[i + 1])
-            near = _nearest(np.vstack([A[own], gradients[k, i]]), np.append(b[own], sides[k, i]), start, norm)
+            near = _nearest(regions[i], forms[k][1], start, norm)
         if near is not None and near.distance < best.distance:
             best = BoundaryPoint(near.distance, near.point, forms[k][0], regions.patterns[i])
     return best
@@ -164,23 +165,44 @@ def _nearest_in_l2(region: ActivationRegion, form: FloatArray, x: FloatArray) ->
     return nearest_point(rows, x)
 
 
-def _nearest(A: FloatArray, b: FloatArray, x: FloatArray, norm: float) -> Projection | None:
-    """Return a point of {p : A p <= b} nearest to x in l1 or l-infinity, or None if there is none."""
-    d = len(x)
-    sizes = np.linalg.norm(A, axis=1)
-    if (b[sizes == 0] < 0).any():
+def _nearest(region: ActivationRegion, form: FloatArray, x: FloatArray, norm: float) -> Projection | None:
+    """Return the same in l1 or l-infinity.
+
+    A linear program over the integers: the distance plus M times by how much the form is positive, from a point inside
+    the region. If M is large enough the latter is 0 at the optimum, and then the former is the least distance.
+    """
+    d, coefficients = region.domain.dimension, np.array([int(value) for value in form], dtype=object)
+    rows, decision = region.integer_rows, coefficients @ region.network.integer_maps(region.pattern)[-1]
+    least = maximise(rows, region.certificate, -decision)
+    if not least.ray and least.value < 0:
         return None
-    A, b = A[sizes > 0] / sizes[sizes > 0, None], b[sizes > 0] / sizes[sizes > 0]
-    slack = b - A @ x
-    if (slack >= 0).all():
-        return Projection(x.copy(), 0.0)
-    n_extra = d if norm == 1 else 1
-    extra = np.eye(d) if norm == 1 else np.ones((d, 1))
-    eye = np.eye(d)
-    rows = np.block([[A, np.zeros((len(A), n_extra))], [eye, -extra], [-eye, -extra]])
-    cost = np.append(np.zeros(d), np.ones(n_extra))
-    bounds = [(None, None)] * d + [(0, None)] * n_extra
-    result = linprog(cost, A_ub=rows, b_ub=np.append(slack, np.zeros(2 * d)), bounds=bounds, method="highs")
-    if result.status != 0:
-        return None
-    return Projection(np.asarray(x + result.x[:d]), float(np.linalg.norm(result.x[:d], norm)))
+    n = d if norm == 1 else 1
+    scaled, exponent = to_integers(x)
+    unit, eye = 1 << exponent, np.eye(d, dtype=int).astype(object)
+    slack = eye[:, :n] if norm == 1 else np.ones((d, 1), dtype=object)
+    zeros = np.zeros((d, 1), dtype=object)
+    sides = [
+        np.concatenate([sign * unit * eye, unit * slack, zeros, -sign * scaled[:, None]], axis=1) for sign in (1, -1)
+    ]
+    program = np.concatenate(
+        [
+            np.concatenate([rows[:, :-1], np.zeros((len(rows), n + 1), dtype=object), rows[:, -1:]], axis=1),
+            *sides,
+            np.array([[*-decision[:-1], *[0] * n, 1, -decision[-1]], [0] * (d + n) + [1, 0]], dtype=object),
+        ]
+    )
+    inside = region.certificate.fractions
+    start = [Fraction(int(value), unit) for value in scaled]
+    reach = [abs(p - q) + 1 for p, q in zip(inside, start, strict=True)]
+    excess = sum(g * p for g, p in zip(decision.tolist(), inside, strict=False)) + decision[-1]
+    witness = Witness.from_fractions([*inside, *(reach if norm == 1 else [max(reach)]), max(excess, Fraction(0)) + 1])
+    for power in count(1):
+        weight = 1 << 64 * power
+        objective = np.array([*[0] * d, *[-1] * n, -weight, 0], dtype=object)
+        point = maximise(program, witness, objective).point.fractions
+        if point[-1] == 0:
+            steps = [abs(p - q) for p, q in zip(point, start, strict=False)]
+            distance = sum(steps, Fraction(0)) if norm == 1 else max(steps)
+            nearest = np.array([nearest_float(p.numerator, p.denominator) for p in point[:d]])
+            return Projection(nearest, nearest_float(distance.numerator, distance.denominator))
+    return None

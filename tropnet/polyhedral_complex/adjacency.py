@@ -60,7 +60,7 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
 
     Examples
     --------
-    >>> from tropnet.enumeration import enumerate_regions
+    >>> from tropnet import Network, enumerate_regions
     >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, -1.0]]], [[0.0, 0.0], [0.0]])
     >>> graph = adjacency_graph(enumerate_regions(net, facets=True))
     >>> list(graph.edges(data="neurons"))
@@ -92,7 +92,7 @@ def flip_path(graph: nx.Graph, source: int, target: int) -> list[tuple[int, ...]
 
     Examples
     --------
-    >>> from tropnet.enumeration import enumerate_regions
+    >>> from tropnet import Network, enumerate_regions
     >>> net = Network.mlp([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, -1.0], [0.0]])
     >>> regions = enumerate_regions(net, facets=True)
     >>> low, high = (regions.patterns.tolist().index([bit, bit]) for bit in (False, True))
@@ -216,8 +216,16 @@ def positions(table: PackedArray, queries: PackedArray) -> IndexArray:
     return np.where(found, np.argsort(ranks)[at], -1)
 
 
-def edges_of(graph: nx.Graph) -> Edges:
-    """Return the edges of an `adjacency_graph` as arrays."""
+def edges_of(graph: nx.Graph, regions: Regions) -> Edges:
+    """Return the edges of the `adjacency_graph` of some regions as arrays.
+
+    Raises
+    ------
+    ValueError
+        The graph has another number of nodes.
+    """
+    if len(graph) != len(regions):
+        raise ValueError(f"graph must be that of these {len(regions)} regions, got one with {len(graph)} nodes.")
     listed = [(*sorted(edge[:2]), edge[2]) for edge in graph.edges(data="neurons")]
     ends = np.array([(i, j, neurons[0]) for i, j, neurons in listed], dtype=np.int64).reshape(-1, 3).T
     return Edges(

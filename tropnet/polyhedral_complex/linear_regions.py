@@ -113,7 +113,7 @@ def linear_regions(regions: Regions, graph: nx.Graph | None = None) -> LinearReg
     >>> linear_regions(enumerate_regions(net, facets=True))
     LinearRegions(1 linear regions of 2 activation regions)
     """
-    edges = find_edges(regions) if graph is None else edges_of(graph)
+    edges = find_edges(regions) if graph is None else edges_of(graph, regions)
     equal = _equal_outputs(regions, edges)
     first, second = edges.first[equal], edges.second[equal]
     R = len(regions)

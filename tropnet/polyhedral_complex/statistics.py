@@ -150,7 +150,7 @@ def statistics(
     """
     net, patterns = regions.network, regions.patterns
     facets = regions.facets()
-    edges = find_edges(regions, facets) if graph is None else edges_of(graph)
+    edges = find_edges(regions, facets) if graph is None else edges_of(graph, regions)
     degrees = np.bincount(np.concatenate([edges.first, edges.second]), minlength=len(regions))
     split = ~net.affine_neurons
     cut = unpack(regions.packed_cuts, net.n_neurons).any(axis=0)

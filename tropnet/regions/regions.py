@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.balls import balls, centred, directions
+from tropnet.balls import FAR, balls, centred, directions
 from tropnet.certificates import Witness
 from tropnet.domain import Box, Domain
 from tropnet.dyadic import FloatArray
@@ -31,6 +31,8 @@ __all__ = ["Regions"]
 
 # A side known to so much of its distance is known well enough for an estimate, which is wrong by d times that.
 _TRUSTED = 1e-9
+# Up to here the volume of a region too thin to be sampled is computed from its vertices.
+_EXACT_DIMENSIONS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,9 +253,13 @@ class Regions(Sequence[ActivationRegion]):
                 units, distances = self[i].polyhedron.from_inside()
                 reach = float(distances.min())
                 sides = distances / reach if 0 < reach < np.inf else distances
-            log_value, error = sampled_volume(units, sides, n_samples, rng)
+            far = bool((sides >= FAR).any())
+            log_value, error = (np.nan, np.nan) if far else sampled_volume(units, sides, n_samples, rng)
             if not np.isfinite(log_value):
-                raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
+                if self.domain.dimension > _EXACT_DIMENSIONS:
+                    raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
+                values[i] = self[i].volume()
+                continue
             with np.errstate(over="ignore", under="ignore"):
                 values[i] = np.exp(log_value + self.domain.dimension * np.log(reach))
             errors[i] = values[i] * error
