@@ -18,7 +18,7 @@ from tropnet.enumeration.contract import ChunkBuilder, Task
 from tropnet.enumeration.linear_region import find_linear_region, root_backend
 from tropnet.enumeration.segment import regions_on_segment
 from tropnet.enumeration.simplex import SimplexSearch, lift, make_plan, restrict_inputs
-from tropnet.errors import DomainError, EnumerationInterrupted, UndecidedError
+from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
 from tropnet.feasibility import Feasible
 from tropnet.network import Network, as_network
 from tropnet.patterns import BoolArray, pack
@@ -124,7 +124,7 @@ def regions_near(
     fitted = as_domain(domain, net.n_inputs)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
-        raise ValueError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
+        raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
     if not fitted.contains(point[0]):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
     search = _Walk(net, fitted, tolerances or Tolerances())
@@ -175,6 +175,7 @@ class _Walk:
         self.n_flips: list[int] = []
         self.known: list[_Known] = []
         self.truncated = False
+        self.finished = False
 
     def run(self, x: FloatArray, max_regions: int, max_flips: int | None) -> Iterator[int]:
         """Search, yielding the number of regions found so far."""
@@ -200,11 +201,13 @@ class _Walk:
                     break
                 seen.add(key)
                 queue.append(beyond)
+        self.finished = not self.truncated
 
     def found(self) -> NearRegions:
         """Return what was found so far."""
         n, m = self.full.n_neurons, len(self.full_domain.row_numbers)
-        points = np.zeros((len(self.known), self.full.n_inputs))
+        n_found = len(self.known)
+        points = np.zeros((n_found, self.full.n_inputs))
         for i, known in enumerate(self.known):
             points[i, self.inputs] = known.witness.point
         exact = {
@@ -212,7 +215,7 @@ class _Walk:
             for i, known in enumerate(self.known)
             if not known.witness.is_float
         }
-        patterns = np.array(self.patterns, dtype=np.bool_).reshape(-1, n)
+        patterns = np.array(self.patterns[:n_found], dtype=np.bool_).reshape(n_found, n)
         packed = pack(patterns)
         regions = Regions(
             self.full,
@@ -221,11 +224,13 @@ class _Walk:
             pack(self._cuts(patterns)),
             points,
             exact,
-            complete=bool(self.known) and not self.truncated,
+            complete=self.finished,
             stats=dict(self.builder.counters),
-            packed_facets=pack(np.array([known.facets for known in self.known], dtype=np.bool_).reshape(-1, n + m)),
+            packed_facets=pack(
+                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(n_found, n + m)
+            ),
         )
-        return NearRegions(regions, np.array(self.n_flips, dtype=np.int64))
+        return NearRegions(regions, np.array(self.n_flips[:n_found], dtype=np.int64))
 
     def _first(self, x: FloatArray) -> _Step:
         """Return the region of x, or one that touches x: the first one on a segment into the domain."""
