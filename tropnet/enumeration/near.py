@@ -32,6 +32,11 @@ __all__ = ["NearRegions", "regions_near"]
 _TRIES = 8
 _HALVINGS = 40
 _SHARE = 0.5
+_NEWTON_STEPS = 30
+_ALMOST = 0.9
+# Far beyond, points would lose the constants of the rows, and with them all proofs.
+_REACH = 0.05
+_CLOSE = 0.1
 # Smaller bounds on errors are those of zeros.
 _NEGLIGIBLE = 1e-300
 
@@ -149,9 +154,10 @@ class _Step(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A region with its facets: as `CellFacets`, witness included."""
+    """A region with its facets: as `CellFacets`, witness included; and its rows (a | c), those of the domain last."""
 
     witness: Witness
+    rows: FloatArray
     facets: BoolArray
     beyond: dict[int, FloatArray]
 
@@ -179,6 +185,8 @@ class _Walk:
 
     def run(self, x: FloatArray, max_regions: int, max_flips: int | None) -> Iterator[int]:
         """Search, yielding the number of regions found so far."""
+        self.centre = self._shrink(x)
+        self.reach = max(1.0, _REACH * float(np.linalg.norm(self.centre)))
         start = self._first(x)
         seen = {start.pattern.tobytes()}
         queue = deque([start])
@@ -269,11 +277,14 @@ class _Walk:
         if witness is None:
             # Its neighbour has a facet with it.
             raise UndecidedError("a region beyond a facet was not found.", None)
+        rows = self._rows(step.pattern)
         if self.search is not None:
+            middle = self._middle(rows, witness.point)
+            if self._certain(middle[None], step.pattern)[0]:
+                witness = Witness.at(middle)
             found = self.search.cell_facets(step.pattern, witness.point)
             if found is not None:
-                inside = Witness.at(found.point) if self._certain(found.point[None], step.pattern)[0] else witness
-                return _Known(inside, found.facets, found.beyond)
+                return _Known(witness, rows, found.facets, found.beyond)
         cuts = self._cuts(step.pattern[None])[0]
         region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness)
         flags = np.zeros(self.net.n_neurons + len(self.domain.row_numbers), dtype=np.bool_)
@@ -281,7 +292,39 @@ class _Walk:
         n_sides, facets = len(self.domain.row_numbers), region.facets()
         flags[self.net.n_neurons + facets[facets < n_sides]] = True
         flags[region.rows[facets[facets >= n_sides]]] = True
-        return _Known(witness, flags, {})
+        return _Known(witness, rows, flags, {})
+
+    def _rows(self, pattern: BoolArray) -> FloatArray:
+        """Return the rows of a region in float64: positive inside, those of the domain last."""
+        maps = bounded_rows(self.net, pattern[None])[0][0, : self.net.n_neurons]
+        A, b = self.domain.halfspaces
+        return np.concatenate([np.where(pattern, 1.0, -1.0)[:, None] * maps, np.column_stack([-A, b])])
+
+    def _middle(self, rows: FloatArray, point: FloatArray) -> FloatArray:
+        """Return a point amid a region and not far from x: Newton's method from a point inside.
+
+        It minimises the sum of -log of the distances from the hyperplanes, and of (distance from x / reach)^2 / 2.
+        """
+        norms = np.linalg.norm(rows[:, :-1], axis=1)
+        rows = rows[norms > 0] / norms[norms > 0, None]
+        a, c = rows[:, :-1], rows[:, -1]
+        weight = self.reach**-2
+        for _ in range(_NEWTON_STEPS):
+            slacks = a @ point + c
+            if not (slacks > 0).all():
+                break
+            scaled = a / slacks[:, None]
+            gradient = weight * (point - self.centre) - scaled.sum(axis=0)
+            try:
+                step = np.linalg.solve(scaled.T @ scaled + weight * np.eye(len(point)), -gradient)
+            except np.linalg.LinAlgError:
+                # A cell too thin for that.
+                break
+            fastest = float(-(scaled @ step).min(initial=0.0))
+            point = point + min(1.0, _ALMOST / max(fastest, 1e-300)) * step
+            if np.abs(scaled @ step).max(initial=0.0) < _CLOSE:
+                break
+        return point
 
     def _witness(self, step: _Step) -> Witness | None:
         """Return a point strictly inside, proven; None if there is none."""
@@ -330,7 +373,7 @@ class _Walk:
         neurons = np.flatnonzero(known.facets[: self.net.n_neurons])
         single = surely_single(self.net, np.broadcast_to(pattern, (len(neurons), len(pattern))), neurons)
         far = np.array([known.beyond.get(j, inside) for j in neurons.tolist()]).reshape(-1, self.net.n_inputs)
-        origins, directions = self._across(pattern, inside, neurons, far)
+        origins, directions = self._across(known.rows, inside, neurons, far)
         for i, neuron in enumerate(neurons.tolist()):
             if single[i]:
                 flipped = pattern.copy()
@@ -341,17 +384,13 @@ class _Walk:
             yield _Step(flipped, step.n_flips + 1, *((origins[i], directions[i]) if known_at else (None, None)))
 
     def _across(
-        self, pattern: BoolArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
+        self, rows: FloatArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return points on facets, and steps across, as long as `inside` is far from the facet; not finite if unknown.
 
         The line to a point beyond the facet only, `far`, meets the facet, perhaps far away. From there we go back on it
         towards the point next to `inside`, almost as far as the facet reaches.
         """
-        maps = bounded_rows(self.net, pattern[None])[0][0, : self.net.n_neurons]
-        rows = np.where(pattern, 1.0, -1.0)[:, None] * maps
-        A, b = self.domain.halfspaces
-        rows = np.concatenate([rows, np.column_stack([-A, b])])
         a, c = rows[:, :-1], rows[:, -1]
         own = np.arange(len(neurons)), neurons
         with np.errstate(all="ignore"):
