@@ -154,9 +154,13 @@ class _Step(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A region with its facets: as `CellFacets`, witness included; and its rows (a | c), those of the domain last."""
+    """A region with its facets, as `CellFacets`, and its rows (a | c), those of the domain last.
 
-    witness: Witness
+    `witness` is None where the point, strictly inside, needs no other proof than bounds on rounding.
+    """
+
+    point: FloatArray
+    witness: Witness | None
     rows: FloatArray
     facets: BoolArray
     beyond: dict[int, FloatArray]
@@ -217,11 +221,11 @@ class _Walk:
         n_found = len(self.known)
         points = np.zeros((n_found, self.full.n_inputs))
         for i, known in enumerate(self.known):
-            points[i, self.inputs] = known.witness.point
+            points[i, self.inputs] = known.point
         exact = {
             i: lift(known.witness, self.inputs, self.full.n_inputs).fractions
             for i, known in enumerate(self.known)
-            if not known.witness.is_float
+            if known.witness is not None and not known.witness.is_float
         }
         patterns = np.array(self.patterns[:n_found], dtype=np.bool_).reshape(n_found, n)
         packed = pack(patterns)
@@ -257,7 +261,7 @@ class _Walk:
             pieces = regions_on_segment(net, x, end)
             middle = x + (end - x) * float(sum(pieces.exact_breakpoints[:2]) / 2)
             step = _Step(pieces.patterns[0], 0, self._shrink(middle), None)
-            if self._witness(step) is not None:
+            if self._inside(step) is not None:
                 return step
         raise UndecidedError("no region was found at x; move x a little.", None)
 
@@ -273,26 +277,27 @@ class _Walk:
 
     def _look(self, step: _Step) -> _Known:
         """Return a region with its facets."""
-        witness = self._witness(step)
-        if witness is None:
+        found = self._inside(step)
+        if found is None:
             # Its neighbour has a facet with it.
             raise UndecidedError("a region beyond a facet was not found.", None)
+        point, witness = found
         rows = self._rows(step.pattern)
         if self.search is not None:
-            middle = self._middle(rows, witness.point)
+            middle = self._middle(rows, point)
             if self._certain(middle[None], step.pattern)[0]:
-                witness = Witness.at(middle)
-            found = self.search.cell_facets(step.pattern, witness.point)
-            if found is not None:
-                return _Known(witness, rows, found.facets, found.beyond)
+                point, witness = middle, None
+            cell = self.search.cell_facets(step.pattern, point)
+            if cell is not None:
+                return _Known(point, witness, rows, cell.facets, cell.beyond)
         cuts = self._cuts(step.pattern[None])[0]
-        region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness)
+        region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness or Witness.at(point))
         flags = np.zeros(self.net.n_neurons + len(self.domain.row_numbers), dtype=np.bool_)
         # The domain's rows come first, in order.
         n_sides, facets = len(self.domain.row_numbers), region.facets()
         flags[self.net.n_neurons + facets[facets < n_sides]] = True
         flags[region.rows[facets[facets >= n_sides]]] = True
-        return _Known(witness, rows, flags, {})
+        return _Known(point, witness, rows, flags, {})
 
     def _rows(self, pattern: BoolArray) -> FloatArray:
         """Return the rows of a region in float64: positive inside, those of the domain last."""
@@ -305,29 +310,33 @@ class _Walk:
 
         It minimises the sum of -log of the distances from the hyperplanes, and of (distance from x / reach)^2 / 2.
         """
-        norms = np.linalg.norm(rows[:, :-1], axis=1)
-        rows = rows[norms > 0] / norms[norms > 0, None]
-        a, c = rows[:, :-1], rows[:, -1]
-        weight = self.reach**-2
-        for _ in range(_NEWTON_STEPS):
-            slacks = a @ point + c
-            if not (slacks > 0).all():
-                break
-            scaled = a / slacks[:, None]
-            gradient = weight * (point - self.centre) - scaled.sum(axis=0)
-            try:
-                step = np.linalg.solve(scaled.T @ scaled + weight * np.eye(len(point)), -gradient)
-            except np.linalg.LinAlgError:
-                # A cell too thin for that.
-                break
-            fastest = float(-(scaled @ step).min(initial=0.0))
-            point = point + min(1.0, _ALMOST / max(fastest, 1e-300)) * step
-            if np.abs(scaled @ step).max(initial=0.0) < _CLOSE:
-                break
+        with np.errstate(all="ignore"):
+            norms = np.linalg.norm(rows[:, :-1], axis=1)
+            rows = rows[norms > 0] / norms[norms > 0, None]
+            a, c = rows[:, :-1], rows[:, -1]
+            weight = self.reach**-2
+            for _ in range(_NEWTON_STEPS):
+                slacks = a @ point + c
+                if not (slacks > 0).all():
+                    break
+                scaled = a / slacks[:, None]
+                gradient = weight * (point - self.centre) - scaled.sum(axis=0)
+                try:
+                    step = np.linalg.solve(scaled.T @ scaled + weight * np.eye(len(point)), -gradient)
+                except np.linalg.LinAlgError:
+                    # A cell too thin for that.
+                    break
+                fastest = float(-(scaled @ step).min(initial=0.0))
+                moved = point + min(1.0, _ALMOST / max(fastest, _NEGLIGIBLE)) * step
+                if not np.isfinite(moved).all():
+                    break
+                point = moved
+                if np.abs(scaled @ step).max(initial=0.0) < _CLOSE:
+                    break
         return point
 
-    def _witness(self, step: _Step) -> Witness | None:
-        """Return a point strictly inside, proven; None if there is none."""
+    def _inside(self, step: _Step) -> tuple[FloatArray, Witness | None] | None:
+        """Return a point strictly inside, with its proof as in `_Known`; None if there is none."""
         if step.origin is not None:
             points = step.origin[None]
             if step.direction is not None:
@@ -335,16 +344,22 @@ class _Walk:
             good = np.flatnonzero(self._certain(points, step.pattern))
             if len(good):
                 # Not next to where another hyperplane begins.
-                return Witness.at(points[good[min(1, len(good) - 1)]])
+                return points[good[min(1, len(good) - 1)]], None
         found = find_linear_region(self.net, step.pattern, self.domain, tolerances=self.tolerances)
-        return found.certificate if isinstance(found, ActivationRegion) else None
+        return (found.witness, found.certificate) if isinstance(found, ActivationRegion) else None
 
     def _certain(self, points: FloatArray, pattern: BoolArray) -> BoolArray:
         """Return which points certainly are strictly inside the region of a pattern."""
-        patterns, sure = self.net.certain_pattern(points)
         A, b = self.domain.halfspaces
-        inside = (points @ A.T < b - self._rounding(A, b, points)).all(axis=1)
-        return np.asarray(sure & (patterns == pattern).all(axis=1) & inside)
+        with np.errstate(over="ignore", invalid="ignore"):
+            patterns, sure = self.net.certain_pattern(points)
+            inside = (points @ A.T < b - self._rounding(A, b, points)).all(axis=1)
+        inside &= sure & (patterns == pattern).all(axis=1)
+        zero = self.net.pre_activations(points[inside]) == 0
+        if zero.any():
+            # The bit is certain on the hyperplane, too, if every term is zero there.
+            inside[inside] = ~(zero & self._cuts(pattern[None])).any(axis=1)
+        return np.asarray(inside)
 
     @staticmethod
     def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
@@ -369,7 +384,7 @@ class _Walk:
 
     def _neighbours(self, step: _Step, known: _Known) -> Iterator[_Step]:
         """Yield a step across each facet that no side of the domain defines."""
-        pattern, inside = step.pattern, known.witness.point
+        pattern, inside = step.pattern, known.point
         neurons = np.flatnonzero(known.facets[: self.net.n_neurons])
         single = surely_single(self.net, np.broadcast_to(pattern, (len(neurons), len(pattern))), neurons)
         far = np.array([known.beyond.get(j, inside) for j in neurons.tolist()]).reshape(-1, self.net.n_inputs)
