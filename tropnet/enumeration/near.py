@@ -32,6 +32,11 @@ __all__ = ["NearRegions", "regions_near"]
 _TRIES = 8
 _HALVINGS = 40
 _SHARE = 0.5
+_NEWTON_STEPS = 30
+_ALMOST = 0.9
+# Far beyond, points would lose the constants of the rows, and with them all proofs.
+_REACH = 0.05
+_CLOSE = 0.1
 # Smaller bounds on errors are those of zeros.
 _NEGLIGIBLE = 1e-300
 
@@ -149,9 +154,14 @@ class _Step(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A region with its facets: as `CellFacets`, witness included."""
+    """A region with its facets, as `CellFacets`, and its rows (a | c), those of the domain last.
 
-    witness: Witness
+    `witness` is None where the point, strictly inside, needs no other proof than bounds on rounding.
+    """
+
+    point: FloatArray
+    witness: Witness | None
+    rows: FloatArray
     facets: BoolArray
     beyond: dict[int, FloatArray]
 
@@ -175,9 +185,12 @@ class _Walk:
         self.n_flips: list[int] = []
         self.known: list[_Known] = []
         self.truncated = False
+        self.finished = False
 
     def run(self, x: FloatArray, max_regions: int, max_flips: int | None) -> Iterator[int]:
         """Search, yielding the number of regions found so far."""
+        self.centre = self._shrink(x)
+        self.reach = max(1.0, _REACH * float(np.linalg.norm(self.centre)))
         start = self._first(x)
         seen = {start.pattern.tobytes()}
         queue = deque([start])
@@ -200,19 +213,21 @@ class _Walk:
                     break
                 seen.add(key)
                 queue.append(beyond)
+        self.finished = not self.truncated
 
     def found(self) -> NearRegions:
         """Return what was found so far."""
         n, m = self.full.n_neurons, len(self.full_domain.row_numbers)
-        points = np.zeros((len(self.known), self.full.n_inputs))
+        n_found = len(self.known)
+        points = np.zeros((n_found, self.full.n_inputs))
         for i, known in enumerate(self.known):
-            points[i, self.inputs] = known.witness.point
+            points[i, self.inputs] = known.point
         exact = {
             i: lift(known.witness, self.inputs, self.full.n_inputs).fractions
             for i, known in enumerate(self.known)
-            if not known.witness.is_float
+            if known.witness is not None and not known.witness.is_float
         }
-        patterns = np.array(self.patterns, dtype=np.bool_).reshape(len(self.patterns), n)
+        patterns = np.array(self.patterns[:n_found], dtype=np.bool_).reshape(n_found, n)
         packed = pack(patterns)
         regions = Regions(
             self.full,
@@ -221,13 +236,13 @@ class _Walk:
             pack(self._cuts(patterns)),
             points,
             exact,
-            complete=bool(self.known) and not self.truncated,
+            complete=self.finished,
             stats=dict(self.builder.counters),
             packed_facets=pack(
-                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(len(self.known), n + m)
+                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(n_found, n + m)
             ),
         )
-        return NearRegions(regions, np.array(self.n_flips, dtype=np.int64))
+        return NearRegions(regions, np.array(self.n_flips[:n_found], dtype=np.int64))
 
     def _first(self, x: FloatArray) -> _Step:
         """Return the region of x, or one that touches x: the first one on a segment into the domain."""
@@ -246,7 +261,7 @@ class _Walk:
             pieces = regions_on_segment(net, x, end)
             middle = x + (end - x) * float(sum(pieces.exact_breakpoints[:2]) / 2)
             step = _Step(pieces.patterns[0], 0, self._shrink(middle), None)
-            if self._witness(step) is not None:
+            if self._inside(step) is not None:
                 return step
         raise UndecidedError("no region was found at x; move x a little.", None)
 
@@ -262,26 +277,66 @@ class _Walk:
 
     def _look(self, step: _Step) -> _Known:
         """Return a region with its facets."""
-        witness = self._witness(step)
-        if witness is None:
+        found = self._inside(step)
+        if found is None:
             # Its neighbour has a facet with it.
             raise UndecidedError("a region beyond a facet was not found.", None)
+        point, witness = found
+        rows = self._rows(step.pattern)
         if self.search is not None:
-            found = self.search.cell_facets(step.pattern, witness.point)
-            if found is not None:
-                inside = Witness.at(found.point) if self._certain(found.point[None], step.pattern)[0] else witness
-                return _Known(inside, found.facets, found.beyond)
+            middle = self._middle(rows, point)
+            if self._certain(middle[None], step.pattern)[0]:
+                point, witness = middle, None
+            cell = self.search.cell_facets(step.pattern, point)
+            if cell is not None:
+                return _Known(point, witness, rows, cell.facets, cell.beyond)
         cuts = self._cuts(step.pattern[None])[0]
-        region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness)
+        region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness or Witness.at(point))
         flags = np.zeros(self.net.n_neurons + len(self.domain.row_numbers), dtype=np.bool_)
         # The domain's rows come first, in order.
         n_sides, facets = len(self.domain.row_numbers), region.facets()
         flags[self.net.n_neurons + facets[facets < n_sides]] = True
         flags[region.rows[facets[facets >= n_sides]]] = True
-        return _Known(witness, flags, {})
+        return _Known(point, witness, rows, flags, {})
 
-    def _witness(self, step: _Step) -> Witness | None:
-        """Return a point strictly inside, proven; None if there is none."""
+    def _rows(self, pattern: BoolArray) -> FloatArray:
+        """Return the rows of a region in float64: positive inside, those of the domain last."""
+        maps = bounded_rows(self.net, pattern[None])[0][0, : self.net.n_neurons]
+        A, b = self.domain.halfspaces
+        return np.concatenate([np.where(pattern, 1.0, -1.0)[:, None] * maps, np.column_stack([-A, b])])
+
+    def _middle(self, rows: FloatArray, point: FloatArray) -> FloatArray:
+        """Return a point amid a region and not far from x: Newton's method from a point inside.
+
+        It minimises the sum of -log of the distances from the hyperplanes, and of (distance from x / reach)^2 / 2.
+        """
+        with np.errstate(all="ignore"):
+            norms = np.linalg.norm(rows[:, :-1], axis=1)
+            rows = rows[norms > 0] / norms[norms > 0, None]
+            a, c = rows[:, :-1], rows[:, -1]
+            weight = self.reach**-2
+            for _ in range(_NEWTON_STEPS):
+                slacks = a @ point + c
+                if not (slacks > 0).all():
+                    break
+                scaled = a / slacks[:, None]
+                gradient = weight * (point - self.centre) - scaled.sum(axis=0)
+                try:
+                    step = np.linalg.solve(scaled.T @ scaled + weight * np.eye(len(point)), -gradient)
+                except np.linalg.LinAlgError:
+                    # A cell too thin for that.
+                    break
+                fastest = float(-(scaled @ step).min(initial=0.0))
+                moved = point + min(1.0, _ALMOST / max(fastest, _NEGLIGIBLE)) * step
+                if not np.isfinite(moved).all():
+                    break
+                point = moved
+                if np.abs(scaled @ step).max(initial=0.0) < _CLOSE:
+                    break
+        return point
+
+    def _inside(self, step: _Step) -> tuple[FloatArray, Witness | None] | None:
+        """Return a point strictly inside, with its proof as in `_Known`; None if there is none."""
         if step.origin is not None:
             points = step.origin[None]
             if step.direction is not None:
@@ -289,16 +344,22 @@ class _Walk:
             good = np.flatnonzero(self._certain(points, step.pattern))
             if len(good):
                 # Not next to where another hyperplane begins.
-                return Witness.at(points[good[min(1, len(good) - 1)]])
+                return points[good[min(1, len(good) - 1)]], None
         found = find_linear_region(self.net, step.pattern, self.domain, tolerances=self.tolerances)
-        return found.certificate if isinstance(found, ActivationRegion) else None
+        return (found.witness, found.certificate) if isinstance(found, ActivationRegion) else None
 
     def _certain(self, points: FloatArray, pattern: BoolArray) -> BoolArray:
         """Return which points certainly are strictly inside the region of a pattern."""
-        patterns, sure = self.net.certain_pattern(points)
         A, b = self.domain.halfspaces
-        inside = (points @ A.T < b - self._rounding(A, b, points)).all(axis=1)
-        return np.asarray(sure & (patterns == pattern).all(axis=1) & inside)
+        with np.errstate(over="ignore", invalid="ignore"):
+            patterns, sure = self.net.certain_pattern(points)
+            inside = (points @ A.T < b - self._rounding(A, b, points)).all(axis=1)
+        inside &= sure & (patterns == pattern).all(axis=1)
+        zero = self.net.pre_activations(points[inside]) == 0
+        if zero.any():
+            # The bit is certain on the hyperplane, too, if every term is zero there.
+            inside[inside] = ~(zero & self._cuts(pattern[None])).any(axis=1)
+        return np.asarray(inside)
 
     @staticmethod
     def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
@@ -323,11 +384,11 @@ class _Walk:
 
     def _neighbours(self, step: _Step, known: _Known) -> Iterator[_Step]:
         """Yield a step across each facet that no side of the domain defines."""
-        pattern, inside = step.pattern, known.witness.point
+        pattern, inside = step.pattern, known.point
         neurons = np.flatnonzero(known.facets[: self.net.n_neurons])
         single = surely_single(self.net, np.broadcast_to(pattern, (len(neurons), len(pattern))), neurons)
         far = np.array([known.beyond.get(j, inside) for j in neurons.tolist()]).reshape(-1, self.net.n_inputs)
-        origins, directions = self._across(pattern, inside, neurons, far)
+        origins, directions = self._across(known.rows, inside, neurons, far)
         for i, neuron in enumerate(neurons.tolist()):
             if single[i]:
                 flipped = pattern.copy()
@@ -338,17 +399,13 @@ class _Walk:
             yield _Step(flipped, step.n_flips + 1, *((origins[i], directions[i]) if known_at else (None, None)))
 
     def _across(
-        self, pattern: BoolArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
+        self, rows: FloatArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return points on facets, and steps across, as long as `inside` is far from the facet; not finite if unknown.
 
         The line to a point beyond the facet only, `far`, meets the facet, perhaps far away. From there we go back on it
         towards the point next to `inside`, almost as far as the facet reaches.
         """
-        maps = bounded_rows(self.net, pattern[None])[0][0, : self.net.n_neurons]
-        rows = np.where(pattern, 1.0, -1.0)[:, None] * maps
-        A, b = self.domain.halfspaces
-        rows = np.concatenate([rows, np.column_stack([-A, b])])
         a, c = rows[:, :-1], rows[:, -1]
         own = np.arange(len(neurons)), neurons
         with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from itertools import product
 from math import gcd
 from typing import NamedTuple
@@ -293,8 +294,7 @@ class SimplexSearch:
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T
-        root = self._root()
-        bounds = _simplex_bounds(root)
+        root, bounds = self._bounded_root
         free_rows = root[len(plan.sides) : -1][[j in free for j in plan.neurons]]
         with np.errstate(all="ignore"):
             # From where all the hyperplanes meet, as far as that is from the origin.
@@ -321,6 +321,11 @@ class SimplexSearch:
         parts = root * (generators * np.array(orientation))[:, None]
         size = float(np.abs(parts).sum())
         self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
+
+    @cached_property
+    def _bounded_root(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray] | None]:
+        root = self._root()
+        return root, _simplex_bounds(root)
 
     def _root(self) -> FloatArray:
         """Return the rows that make root cells pointed, and infinity."""
@@ -406,8 +411,7 @@ class SimplexSearch:
         if plan.box is not None:
             self._set_box(plan.box)
         else:
-            root = self._root()
-            bounds = _simplex_bounds(root)
+            root, bounds = self._bounded_root
             if bounds is None:
                 return None
             self._set_root(root, bounds, bits)
