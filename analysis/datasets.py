@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,7 +240,7 @@ def _read_idx(data: bytes) -> Bytes:
     """Return the array of a gzipped IDX file of unsigned bytes: a magic number, the lengths, the entries."""
     try:
         content = gzip.decompress(data)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise FileFormatError(f"it must be a complete gzip file: {error}.") from error
     n_axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * n_axes

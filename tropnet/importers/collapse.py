@@ -166,7 +166,7 @@ def _verify(affine: AffineMap, copy: Any, shape: tuple[int, ...]) -> None:
     points = np.random.default_rng(0).normal(size=(_N_CHECKED_POINTS, *shape))
     points[::2] *= 10
     flat = points.reshape(len(points), -1)
-    terms = AffineMap(abs(affine.weight), abs(affine.bias))(abs(flat)).max(axis=1, keepdims=True)
+    terms = AffineMap(abs(affine.weight), abs(affine.bias))(abs(flat))
     found = affine(flat)
     for rows in (slice(None), slice(0, 1)):
         expected = _outputs(copy, points[rows])

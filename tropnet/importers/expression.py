@@ -120,15 +120,16 @@ class Expression:
             return Expression(self.shape, terms, None if self.bias is None else self.bias * flat)
 
     def holds_copies(self) -> bool:
-        """Return whether every entry is one entry of one unit times a number, or zero."""
+        """Return whether every entry is one entry of one unit, or zero: differences are those of the entries."""
         n_entries = np.zeros(self.size, dtype=np.int64)
         for own in self.terms.values():
             if own is None:
                 n_entries += 1
             elif isinstance(own, np.ndarray):
-                n_entries += np.count_nonzero(own, axis=1)
+                n_entries += np.where(own == 0, 0, np.where(own == 1, 1, 2)).sum(axis=1)
             else:
-                n_entries += np.diff(own.indptr)
+                scaled = np.concatenate([[0], np.cumsum(own.data != 1)])
+                n_entries += np.diff(own.indptr) + scaled[own.indptr[1:]] - scaled[own.indptr[:-1]]
         return not self.constants.any() and bool((n_entries <= 1).all())
 
 
@@ -209,28 +210,47 @@ def gathered_leaves(
     batch
         How many inputs a batch has.
     """
-    total = sum(leaf.size for leaf in leaves)
-    first = np.arange(1, total + 1, dtype=np.float64)
-    numbers, zeros, at = [], [], 0
-    for leaf in leaves:
-        own = first[at : at + leaf.size].reshape(leaf.shape)
-        at += leaf.size
-        numbers.append(np.stack([own + row * total for row in range(batch)]))
-        zeros.append(np.zeros((batch, *leaf.shape)))
-    moved, fixed = step(numbers), step(zeros)
+    fixed = step([np.zeros((batch, *leaf.shape)) for leaf in leaves])
+    # A mean of numbers can be one of them: of numbers at random hardly ever, and of two draws not the same one.
+    draws = [_places(step, leaves, batch, fixed, seed) for seed in range(2)]
     found, joined = [], stacked(leaves)
+    for places, again, bias in zip(*draws, fixed, strict=True):
+        if places is None or again is None or not (places == again).all():
+            return None
+        found.append(joined.gathered(places).shifted(bias[0]))
+    return found
+
+
+def _places(
+    step: Callable[[list[FloatArray]], list[FloatArray]],
+    leaves: Sequence[Expression],
+    batch: int,
+    fixed: Sequence[FloatArray],
+    seed: int,
+) -> list[NDArray[np.int64] | None]:
+    """Return which entry each entry of a step's results is, -1 for none, for one draw of numbers; None if another."""
+    total = sum(leaf.size for leaf in leaves)
+    rng = np.random.default_rng(seed)
+    # Distinct, in no order and no progression.
+    mixed = 64 * rng.permutation(batch * total) + rng.integers(1, 64, size=batch * total)
+    numbers = mixed.reshape(batch, total).astype(np.float64)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    moved = step([
+        numbers[:, end - leaf.size : end].reshape(batch, *leaf.shape).copy()
+        for leaf, end in zip(leaves, ends.tolist(), strict=True)
+    ])  # fmt: skip
+    found: list[NDArray[np.int64] | None] = []
     for image, bias in zip(moved, fixed, strict=True):
         if image.ndim < 1 or len(image) != batch or not image.size:
-            return None
+            return [None] * len(moved)
         with np.errstate(all="ignore"):
-            places = image - bias
-        rows = np.arange(batch).reshape(-1, *[1] * (image.ndim - 1)) * total
-        known = places[0] != 0
-        inside = np.where(known, (places[0] >= 1) & (places[0] <= total) & (places[0] == np.round(places[0])), True)
-        if not inside.all() or not (places == np.where(known, places[0] + rows, 0.0)).all():
-            return None
-        entries = joined.gathered(np.where(known, places[0] - 1, -1).astype(np.int64))
-        found.append(entries.shifted(bias[0]))
+            values = image - bias
+        order = np.argsort(numbers[0])
+        at = order[np.minimum(np.searchsorted(numbers[0], values[0], sorter=order), total - 1)] if total else None
+        places = np.full(values[0].shape, -1) if at is None else np.where(values[0] == 0, -1, at)
+        known = places >= 0
+        expected = np.where(known, numbers[:, places] if total else 0.0, 0.0)
+        found.append(places.astype(np.int64) if (values == expected).all() else None)
     return found
 
 

@@ -37,7 +37,7 @@ def verify(
     name, remedy
         What the model is called in a message, and what to do.
     relative_error, rounding
-        Allowed is relative_error times the largest output at the point, plus rounding times a bound on the terms of the
+        Allowed is relative_error times the output, plus rounding times a bound on the terms of the
         sums that the network computes, to which the rounding of either is relative.
 
     Raises
@@ -60,8 +60,9 @@ def verify(
         sizes = _sizes(network, points)
         if terms is not None:
             sizes = np.fmax(sizes, terms(points))
-        allowed = relative_error * np.abs(expected).max(axis=1, keepdims=True) + rounding * sizes
-        wrong = ~(error <= allowed) & np.isfinite(expected)
+        allowed = relative_error * np.abs(expected) + rounding * sizes
+        # No network has an output that is infinite or not a number.
+        wrong = ~(error <= allowed) | ~np.isfinite(expected)
     if wrong.any():
         point, output = np.argwhere(wrong)[0].tolist()
         raise TropnetError(
