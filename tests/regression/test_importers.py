@@ -12,6 +12,7 @@ from torch.nn import functional
 
 import tropnet as tn
 from analysis import datasets
+from tropnet.operators import average_pooling
 
 
 class _Function(nn.Module):
@@ -46,6 +47,14 @@ def test_a_pool_of_padding_only_is_refused():
     """Such a window is minus infinity; it was imported as 0."""
     with pytest.raises(tn.TropnetError, match="must give the module's outputs"):
         tn.from_torch(nn.MaxPool2d(2, 1, 1, dilation=3), (1, 2, 5))
+
+
+def test_a_window_larger_than_the_input_fits_in_ceil_mode():
+    """It was refused, as it is without ceil_mode."""
+    options = {"stride": (4, 1), "padding": (0, 1), "ceil_mode": True}
+    x = np.arange(4.0)
+    expected = functional.avg_pool2d(torch.from_numpy(x).reshape(1, 1, 1, 4), (3, 2), **options).numpy().ravel()
+    assert average_pooling((1, 1, 4), (3, 2), **options)(x.reshape(1, 1, 4)).ravel() == pytest.approx(expected)
 
 
 def test_a_large_output_hides_no_other():

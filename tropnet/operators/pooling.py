@@ -74,7 +74,7 @@ def average_pooling(
         n_out = (-(-free // step) if ceil_mode else free // step) + 1
         if ceil_mode and (n_out - 1) * step >= length + pad:
             n_out -= 1
-        if free < 0 or n_out < 1:
+        if (free < 0 and not ceil_mode) or n_out < 1:
             raise ShapeError(f"a window of kernel_size {sizes} must fit into the input {lengths} padded by {pads}.")
         starts = np.arange(n_out) * step - pad
         ends = np.minimum(starts + size, length + pad)
