@@ -110,8 +110,9 @@ def regions_near(
     -----
     On R^d everything happens in as many inputs as the network can tell apart, the rank r of the weights that read the
     input, so a first layer of 32 neurons makes it a search in 32 dimensions, whatever d. There a region with its facets
-    takes about eight milliseconds (r = 32, about a hundred neurons). Where that method cannot
-    start (r > 128, or a box in more than 128 dimensions), facets are decided one by one, some milliseconds each.
+    takes about eight milliseconds (r = 32, about a hundred neurons). Where that method cannot start (r > 128, or a box
+    in more than 128 dimensions), facets are decided one by one with exact arithmetic, which at some hundred inputs is
+    too slow to be useful.
 
     Examples
     --------

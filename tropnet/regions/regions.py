@@ -214,14 +214,15 @@ class Regions(Sequence[ActivationRegion]):
         Returns
         -------
         VolumeEstimates
-            Estimates and standard errors. Unbounded regions are decided exactly.
+            Estimates and standard errors. Unbounded regions are decided exactly; up to six dimensions, the volume of
+            a region too thin to be sampled is computed from its vertices, with standard error 0.
 
         Raises
         ------
         ValueError
             Fewer than 2 samples.
         TropnetError
-            A region is too thin for its shape to be computed in float64.
+            In more than six dimensions, a region is too thin to be sampled in float64.
 
         Notes
         -----
