@@ -59,7 +59,7 @@ from tropnet.polyhedral_complex import (
     linear_regions,
     statistics,
 )
-from tropnet.prediction import CachedPredictor
+from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
@@ -80,6 +80,7 @@ __all__ = [
     "Box",
     "CachedPredictor",
     "Comparison",
+    "CompiledPredictor",
     "DecisionBoundary",
     "Domain",
     "DomainError",
@@ -109,6 +110,7 @@ __all__ = [
     "UnsupportedModuleError",
     "WholeSpace",
     "adjacency_graph",
+    "compile_regions",
     "count_linear_regions",
     "count_regions",
     "decision_boundary",

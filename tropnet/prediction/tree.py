@@ -1,0 +1,201 @@
+"""A balanced binary search tree over all activation regions of a network.
+
+An inner node asks for the sign of one pre-activation. It stands where all layers before are decided, so that this is
+the sign of one affine function, and only where the function changes sign among the regions below. Then no region lies
+on both sides, and R regions make R - 1 nodes, whatever the order of the questions inside a layer: the order is free to
+halve the number of regions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.compiled import compiled
+from tropnet.dyadic import FloatArray
+from tropnet.errors import TropnetError
+from tropnet.layers import compose_bounded
+from tropnet.patterns import pack
+from tropnet.regions import Regions
+
+__all__ = ["Tree", "balanced_tree", "shared"]
+
+# About 64 MB of float64 at a time.
+_PART = 1 << 23
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Tree(NamedTuple):
+    """Nodes, by number; a leaf i is written ~i.
+
+    Attributes
+    ----------
+    functions
+        float64, shape (m, d + 3): different affine functions (a | c), and two bounds (e_a, e_c) for each: computed in
+        float64, a x + c is wrong by at most e_a max |x| + e_c.
+    asks
+        int64, shape (n,): the function that a node asks the sign of.
+    children
+        int32, shape (n, 2): where to go for a x + c <= 0 and > 0. Parents come before their children.
+    roots
+        int32: where to start.
+    """
+
+    functions: FloatArray
+    asks: NDArray[np.int64]
+    children: NDArray[np.int32]
+    roots: NDArray[np.int32]
+
+
+def balanced_tree(regions: Regions) -> Tree:
+    """Return the tree whose leaf ~i is region i, for all regions of a network.
+
+    Each node asks the neuron, of the first undecided layer, that divides the regions below most evenly.
+    Costs O(R n log R) for R regions and n neurons, and one composition per node.
+
+    Raises
+    ------
+    TropnetError
+        A pattern stands twice among the regions.
+    """
+    net = regions.network
+    bits = regions.patterns.view(np.uint8)
+    order = np.arange(len(bits))
+    neurons = np.empty(max(len(bits) - 1, 0), dtype=np.int64)
+    representatives = np.empty_like(neurons)
+    children = np.empty((len(neurons), 2), dtype=np.int32)
+    starts = np.cumsum([0, *net.widths])
+    if len(bits) > 1:
+        stack, counts = np.empty((len(bits), 4), dtype=np.int64), np.empty(net.n_neurons, dtype=np.int64)
+        if not _grow(bits, starts, order, neurons, representatives, children, stack, counts):
+            raise TropnetError("a pattern stands twice among these regions; enumerate them again.")
+    rows = np.empty((len(neurons), net.n_inputs + 3))
+    for index, first in enumerate(starts[:-1].tolist()):
+        here = np.flatnonzero((first <= neurons) & (neurons < starts[index + 1]))
+        prefixes = bits[representatives[here]]
+        prefixes[:, first:] = 0
+        _, place, inverse = np.unique(pack(prefixes), axis=0, return_index=True, return_inverse=True)
+        rows[here] = _rows(regions, index, prefixes[place], neurons[here] - first, inverse.ravel())
+    functions, asks = np.unique(rows, axis=0, return_inverse=True)
+    # numpy 2.0.0 returned the inverse as a column.
+    return Tree(functions, asks.ravel(), children, np.array([0 if len(neurons) else ~0], dtype=np.int32))
+
+
+def _rows(
+    regions: Regions, index: int, prefixes: NDArray[Any], neurons: NDArray[np.int64], owners: NDArray[np.int64]
+) -> FloatArray:
+    """Return the rows of some neurons of hidden layer `index`, each where the prefix of its owner holds."""
+    layers, d = regions.network.layers[: index + 1], regions.network.n_inputs
+    rows = np.empty((len(neurons), d + 3))
+    size = max(1, _PART // (2 * (d + 1) * sum(layer.width for layer in layers)))
+    by_owner = np.argsort(owners, kind="stable")
+    for first in range(0, len(prefixes), size):
+        part = slice(*np.searchsorted(owners[by_owner], [first, first + size]))
+        here = by_owner[part]
+        maps, errors = compose_bounded(layers, prefixes[first : first + size].astype(np.bool_), d)
+        at = owners[here] - first, neurons[here]
+        functions, wrong = maps[-1][at], errors[-1][at]
+        with np.errstate(over="ignore", invalid="ignore"):
+            # What the composition rounded, and what the evaluation rounds.
+            wrong = (wrong + (d + 3) * _EPS * np.abs(functions)) * (1 + (d + 3) * _EPS)
+            rows[here] = np.column_stack([functions, wrong[:, :-1].sum(axis=1), wrong[:, -1]])
+    return rows
+
+
+def shared(tree: Tree) -> Tree:
+    """Return the tree with equal subtrees stored once, and without nodes whose two children are equal.
+
+    From the leaves up, nodes of one height at a time. Costs O(n log n).
+    """
+    n = len(tree.children)
+    children = tree.children.astype(np.int64)
+    heights = np.zeros(n, dtype=np.int64)
+    _heights(tree.children, heights)
+    becomes = np.arange(n)
+    by_height = np.argsort(heights, kind="stable")
+    ends = np.searchsorted(heights[by_height], np.arange(heights.max(initial=-1) + 2))
+    for start, end in zip(ends[:-1], ends[1:], strict=True):
+        here = by_height[start:end]
+        children[here] = _followed(becomes, children[here])
+        left, right = children[here].T
+        _, pair = np.unique((left << 32) + right, return_inverse=True)
+        _, first, inverse = np.unique(pair * len(tree.functions) + tree.asks[here], True, True)
+        becomes[here] = here[first[inverse]]
+        becomes[here[left == right]] = left[left == right]
+    kept = np.flatnonzero(becomes == np.arange(n))
+    number = np.empty(n, dtype=np.int64)
+    number[kept] = np.arange(len(kept))
+    merged = _followed(number, children[kept]).astype(np.int32)
+    roots = _followed(number, _followed(becomes, tree.roots)).astype(np.int32)
+    return Tree(tree.functions, tree.asks[kept], merged, roots)
+
+
+def _followed(becomes: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return what nodes became; leaves stay."""
+    found = values.astype(np.int64)
+    inner = found >= 0
+    found[inner] = becomes[found[inner]]
+    return found
+
+
+@compiled(entry=True)
+def _heights(children: Any, heights: Any) -> None:
+    """Write the height of each node above its deepest leaf, counted in nodes, less one."""
+    for node in range(len(children) - 1, -1, -1):
+        for side in range(2):
+            child = children[node, side]
+            if child >= 0:
+                heights[node] = max(heights[node], heights[child] + 1)
+
+
+@compiled(entry=True)
+def _grow(
+    bits: Any, starts: Any, order: Any, neurons: Any, representatives: Any, children: Any, stack: Any, counts: Any
+) -> bool:
+    """Write which neuron each node asks, one region below it, and its children; parents come first.
+
+    A stack entry is a range of `order`, the first layer that may divide it, and where its node is to be written.
+    Returns whether the patterns are different.
+    """
+    n_nodes = 0
+    top = 0
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, len(order), 0, -1
+    while top >= 0:
+        first, last, layer, slot = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
+        top -= 1
+        if last - first == 1:
+            if slot >= 0:
+                children[slot >> 1, slot & 1] = ~order[first]
+            continue
+        best = -1
+        while best < 0:
+            if layer == len(starts) - 1:
+                return False
+            low, high = starts[layer], starts[layer + 1]
+            counts[low:high] = 0
+            for i in range(first, last):
+                row = order[i]
+                for j in range(low, high):
+                    counts[j] += bits[row, j]
+            smallest = last - first
+            for j in range(low, high):
+                off = abs(2 * counts[j] - (last - first))
+                if off < smallest:
+                    best, smallest = j, off
+            if best < 0:
+                layer += 1
+        neurons[n_nodes], representatives[n_nodes] = best, order[first]
+        if slot >= 0:
+            children[slot >> 1, slot & 1] = n_nodes
+        middle = first
+        for i in range(first, last):
+            if not bits[order[i], best]:
+                order[i], order[middle] = order[middle], order[i]
+                middle += 1
+        stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = first, middle, layer, 2 * n_nodes
+        stack[top + 2, 0], stack[top + 2, 1], stack[top + 2, 2], stack[top + 2, 3] = middle, last, layer, 2 * n_nodes + 1
+        top += 2
+        n_nodes += 1
+    return True
