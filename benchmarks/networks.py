@@ -89,3 +89,15 @@ SWEEPS = {
 PEERS = (Case(2, (6, 6), None),) if QUICK else (Case(2, (32, 32), None), Case(3, (20,), None))
 # What a plain loop does in the time.
 PLAIN = (Case(2, (16, 16)), Case(3, (32, 32)), Case(4, (16, 16)))
+
+# Predictions: the network of the targets, wider and narrower ones, and more inputs.
+PREDICTION = (
+    (Case(2, (8, 8)),)
+    if QUICK
+    else (
+        *(Case(2, (width,) * 3) for width in (4, 8, 16, 32, 64, 128)),
+        Case(3, (32, 32)),
+        Case(4, (16, 16)),
+        Case(6, (12, 12)),
+    )
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.checks import show
 from tests.property.strategies import networks, points
-from tropnet import CachedPredictor, Network
+from tropnet import CachedPredictor, FileFormatError, Network
+from tropnet.archives import archive_bytes, read_archive
 
 N = settings().max_examples
 # The regions of the line are (-inf, 0], (0, 1], (1, 2], (2, 3], (3, inf): bits of x > 0, 1, 2, 3.
@@ -145,3 +147,52 @@ def test_threads_share_a_predictor(max_size: int) -> None:
         assert info.size == n_regions
         # Two threads may make the same map at once; no more than one per thread can.
         assert n_regions <= info.misses <= 8 * n_regions
+
+
+def test_warming_holds_the_maps_of_most_points() -> None:
+    """Regions of many points are kept; the statistics count predictions only; a warmed region is a hit."""
+    predict = CachedPredictor(STAIRS, max_size=2)
+    assert predict.warm([[0.5], [1.5], [1.6], [2.5], [2.6], [2.7]]) is predict
+    assert predict.info() == (0, 0, 2, 2)
+    predict([[1.5], [2.5]])
+    assert predict.info() == (2, 0, 2, 2)
+    predict([0.5])
+    assert predict.info() == (2, 1, 2, 2)
+    assert predict.warm(np.empty((0, 1))).info().size == 2
+
+
+@pytest.mark.parametrize("max_size", [3, 100])
+def test_files(max_size: int, tmp_path: Path) -> None:
+    """Maps, their order of use, the bound and the network come back; the statistics begin again."""
+    net = Network.random([2, 8, 8, 3], seed=0)
+    predict = CachedPredictor(net, max_size=max_size)
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    predict(x)
+    predict.save(tmp_path / "cache.npz")
+    again = CachedPredictor.load(tmp_path / "cache.npz")
+    assert again.info() == (0, 0, predict.info().size, max_size)
+    assert list(again._maps) == list(predict._maps)
+    assert again(x) == pytest.approx(net(x))
+    if max_size == 100:
+        assert again.info().misses == 0
+
+
+def test_a_network_without_hidden_layers_can_be_saved(tmp_path: Path) -> None:
+    """Its one pattern has no bits."""
+    predict = CachedPredictor(Network.mlp([[[2.0]]], [[1.0]])).warm([[1.0]])
+    predict.save(tmp_path / "cache.npz")
+    assert CachedPredictor.load(tmp_path / "cache.npz")([3.0]).tolist() == [7.0]
+    CachedPredictor(STAIRS).save(tmp_path / "empty.npz")
+    assert CachedPredictor.load(tmp_path / "empty.npz").info().size == 0
+
+
+@pytest.mark.parametrize("name", ["packed", "weights", "biases", "max_size", "network"])
+def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
+    """Arrays that do not fit each other, the network or the bound."""
+    path = tmp_path / "cache.npz"
+    CachedPredictor(STAIRS).warm([[0.5], [1.5]]).save(path)
+    arrays = read_archive(path, "cached predictor", 1)
+    arrays[name] = np.array(1) if name == "max_size" else arrays[name][..., :0]
+    path.write_bytes(archive_bytes("cached predictor", 1, arrays))
+    with pytest.raises(FileFormatError, match="damaged cached predictor"):
+        CachedPredictor.load(path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tropnet.compiled import compiled
 
-__all__ = ["DONE", "NEAR", "OUTSIDE", "count_comparisons", "descend"]
+__all__ = ["DONE", "NEAR", "OUTSIDE", "OVERFLOW", "count_comparisons", "descend"]
 
-DONE, NEAR, OUTSIDE = range(3)
+DONE, NEAR, OUTSIDE, OVERFLOW = range(4)
 
 
 @compiled(inline=True)
@@ -53,9 +55,12 @@ def _inside(x: Any, box: Any, sides: Any) -> bool:
 @compiled(entry=True)
 def descend(
     points: Any, rows: Any, children: Any, roots: Any, grid: Any, box: Any, sides: Any, bounded: Any, maps: Any,
-    outputs: Any, states: Any,
+    outputs: Any, states: Any, places: Any, scales: Any,
 ) -> int:  # fmt: skip
     """Write the output at each point, or why there is none; return how many have none.
+
+    The points of a block go down together, a level at a time, and those that are at a leaf leave the list: so the
+    processor waits neither for memory nor for a comparison, which is what one point alone would make it do.
 
     Parameters
     ----------
@@ -70,36 +75,54 @@ def descend(
     maps
         float64, shape (n_maps, n_outputs, d + 1).
     outputs, states
-        float64 (n, n_outputs) and uint8 (n,), `DONE`, `NEAR` a hyperplane than rounding tells, or `OUTSIDE`; written.
+        float64 (n, n_outputs) and uint8 (n,), written: `DONE`, `NEAR` a hyperplane than rounding tells, `OUTSIDE`, or
+        `OVERFLOW`.
+    places, scales
+        int64 (2, block) and float64 (block,): scratch, a column for each point of a block.
     """
-    d = points.shape[1]
+    n, d = points.shape
     failed = 0
-    for i in range(len(points)):
-        x = points[i]
-        states[i] = DONE
-        if not _inside(x, box, sides):
-            states[i] = OUTSIDE
-            failed += 1
-            continue
-        scale = _scale(x, bounded)
-        node = _start(x, roots, grid)
-        while node >= 0:
-            z = rows[node, d]
-            for j in range(d):
-                z += rows[node, j] * x[j]
-            if not abs(z) > rows[node, d + 1] * scale:
-                break
-            node = children[node, 1 if z > 0 else 0]
-        if node >= 0:
-            states[i] = NEAR
-            failed += 1
-            continue
-        leaf = ~node
-        for k in range(maps.shape[1]):
-            value = maps[leaf, k, d]
-            for j in range(d):
-                value += maps[leaf, k, j] * x[j]
-            outputs[i, k] = value
+    for first in range(0, n, places.shape[1]):
+        size = min(places.shape[1], n - first)
+        n_active = 0
+        for p in range(size):
+            x = points[first + p]
+            inside = _inside(x, box, sides)
+            states[first + p] = DONE if inside else OUTSIDE
+            node = _start(x, roots, grid) if inside else -1
+            scales[p] = _scale(x, bounded)
+            places[0, p] = node
+            places[1, n_active] = p
+            n_active += node >= 0
+        while n_active > 0:
+            n_left = 0
+            for k in range(n_active):
+                p = places[1, k]
+                node = places[0, p]
+                row, x = rows[node], points[first + p]
+                z = row[d]
+                for j in range(d):
+                    z += row[j] * x[j]
+                below = children[node, 1 if z > 0 else 0]
+                if not abs(z) > row[d + 1] * scales[p]:
+                    states[first + p] = NEAR
+                    below = -1
+                places[0, p] = below
+                places[1, n_left] = p
+                n_left += below >= 0
+            n_active = n_left
+        for p in range(size):
+            leaf = ~places[0, p]
+            finite = True
+            for k in range(maps.shape[1]):
+                value = maps[leaf, k, d]
+                for j in range(d):
+                    value += maps[leaf, k, j] * points[first + p, j]
+                outputs[first + p, k] = value
+                finite &= abs(value) < np.inf
+            if not finite and states[first + p] == DONE:
+                states[first + p] = OVERFLOW
+            failed += states[first + p] != DONE
     return failed
 
 

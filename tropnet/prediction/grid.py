@@ -33,10 +33,17 @@ class Grid(NamedTuple):
     shape: NDArray[np.int64]
 
     @classmethod
+    def none(cls) -> Grid:
+        """Return the one box that is everything."""
+        return cls(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+
+    @classmethod
     def over(cls, low: FloatArray, high: FloatArray, n_cells: int) -> Grid:
-        """Divide a box into about `n_cells` boxes."""
+        """Divide a box into about `n_cells` boxes; a box so large or small that its steps overflow is not divided."""
         shape = np.full(len(low), max(1, round(n_cells ** (1 / len(low)))))
-        return cls(low, shape / (high - low), shape)
+        with np.errstate(over="ignore", divide="ignore"):
+            steps = shape / (high - low)
+        return cls(low, steps, shape) if np.all((steps > 0) & np.isfinite(steps)) else cls.none()
 
 
 def cover(tree: Tree, grid: Grid) -> Tree:
@@ -48,6 +55,8 @@ def cover(tree: Tree, grid: Grid) -> Tree:
     stack = np.empty((len(tree.asks) + 2, 2), dtype=np.int64)
     none, no_children = np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int32)
     root = int(tree.roots[0])
+    if not len(grid.shape):
+        return tree
     n = _cover(tree.functions, tree.asks, tree.children, root, *grid, stack, roots, none, no_children, False)
     taken, children = np.empty(n, dtype=np.int64), np.empty((n, 2), dtype=np.int32)
     _cover(tree.functions, tree.asks, tree.children, root, *grid, stack, roots, taken, children, True)

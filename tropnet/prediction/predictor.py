@@ -31,6 +31,10 @@ _ARRAYS = ("rows", "children", "roots", "grid", "maps")
 # More boxes make shallower trees in more memory; beyond this a point costs no less.
 _CELLS_PER_REGION = {1: 16, 2: 16, 3: 4}
 _MOST_CELLS = 1 << 22
+_LARGEST = float(np.finfo(np.float64).max)
+_FAR = 1e100
+# Points that go down the tree together.
+_BLOCK = 128
 Outside = Literal["raise", "network"]
 
 
@@ -64,7 +68,9 @@ class TreeSize(NamedTuple):
 
 
 class CompiledPredictor:
-    """Evaluate a network by looking up the activation region of a point in a search tree; see `compile_regions`.
+    """Evaluate a network by looking up the activation region of a point in a search tree.
+
+    Made by `tropnet.compile_regions`, `from_regions` or `load`.
 
     Attributes
     ----------
@@ -116,17 +122,14 @@ class CompiledPredictor:
         # One zero, so that equal maps have equal bytes.
         rows = np.concatenate([weights, biases[:, :, None]], axis=2) + 0.0
         _, first, leaf_of = np.unique(rows.reshape(len(rows), -1), axis=0, return_index=True, return_inverse=True)
-        plain = balanced_tree(regions)
-        leaves = np.append(leaf_of.ravel(), 0)
-        to_maps = [np.where(each < 0, ~leaves[np.where(each < 0, ~each, -1)], each) for each in plain[2:]]
-        tree = shared(Tree(plain.functions, plain.asks, *(each.astype(np.int32) for each in to_maps)))
+        tree = shared(balanced_tree(regions, leaf_of.ravel()))
         d = regions.domain.dimension
-        grid = Grid(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-        if d <= MAX_DIMENSION and len(tree.asks):
-            n_cells = min(_CELLS_PER_REGION[d] * len(regions), _MOST_CELLS)
-            grid = Grid.over(*_central_box(regions), n_cells)
+        grid = Grid.none()
+        if d <= MAX_DIMENSION:
+            low, high = _central_box(regions)
+            grid = Grid.over(low, high, min(_CELLS_PER_REGION[d] * len(regions), _MOST_CELLS))
             tree = shared(cover(tree, grid))
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "rows": _rows(tree, regions.domain),
             "children": tree.children,
             "roots": tree.roots,
@@ -153,8 +156,10 @@ class CompiledPredictor:
             points, single = as_points(x, d)
         if points.ndim != 2:
             points, single = as_points(x, d)
-        outputs, states = np.empty((len(points), n_outputs)), np.empty(len(points), dtype=np.uint8)
-        if descend(points, *self._kernel, outputs, states):
+        n = len(points)
+        outputs, states = np.empty((n, n_outputs)), np.empty(n, dtype=np.uint8)
+        block = min(n, _BLOCK) or 1
+        if descend(points, *self._kernel, outputs, states, np.empty((2, block), dtype=np.int64), np.empty(block)):
             self._settle(points, outputs, states)
         return outputs[0] if single else outputs
 
@@ -271,9 +276,7 @@ def compile_regions(
            [1.  ]]), 2, 2)
     """
     _check_outside(outside)
-    regions = enumerate_regions(
-        net, domain, engine=engine, workers=workers, max_regions=max_regions, progress=progress
-    )
+    regions = enumerate_regions(net, domain, engine=engine, workers=workers, max_regions=max_regions, progress=progress)
     if not regions.complete:
         raise TooLargeError(
             f"{net} has more than max_regions = {max_regions} activation regions in {regions.domain}; take a smaller"
@@ -298,11 +301,8 @@ def _membership(domain: Domain) -> tuple[FloatArray, FloatArray, bool]:
     return np.array([[-_LARGEST] * d, [_LARGEST] * d]), np.column_stack(domain.halfspaces), False
 
 
-_LARGEST = float(np.finfo(np.float64).max)
-
-
 def _rows(tree: Tree, domain: Domain) -> FloatArray:
-    """Return (a | c) of each node, and one bound on its rounding: in a bounded box everywhere, else times 1 + max |x|."""
+    """Return (a | c) of each node, and a bound on its rounding: in a bounded box everywhere, else times 1 + max |x|."""
     by_size, constant = tree.functions[:, -2], tree.functions[:, -1]
     box, _, bounded = _membership(domain)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -315,9 +315,11 @@ def _central_box(regions: Regions) -> tuple[FloatArray, FloatArray]:
     box, _, bounded = _membership(regions.domain)
     if bounded:
         return box[0], box[1]
-    low, high = np.quantile(regions.witnesses, [0.05, 0.95], axis=0)
+    # Unbounded regions may have theirs anywhere.
+    points = np.clip(regions.witnesses, -_FAR, _FAR)
+    low, high = np.quantile(points, [0.05, 0.95], axis=0)
     # One witness, or several in a plane.
-    widths = np.maximum(high - low, 1e-6 * (1 + np.abs(regions.witnesses).max(axis=0)))
+    widths = np.maximum(high - low, 1e-6 * (1 + np.abs(points).max(axis=0)))
     return low - widths / 2, high + widths / 2
 
 
@@ -360,6 +362,7 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], network: Network, domain: Dom
         and maps.shape == (n_maps, network.n_outputs, d + 1)
         and grid.ndim == roots.ndim + 1 == grid.shape[0] - 1 == 2
         and grid.shape[1] in (0, d)
+        and bool(np.all(grid[2] >= 1))
         and len(roots) == (grid[2].prod() + 1 if grid.shape[1] else 1)
     )
     # Children come later than their parents, or the descent might not end.

@@ -8,6 +8,7 @@ halve the number of regions.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +50,8 @@ class Tree(NamedTuple):
     roots: NDArray[np.int32]
 
 
-def balanced_tree(regions: Regions) -> Tree:
-    """Return the tree whose leaf ~i is region i, for all regions of a network.
+def balanced_tree(regions: Regions, leaf_of: NDArray[np.int64]) -> Tree:
+    """Return the tree over all regions of a network, whose leaf for region i is ~leaf_of[i].
 
     Each node asks the neuron, of the first undecided layer, that divides the regions below most evenly.
     Costs O(R n log R) for R regions and n neurons, and one composition per node.
@@ -80,7 +81,9 @@ def balanced_tree(regions: Regions) -> Tree:
         rows[here] = _rows(regions, index, prefixes[place], neurons[here] - first, inverse.ravel())
     functions, asks = np.unique(rows, axis=0, return_inverse=True)
     # numpy 2.0.0 returned the inverse as a column.
-    return Tree(functions, asks.ravel(), children, np.array([0 if len(neurons) else ~0], dtype=np.int32))
+    named = np.where(children < 0, ~leaf_of[np.maximum(~children, 0)], children).astype(np.int32)
+    root = 0 if len(neurons) else ~leaf_of[0]
+    return Tree(functions, asks.ravel(), named, np.array([root], dtype=np.int32))
 
 
 def _rows(
@@ -116,7 +119,7 @@ def shared(tree: Tree) -> Tree:
     becomes = np.arange(n)
     by_height = np.argsort(heights, kind="stable")
     ends = np.searchsorted(heights[by_height], np.arange(heights.max(initial=-1) + 2))
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    for start, end in pairwise(ends.tolist()):
         here = by_height[start:end]
         children[here] = _followed(becomes, children[here])
         left, right = children[here].T
@@ -124,12 +127,14 @@ def shared(tree: Tree) -> Tree:
         _, first, inverse = np.unique(pair * len(tree.functions) + tree.asks[here], True, True)
         becomes[here] = here[first[inverse]]
         becomes[here[left == right]] = left[left == right]
-    kept = np.flatnonzero(becomes == np.arange(n))
+    roots = _followed(becomes, tree.roots)
+    order, stack = np.empty(n, dtype=np.int64), np.empty(2 * n + 1, dtype=np.int64)
+    n_kept = _postorder(children, roots, np.zeros(n, dtype=np.uint8), stack, order)
+    kept = order[:n_kept][::-1]
     number = np.empty(n, dtype=np.int64)
     number[kept] = np.arange(len(kept))
-    merged = _followed(number, children[kept]).astype(np.int32)
-    roots = _followed(number, _followed(becomes, tree.roots)).astype(np.int32)
-    return Tree(tree.functions, tree.asks[kept], merged, roots)
+    merged, starts = _followed(number, children[kept]), _followed(number, roots)
+    return Tree(tree.functions, tree.asks[kept], merged.astype(np.int32), starts.astype(np.int32))
 
 
 def _followed(becomes: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.int64]:
@@ -148,6 +153,29 @@ def _heights(children: Any, heights: Any) -> None:
             child = children[node, side]
             if child >= 0:
                 heights[node] = max(heights[node], heights[child] + 1)
+
+
+@compiled(entry=True)
+def _postorder(children: Any, roots: Any, seen: Any, stack: Any, order: Any) -> int:
+    """Write the nodes that can be reached, children before their parents and subtrees together; return their number."""
+    n = 0
+    for root in roots:
+        top = 0
+        stack[0] = root
+        while top >= 0:
+            node = stack[top]
+            if node < 0 or seen[node] == 2:
+                top -= 1
+            elif seen[node] == 1:
+                seen[node] = 2
+                order[n] = node
+                n += 1
+                top -= 1
+            else:
+                seen[node] = 1
+                stack[top + 1], stack[top + 2] = children[node, 0], children[node, 1]
+                top += 2
+    return n
 
 
 @compiled(entry=True)
@@ -195,7 +223,12 @@ def _grow(
                 order[i], order[middle] = order[middle], order[i]
                 middle += 1
         stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = first, middle, layer, 2 * n_nodes
-        stack[top + 2, 0], stack[top + 2, 1], stack[top + 2, 2], stack[top + 2, 3] = middle, last, layer, 2 * n_nodes + 1
+        stack[top + 2, 0], stack[top + 2, 1], stack[top + 2, 2], stack[top + 2, 3] = (
+            middle,
+            last,
+            layer,
+            2 * n_nodes + 1,
+        )
         top += 2
         n_nodes += 1
     return True
