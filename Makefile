@@ -1,17 +1,28 @@
 # Needs the extra `bench`; see benchmarks/README.md.
 PYTHON ?= python
 RAW = results/.cache/benchmarks.json
-RUN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest benchmarks --benchmark-quiet --benchmark-json=$(RAW)
+RAW_PREDICTION = results/.cache/prediction_benchmarks.json
+RUN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --benchmark-quiet
+REGIONS = benchmarks --ignore benchmarks/test_prediction.py --benchmark-json=$(RAW)
+PREDICTION = benchmarks/test_prediction.py --benchmark-json=$(RAW_PREDICTION)
 
-.PHONY: benchmark benchmark-quick
+.PHONY: benchmark benchmark-prediction benchmark-quick
 
 benchmark:
 	mkdir -p $(dir $(RAW))
-	$(RUN)
+	$(RUN) $(REGIONS)
 	$(PYTHON) -m benchmarks.report $(RAW)
 
-# Only whether everything runs and agrees: prints the table, writes no results.
+benchmark-prediction:
+	mkdir -p $(dir $(RAW))
+	$(RUN) $(PREDICTION)
+	$(PYTHON) -m benchmarks.report $(RAW_PREDICTION)
+
+# Only whether everything runs and agrees: prints the tables, writes no results.
+benchmark-quick: export TROPNET_BENCHMARK_QUICK = 1
 benchmark-quick:
 	mkdir -p $(dir $(RAW))
-	TROPNET_BENCHMARK_QUICK=1 $(RUN)
-	TROPNET_BENCHMARK_QUICK=1 $(PYTHON) -m benchmarks.report $(RAW) --dry-run
+	$(RUN) $(REGIONS)
+	$(PYTHON) -m benchmarks.report $(RAW) --dry-run
+	$(RUN) $(PREDICTION)
+	$(PYTHON) -m benchmarks.report $(RAW_PREDICTION) --dry-run

@@ -1,6 +1,8 @@
-"""Turn the raw times of a run into `results/benchmarks.json`, and one table of ratios for the README.
+"""Turn the raw times of a run into a file in `results/`, and one table of ratios for the README.
 
 python -m benchmarks.report [RAW] [--dry-run]
+
+A run measured regions (`benchmarks.json`) or predictions (`prediction_benchmarks.json`).
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,8 +20,7 @@ from analysis import study
 from benchmarks.networks import QUICK, SEED
 
 RAW = study.RESULTS / ".cache" / "benchmarks.json"
-_BEGIN, _END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-_OTHER_PACKAGES = ("numba", "torch", "relucent", "parx", "pytest-benchmark")
+_OTHER_PACKAGES = ("numba", "torch", "onnxruntime", "relucent", "parx", "pytest-benchmark")
 # Compared with the fastest engine at the same work.
 _SLOW = {"lp": "output", "relucent": "output", "parx": "output", "plain LP": "count", "plain clipping": "count"}
 
@@ -39,27 +41,23 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     raw = json.loads(options.raw.read_text())
     rows = [measurement(benchmark) for benchmark in raw["benchmarks"]]
-    text = table(rows)
+    kind = PREDICTION if any(row["topic"] == "prediction" for row in rows) else REGIONS
+    text = kind.table(rows)
     print(text)
     if options.dry_run:
         return
     cpu = raw["machine_info"]["cpu"].get("brand_raw", "unknown processor")
-    study.write_json(study.RESULTS / "benchmarks.json", provenance(cpu) | {"measurements": rows})
+    record = provenance(cpu, f"make {kind.target}")
+    study.write_json(study.RESULTS / f"{kind.name}.json", record | {"measurements": rows})
     readme = study.ROOT / "README.md"
-    note = (
-        f"Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine,"
-        " then full output (patterns, points) and output with all facets with the faster one. x: how many times the"
-        " rate of other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the"
-        " set-up of a call is most of its time."
-    )
-    readme.write_text(replaced(readme.read_text(), f"{text}\n\n{note}"))
+    readme.write_text(replaced(readme.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
 
 
-def provenance(cpu: str) -> dict[str, Any]:
+def provenance(cpu: str, command: str) -> dict[str, Any]:
     """Return seed, versions, hardware and command."""
     record = study.provenance(Config())
     versions = record["versions"] | {name: _version(name) for name in _OTHER_PACKAGES}
-    return record | {"command": "make benchmark", "versions": versions, "hardware": f"{cpu}, {record['hardware']}"}
+    return record | {"command": command, "versions": versions, "hardware": f"{cpu}, {record['hardware']}"}
 
 
 def _version(name: str) -> str | None:
@@ -70,10 +68,10 @@ def _version(name: str) -> str | None:
 
 
 def measurement(benchmark: dict[str, Any]) -> dict[str, Any]:
-    """Return what was measured: the question, regions per second (median round), and how far the rounds differ."""
+    """Return what was measured: the question, items per second (median round), and how far the rounds differ."""
     info, stats = benchmark["extra_info"], benchmark["stats"]
     return info | {
-        "rate": info["n_regions"] / stats["median"],
+        "rate": info.get("n_points", info.get("n_regions")) / stats["median"],
         "seconds": stats["median"],
         "spread": (stats["max"] - stats["min"]) / stats["median"],
         "rounds": stats["rounds"],
@@ -126,17 +124,69 @@ def _rounded(rate: float) -> str:
     return f"{float(f'{rate:.2g}'):,.0f}"
 
 
-def replaced(text: str, block: str) -> str:
-    """Return the text with `block` between the markers.
+def prediction_table(rows: list[dict[str, Any]]) -> str:
+    """Return nanoseconds a point with every program, and how many times as fast as the fastest other the tree is."""
+    programs = list(dict.fromkeys(row["program"] for row in rows))
+    tree, *others = programs
+    head = ["network", "regions", "comparisons", "points a call", *(f"{name}, ns" for name in programs)]
+    lines = [_line([*head, "x fastest other"]), _line(["---", *["---:"] * (len(programs) + 4)])]
+    for architecture, batch in dict.fromkeys((row["architecture"], row["batch"]) for row in rows):
+        here = {row["program"]: row for row in rows if (row["architecture"], row["batch"]) == (architecture, batch)}
+        # The cache answers through a forward pass; it is no competitor.
+        fastest = max(here[name]["rate"] for name in others if not name.startswith("tropnet"))
+        size = here[tree]["tree"]
+        cells = [
+            architecture,
+            f"{size['n_regions']:,}",
+            f"{size['mean_depth']:.1f}",
+            f"{batch:,}",
+            *(_rounded(1e9 / here[name]["rate"]) for name in programs),
+            f"{here[tree]['rate'] / fastest:.2g}",
+        ]
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One kind of run: its file and its block in the README, its make target, its table and what to say below."""
+
+    name: str
+    target: str
+    table: Callable[[list[dict[str, Any]]], str]
+    note: str
+
+
+REGIONS = Report(
+    "benchmarks",
+    "benchmark",
+    table,
+    "Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine,"
+    " then full output (patterns, points) and output with all facets with the faster one. x: how many times the"
+    " rate of other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the"
+    " set-up of a call is most of its time.",
+)
+PREDICTION = Report(
+    "prediction_benchmarks",
+    "benchmark-prediction",
+    prediction_table,
+    "Nanoseconds a point on one core of {cpu}, through the public calls, points uniform in the box of half-width 10;"
+    " tropnet computes in float64, the others in float32 but where it says so. Comparisons: mean over the regions.",
+)
+
+
+def replaced(text: str, name: str, block: str) -> str:
+    """Return the text with `block` between the markers of this name.
 
     Raises
     ------
     ValueError
         The markers are missing.
     """
-    new, n = re.subn(f"{_BEGIN}.*?{_END}", lambda _: f"{_BEGIN}\n{block}\n{_END}", text, flags=re.DOTALL)
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    new, n = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{block}\n{end}", text, flags=re.DOTALL)
     if n != 1:
-        raise ValueError(f"the text must hold one block {_BEGIN} ... {_END}, got {n}.")
+        raise ValueError(f"the text must hold one block {begin} ... {end}, got {n}.")
     return new
 
 

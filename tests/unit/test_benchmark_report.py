@@ -63,9 +63,31 @@ def test_dry_run_writes_nothing(raw, tmp_path):
 def test_readme_has_a_place_for_the_table():
     """The README holds the markers once; a text without them is refused."""
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    assert "table" in report.replaced(text, "table")
-    with pytest.raises(ValueError, match="one block"):
-        report.replaced("nothing", "table")
+    assert "<!-- benchmarks -->\ntable\n<!--" in report.replaced(text, "benchmarks", "table")
+    with pytest.raises(ValueError, match="one block <!-- other -->"):
+        report.replaced(text, "other", "table")
+
+
+def test_predictions_have_a_table_of_their_own(tmp_path, monkeypatch, capsys):
+    """Nanoseconds a point, and how many times as fast as the fastest other the tree is; the cache is no other."""
+    monkeypatch.setattr(study, "ROOT", tmp_path)
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
+    (tmp_path / "README.md").write_text("<!-- prediction_benchmarks -->\n<!-- /prediction_benchmarks -->\n")
+    benchmarks = [
+        timed(name, "", 0, seconds)
+        for name, seconds in zip(("tree", "tropnet, cached", "a", "b"), range(1, 5), strict=True)
+    ]
+    for each in benchmarks:
+        del each["extra_info"]["n_regions"]
+        each["extra_info"] |= {"topic": "prediction", "batch": 10, "n_points": 10_000_000, "tree": None}
+    benchmarks[0]["extra_info"]["tree"] = {"n_regions": 1_000, "mean_depth": 2.54}
+    path = tmp_path / "raw.json"
+    path.write_text(json.dumps({"machine_info": {"cpu": {"brand_raw": "abacus"}}, "benchmarks": benchmarks}))
+    report.main([str(path)])
+    assert "| 2-4-4-4, skips 1-3 | 1,000 | 2.5 | 10 | 100 | 200 | 300 | 400 | 3 |" in capsys.readouterr().out
+    record = json.loads((tmp_path / "results" / "prediction_benchmarks.json").read_text())
+    assert record["command"] == "make benchmark-prediction"
+    assert "one core of abacus" in (tmp_path / "README.md").read_text()
 
 
 def test_plain_loops_count_right():

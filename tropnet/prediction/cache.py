@@ -88,7 +88,8 @@ class CachedPredictor:
         order = np.argsort(inverse, kind="stable")
         groups = np.split(order, np.cumsum(counts)[:-1]) if len(batch) else []
         for key, members in zip(keys, groups, strict=True):
-            outputs[members] = self._map(key, len(members))(batch[members])
+            found = self._map(key, len(members))
+            outputs[members] = batch[members] @ found.weight.T + found.bias
         return outputs[0] if single else outputs
 
     def warm(self, x: ArrayLike) -> CachedPredictor:
