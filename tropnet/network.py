@@ -24,8 +24,11 @@ from scipy import sparse
 from tropnet import patterns as patterns_
 from tropnet.affine import AffineMap, Matrix
 from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.carrying import without_skips
+from tropnet.domain import Box, Domain, WholeSpace, as_domain
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
 from tropnet.errors import (
+    DomainError,
     FileFormatError,
     MissingExtraError,
     NonFiniteError,
@@ -505,6 +508,53 @@ class Network:
             values = to_float(rows, exponent + scale + own)
             layers.append(Layer({**layer.weights, 0: values[:, :-1]}, values[:, -1], layer.slopes))
         return Network(layers, len(directions))
+
+    def without_skips(self, domain: Domain | None = None) -> Network:
+        """Return the same function as a chain, each layer reading the one before only, with the same regions.
+
+        What a skip hands on is carried through the layers in between by added neurons z = nu + c, relu(z) - c = nu,
+        with a constant c so large that z >= 1 everywhere: 1 for ReLU layers, whose outputs are not negative. So an
+        added neuron is active everywhere, touches zero nowhere, and divides no region. In every layer the neurons of
+        this network come first: those columns of a pattern are its pattern, the others are True.
+
+        For programs that know no skips; the engines here are faster on the network as it is.
+
+        Parameters
+        ----------
+        domain
+            Needed where a skip hands on the input, or a layer that has negative outputs (leaky ReLU): a `Box` with
+            finite sides. The result is this function on the box.
+
+        Returns
+        -------
+        Network
+            Its hidden widths grow by the entries that skips carry past each layer. Biases are computed exactly and
+            rounded once: regions are the same if these biases are float64 numbers (small integers and dyadic fractions
+            are), else those of a network whose biases differ in the last place.
+
+        Raises
+        ------
+        DomainError
+            What a skip hands on has no lower bound on the domain, or the domain is no box or of another dimension.
+
+        References
+        ----------
+        Carried channels: Meng et al., RMNet: Equivalently Removing Residual Connection from Networks, 2021,
+        arXiv:2111.00687, "reserve and merge", there without c.
+
+        Examples
+        --------
+        >>> net = Network.mlp([np.eye(1), [[-1.0]], [[1.0]]], [[0.0], [1.0], [0.0]], skips=[(1, 3)])
+        >>> chain = net.without_skips()
+        >>> chain, chain.skips, net([3.0]), chain([3.0])
+        (Network(1-1-2-1), (), array([3.]), array([3.]))
+        """
+        fitted = as_domain(domain, self.n_inputs)
+        if not isinstance(fitted, Box | WholeSpace):
+            raise DomainError(f"domain must be a box, which gives bounds of each input, got {fitted!r}.")
+        return Network(
+            without_skips(self.layers, self.n_inputs, fitted if isinstance(fitted, Box) else None), self.n_inputs
+        )
 
     # --- files
 
