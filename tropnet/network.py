@@ -8,7 +8,6 @@ A skip connection (k, l) of the papers adds the output of layer k to the input o
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -23,7 +22,7 @@ from scipy import sparse
 
 from tropnet import patterns as patterns_
 from tropnet.affine import AffineMap, Matrix
-from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.archives import write_atomically
 from tropnet.carrying import without_skips
 from tropnet.domain import Box, Domain, WholeSpace, as_domain
 from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
@@ -36,6 +35,7 @@ from tropnet.errors import (
     TooLargeError,
     UnsupportedModuleError,
 )
+from tropnet.layer_files import fingerprint, network_bytes, read_layers
 from tropnet.layers import (
     AFFINE,
     RELU,
@@ -53,12 +53,7 @@ from tropnet.points import as_points, finite_array
 
 __all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
 
-_KIND = "network"
-_VERSION = 1
-_SPARSE_PARTS = ("data", "indices", "indptr")
 _DENSE_BYTES = 2**31
-# How much of a matrix is unfolded at a time.
-_BLOCK_BYTES = 2**26
 _INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
 
 
@@ -565,21 +560,7 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """Return the contents of the file that `save` writes."""
-        arrays = self._arrays()
-        for index, layer in enumerate(self.layers, start=1):
-            first: dict[int, int] = {}
-            for source, weight in sorted(layer.weights.items()):
-                if first.setdefault(id(weight), source) != source:
-                    del arrays[f"weight_{index}_{source}"]
-                    arrays[f"shared_{index}_{source}"] = np.array(first[id(weight)])
-        stored: dict[str, NDArray[Any]] = {}
-        for name, array in arrays.items():
-            if isinstance(array, np.ndarray):
-                stored[name] = array
-                continue
-            stored[f"sparse_shape_{name}"] = np.array(array.shape)
-            stored |= {f"sparse_{part}_{name}": getattr(array, part) for part in _SPARSE_PARTS}
-        return archive_bytes(_KIND, _VERSION, stored)
+        return network_bytes(self.layers, self.n_inputs)
 
     @classmethod
     def load(cls, source: str | os.PathLike[str] | bytes) -> Network:
@@ -592,55 +573,17 @@ class Network:
         FileFormatError
             The file is truncated, was not written by tropnet, or would need pickle.
         """
-        where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-        arrays: dict[str, Any] = dict(read_archive(source, _KIND, _VERSION))
+        layers, n_inputs = read_layers(source)
         try:
-            for key in [key for key in arrays if key.startswith("sparse_shape_")]:
-                name = key.removeprefix("sparse_shape_")
-                parts = tuple(arrays[f"sparse_{part}_{name}"] for part in _SPARSE_PARTS)
-                arrays[name] = sparse.csr_array(parts, shape=tuple(arrays[key].tolist()))
-            layers = []
-            for index in range(1, int(arrays["n_layers"]) + 1):
-                prefix = f"weight_{index}_"
-                weights = {
-                    int(name.removeprefix(prefix)): array for name, array in arrays.items() if name.startswith(prefix)
-                }
-                # One matrix may serve several sources, as a skip shares the main path's.
-                shared = f"shared_{index}_"
-                for name, array in arrays.items():
-                    if name.startswith(shared):
-                        weights[int(name.removeprefix(shared))] = weights[int(array)]
-                layers.append(Layer(weights, arrays[f"bias_{index}"], arrays[f"slopes_{index}"]))
-            return cls(layers, int(arrays["n_inputs"]))
+            return cls(layers, n_inputs)
         except Exception as error:  # a damaged file can hold anything
+            where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
             raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
 
     @cached_property
     def fingerprint(self) -> str:
         """A SHA-256 of shapes, weights, biases and slopes: equal for equal networks, whatever file they came from."""
-        digest = hashlib.sha256()
-        for name, array in sorted(self._arrays().items(), key=lambda item: item[0]):
-            digest.update(f"{name}{array.shape}".encode())
-            if isinstance(array, np.ndarray):
-                digest.update(np.ascontiguousarray(array + 0.0).tobytes())
-                continue
-            # A sparse matrix counts as the dense one that it stands for.
-            step = max(1, _BLOCK_BYTES // (8 * array.shape[1]))
-            for start in range(0, array.shape[0], step):
-                digest.update((array[start : start + step].toarray() + 0.0).tobytes())
-        return digest.hexdigest()
-
-    def _arrays(self) -> dict[str, NDArray[Any] | Matrix]:
-        arrays: dict[str, NDArray[Any] | Matrix] = {
-            "n_inputs": np.array(self.n_inputs),
-            "n_layers": np.array(len(self.layers)),
-        }
-        for index, layer in enumerate(self.layers, start=1):
-            arrays[f"bias_{index}"] = layer.bias
-            arrays[f"slopes_{index}"] = np.asarray(layer.slopes)
-            for source, weight in sorted(layer.weights.items()):
-                arrays[f"weight_{index}_{source}"] = weight
-        return arrays
+        return fingerprint(self.layers, self.n_inputs)
 
     def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
         outputs, values = [points], []
