@@ -54,6 +54,8 @@ from tropnet.points import as_points, finite_array
 __all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
 
 _DENSE_BYTES = 2**31
+# Products of weights down to 2**-900 keep all their digits, and sums of them and biases too.
+_SMALLEST_EXPONENT = -900.0
 _INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
 
 
@@ -397,31 +399,45 @@ class Network:
     def affine_map(self, pattern: ArrayLike | Sequence[ArrayLike]) -> AffineMap:
         """Return the affine map that the network applies where `pattern` holds, composed in float64.
 
-        Where that overflows it is composed exactly and rounded once.
+        Where that overflows, or products of weights are too small for float64, it is composed exactly and rounded once.
 
         Costs O(sum over layers and sources of n_l n_k d). The pattern need not occur.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = self.composed_maps(pattern)[-1]
-        if not np.isfinite(rows).all():
-            rows = to_float(self.integer_maps(pattern)[-1], self.integers.exponents[-1])
-        return AffineMap(rows[:, :-1], rows[:, -1])
+        weights, biases = self.affine_maps(self.as_pattern(pattern)[None])
+        return AffineMap(weights[0], biases[0])
 
     def affine_maps(self, patterns: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return the affine maps of many patterns (m, n_neurons) at once, composed in float64.
+        """Return the affine maps of many patterns (m, n_neurons) at once; see `affine_map`.
 
         Returns
         -------
-        weights (m, n_outputs, d) and biases (m, n_outputs); see `affine_map`.
+        weights (m, n_outputs, d) and biases (m, n_outputs), float64.
         """
         flat = np.asarray(patterns, dtype=np.bool_)
         if flat.ndim != 2 or flat.shape[1] != self.n_neurons:
             raise ShapeError(f"patterns must have shape (m, {self.n_neurons}), got {flat.shape}.")
         # In parts of about 64 MB.
         size = max(1, (1 << 23) // ((self.n_inputs + 1) * max(self.n_neurons, 1)))
-        parts = [compose_many(self.layers, flat[i : i + size], self.n_inputs)[-1] for i in range(0, len(flat), size)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                compose_many(self.layers, flat[i : i + size], self.n_inputs)[-1] for i in range(0, len(flat), size)
+            ]
         rows = np.concatenate([np.empty((0, self.n_outputs, self.n_inputs + 1)), *parts])
+        wrong = ~np.isfinite(rows).all(axis=(1, 2)) | self._underflows
+        for i in np.flatnonzero(wrong).tolist():
+            rows[i] = to_float(self.integer_maps(flat[i])[-1], self.integers.exponents[-1])
         return rows[:, :, :-1], rows[:, :, -1]
+
+    @cached_property
+    def _underflows(self) -> bool:
+        """Whether a product of weights and slopes, one of each layer, could be smaller than float64 holds."""
+        exponent = 0.0
+        for layer in self.layers:
+            factors = [weight.data if sparse.issparse(weight) else weight for weight in layer.weights.values()]
+            for values in (np.concatenate([np.ravel(each) for each in factors]), np.ravel(layer.slopes)):
+                sizes = np.abs(values[values != 0])
+                exponent += min(0.0, float(np.log2(sizes.min()))) if len(sizes) else 0.0
+        return exponent < _SMALLEST_EXPONENT
 
     def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
         """Return the rows (a | c) of z_1, ..., z_{L+1} where `pattern` holds, in float64."""

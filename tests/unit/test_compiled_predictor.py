@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import torch
 
 import tropnet as tn
 from tropnet.archives import archive_bytes, read_archive
-from tropnet.prediction import descent
+from tropnet.prediction import descent, predictor
 from tropnet.prediction.grid import Grid, cover
 from tropnet.prediction.tree import balanced_tree, shared
 
@@ -86,7 +87,7 @@ def test_the_tree_is_balanced():
     counts = np.empty(64, dtype=np.int64)
     tree = balanced_tree(regions, np.arange(64))
     rows = tree.functions[tree.asks][:, :3]
-    descent.count_comparisons(regions.witnesses, rows, tree.children, tree.roots, np.empty((3, 0)), counts)
+    descent.count_comparisons(regions.witnesses, rows, tree.children, tree.roots, np.empty((0, 3, 1)), counts)
     assert counts.tolist() == [6] * 64
 
 
@@ -110,8 +111,9 @@ def test_a_grid_makes_trees_shallower():
     assert size.multiplications < size.network_multiplications == 2 * 16 + 16 * 16 + 3 * 16
     regions = tn.enumerate_regions(net, domain)
     tree = balanced_tree(regions, np.arange(len(regions)))
-    one = cover(tree, Grid.over(domain.low * np.ones(2), domain.high, 1))
-    assert (shared(one).roots[0], len(shared(one).asks)) == (shared(one).roots[1], len(tree.asks))
+    one = shared(cover(tree, Grid.over(domain.low * np.ones(2), domain.high, 1), 10_000))
+    assert (one.roots[0], len(one.asks)) == (one.roots[1], len(tree.asks))
+    assert cover(tree, Grid.over(domain.low * np.ones(2), domain.high, 1), len(tree.asks) // 2) is None
 
 
 def test_input_is_what_a_network_takes():
@@ -224,8 +226,8 @@ DAMAGES = {
     "a leaf that does not exist": lambda arrays: arrays["children"].fill(-9_999_999),
     "a circle": lambda arrays: arrays["children"].fill(0),
     "a root that does not exist": lambda arrays: arrays["roots"].fill(9_999_999),
-    "more cells than roots": lambda arrays: arrays["grid"][2].fill(9_999),
-    "a negative number of cells": lambda arrays: arrays["grid"][2].fill(-arrays["grid"][2, 0]),
+    "more cells than roots": lambda arrays: arrays["grids"][0, 2].fill(9_999),
+    "a negative number of cells": lambda arrays: arrays["grids"][0, 2].fill(-arrays["grids"][0, 2, 0]),
     "nodes without rows": lambda arrays: arrays.update(rows=arrays["rows"][1:]),
     "no maps": lambda arrays: arrays.update(maps=arrays["maps"][:0]),
     "another type": lambda arrays: arrays.update(children=arrays["children"].astype(np.int64)),
@@ -234,16 +236,66 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("sealed", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_refused(damage, tmp_path):
-    """What would lead the kernel out of its arrays, or in circles, is noticed."""
+def test_damaged_files_are_refused(damage, sealed, tmp_path):
+    """A changed byte is noticed; what would lead the kernel astray, or in circles, also if it is sealed."""
     path = tmp_path / "tree.npz"
     tn.compile_regions(*CASES["plane"]).save(path)
     arrays = read_archive(path, "compiled predictor", 1)
     DAMAGES[damage](arrays)
+    if sealed and arrays:
+        header = json.loads(str(arrays["header"]))
+        arrays["digest"] = np.array(predictor._digest(header, arrays["network"].tobytes(), arrays))
     path.write_bytes(archive_bytes("compiled predictor", 1, arrays))
-    with pytest.raises(tn.FileFormatError, match="damaged compiled predictor"):
+    message = "do not fit together|do not match|tree does not fit|'digest'|'header'"
+    with pytest.raises(tn.FileFormatError, match=f"damaged compiled predictor: .*({message})"):
         tn.CompiledPredictor.load(path)
+
+
+def test_a_changed_number_is_noticed(tmp_path):
+    """Also where the tree would still be one."""
+    path = tmp_path / "tree.npz"
+    tn.compile_regions(*CASES["plane"]).save(path)
+    arrays = read_archive(path, "compiled predictor", 1)
+    arrays["maps"][3, 0, 0] += 1
+    path.write_bytes(archive_bytes("compiled predictor", 1, arrays))
+    with pytest.raises(tn.FileFormatError, match="do not match their checksum"):
+        tn.CompiledPredictor.load(path)
+
+
+def test_sharp_corners_of_polytopes():
+    """Within rounding of a side the network answers: beyond a sharp corner that is far from what the tree knows."""
+    u, v, c = np.array([0.6, 0.8]), np.array([-0.8, 0.6]), np.array([7.3, -4.1])
+    sharp = 1e-10
+    A = np.array([v + sharp * u, -v + sharp * u, -u])
+    domain = tn.Polytope(A, A @ c + [0, 0, 1])
+    net = tn.Network.mlp([[u], [[1.0]]], [[-(u @ c) - 1e-12], [0.0]])
+    predict = tn.compile_regions(net, domain)
+    x = np.array([7.300004708559822, -4.099993721920237])
+    assert domain.contains(x)
+    assert predict(x) == pytest.approx(net(x), rel=1e-9)
+
+
+def test_large_boxes_have_a_grid_for_what_is_busy():
+    """Around the origin, where most regions are, a grid helps in a box a million times as large."""
+    net = tn.Network.random([2, 16, 16, 1], seed=0)
+    size = tn.compile_regions(net, tn.Box(-5e6, 5e6)).size
+    assert size.mean_depth < 0.7 * math.log2(size.n_regions)
+    predict = no_network(tn.compile_regions(net, tn.Box(-1e12, 1e12)))
+    x = uniform(2, half_width=3)
+    assert predict(x) == pytest.approx(net(x), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_long_strips_get_larger_boxes(d):
+    """Parallel strips cross most boxes of a fine grid: the tree stays linear in the number of regions."""
+    rng = np.random.default_rng(0)
+    n = 3_000
+    direction = rng.normal(size=d)
+    net = tn.Network.mlp([np.tile(direction, (n, 1)), rng.normal(size=(1, n))], [np.sort(rng.uniform(-1, 1, n)), [0.0]])
+    size = tn.compile_regions(net, tn.Box(np.zeros(d), 1)).size
+    assert size.n_nodes < 50 * size.n_regions
 
 
 def test_threads_share_a_predictor():

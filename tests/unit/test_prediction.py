@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.checks import show
 from tests.property.strategies import networks, points
-from tropnet import CachedPredictor, FileFormatError, Network
+from tropnet import CachedPredictor, FileFormatError, Network, compile_regions
 from tropnet.archives import archive_bytes, read_archive
 
 N = settings().max_examples
@@ -110,10 +114,10 @@ def test_clear_empties_cache_and_statistics() -> None:
     assert predict.info() == (0, 1, 1, 3)
 
 
-@pytest.mark.parametrize("max_size", [0, -1])
+@pytest.mark.parametrize("max_size", [0, -1, 2.5, None])
 def test_a_cache_holds_at_least_one_map(max_size: int) -> None:
     """A bound below 1 is refused."""
-    with pytest.raises(ValueError, match=f"max_size must be at least 1, got {max_size}"):
+    with pytest.raises(ValueError, match=f"max_size must be a whole number of at least 1, got {max_size}"):
         CachedPredictor(STAIRS, max_size=max_size)
 
 
@@ -186,7 +190,7 @@ def test_a_network_without_hidden_layers_can_be_saved(tmp_path: Path) -> None:
     assert CachedPredictor.load(tmp_path / "empty.npz").info().size == 0
 
 
-@pytest.mark.parametrize("name", ["packed", "weights", "biases", "max_size", "network"])
+@pytest.mark.parametrize("name", ["packed", "max_size", "network"])
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     """Arrays that do not fit each other, the network or the bound."""
     path = tmp_path / "cache.npz"
@@ -196,3 +200,32 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     path.write_bytes(archive_bytes("cached predictor", 1, arrays))
     with pytest.raises(FileFormatError, match="damaged cached predictor"):
         CachedPredictor.load(path)
+
+
+def test_copies_share_nothing() -> None:
+    """Pickled and copied predictors hold the same maps, and their own from then on."""
+    predict = CachedPredictor(STAIRS).warm([[0.5]])
+    for again in (
+        pickle.loads(pickle.dumps(predict)),  # noqa: S301 (our own)
+        copy.deepcopy(predict),
+        copy.copy(predict),
+    ):
+        again([[1.5], [0.5]])
+        assert (again.info().size, predict.info().size) == (2, 1)
+        assert repr(again) == "CachedPredictor(Network(1-4-1), 2 of at most 10000 maps)"
+
+
+@pytest.mark.parametrize(
+    ("weights", "x"),
+    [
+        ((1e200, 1e200, 1.0), 1e-150),
+        ((1e-160, 1e-160, 1e160, 1e150), 1e20),
+        ((1e-200, 1e-200, 1e200, 1.0), 1e300),
+    ],
+)
+def test_products_of_weights_that_no_float_holds(weights: tuple[float, ...], x: float) -> None:
+    """Maps whose entries, or the products on the way to them, over- or underflow."""
+    net = Network.mlp([[[w]] for w in weights], [[0.0]] * len(weights))
+    expected = float(math.prod(map(Fraction, weights)) * Fraction(x))
+    assert CachedPredictor(net)([x]) == pytest.approx(expected, rel=1e-12)
+    assert compile_regions(net)([x]) == pytest.approx(expected, rel=1e-12)

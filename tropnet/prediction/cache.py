@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ __all__ = ["CacheInfo", "CachedPredictor"]
 
 _KIND = "cached predictor"
 _VERSION = 1
+# Maps composed at a time.
+_PART = 256
 
 
 class CacheInfo(NamedTuple):
@@ -66,10 +69,10 @@ class CachedPredictor:
     """
 
     def __init__(self, net: Network, max_size: int = 10_000) -> None:
-        if max_size < 1:
-            raise ValueError(f"max_size must be at least 1, got {max_size}.")
+        if not isinstance(max_size, int | np.integer) or max_size < 1:
+            raise ValueError(f"max_size must be a whole number of at least 1, got {max_size!r}.")
         self.network = as_network(net)
-        self.max_size = max_size
+        self.max_size = int(max_size)
         self._maps: OrderedDict[bytes, AffineMap] = OrderedDict()
         self._lock = threading.Lock()
         self._hits = self._misses = 0
@@ -87,9 +90,13 @@ class CachedPredictor:
         outputs = np.empty((len(batch), self.network.n_outputs))
         order = np.argsort(inverse, kind="stable")
         groups = np.split(order, np.cumsum(counts)[:-1]) if len(batch) else []
-        for key, members in zip(keys, groups, strict=True):
-            found = self._map(key, len(members))
-            outputs[members] = batch[members] @ found.weight.T + found.bias
+        with np.errstate(over="ignore", invalid="ignore"):
+            for members, found in zip(groups, self._found_or_made(keys, counts), strict=True):
+                outputs[members] = batch[members] @ found.weight.T + found.bias
+        # The product of a map may overflow where the network does not.
+        large = ~np.isfinite(outputs).all(axis=1)
+        if large.any():
+            outputs[large] = self.network(batch[large])
         return outputs[0] if single else outputs
 
     def warm(self, x: ArrayLike) -> CachedPredictor:
@@ -115,10 +122,9 @@ class CachedPredictor:
         (array([7.]), 1)
         """
         keys, _, counts = self._grouped(as_points(x, self.network.n_inputs)[0])
-        wanted = keys[np.argsort(counts, kind="stable")[-self.max_size :]]
-        for key, bits in zip(wanted, unpack(wanted, self.network.n_neurons), strict=True):
-            if self._find(key, 0) is None:
-                self._keep(key, self.network.affine_map(bits))
+        most = np.argsort(counts, kind="stable")[-self.max_size :]
+        for _ in self._found_or_made(keys[most], None):
+            pass
         return self
 
     def info(self) -> CacheInfo:
@@ -135,24 +141,20 @@ class CachedPredictor:
     # --- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write network, bound and maps, in their order of use, to an `.npz` file (atomically, no pickle)."""
+        """Write network, bound and patterns held, in their order of use, to an `.npz` file (atomically, no pickle)."""
         with self._lock:
-            maps = dict(self._maps)
-        keys = np.frombuffer(b"".join(maps), dtype=np.uint8).reshape(len(maps), -(-self.network.n_neurons // 8))
-        d, n_outputs = self.network.n_inputs, self.network.n_outputs
+            keys = list(self._maps)
         arrays: dict[str, NDArray[Any]] = {
             "network": np.frombuffer(self.network.to_bytes(), dtype=np.uint8),
             "max_size": np.array(self.max_size),
-            "packed": keys,
-            "weights": np.array([each.weight for each in maps.values()]).reshape(-1, n_outputs, d),
-            "biases": np.array([each.bias for each in maps.values()]).reshape(-1, n_outputs),
+            "packed": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), -(-self.network.n_neurons // 8)),
         }
         data = archive_bytes(_KIND, _VERSION, arrays)
         write_atomically(path, lambda file: file.write(data))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CachedPredictor:
-        """Read what `save` wrote; the statistics begin at 0.
+        """Read what `save` wrote: the maps are composed again, the statistics begin at 0.
 
         Raises
         ------
@@ -163,21 +165,31 @@ class CachedPredictor:
         """
         stored = read_archive(path, _KIND, _VERSION)
         try:
-            predictor = cls(Network.load(stored["network"].tobytes()), int(stored["max_size"]))
-            net = predictor.network
-            shapes = {
-                "packed": (-(-net.n_neurons // 8),),
-                "weights": (net.n_outputs, net.n_inputs),
-                "biases": (net.n_outputs,),
-            }
-            for name, shape in shapes.items():
-                if stored[name].shape[1:] != shape or len(stored[name]) > predictor.max_size:
-                    raise ValueError(f"{name} have shape {stored[name].shape}, not (n, {str(shape)[1:]}")
-            for key, weight, bias in zip(*(stored[name] for name in shapes), strict=True):
-                predictor._maps[key.tobytes()] = AffineMap(weight, bias)
+            predictor = cls(Network.load(stored["network"].tobytes()), stored["max_size"].item())
+            packed, width = stored["packed"], -(-predictor.network.n_neurons // 8)
+            if packed.dtype != np.uint8 or packed.shape != (len(packed), width) or len(packed) > predictor.max_size:
+                raise ValueError(
+                    f"packed must be uint8 of shape (n, {width}) with n <= {predictor.max_size},"
+                    f" got {packed.dtype} of shape {packed.shape}"
+                )
         except Exception as error:  # a damaged file can hold anything
             raise FileFormatError(f"'{os.fspath(path)}' is a damaged cached predictor: {error}.") from error
+        for _ in predictor._found_or_made(packed, None):
+            pass
         return predictor
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {
+                "_maps": self._maps.copy()
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"CachedPredictor({self.network}, {len(self._maps)} of at most {self.max_size} maps)"
 
     # --- the cache
 
@@ -188,30 +200,26 @@ class CachedPredictor:
         # numpy 2.0.0 returned the inverse as a column.
         return keys, inverse.ravel(), counts
 
-    def _map(self, packed: PackedArray, n_points: int) -> AffineMap:
-        found = self._find(packed, n_points)
-        if found is not None:
-            return found
-        # Composed outside the lock: two threads may do it twice, none waits for it.
-        made = self.network.affine_map(unpack(packed[None, :], self.network.n_neurons)[0])
-        self._keep(packed, made)
-        with self._lock:
-            self._misses += 1
-            self._hits += n_points - 1
-        return made
-
-    def _find(self, packed: PackedArray, n_points: int) -> AffineMap | None:
-        """Return the map if it is there, as the one used last, and count the points."""
-        key = packed.tobytes()
-        with self._lock:
-            found = self._maps.get(key)
-            if found is not None:
-                self._maps.move_to_end(key)
-                self._hits += n_points
-            return found
-
-    def _keep(self, packed: PackedArray, made: AffineMap) -> None:
-        with self._lock:
-            self._maps[packed.tobytes()] = made
-            if len(self._maps) > self.max_size:
-                self._maps.popitem(last=False)
+    def _found_or_made(self, packed: PackedArray, counts: NDArray[np.int64] | None) -> Iterator[AffineMap]:
+        """Give the map of each pattern, as the one used last, and count so many points for it."""
+        for first in range(0, len(packed), _PART):
+            part = packed[first : first + _PART]
+            keys = [row.tobytes() for row in part]
+            points = [0] * len(keys) if counts is None else counts[first : first + _PART].tolist()
+            with self._lock:
+                found = {key: self._maps[key] for key in keys if key in self._maps}
+            new = np.array([key not in found for key in keys], dtype=np.bool_)
+            # Composed outside the lock: two threads may do it twice, none waits for it.
+            weights, biases = self.network.affine_maps(unpack(part[new], self.network.n_neurons))
+            for row, weight, bias in zip(part[new], weights, biases, strict=True):
+                # Copies, so that one map does not keep all of them in memory.
+                found[row.tobytes()] = AffineMap(weight.copy(), bias.copy())
+            with self._lock:
+                for key, missed, n_points in zip(keys, new.tolist(), points, strict=True):
+                    self._misses += missed and n_points > 0
+                    self._hits += n_points - (missed and n_points > 0)
+                    self._maps[key] = found[key]
+                    self._maps.move_to_end(key)
+                    if len(self._maps) > self.max_size:
+                        self._maps.popitem(last=False)
+            yield from (found[key] for key in keys)

@@ -11,50 +11,61 @@ from tropnet.compiled import compiled
 __all__ = ["DONE", "NEAR", "OUTSIDE", "OVERFLOW", "count_comparisons", "descend"]
 
 DONE, NEAR, OUTSIDE, OVERFLOW = range(4)
+_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
 @compiled(inline=True)
-def _start(x: Any, roots: Any, grid: Any) -> int:
-    """Return the root for a point: that of its box in the grid, or the last one beyond the grid."""
-    cell = 0
-    for j in range(grid.shape[1]):
-        place = (x[j] - grid[0, j]) * grid[1, j]
-        size = grid[2, j]
-        if not 0.0 <= place <= size:
-            return int(roots[len(roots) - 1])
-        cell = cell * int(size) + min(int(place), int(size) - 1)
-    return int(roots[cell])
+def _start(x: Any, roots: Any, grids: Any) -> int:
+    """Return the root for a point: that of its box in the first grid that holds it, or the last one beyond all."""
+    first = 0
+    for g in range(len(grids)):
+        cell, n_cells = 0, 1
+        inside = True
+        for j in range(grids.shape[2]):
+            place = (x[j] - grids[g, 0, j]) * grids[g, 1, j]
+            size = int(grids[g, 2, j])
+            inside &= 0.0 <= place <= size
+            cell = cell * size + (min(int(place), size - 1) if inside else 0)
+            n_cells *= size
+        if inside:
+            return int(roots[first + cell])
+        first += n_cells
+    return int(roots[len(roots) - 1])
 
 
 @compiled(inline=True)
-def _scale(x: Any, bounded: Any) -> float:
-    """Return by what the bounds on rounding are to be multiplied: they hold in the whole domain if it is bounded."""
-    scale = 1.0
-    if not bounded:
-        for j in range(len(x)):
-            scale = max(scale, 1.0 + abs(x[j]))
-    return scale
+def _scale(x: Any, unit: Any) -> float:
+    """Return by what the bounds on rounding are to be multiplied at a point."""
+    largest = 0.0
+    for j in range(len(x)):
+        largest = max(largest, abs(x[j]))
+    return float(1.0 + largest / unit)
 
 
 @compiled(inline=True)
-def _inside(x: Any, box: Any, sides: Any) -> bool:
-    """Return whether a point lies in the domain; NaN and infinities do not."""
+def _side(x: Any, box: Any, sides: Any) -> int:
+    """Return `DONE` if a point surely lies in the domain, `OUTSIDE` if surely not (NaN and infinities do not)."""
     d = len(x)
     for j in range(d):
         if not box[0, j] <= x[j] <= box[1, j]:
-            return False
+            return OUTSIDE
+    state = DONE
     for i in range(len(sides)):
-        z = 0.0
+        z, size = -sides[i, d], abs(sides[i, d])
         for j in range(d):
             z += sides[i, j] * x[j]
-        if not z <= sides[i, d]:
-            return False
-    return True
+            size += abs(sides[i, j] * x[j])
+        bound = (d + 3) * _EPS * size + _TINY
+        if z > bound:
+            return OUTSIDE
+        if not z < -bound:
+            state = NEAR
+    return state
 
 
 @compiled(entry=True)
 def descend(
-    points: Any, rows: Any, children: Any, roots: Any, grid: Any, box: Any, sides: Any, bounded: Any, maps: Any,
+    points: Any, rows: Any, children: Any, roots: Any, grids: Any, box: Any, sides: Any, unit: Any, maps: Any,
     outputs: Any, states: Any, places: Any, scales: Any,
 ) -> int:  # fmt: skip
     """Write the output at each point, or why there is none; return how many have none.
@@ -67,16 +78,17 @@ def descend(
     points
         float64, shape (n, d).
     rows, children, roots
-        float64 (nodes, d + 2): (a | c) and the bound on the error of a x + c, times `_scale`; int32 (nodes, 2), int32.
-    grid
-        float64, shape (3, g): low, steps, shape of a `Grid`, g = 0 for none.
-    box, sides
-        float64, shapes (2, d) and (m, d + 1): the domain is low <= x <= high and rows (A | b) with A x <= b.
+        float64 (nodes, d + 2): (a | c) and the bound on the error of a x + c, times `_scale`; int32 (nodes, 2); int32:
+        those of the boxes of all grids, and of the whole tree.
+    grids
+        float64, shape (g, 3, d): low, steps and shape of each `Grid`.
+    box, sides, unit
+        float64, shapes (2, d) and (m, d + 1): the domain is low <= x <= high and rows (A | b) with A x <= b. A length.
     maps
         float64, shape (n_maps, n_outputs, d + 1).
     outputs, states
-        float64 (n, n_outputs) and uint8 (n,), written: `DONE`, `NEAR` a hyperplane than rounding tells, `OUTSIDE`, or
-        `OVERFLOW`.
+        float64 (n, n_outputs) and uint8 (n,), written: `DONE`, `NEAR` (a hyperplane or side within rounding),
+        `OUTSIDE`, or `OVERFLOW`.
     places, scales
         int64 (2, block) and float64 (block,): scratch, a column for each point of a block.
     """
@@ -87,10 +99,10 @@ def descend(
         n_active = 0
         for p in range(size):
             x = points[first + p]
-            inside = _inside(x, box, sides)
-            states[first + p] = DONE if inside else OUTSIDE
-            node = _start(x, roots, grid) if inside else -1
-            scales[p] = _scale(x, bounded)
+            state = _side(x, box, sides)
+            states[first + p] = state
+            node = _start(x, roots, grids) if state == DONE else -1
+            scales[p] = _scale(x, unit)
             places[0, p] = node
             places[1, n_active] = p
             n_active += node >= 0
@@ -127,12 +139,12 @@ def descend(
 
 
 @compiled(entry=True)
-def count_comparisons(points: Any, rows: Any, children: Any, roots: Any, grid: Any, counts: Any) -> None:
+def count_comparisons(points: Any, rows: Any, children: Any, roots: Any, grids: Any, counts: Any) -> None:
     """Write how many nodes each point meets, wherever rounding leads it."""
     d = points.shape[1]
     for i in range(len(points)):
         x = points[i]
-        node = _start(x, roots, grid)
+        node = _start(x, roots, grids)
         counts[i] = 0
         while node >= 0:
             z = rows[node, d]

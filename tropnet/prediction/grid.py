@@ -25,7 +25,7 @@ class Grid(NamedTuple):
     low, steps
         float64, shape (d,): the corner, and how many boxes there are in a unit of length.
     shape
-        int64, shape (d,): boxes along each coordinate. Without coordinates, one box is everything.
+        int64, shape (d,): boxes along each coordinate.
     """
 
     low: FloatArray
@@ -33,54 +33,54 @@ class Grid(NamedTuple):
     shape: NDArray[np.int64]
 
     @classmethod
-    def none(cls) -> Grid:
-        """Return the one box that is everything."""
-        return cls(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-
-    @classmethod
-    def over(cls, low: FloatArray, high: FloatArray, n_cells: int) -> Grid:
-        """Divide a box into about `n_cells` boxes; a box so large or small that its steps overflow is not divided."""
+    def over(cls, low: FloatArray, high: FloatArray, n_cells: int) -> Grid | None:
+        """Divide a box into about `n_cells` boxes; None if it is so large or small that the steps overflow."""
         shape = np.full(len(low), max(1, round(n_cells ** (1 / len(low)))))
         with np.errstate(over="ignore", divide="ignore"):
             steps = shape / (high - low)
-        return cls(low, steps, shape) if np.all((steps > 0) & np.isfinite(steps)) else cls.none()
+        return cls(low, steps, shape) if np.all((steps > 0) & np.isfinite(steps)) else None
 
 
-def cover(tree: Tree, grid: Grid) -> Tree:
-    """Return a tree for each box of the grid, with the nodes whose hyperplane meets the box; then the whole tree.
+def cover(tree: Tree, grid: Grid, most: int) -> Tree | None:
+    """Return a tree for each box of the grid, with the nodes whose hyperplane meets the box; then the given trees.
 
-    Costs O(boxes * depth * d).
+    The boxes' roots come before those of `tree`, the last of which is the whole tree. None if that takes more than
+    `most` nodes. A box of which rounding could decide whether a point lies in it counts for both. Costs
+    O(boxes * depth * d), and O(d) a node.
     """
     roots = np.empty(int(grid.shape.prod()), dtype=np.int32)
     stack = np.empty((len(tree.asks) + 2, 2), dtype=np.int64)
     none, no_children = np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int32)
-    root = int(tree.roots[0])
-    if not len(grid.shape):
-        return tree
-    n = _cover(tree.functions, tree.asks, tree.children, root, *grid, stack, roots, none, no_children, False)
+    root = int(tree.roots[-1])
+    parts = tree.functions, tree.asks, tree.children, root, *grid, stack, roots
+    n = _cover(*parts, none, no_children, most, False)
+    if n > most:
+        return None
     taken, children = np.empty(n, dtype=np.int64), np.empty((n, 2), dtype=np.int32)
-    _cover(tree.functions, tree.asks, tree.children, root, *grid, stack, roots, taken, children, True)
-    own = np.where(tree.children >= 0, tree.children + n, tree.children)
+    _cover(*parts, taken, children, most, True)
+    own, starts = (np.where(each >= 0, each + n, each) for each in (tree.children, tree.roots))
     return Tree(
         tree.functions,
         np.concatenate([tree.asks[taken], tree.asks]),
         np.concatenate([children, own]).astype(np.int32),
-        np.append(roots, root + n if root >= 0 else root).astype(np.int32),
+        np.concatenate([roots, starts]).astype(np.int32),
     )
 
 
 @compiled(entry=True)
 def _cover(
     functions: Any, asks: Any, children: Any, root: Any, low: Any, steps: Any, shape: Any, stack: Any,
-    roots: Any, taken: Any, new_children: Any, write: Any,
+    roots: Any, taken: Any, new_children: Any, most: Any, write: Any,
 ) -> int:  # fmt: skip
-    """Write the trees of all boxes, parents first, or only count their nodes."""
+    """Write the trees of all boxes, parents first, or only count their nodes, up to a little more than `most`."""
     d = len(low)
     n = 0
     for cell in range(len(roots)):
+        if n > most:
+            break
         stack[0, 0], stack[0, 1] = root, -1
         top = 0
-        while top >= 0:
+        while top >= 0 and n <= most:
             node, slot = stack[top, 0], stack[top, 1]
             top -= 1
             both = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,7 +19,7 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, FileFormatError, TooLargeError, TropnetError
 from tropnet.network import Network
 from tropnet.points import as_points
-from tropnet.prediction.descent import OUTSIDE, count_comparisons, descend
+from tropnet.prediction.descent import DONE, OUTSIDE, count_comparisons, descend
 from tropnet.prediction.grid import MAX_DIMENSION, Grid, cover
 from tropnet.prediction.tree import Tree, balanced_tree, shared
 from tropnet.regions import Regions
@@ -27,10 +29,15 @@ __all__ = ["CompiledPredictor", "TreeSize", "compile_regions"]
 _KIND = "compiled predictor"
 _VERSION = 1
 # What the kernel reads, as it stands in the file.
-_ARRAYS = ("rows", "children", "roots", "grid", "maps")
+_ARRAYS = ("rows", "children", "roots", "grids", "unit", "maps")
 # More boxes make shallower trees in more memory; beyond this a point costs no less.
 _CELLS_PER_REGION = {1: 16, 2: 16, 3: 4}
 _MOST_CELLS = 1 << 22
+# Long strips cross many boxes: then larger boxes must do.
+_NODES_PER_REGION = 48
+_MOST_NODES = 1 << 30
+# The share of a bounded box from which a grid of its own for what is busy in it does not pay.
+_BUSY = 0.5
 _LARGEST = float(np.finfo(np.float64).max)
 _FAR = 1e100
 # Points that go down the tree together.
@@ -46,14 +53,15 @@ class TreeSize(NamedTuple):
     n_regions, n_maps
         Activation regions, and different affine maps among them.
     n_nodes, n_cells
-        Nodes stored, and boxes of the grid (1 without a grid).
+        Nodes stored, and boxes of the grids (0 without one).
     depth, mean_depth
-        Comparisons at the deepest of the regions' witnesses, and their mean over the witnesses.
+        Comparisons at the regions' witnesses: the most, and the mean, in which every region counts the same, however
+        large. Points drawn from the domain mostly lie in large regions, and take fewer.
     n_bytes
         Of the arrays.
     multiplications, network_multiplications
-        A point's in the tree (mean, with the map at the leaf), and in a forward pass. Where the second is smaller, the
-        tree cannot be faster.
+        A point's in the tree (mean over the regions, with the map at the leaf), and in a forward pass. A forward pass
+        of many points does ten times as many in the same time, by vectors.
     """
 
     n_regions: int
@@ -90,14 +98,16 @@ class CompiledPredictor:
         self,
         network: Network,
         domain: Domain,
-        arrays: dict[str, NDArray[Any]],
+        arrays: Mapping[str, NDArray[Any]],
         size: TreeSize,
         outside: Outside = "raise",
     ) -> None:
+        # One layout, since the kernel is compiled for each.
+        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
+        _check_arrays(self._arrays, network, domain)
         self.network, self.domain, self.size, self.outside = network, domain, size, outside
-        self._arrays = arrays
-        box, sides, bounded = _membership(domain)
-        self._kernel = (*(arrays[name] for name in _ARRAYS[:-1]), box, sides, bounded, arrays["maps"])
+        *tree, unit, maps = self._arrays.values()
+        self._kernel = (*tree, *_membership(domain), float(unit[0]), maps)
         self._shape = (domain.dimension, network.n_outputs)
 
     @classmethod
@@ -109,34 +119,44 @@ class CompiledPredictor:
         TropnetError
             The regions are not complete.
         """
-        _check_outside(outside)
+        if not isinstance(regions, Regions):
+            raise TypeError(f"regions must be a tropnet.Regions, got {type(regions).__name__}; see compile_regions.")
         if not regions.complete or not len(regions):
             raise TropnetError(
                 f"a predictor needs all regions, got {regions}. Enumerate without max_regions, and without"
                 " on_undecided='collect'."
             )
         weights, biases = regions.affine_maps()
-        if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-            each = [regions.network.affine_map(pattern) for pattern in regions.patterns]
-            weights, biases = np.stack([one.weight for one in each]), np.stack([one.bias for one in each])
         # One zero, so that equal maps have equal bytes.
         rows = np.concatenate([weights, biases[:, :, None]], axis=2) + 0.0
         _, first, leaf_of = np.unique(rows.reshape(len(rows), -1), axis=0, return_index=True, return_inverse=True)
         tree = shared(balanced_tree(regions, leaf_of.ravel()))
-        d = regions.domain.dimension
-        grid = Grid.none()
-        if d <= MAX_DIMENSION:
-            low, high = _central_box(regions)
-            grid = Grid.over(low, high, min(_CELLS_PER_REGION[d] * len(regions), _MOST_CELLS))
-            tree = shared(cover(tree, grid))
+        low, high = _central_box(regions)
+        grids: list[Grid] = []
+        if regions.domain.dimension <= MAX_DIMENSION:
+            for box in _boxes(regions.domain, low, high):
+                tree, grids = _covered(tree, grids, box, len(regions))
+        unit = float(np.abs([low, high]).max()) or 1.0
         arrays: dict[str, NDArray[Any]] = {
-            "rows": _rows(tree, regions.domain),
+            "rows": _rows(tree, unit),
             "children": tree.children,
             "roots": tree.roots,
-            "grid": np.array(grid, dtype=np.float64),
+            "grids": np.array(grids, dtype=np.float64).reshape(len(grids), 3, len(low)),
+            "unit": np.array([unit]),
             "maps": rows[first],
         }
         return cls(regions.network, regions.domain, arrays, _size(arrays, regions), outside)
+
+    @property
+    def outside(self) -> Outside:
+        """What a point outside the domain does."""
+        return self._outside
+
+    @outside.setter
+    def outside(self, value: Outside) -> None:
+        if value not in get_args(Outside):
+            raise ValueError(f"outside must be 'raise' or 'network', got {value!r}.")
+        self._outside = value
 
     def __call__(self, x: ArrayLike) -> FloatArray:
         """Return the outputs at one point (d,) or at many (n, d), as the network does, up to rounding.
@@ -149,13 +169,19 @@ class CompiledPredictor:
             A point lies outside the domain, and `outside` is ``"raise"``.
         """
         d, n_outputs = self._shape
-        if isinstance(x, np.ndarray) and x.dtype == np.float64 and x.flags.c_contiguous and x.shape[-1:] == (d,):
+        if (
+            isinstance(x, np.ndarray)
+            and x.dtype == np.float64
+            and x.shape[-1:] == (d,)
+            and x.ndim <= 2
+            and x.flags.c_contiguous
+            and x.flags.writeable
+        ):
             # The kernel looks at each coordinate anyway: checking here would cost as much as all else.
-            points, single = (x.reshape(1, d), True) if x.ndim == 1 else (x, False)
+            points, single = x.reshape(-1, d), x.ndim == 1
         else:
             points, single = as_points(x, d)
-        if points.ndim != 2:
-            points, single = as_points(x, d)
+            points = points.copy()
         n = len(points)
         outputs, states = np.empty((n, n_outputs)), np.empty(n, dtype=np.uint8)
         block = min(n, _BLOCK) or 1
@@ -173,7 +199,7 @@ class CompiledPredictor:
                 f"x must lie in the domain {self.domain}, got {points[i].tolist()} at point {i} ({len(outside)} such"
                 f" point{'s' if len(outside) > 1 else ''}). Compile for a larger domain, or set outside='network'."
             )
-        here = states != 0
+        here = states != DONE
         outputs[here] = self.network(points[here])
 
     def __repr__(self) -> str:
@@ -185,9 +211,11 @@ class CompiledPredictor:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write tree, network and domain to an `.npz` file (atomically, no pickle); `load` reads it."""
         header = {"domain": self.domain.description, "size": self.size._asdict(), "outside": self.outside}
+        network = self.network.to_bytes()
         arrays: dict[str, NDArray[Any]] = {
-            "network": np.frombuffer(self.network.to_bytes(), dtype=np.uint8),
+            "network": np.frombuffer(network, dtype=np.uint8),
             "header": np.array(json.dumps(header)),
+            "digest": np.array(_digest(header, network, self._arrays)),
         }
         data = archive_bytes(_KIND, _VERSION, arrays | self._arrays)
         write_atomically(path, lambda file: file.write(data))
@@ -205,12 +233,12 @@ class CompiledPredictor:
         """
         stored = read_archive(path, _KIND, _VERSION)
         try:
-            header = json.loads(str(stored["header"]))
-            _check_outside(header["outside"])
-            network, domain = Network.load(stored["network"].tobytes()), domain_from(header["domain"])
+            header, network = json.loads(str(stored["header"])), stored["network"].tobytes()
             arrays = {name: stored[name] for name in _ARRAYS}
-            _check_arrays(arrays, network, domain)
-            return cls(network, domain, arrays, TreeSize(**header["size"]), header["outside"])
+            if str(stored["digest"]) != _digest(header, network, arrays):
+                raise ValueError("its contents do not match their checksum")
+            domain, size = domain_from(header["domain"]), TreeSize(**header["size"])
+            return cls(Network.load(network), domain, arrays, size, header["outside"])
         except Exception as error:  # a damaged file can hold anything
             raise FileFormatError(f"'{os.fspath(path)}' is a damaged compiled predictor: {error}.") from error
 
@@ -229,8 +257,8 @@ def compile_regions(
 
     A point descends from the root, asking at each node on which side of one hyperplane it lies, to the affine map of
     its region: depth * d multiplications instead of a forward pass. The tree is balanced (about log2 R nodes to each of
-    R regions); up to three inputs, a grid over small trees leaves a node or two. Subtrees and maps that are equal are
-    stored once.
+    R regions); up to three inputs, a grid over small trees leaves a few. Subtrees and maps that are equal are stored
+    once.
 
     Parameters
     ----------
@@ -263,9 +291,10 @@ def compile_regions(
 
     Notes
     -----
-    Takes about (d + 6) * 8 bytes a region and as much again for the grid, and a few microseconds a region beyond the
-    enumeration. It helps where a network of few inputs is asked often; one with few neurons is faster itself (see
-    `TreeSize`), and one with many inputs has too many regions.
+    Takes 8 (d + 3) + 8 n_outputs (d + 1) bytes a region, with a grid in the plane about twice and in space three times
+    that, and some 50 microseconds a region beyond the enumeration, more with many outputs. It helps where a network of
+    few inputs is asked often, see the measurements in the README; one with few neurons is faster itself, and one with
+    many inputs has too many regions.
 
     Examples
     --------
@@ -275,7 +304,8 @@ def compile_regions(
     (array([[0.75],
            [1.  ]]), 2, 2)
     """
-    _check_outside(outside)
+    if outside not in get_args(Outside):
+        raise ValueError(f"outside must be 'raise' or 'network', got {outside!r}.")
     regions = enumerate_regions(net, domain, engine=engine, workers=workers, max_regions=max_regions, progress=progress)
     if not regions.complete:
         raise TooLargeError(
@@ -285,55 +315,67 @@ def compile_regions(
     return CompiledPredictor.from_regions(regions, outside=outside)
 
 
-def _check_outside(outside: str) -> None:
-    if outside not in get_args(Outside):
-        raise ValueError(f"outside must be 'raise' or 'network', got {outside!r}.")
-
-
-def _membership(domain: Domain) -> tuple[FloatArray, FloatArray, bool]:
-    """Return the domain as a box (2, d) and rows (A | b), and whether the box is bounded."""
+def _membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
+    """Return the domain as a box (2, d) and rows (A | b); infinite points are in no domain."""
     d = domain.dimension
     if isinstance(domain, Box):
-        box = np.array([domain.low, domain.high])
-        finite = bool(np.isfinite(box).all())
-        return np.clip(box, -_LARGEST, _LARGEST), np.empty((0, d + 1)), finite
-    # Infinite points are in no domain.
-    return np.array([[-_LARGEST] * d, [_LARGEST] * d]), np.column_stack(domain.halfspaces), False
-
-
-def _rows(tree: Tree, domain: Domain) -> FloatArray:
-    """Return (a | c) of each node, and a bound on its rounding: in a bounded box everywhere, else times 1 + max |x|."""
-    by_size, constant = tree.functions[:, -2], tree.functions[:, -1]
-    box, _, bounded = _membership(domain)
-    with np.errstate(over="ignore", invalid="ignore"):
-        bounds = by_size * np.abs(box).max() + constant if bounded else np.maximum(by_size, constant)
-    return np.column_stack([tree.functions[:, :-2], bounds])[tree.asks]
+        return np.clip(np.array([domain.low, domain.high]), -_LARGEST, _LARGEST), np.empty((0, d + 1))
+    return np.array([[-_LARGEST] * d, [_LARGEST] * d]), np.column_stack(domain.halfspaces)
 
 
 def _central_box(regions: Regions) -> tuple[FloatArray, FloatArray]:
-    """Return the domain if it is a bounded box, else a box that holds most of the witnesses."""
-    box, _, bounded = _membership(regions.domain)
-    if bounded:
-        return box[0], box[1]
-    # Unbounded regions may have theirs anywhere.
+    """Return a box that holds most of the witnesses; those of unbounded regions may be anywhere."""
     points = np.clip(regions.witnesses, -_FAR, _FAR)
     low, high = np.quantile(points, [0.05, 0.95], axis=0)
     # One witness, or several in a plane.
     widths = np.maximum(high - low, 1e-6 * (1 + np.abs(points).max(axis=0)))
-    return low - widths / 2, high + widths / 2
+    box = _membership(regions.domain)[0]
+    return np.maximum(low - widths / 2, box[0]), np.minimum(high + widths / 2, box[1])
+
+
+def _boxes(domain: Domain, low: FloatArray, high: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the boxes to lay grids over, the smallest last: the domain if it is bounded, and what is busy in it."""
+    if not (isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all()):
+        return [(low, high)]
+    with np.errstate(over="ignore"):
+        busy = np.prod((high - low) / (domain.high - domain.low))
+    return [(domain.low, domain.high)] + ([(low, high)] if busy < _BUSY else [])
+
+
+def _covered(
+    tree: Tree, grids: list[Grid], box: tuple[FloatArray, FloatArray], n_regions: int
+) -> tuple[Tree, list[Grid]]:
+    """Return tree and grids with one more grid before the others, as fine as the number of nodes allows."""
+    n_cells = min(_CELLS_PER_REGION[len(box[0])] * n_regions, _MOST_CELLS)
+    most = min(_NODES_PER_REGION * n_regions, _MOST_NODES)
+    while n_cells > 1:
+        grid = Grid.over(*box, n_cells)
+        found = None if grid is None else cover(tree, grid, most)
+        if grid is not None and found is not None:
+            return shared(found), [grid, *grids]
+        n_cells //= 8
+    return tree, grids
+
+
+def _rows(tree: Tree, unit: float) -> FloatArray:
+    """Return (a | c) of each node, and a bound on its rounding, to be multiplied by 1 + max |x| / unit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        bounds = np.maximum(tree.functions[:, -2] * unit, tree.functions[:, -1])
+    return np.column_stack([tree.functions[:, :-2], bounds])[tree.asks]
 
 
 def _size(arrays: dict[str, NDArray[Any]], regions: Regions) -> TreeSize:
     """Return the size of a predictor."""
     counts = np.empty(len(regions), dtype=np.int64)
-    count_comparisons(regions.witnesses, arrays["rows"], arrays["children"], arrays["roots"], arrays["grid"], counts)
+    tree = (arrays[name] for name in _ARRAYS[:4])
+    count_comparisons(regions.witnesses.copy(), *tree, counts)
     n_maps, n_outputs, columns = arrays["maps"].shape
     net = regions.network
     return TreeSize(
         n_regions=len(regions),
         n_maps=n_maps,
         n_nodes=len(arrays["rows"]),
-        n_cells=max(1, len(arrays["roots"]) - 1),
+        n_cells=len(arrays["roots"]) - 1,
         depth=int(counts.max()),
         mean_depth=float(counts.mean()),
         n_bytes=sum(array.nbytes for array in arrays.values()),
@@ -342,28 +384,38 @@ def _size(arrays: dict[str, NDArray[Any]], regions: Regions) -> TreeSize:
     )
 
 
-def _check_arrays(arrays: dict[str, NDArray[Any]], network: Network, domain: Domain) -> None:
-    """Refuse arrays that would lead the kernel out of them.
+def _digest(header: dict[str, Any], network: bytes, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return a SHA-256 of everything that a file holds: a changed byte is noticed."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(network)
+    for name in _ARRAYS:
+        digest.update(f"{name}{arrays[name].dtype}{arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], network: Network, domain: Domain) -> None:
+    """Refuse arrays that would lead the kernel out of them, or in circles.
 
     Raises
     ------
     ValueError
         A shape, a type or a number does not fit.
     """
-    rows, children, roots, grid, maps = (arrays[name] for name in _ARRAYS)
-    d = domain.dimension
-    n, n_maps = len(rows), len(maps)
+    rows, children, roots, grids, unit, maps = (arrays[name] for name in _ARRAYS)
+    d, n, n_maps = domain.dimension, len(rows), len(maps)
     fits = (
-        all(array.dtype == np.float64 for array in (rows, grid, maps))
+        all(array.dtype == np.float64 for array in (rows, grids, unit, maps))
         and all(array.dtype == np.int32 for array in (children, roots))
         and network.n_inputs == d
         and rows.shape == (n, d + 2)
         and children.shape == (n, 2)
         and maps.shape == (n_maps, network.n_outputs, d + 1)
-        and grid.ndim == roots.ndim + 1 == grid.shape[0] - 1 == 2
-        and grid.shape[1] in (0, d)
-        and bool(np.all(grid[2] >= 1))
-        and len(roots) == (grid[2].prod() + 1 if grid.shape[1] else 1)
+        and grids.shape == (len(grids), 3, d)
+        and roots.ndim == 1
+        and bool(np.all(grids[:, 2] >= 1))
+        and len(roots) == grids[:, 2].prod(axis=1).sum() + 1
+        and unit.shape == (1,)
     )
     # Children come later than their parents, or the descent might not end.
     later = fits and np.all((children < 0) | (children > np.arange(n)[:, None]))

@@ -8,7 +8,6 @@ halve the number of regions.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,23 +109,11 @@ def _rows(
 def shared(tree: Tree) -> Tree:
     """Return the tree with equal subtrees stored once, and without nodes whose two children are equal.
 
-    From the leaves up, nodes of one height at a time. Costs O(n log n).
+    From the leaves up, by a hash table of what a node asks and its children. Costs O(n).
     """
     n = len(tree.children)
-    children = tree.children.astype(np.int64)
-    heights = np.zeros(n, dtype=np.int64)
-    _heights(tree.children, heights)
-    becomes = np.arange(n)
-    by_height = np.argsort(heights, kind="stable")
-    ends = np.searchsorted(heights[by_height], np.arange(heights.max(initial=-1) + 2))
-    for start, end in pairwise(ends.tolist()):
-        here = by_height[start:end]
-        children[here] = _followed(becomes, children[here])
-        left, right = children[here].T
-        _, pair = np.unique((left << 32) + right, return_inverse=True)
-        _, first, inverse = np.unique(pair * len(tree.functions) + tree.asks[here], True, True)
-        becomes[here] = here[first[inverse]]
-        becomes[here[left == right]] = left[left == right]
+    children, becomes = tree.children.astype(np.int64), np.arange(n)
+    _merge(tree.asks, children, becomes, np.full(1 << (2 * n + 1).bit_length(), -1))
     roots = _followed(becomes, tree.roots)
     order, stack = np.empty(n, dtype=np.int64), np.empty(2 * n + 1, dtype=np.int64)
     n_kept = _postorder(children, roots, np.zeros(n, dtype=np.uint8), stack, order)
@@ -146,13 +133,31 @@ def _followed(becomes: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.in
 
 
 @compiled(entry=True)
-def _heights(children: Any, heights: Any) -> None:
-    """Write the height of each node above its deepest leaf, counted in nodes, less one."""
+def _merge(asks: Any, children: Any, becomes: Any, table: Any) -> None:
+    """Write which node or leaf each node becomes, and let children be what they became; parents come first.
+
+    `table` holds -1 everywhere; its length is a power of two and more than twice the number of nodes.
+    """
+    mask = len(table) - 1
     for node in range(len(children) - 1, -1, -1):
         for side in range(2):
-            child = children[node, side]
-            if child >= 0:
-                heights[node] = max(heights[node], heights[child] + 1)
+            if children[node, side] >= 0:
+                children[node, side] = becomes[children[node, side]]
+        left, right = children[node, 0], children[node, 1]
+        if left == right:
+            becomes[node] = left
+            continue
+        # Odd constants, and the high bits of the product, which all bits of the factors reach.
+        mixed = (asks[node] * 0x9E3779B97F4A7C + left) * 0x2545F4914F6CDD1D + right
+        place = ((mixed * 0x2545F4914F6CDD1D) >> 20) & mask
+        while table[place] >= 0:
+            other = table[place]
+            if asks[other] == asks[node] and children[other, 0] == left and children[other, 1] == right:
+                becomes[node] = other
+                break
+            place = (place + 1) & mask
+        if table[place] < 0:
+            table[place] = node
 
 
 @compiled(entry=True)
