@@ -105,7 +105,7 @@ def test_autocast_gives_what_a_plain_skip_gives():
 
 
 def test_graphs_read_the_new_strength():
-    """Graphs of torch.jit.trace and torch.export compute the module at the strength set later, torch.fx at that of now."""
+    """Graphs of torch.jit.trace and torch.export read a strength that is set later; torch.fx keeps that of now."""
     module = network(0.25).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

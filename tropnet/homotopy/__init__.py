@@ -9,6 +9,7 @@ except ImportError as error:
         "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
     ) from error
 
+from tropnet.homotopy.architectures import Skips, resnet18, resnet34, skip_cnn
 from tropnet.homotopy.removal import remove_skips
 from tropnet.homotopy.schedules import (
     PUBLISHED_SCHEDULES,
@@ -30,9 +31,13 @@ __all__ = [
     "PlainSkip",
     "ReduceSkipStrengthOnPlateau",
     "SkipStrengthScheduler",
+    "Skips",
     "ThresholdSkipStrength",
     "WeightedChain",
     "WeightedSkip",
     "remove_skips",
+    "resnet18",
+    "resnet34",
     "set_skip_strength",
+    "skip_cnn",
 ]
