@@ -21,6 +21,7 @@ from tropnet.homotopy.schedules import (
     ThresholdSkipStrength,
 )
 from tropnet.homotopy.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
+from tropnet.homotopy.training import Trainer, accuracy
 
 __all__ = [
     "PUBLISHED_SCHEDULES",
@@ -33,8 +34,10 @@ __all__ = [
     "SkipStrengthScheduler",
     "Skips",
     "ThresholdSkipStrength",
+    "Trainer",
     "WeightedChain",
     "WeightedSkip",
+    "accuracy",
     "remove_skips",
     "resnet18",
     "resnet34",

@@ -15,6 +15,7 @@ __all__ = [
     "CosineSkipStrength",
     "LinearSkipStrength",
     "ListSkipStrength",
+    "MetricSkipStrengthScheduler",
     "ReduceSkipStrengthOnPlateau",
     "SkipStrengthScheduler",
     "ThresholdSkipStrength",
@@ -250,7 +251,7 @@ class CosineSkipStrength(_Decay):
         return (1 + math.cos(math.pi * fraction)) / 2
 
 
-class _MetricScheduler(SkipStrengthScheduler):
+class MetricSkipStrengthScheduler(SkipStrengthScheduler):
     """A schedule whose `step` takes a measurement of the validation."""
 
     def __init__(self, module: Any, start: float) -> None:
@@ -279,7 +280,7 @@ class _MetricScheduler(SkipStrengthScheduler):
         raise NotImplementedError
 
 
-class ThresholdSkipStrength(_MetricScheduler):
+class ThresholdSkipStrength(MetricSkipStrengthScheduler):
     """Pass to the next listed strength when the validation passes a threshold.
 
     Parameters
@@ -343,7 +344,7 @@ class ThresholdSkipStrength(_MetricScheduler):
         return self.values[self.n_passed]
 
 
-class ReduceSkipStrengthOnPlateau(_MetricScheduler):
+class ReduceSkipStrengthOnPlateau(MetricSkipStrengthScheduler):
     """Multiply the strength by a factor when the validation stops improving, and set it to 0 once it is small.
 
     Parameters

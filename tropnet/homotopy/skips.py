@@ -17,6 +17,7 @@ __all__ = [
     "WeightedSkip",
     "checked_strength",
     "set_skip_strength",
+    "strengths",
     "weighted_modules",
 ]
 
@@ -282,6 +283,11 @@ def _refuse_broadcasting(main: Any, skip: Any) -> None:
             f"the skip must give the shape that it is added to, {tuple(main.shape)}, got {tuple(skip.shape)}. Give it a"
             " projection (a 1x1 convolution) or a resampling."
         )
+
+
+def strengths(module: Any) -> dict[str, float]:
+    """Return the strength of each module with skips of a strength, by qualified name; there may be none."""
+    return {name: float(part.t) for name, part in module.named_modules() if isinstance(part, _Weighted)}
 
 
 def weighted_modules(module: Any) -> dict[str, Any]:
