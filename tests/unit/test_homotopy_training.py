@@ -19,10 +19,12 @@ import tropnet as tn
 from tropnet.homotopy import (
     ListSkipStrength,
     ReduceSkipStrengthOnPlateau,
+    StackedTrials,
     ThresholdSkipStrength,
     Trainer,
     WeightedSkip,
     checkpoints,
+    set_skip_strength,
     skip_cnn,
 )
 
@@ -318,3 +320,104 @@ def test_data_that_do_not_fit_are_refused():
         run.fit(images(20), (torch.zeros(0), torch.zeros(0)), epochs=1)
     with pytest.raises(tn.ShapeError, match="batch_size must be at least 1, got 0"):
         Trainer(run.model, run.optimizer, batch_size=0)
+
+
+def small_models(n, dropout=0.0):
+    torch.manual_seed(5)
+    return [
+        nn.Sequential(
+            nn.Linear(2, 6), nn.ReLU(), WeightedSkip(nn.Linear(6, 6)), nn.ReLU(), nn.Dropout(dropout), nn.Linear(6, 1)
+        )
+        for _ in range(n)
+    ]
+
+
+def stacked_trainer(directory, models, **options):
+    trials = StackedTrials(models)
+    optimizer = torch.optim.Adam(trials.parameters(), lr=0.01)
+    schedulers = [ListSkipStrength(trials, [0.5, 0.0]), ReduceLROnPlateau(optimizer, patience=0)]
+    return Trainer(
+        trials,
+        optimizer,
+        schedulers,
+        directory=directory,
+        loss=functional.mse_loss,
+        measures={},
+        batch_size=10,
+        **options,
+    )
+
+
+def surface(n=35):
+    x = torch.rand(n, 2, generator=torch.Generator().manual_seed(1))
+    return x, torch.sin(4 * x).sum(1, keepdim=True)
+
+
+def test_stacked_trials_train_as_each_alone():
+    """Every trial ends with the weights and the history that it has alone, given the same order of the examples."""
+    models = small_models(3)
+    run = stacked_trainer(None, models)
+    history = run.fit(surface(), surface(20), epochs=2)
+    for index, (alone, found) in enumerate(zip(models, run.model.unstacked(), strict=True)):
+        optimizer = torch.optim.Adam(alone.parameters(), lr=0.01)
+        single = Trainer(
+            alone,
+            optimizer,
+            [ListSkipStrength(alone, [0.5, 0.0])],
+            loss=functional.mse_loss,
+            measures={},
+            batch_size=10,
+        )
+        single._order = lambda _, run=run, single=single, i=index: order_of(run, len(single.history), i)
+        expected = single.fit(surface(), surface(20), epochs=2)
+        torch.testing.assert_close(found.state_dict(), alone.state_dict(), rtol=1e-4, atol=1e-5)
+        for name in ("loss", "validation_loss"):
+            assert [entry[name][index] for entry in history] == pytest.approx([e[name] for e in expected], rel=1e-4)
+    assert [entry["t"] for entry in history] == [0.5, 0.0]
+
+
+def order_of(run, epoch, trial):
+    history, run.history = run.history, [None] * epoch
+    try:
+        return run._order(35)[trial]
+    finally:
+        run.history = history
+
+
+def test_stacked_trials_resume_and_are_logged(tmp_path):
+    """An interrupted run of trials goes on to the same weights; the CSV has a column for each trial."""
+    whole = stacked_trainer(None, small_models(2, dropout=0.3))
+    whole.fit(surface(), surface(20), epochs=2)
+    run = stacked_trainer(tmp_path, small_models(2, dropout=0.3), checkpoint_seconds=0.0)
+    step, left = run._step, [6]
+
+    def interrupted(*batch):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return step(*batch)
+
+    run._step = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(surface(), surface(20), epochs=2)
+    resumed = stacked_trainer(tmp_path, small_models(2, dropout=0.3))
+    resumed.fit(surface(), surface(20), epochs=2)
+    for value, expected in zip(states(resumed), states(whole), strict=True):
+        assert torch.equal(value, expected)
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    header = (tmp_path / "log.csv").read_text().splitlines()[0]
+    assert header == "epoch,t,learning_rate,loss_0,loss_1,validation_loss_0,validation_loss_1,seconds"
+
+
+def test_trials_share_their_skips_and_architecture():
+    """One strength holds for all trials, in those taken apart too; other architectures and batch norm are refused."""
+    trials = StackedTrials(small_models(2))
+    set_skip_strength(trials, 0.25)
+    assert [model[2].t.item() for model in trials.unstacked()] == [0.25, 0.25]
+    assert len(list(trials.parameters())) == len(list(small_models(1)[0].parameters()))
+    with pytest.raises(tn.ShapeError, match="one architecture and equal strengths of skips, got 2 kinds"):
+        StackedTrials([nn.Linear(2, 1), nn.Linear(1, 1)])
+    with pytest.raises(tn.ShapeError, match="at least one module"):
+        StackedTrials([])
+    with pytest.raises(tn.UnsupportedModuleError, match=r"got 0\.running_mean, 0\.running_var, 0\.num_batches_tracked"):
+        StackedTrials([nn.Sequential(nn.BatchNorm1d(2))])

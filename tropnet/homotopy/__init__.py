@@ -22,6 +22,7 @@ from tropnet.homotopy.schedules import (
 )
 from tropnet.homotopy.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
 from tropnet.homotopy.training import Trainer, accuracy
+from tropnet.homotopy.trials import StackedTrials
 
 __all__ = [
     "PUBLISHED_SCHEDULES",
@@ -33,6 +34,7 @@ __all__ = [
     "ReduceSkipStrengthOnPlateau",
     "SkipStrengthScheduler",
     "Skips",
+    "StackedTrials",
     "ThresholdSkipStrength",
     "Trainer",
     "WeightedChain",

@@ -69,15 +69,26 @@ def read_checkpoint(directory: Path, run: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def write_logs(directory: Path, run: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
-    """Write `log.csv`, one row per epoch, and `log.json`, the same beside what the run is."""
+    """Write `log.csv`, one row per epoch, and `log.json`, the same beside what the run is.
+
+    A list in the history, an entry for each trial, is several columns in the CSV, as loss_0, loss_1, ...
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    rows = [_flat(entry) for entry in history]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(history[0]) if history else ["epoch"])
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows(history)
+    writer.writerows(rows)
     record = json.dumps({"run": run, "epochs": history}, indent=1) + "\n"
     write_atomically(directory / "log.csv", lambda file: file.write(text.getvalue().encode()))
     write_atomically(directory / "log.json", lambda file: file.write(record.encode()))
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        flat |= {f"{key}_{i}": part for i, part in enumerate(value)} if isinstance(value, list) else {key: value}
+    return flat
 
 
 def random_state(device: Any) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -28,7 +26,8 @@ from tropnet.homotopy.checkpoints import (
 )
 from tropnet.homotopy.schedules import MetricSkipStrengthScheduler
 from tropnet.homotopy.skips import strengths
-from tropnet.progress import Update, track
+from tropnet.homotopy.trials import StackedTrials
+from tropnet.progress import track
 
 __all__ = ["Trainer", "accuracy"]
 
@@ -54,7 +53,7 @@ class _Epoch:
     """An epoch under way: steps done, sums over their examples of the loss and the measures, seconds so far."""
 
     step: int = 0
-    sums: list[float] = field(default_factory=list)
+    sums: list[Any] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -68,6 +67,8 @@ class Trainer:
     ----------
     model
         Any torch.nn.Module, on the device to train on. Seed its initial weights (torch.manual_seed) before building it.
+        Of `StackedTrials` each trial has an order of the examples of its own, and the history has lists, an entry for
+        each trial.
     optimizer
         Of its parameters.
     schedulers
@@ -84,7 +85,8 @@ class Trainer:
     measures
         What else to measure, by name: functions of outputs and targets that return a mean. For a regression, {}.
     monitor
-        The entry of the history that schedules follow, as "validation_loss" or "validation_accuracy".
+        The entry of the history that schedules follow, as "validation_loss" or "validation_accuracy"; of trials its
+        mean.
     mixed_precision
         torch.bfloat16 or torch.float16, for torch.autocast; float16 with scaled gradients. None computes in the type of
         the parameters.
@@ -163,6 +165,7 @@ class Trainer:
         self.checkpoint_seconds = checkpoint_seconds
         self.progress = progress
         self.history: list[dict[str, Any]] = []
+        self._n_trials = model.n_trials if isinstance(model, StackedTrials) else None
         self._device = next(model.parameters()).device
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=mixed_precision is torch.float16)
         options = {"seed": seed, "batch_size": batch_size, "mixed_precision": str(mixed_precision)}
@@ -208,8 +211,8 @@ class Trainer:
             self._random = random_state(self._device)
         return self.history
 
-    def evaluate(self, data: Any) -> dict[str, float]:
-        """Return the mean loss and measures on data, in eval mode; the model keeps its mode.
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """Return the mean loss and measures on data, in eval mode; the model keeps its mode. Of trials, lists.
 
         Parameters
         ----------
@@ -229,21 +232,24 @@ class Trainer:
             with torch.no_grad():
                 for begin in range(0, len(inputs), self.batch_size):
                     rows = slice(begin, begin + self.batch_size)
-                    values = self._measured(*self._batch(inputs, targets, rows))
+                    values = self._measured(*self._evaluated(inputs, targets, rows))
                     sums = _added(sums, _stacked(values).tolist(), len(inputs[rows]))
         finally:
             self.model.train(training)
-        return {name: total / len(inputs) for name, total in zip(self.measures, sums, strict=True)}
+        return self._means(sums, len(inputs))
+
+    def _means(self, sums: list[Any], n: int) -> dict[str, Any]:
+        return {name: (np.asarray(total) / n).tolist() for name, total in zip(self.measures, sums, strict=True)}
 
     def _descend(self, epoch: _Epoch, inputs: Any, targets: Any) -> None:
         """Run the steps of an epoch that are left."""
         self.model.train()
-        batches = self._order(len(inputs)).split(self.batch_size)
+        batches = self._order(len(inputs)).split(self.batch_size, dim=-1)
         every = 1 if self._device.type == "cpu" else _STEPS_BETWEEN_READINGS
         begin, seconds = time.perf_counter(), epoch.seconds
         epoch.sums = epoch.sums or [0.0] * len(self.measures)
         unread: list[Any] = []
-        with self._bar() as update:
+        with track(f"epoch {len(self.history) + 1}", "steps", enabled=self.progress) as update:
             for step in range(epoch.step, len(batches)):
                 unread.append(self._step(*self._batch(inputs, targets, batches[step])))
                 last = step + 1 == len(batches)
@@ -260,7 +266,7 @@ class Trainer:
         """Make one step and return the loss and the measures before it, on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         loss, *others = self._measured(inputs, targets)
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss.sum()).backward()
         self._scaler.step(self.optimizer)
         self._scaler.update()
         return _stacked([loss, *others])
@@ -269,26 +275,38 @@ class Trainer:
         enabled = self.mixed_precision is not None
         with torch.autocast(self._device.type, dtype=self.mixed_precision, enabled=enabled):
             outputs = self.model(inputs)
-            return [measure(outputs, targets) for measure in self.measures.values()]
+            measures = self.measures.values()
+            if self._n_trials is not None:
+                return [torch.func.vmap(measure)(outputs, targets) for measure in measures]
+            return [measure(outputs, targets) for measure in measures]
 
     def _batch(self, inputs: Any, targets: Any, rows: Any) -> tuple[Any, Any]:
-        chosen = rows if isinstance(rows, slice) else rows.to(inputs.device)
+        chosen = rows.to(inputs.device)
         return inputs[chosen].to(self._device), targets[chosen].to(self._device)
 
+    def _evaluated(self, inputs: Any, targets: Any, rows: slice) -> tuple[Any, Any]:
+        """Return some examples, for every trial."""
+        found = inputs[rows].to(self._device), targets[rows].to(self._device)
+        if self._n_trials is None:
+            return found
+        return tuple(part.expand(self._n_trials, *part.shape) for part in found)
+
     def _order(self, n: int) -> Any:
-        """Return the order of the examples in this epoch, a function of seed and epoch alone."""
-        seed = np.random.SeedSequence((self.seed, len(self.history))).generate_state(1, np.uint64)[0]
-        return torch.randperm(n, generator=torch.Generator().manual_seed(int(seed)))
+        """Return the order of the examples in this epoch, a function of seed, epoch and trial alone."""
+        epoch = (self.seed, len(self.history))
+        if self._n_trials is None:
+            return _permutation(epoch, n)
+        return torch.stack([_permutation((*epoch, trial), n) for trial in range(self._n_trials)])
 
     def _read(self, epoch: _Epoch, unread: list[Any], batches: Any, inputs: Any) -> None:
         """Add the values of steps to the sums, and refuse a loss that is not finite."""
         for values in torch.stack(unread).tolist():
             rows = batches[epoch.step]
-            if not math.isfinite(values[0]):
+            if not np.isfinite(values[0]).all():
                 where = f"at epoch {len(self.history) + 1}, step {epoch.step + 1} of {len(batches)}"
                 batch = inputs[rows.to(inputs.device)]
                 raise NonFiniteError(f"the loss must be finite, got {values[0]} {where}: {self._circumstances(batch)}")
-            epoch.sums = _added(epoch.sums, values, len(rows))
+            epoch.sums = _added(epoch.sums, values, rows.shape[-1])
             epoch.step += 1
 
     def _finish(self, epoch: _Epoch, n: int, validation: Any) -> None:
@@ -300,16 +318,16 @@ class Trainer:
         if t:
             entry["t"] = max(t.values())
         entry["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
-        entry |= {name: total / n for name, total in zip(self.measures, epoch.sums, strict=True)}
+        entry |= self._means(epoch.sums, n)
         if validation is not None:
             entry |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
-            if not math.isfinite(entry["validation_loss"]):
+            if not np.isfinite(entry["validation_loss"]).all():
                 raise NonFiniteError(
                     f"the loss must be finite, got {entry['validation_loss']} on the validation data after epoch"
                     f" {entry['epoch']}: {self._circumstances(validation[0])}"
                 )
         for scheduler in self.schedulers:
-            scheduler.step(*([entry[self.monitor]] if _follows(scheduler) else []))
+            scheduler.step(*([float(np.mean(entry[self.monitor]))] if _follows(scheduler) else []))
         entry["seconds"] = epoch.seconds + time.perf_counter() - begin
         self.history.append(entry)
         self._write(_Epoch())
@@ -389,11 +407,6 @@ class Trainer:
         }
         write_checkpoint(self.directory, state)
 
-    @contextmanager
-    def _bar(self) -> Iterator[Update]:
-        with track(f"epoch {len(self.history) + 1}", "steps", enabled=self.progress) as update:
-            yield update
-
 
 def _tensors(data: Any, name: str) -> tuple[Any, Any]:
     found = tuple(getattr(data, "tensors", data)) if hasattr(data, "tensors") or isinstance(data, tuple | list) else ()
@@ -417,5 +430,10 @@ def _stacked(values: Sequence[Any]) -> Any:
     return torch.stack([value.detach().float() for value in values])
 
 
-def _added(sums: Sequence[float], values: Sequence[float], weight: int) -> list[float]:
-    return [total + value * weight for total, value in zip(sums, values, strict=True)]
+def _added(sums: Sequence[Any], values: Sequence[Any], weight: int) -> list[Any]:
+    return [(total + np.asarray(value) * weight).tolist() for total, value in zip(sums, values, strict=True)]
+
+
+def _permutation(entropy: tuple[int, ...], n: int) -> Any:
+    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.randperm(n, generator=torch.Generator().manual_seed(int(seed)))
