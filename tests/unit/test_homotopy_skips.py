@@ -83,6 +83,7 @@ def test_strength_is_saved_moved_copied_and_replicated():
     assert module[0].t.dtype == torch.float64
     assert deepcopy(module).half()[0].t.dtype == torch.float16
     assert "t=0.125" in repr(module)
+    assert "t without data" in repr(deepcopy(module).to("meta"))
 
 
 def test_replicas_of_data_parallel_have_the_strength():

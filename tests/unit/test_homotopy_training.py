@@ -285,14 +285,35 @@ def test_data_that_are_not_finite_are_named():
         trainer(None).fit(images(20), bad, epochs=1)
 
 
-def test_parameters_that_are_not_finite_are_never_written(tmp_path):
-    """A loss that does not show it does not hide a parameter that is not finite."""
-    run = trainer(tmp_path)
-    run.measures["loss"] = lambda outputs, _: (outputs * 0).sum() if outputs.isfinite().all() else outputs.nansum() * 0
-    run.model.register_buffer("odd", torch.tensor(float("inf")))
-    with pytest.raises(tn.NonFiniteError, match="'odd' holds NaN or infinities in epoch 1: learning rate"):
+def test_an_overflow_is_told_from_divergence():
+    """Where inputs and parameters are finite and the loss is not, the message says so, and no step was made."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    nn.init.constant_(model[1].weight, 10.0)
+    run = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), batch_size=10)
+    data = images(20)
+    with pytest.raises(
+        tn.NonFiniteError, match=r"got nan at epoch 1, step 1 of 2: .* inputs and parameters are finite"
+    ):
+        run.fit((data.tensors[0] * 1e38, data.tensors[1]), epochs=1)
+    assert (model[1].weight == 10).all()
+
+
+def test_values_that_are_not_finite_are_never_written(tmp_path):
+    """A loss that does not show it does not hide a statistic that is not finite; what was infinite before may be."""
+
+    def spoil(*_):
+        model.scale.fill_(torch.inf)
+        return torch.zeros(())
+
+    model = trainer(None).model
+    model.register_buffer("mask", torch.tensor(-torch.inf))
+    model.register_buffer("scale", torch.tensor(1.0))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    Trainer(model, optimizer, directory=tmp_path / "masked").fit(images(20), epochs=1)
+    run = Trainer(model, optimizer, directory=tmp_path / "spoilt", measures={"spoil": spoil})
+    with pytest.raises(tn.NonFiniteError, match=r"'scale' holds NaN or infinities in epoch 1: learning rate"):
         run.fit(images(20), epochs=1)
-    assert not (tmp_path / "checkpoint.pt").exists()
+    assert not (tmp_path / "spoilt").exists()
 
 
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):

@@ -50,7 +50,7 @@ class _Weighted(nn.Module):  # type: ignore[misc]  # mypy does not follow torch,
 
     def extra_repr(self) -> str:
         """Return the strength, which the list of submodules does not show."""
-        return f"t={float(self.t):g}"
+        return "t without data" if self.t.is_meta else f"t={float(self.t):g}"
 
 
 class WeightedSkip(_Weighted):

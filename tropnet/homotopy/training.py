@@ -170,6 +170,8 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=mixed_precision is torch.float16)
         options = {"seed": seed, "batch_size": batch_size, "mixed_precision": str(mixed_precision)}
         self._run = describe(model, optimizer, self.schedulers, options)
+        # Some buffers are infinite on purpose, as masks.
+        self._watched = [name for name, value in model.state_dict().items() if bool(torch.isfinite(value).all())]
         self._random: dict[str, Any] | None = None
         self._written = 0.0
 
@@ -263,12 +265,16 @@ class Trainer:
                     self._write(epoch)
 
     def _step(self, inputs: Any, targets: Any) -> Any:
-        """Make one step and return the loss and the measures before it, on the device."""
+        """Make one step and return the loss and the measures before it, on the device.
+
+        On a CPU no step is made by a loss that is not finite; elsewhere asking would mean waiting.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         loss, *others = self._measured(inputs, targets)
-        self._scaler.scale(loss.sum()).backward()
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        if self._device.type != "cpu" or bool(torch.isfinite(loss).all()):
+            self._scaler.scale(loss.sum()).backward()
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
         return _stacked([loss, *others])
 
     def _measured(self, inputs: Any, targets: Any) -> list[Any]:
@@ -352,8 +358,8 @@ class Trainer:
             )
 
     def _first_bad_parameter(self) -> str | None:
-        named = self.model.state_dict().items()
-        return next((name for name, value in named if not bool(torch.isfinite(value).all())), None)
+        state = self.model.state_dict()
+        return next((name for name in self._watched if not bool(torch.isfinite(state[name]).all())), None)
 
     def _circumstances(self, batch: Any) -> str:
         """Say what may have made a loss that is not finite."""
@@ -361,7 +367,7 @@ class Trainer:
         if not bool(torch.isfinite(batch).all()):
             cause = "the inputs hold NaN or infinities. Clean the data."
         elif bad is not None:
-            cause = f"'{bad}' holds NaN or infinities, so the steps diverged. Lower the learning rate."
+            cause = f"'{bad}' holds NaN or infinities by now, so the steps diverged. Lower the learning rate."
         else:
             cause = "inputs and parameters are finite, so the outputs or the loss overflow. Lower the learning rate."
         return f"{self._rates()}; {cause}"
