@@ -65,7 +65,7 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
     float64 and rounded to the type of the parameters. Layers are as wide as what is alive beside them: a block of C
     channels with an identity skip has layers of 2 C channels within. Refused by name where a skip leaps over it:
     pooling, flattening, convolutions that change the size other than by their stride, groups, activations other than
-    ReLU.
+    ReLU; and a skip past a stride that is not a 1x1 convolution of the same stride.
 
     References
     ----------
