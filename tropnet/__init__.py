@@ -64,6 +64,7 @@ from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
 if TYPE_CHECKING:
+    from tropnet import homotopy as homotopy
     from tropnet.importers.collapse import collapse as collapse
     from tropnet.importers.onnx import from_onnx as from_onnx
     from tropnet.importers.torch import SkipMLP as SkipMLP
@@ -140,6 +141,7 @@ _EXTRAS = {
     "from_torch": ("tropnet.importers.torch", "torch"),
     "to_torch": ("tropnet.importers.torch_export", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
+    "homotopy": ("tropnet.homotopy", "torch"),
 }
 
 
@@ -151,7 +153,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tropnet' has no attribute {name!r}")
     module, extra = _EXTRAS[name]
     try:
-        return getattr(import_module(module), name)
+        found = import_module(module)
+        return found if module == f"tropnet.{name}" else getattr(found, name)
     except ImportError as error:
         raise MissingExtraError(
             f"tropnet.{name} needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]'"

@@ -36,7 +36,7 @@ class NonFiniteError(TropnetError, ValueError):
 
 
 class SkipError(TropnetError, ValueError):
-    """A skip (k, l) breaks 0 <= k < l - 1, or joins layers of unequal width."""
+    """A skip (k, l) breaks 0 <= k < l - 1 or joins layers of unequal width, or a skip strength or schedule is none."""
 
 
 class DomainError(TropnetError, ValueError):

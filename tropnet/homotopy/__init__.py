@@ -1,0 +1,48 @@
+"""Skip connections that vanish while a PyTorch network trains, and taking them out of it (extra ``tropnet[torch]``)."""
+
+try:
+    import torch as _torch  # noqa: F401 (only whether it is there)
+except ImportError as error:
+    from tropnet.errors import MissingExtraError
+
+    raise MissingExtraError(
+        "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
+    ) from error
+
+from tropnet.homotopy.architectures import Skips, resnet18, resnet34, skip_cnn
+from tropnet.homotopy.removal import remove_skips
+from tropnet.homotopy.schedules import (
+    PUBLISHED_SCHEDULES,
+    CosineSkipStrength,
+    LinearSkipStrength,
+    ListSkipStrength,
+    ReduceSkipStrengthOnPlateau,
+    SkipStrengthScheduler,
+    ThresholdSkipStrength,
+)
+from tropnet.homotopy.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
+from tropnet.homotopy.training import Trainer, accuracy
+from tropnet.homotopy.trials import StackedTrials
+
+__all__ = [
+    "PUBLISHED_SCHEDULES",
+    "CosineSkipStrength",
+    "LinearSkipStrength",
+    "ListSkipStrength",
+    "PlainChain",
+    "PlainSkip",
+    "ReduceSkipStrengthOnPlateau",
+    "SkipStrengthScheduler",
+    "Skips",
+    "StackedTrials",
+    "ThresholdSkipStrength",
+    "Trainer",
+    "WeightedChain",
+    "WeightedSkip",
+    "accuracy",
+    "remove_skips",
+    "resnet18",
+    "resnet34",
+    "set_skip_strength",
+    "skip_cnn",
+]
