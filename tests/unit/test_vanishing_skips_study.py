@@ -76,12 +76,13 @@ def test_summary_and_figure(records, tmp_path):
     """What is compared is the end of the paths, paired by trial; the figure is drawn from the file."""
     arms = {arm: vanishing.summary([records[arm, i] for i in range(2)]) for arm in vanishing.ARMS}
     rows = vanishing.comparisons(arms)
-    assert [row["arms"] for row in rows[::2]] == [["vanishing", "none"], ["static", "none"], ["vanishing", "static"]]
+    assert [row["arms"] for row in rows[::3]] == [["vanishing", "none"], ["static", "none"], ["vanishing", "static"]]
     ends = [[records[arm, i]["path"]["regions"][-1] for i in range(2)] for arm in ("vanishing", "none")]
-    assert rows[0]["means"] == np.mean(ends, axis=1).tolist()
-    assert rows[0]["larger_in"] == sum(a > b for a, b in zip(*ends, strict=True))
+    assert rows[1]["means"] == np.mean(ends, axis=1).tolist()
+    assert rows[1]["larger_in"] == sum(a > b for a, b in zip(*ends, strict=True))
+    assert rows[6]["p"] == 1.0
     record = study.provenance(CONFIG) | {"arms": arms, "comparisons": rows}
-    assert vanishing.table(record).count("trials") == 6
+    assert vanishing.table(record).count("trials") == 9
     study.write_json(tmp_path / "vanishing_skips.json", record)
     assert json.loads((tmp_path / "vanishing_skips.json").read_text())["arms"].keys() == arms.keys()
     path = figures.draw(tmp_path / "vanishing_skips.json", tmp_path)
