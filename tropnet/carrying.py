@@ -22,6 +22,8 @@ from tropnet.layers import RELU, Layer
 __all__ = ["without_skips"]
 
 _EPS = float(np.finfo(np.float64).eps)
+# Beyond this, 1 is less than rounding.
+_FAR = 2.0**52
 
 
 class _Skipped(NamedTuple):
@@ -60,7 +62,7 @@ def without_skips(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> li
             here = places.get(k, entries)
             start = sum(block.shape[0] for block in blocks)
             carried[k] = np.arange(start, start + len(here))
-            blocks.append(_placed(np.eye(len(here)), here, width))
+            blocks.append(_placed(sparse.eye(len(here)), here, width))
             biases.append(np.zeros(len(here)) if k in places else shifts)
         matrix = sparse.csr_array(sparse.vstack(blocks))
         slopes, n_carried = np.asarray(layer.slopes), matrix.shape[0] - layer.width
@@ -83,22 +85,31 @@ def _skipped(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> dict[in
         readers = {
             index: layer.weights[k] for index, layer in enumerate(layers, 1) if index > k + 1 and k in layer.weights
         }
-        used = [np.unique(sparse.coo_array(weight).coords[1]) for weight in readers.values()]
+        used = [np.unique(sparse.coo_array(weight).col) for weight in readers.values()]
         entries = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *used]))
         if len(entries):
-            lows = _lower_bounds(layers, n_inputs, box) if lows is None else lows
-            shifts = _shifts(lows[k][entries], k)
+            if k and _is_nonnegative(layers[k - 1]):
+                shifts = np.ones(len(entries))
+            else:
+                lows = _lower_bounds(layers, n_inputs, box) if lows is None else lows
+                shifts = _shifts(lows[k][entries], k)
             found[k] = _Skipped(entries, max(readers), shifts)
     return found
 
 
+def _is_nonnegative(layer: Layer) -> bool:
+    """Return whether the outputs of a layer are, whatever it reads: those of ReLU and the absolute value."""
+    slopes = np.asarray(layer.slopes)
+    return bool(((slopes[:, 0] <= 0) & (slopes[:, 1] >= 0)).all())
+
+
 def _shifts(lows: FloatArray, source: int) -> FloatArray:
     """Return powers of two, so that sums of few bits stay sums of few bits, of at least 1 - low."""
-    if not np.isfinite(lows).all():
+    if not (lows >= -_FAR).all():
         what = "the input" if source == 0 else f"layer {source}, whose slopes let it be negative,"
         raise DomainError(
-            f"a skip hands on {what} without a lower bound, so no constant makes a carried neuron active everywhere."
-            " Pass domain=Box(low, high) with finite sides, around all points of interest."
+            f"a skip hands on {what} without a lower bound (of -2**52 or more), so no constant makes a carried neuron"
+            " active everywhere. Pass domain=Box(low, high) with finite sides, around all points of interest."
         )
     return np.exp2(np.ceil(np.log2(np.maximum(1.0 - lows, 1.0))))
 
@@ -112,10 +123,12 @@ def _lower_bounds(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> li
         low, high = layer.bias, layer.bias
         size = np.abs(layer.bias)
         for source, weight in layer.weights.items():
-            dense = weight.toarray() if sparse.issparse(weight) else weight
-            ends = [_times(dense, side) for side in bounds[source]]
-            low, high = low + np.minimum(*ends).sum(axis=1), high + np.maximum(*ends).sum(axis=1)
-            size = size + np.abs(ends).max(axis=0).sum(axis=1)
+            entries = sparse.coo_array(weight)
+            rows, columns = entries.row, entries.col
+            ends = [_times(entries.data, side[columns]) for side in bounds[source]]
+            low = low + _row_sums(np.minimum(*ends), rows, layer.width)
+            high = high + _row_sums(np.maximum(*ends), rows, layer.width)
+            size = size + _row_sums(np.abs(ends).max(axis=0), rows, layer.width)
         room = _EPS * (4 + sum(weight.shape[1] for weight in layer.weights.values())) * size
         slopes = np.asarray(layer.slopes)
         sides = [_times(slopes.T, side) for side in (np.minimum(low - room, 0), np.maximum(high + room, 0))]
@@ -123,6 +136,11 @@ def _lower_bounds(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> li
         negative, positive = sides[0][0], sides[1][1]
         bounds.append((np.minimum(np.minimum(negative, positive), 0), np.maximum(np.maximum(negative, positive), 0)))
     return [low for low, _ in bounds]
+
+
+def _row_sums(values: FloatArray, rows: NDArray[np.int64], n_rows: int) -> FloatArray:
+    """Return the sums of the entries of each row of a sparse matrix."""
+    return np.asarray(np.bincount(rows, values, n_rows), dtype=np.float64)
 
 
 def _times(factors: FloatArray, values: FloatArray) -> FloatArray:
@@ -134,7 +152,7 @@ def _times(factors: FloatArray, values: FloatArray) -> FloatArray:
 def _placed(weight: Any, columns: NDArray[np.int64], width: int) -> sparse.csr_array:
     """Return a matrix of `width` columns that holds those of `weight` at `columns`."""
     entries = sparse.coo_array(weight)
-    rows, own = entries.coords
+    rows, own = entries.row, entries.col
     return sparse.csr_array((entries.data, (rows, columns[own])), shape=(weight.shape[0], width))
 
 
@@ -142,12 +160,12 @@ def _reduced(bias: FloatArray, weight: Any, shifts: FloatArray) -> FloatArray:
     """Return bias - weight @ shifts, exactly, rounded once."""
     totals = [Fraction(value) for value in bias.tolist()]
     entries = sparse.coo_array(weight)
-    for row, column, value in zip(*entries.coords, entries.data.tolist(), strict=True):
+    for row, column, value in zip(entries.row, entries.col, entries.data.tolist(), strict=True):
         totals[row] -= Fraction(value) * Fraction(float(shifts[column]))
     return np.array([nearest_float(total.numerator, total.denominator) for total in totals])
 
 
 def _carrying(slopes: FloatArray) -> tuple[float, float]:
-    """Return slopes for neurons that are always active: the layer's if those leave them as they are, else ReLU's."""
+    """Return slopes for neurons that are always active: the layer's if they leave those as they are, else ReLU's."""
     first = slopes[0]
-    return (float(first[0]), 1.0) if first[1] == 1.0 and (slopes == first).all() else RELU
+    return (float(first[0]), 1.0) if first[0] != first[1] == 1.0 and (slopes == first).all() else RELU

@@ -528,7 +528,8 @@ class Network:
         added neuron is active everywhere, touches zero nowhere, and divides no region. In every layer the neurons of
         this network come first: those columns of a pattern are its pattern, the others are True.
 
-        For programs that know no skips; the engines here are faster on the network as it is.
+        For programs that know no skips; the engines here are faster on the network as it is. In float64 a carried value
+        is rounded to the digits of nu + c.
 
         Parameters
         ----------
