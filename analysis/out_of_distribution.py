@@ -246,9 +246,8 @@ def images_block(block: Block) -> dict[str, Any]:
     record["all"] = {name: auroc(every[0][name], every[1][name]) for name in ("hamming", "softmax")}
     record["n_all"] = [len(test), len(strange)]
     if record["n_regions"] is None:
-        record["proven"] = proven(
-            small, x @ basis, [part[some] for part, some in zip(parts, chosen, strict=True)], found, recipe
-        )
+        some = [part[own][: recipe.n_proven] for part, own in zip(parts, chosen, strict=True)]
+        record["proven"] = proven(small, x @ basis, some, found, recipe.max_regions_proven)
     return record
 
 
