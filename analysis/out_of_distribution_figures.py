@@ -53,10 +53,11 @@ def draw_auroc(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0.5, color="black", lw=0.8)
-    axes.set_xlabel("AUROC (1/2: tells nothing); mean and 95 % interval over networks")
-    axes.set_title("Trained on ...: which score tells what is strange?", fontsize=10)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("AUROC (1/2: tells nothing), mean and 95 % interval")
+    axes.set_title("Which score tells what is out of distribution?", fontsize=10)
     axes.grid(alpha=0.3, axis="x")
-    axes.legend(fontsize=7.5, loc="lower center", bbox_to_anchor=(0.5, 1.06))
+    axes.legend(fontsize=7.5, loc="lower center", bbox_to_anchor=(0.4, 1.05))
 
 
 def draw_flips(axes: Axes, row: dict[str, Any]) -> None:
@@ -65,10 +66,11 @@ def draw_flips(axes: Axes, row: dict[str, Any]) -> None:
         shares = row["flips"][side]
         name = _NAMES[row[side]]
         axes.bar(np.arange(len(shares)) + (k - 0.5) * 0.4, shares, 0.4, color=colour, label=f"{name} ({label})")
-    axes.set_xlabel("flips to the nearest region with a training image")
+    axes.set_xlabel("flips to a region with a training image")
     axes.set_ylabel("share of test images")
     axes.set_title(f"Network {row['shape']}, trained on {_NAMES[row['inside']]}", fontsize=10)
-    axes.legend(fontsize=8)
+    axes.set_ylim(0, 1.15 * max(max(row["flips"][side]) for side in _SIDES))
+    axes.legend(fontsize=8, loc="upper right")
 
 
 def draw_moons(axes: Axes, record: dict[str, Any]) -> None:

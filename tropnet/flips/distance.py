@@ -112,9 +112,9 @@ class FlipDistance:
     on a whole side of a hyperplane (a neuron that reads one other and has no bias), one flip changes several bits. But
     neurons that read the input alone flip together only if their hyperplanes are the same, so the number of distinct
     hyperplanes of the first layer that separate two regions is a lower bound always. Added to how far the search got,
-    this proves two flips when one region was looked at, three after its neighbours, and so on. (In general position,
-    h_j a multiple of h_k on a facet fixes the bias of neuron j when all other parameters are given, and there are
-    finitely many patterns.) In skip networks all of this is the same.
+    this proves two flips when one region was looked at, three after its neighbours, and so on. That almost all biases
+    are in general position, with or without skips: a coincidence at a facet fixes the bias of one neuron when all
+    other parameters are given, and there are finitely many patterns.
 
     *Cost.* Enumerated: for F facets of R regions O(F log R) once, then a forward pass and a look-up. Without: a forward
     pass; for points outside the regions with data a segment and a region with its facets cost milliseconds each (see
