@@ -120,7 +120,8 @@ class FlipDistance:
     pass; for points outside the regions with data a segment and a region with its facets cost milliseconds each (see
     `regions_near`), so a score costs from that to `max_regions` times that, once for all points of a region. In general
     position, as a rule, one region for each flip is enough. On R^d the rank of the weights that read the input counts,
-    not d.
+    not d; but there a facet that reaches to infinity can take seconds of exact arithmetic. A bounded box in few inputs,
+    around what the network reads (`Network.restrict` to an orthonormal basis of the first weights), avoids that.
 
     References
     ----------
