@@ -121,20 +121,15 @@ class Block:
 
 
 def blocks(config: Config) -> list[Block]:
-    """Return all networks: MNIST first, seed by seed, so that a stopped run has whole seeds."""
+    """Return all networks: moons, MNIST, the reverse; seed by seed, so that a stopped run has whole seeds."""
     pairs = (("mnist", "fashion-mnist", config.seeds), ("fashion-mnist", "mnist", config.reverse_seeds))
-    images = [
+    designs = [("moons", "uniform", config.moon_seeds, MOON_SHAPES), *((*pair, config.shapes) for pair in pairs)]
+    return [
         Block(inside, outside, *shape, seed, config.recipe)
-        for inside, outside, seeds in pairs
+        for inside, outside, seeds, shapes in designs
         for seed in range(seeds)
-        for shape in config.shapes
+        for shape in shapes
     ]
-    moons = [
-        Block("moons", "uniform", *shape, seed, config.recipe)
-        for seed in range(config.moon_seeds)
-        for shape in MOON_SHAPES
-    ]
-    return moons + images
 
 
 # --- networks
