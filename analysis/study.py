@@ -69,7 +69,7 @@ def run_blocks(
     cache.mkdir(parents=True, exist_ok=True)
     todo, results = [], {}
     for block in dict.fromkeys(blocks):
-        path = cache / f"{_key(function, block)}.json"
+        path = cache / f"{block_key(function, block)}.json"
         if path.exists():
             results[block] = json.loads(path.read_text())
         else:
@@ -92,7 +92,8 @@ def run_blocks(
     return results
 
 
-def _key(function: Callable[[Any], Any], block: Any) -> str:
+def block_key(function: Callable[[Any], Any], block: Any) -> str:
+    """Return the name of the file that holds `function(block)` in the cache of a study."""
     text = json.dumps([function.__name__, version("tropnet"), dataclasses.asdict(block)])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

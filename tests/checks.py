@@ -10,6 +10,7 @@ from operator import mul
 from hypothesis import currently_in_test_context, note
 
 from tests.oracles.exact import HalfSpace, Number, Pattern, Vector, coordinate_forms, exact_layers, rational, rationals
+from tests.oracles.fourier_motzkin import has_interior
 from tropnet import Network
 
 # The strict inequality a . x < b.
@@ -88,6 +89,33 @@ def value(row: Sequence[Number], x: Sequence[Fraction]) -> Fraction:
 def strictly_inside(rows: Iterable[Row], x: Sequence[Fraction]) -> bool:
     """Return whether a . x < b for every row."""
     return all(value(a, x) < b for a, b in rows)
+
+
+def restricted(rows: Iterable[Row], g: Row) -> list[Row] | None:
+    """Return the rows on the hyperplane a . x = b of `g`, one coordinate fewer; None if a closed one fails there."""
+    a, b = g
+    p = next(i for i, value in enumerate(a) if value)
+    result = []
+    for c, e in rows:
+        factor = c[p] / a[p]
+        normal = tuple(x - factor * y for i, (x, y) in enumerate(zip(c, a, strict=True)) if i != p)
+        bound = e - factor * b
+        if any(normal):
+            result.append((normal, bound))
+        elif bound < 0:
+            return None
+    return result
+
+
+def meets(rows: Iterable[Row], g: Row) -> bool:
+    """Return whether the closed cell meets the hyperplane of `g` in dimension d - 1."""
+    on = restricted(rows, g)
+    return on is not None and has_interior(on)
+
+
+def share_a_facet(one: list[Row], other: list[Row]) -> bool:
+    """Return whether the closures of two disjoint open cells meet in dimension d - 1."""
+    return any(meets([*one, *other], row) for row in one if any(row[0]))
 
 
 def as_halfspaces(rows: Iterable[Sequence[int]]) -> list[Row]:

@@ -46,6 +46,7 @@ from tropnet.extremes import (
     minimum,
     same_function,
 )
+from tropnet.flips import FlipBounds, FlipDistance
 from tropnet.layers import Layer
 from tropnet.network import Network, load
 from tropnet.polyhedral_complex import (
@@ -90,6 +91,8 @@ __all__ = [
     "Estimate",
     "Extremum",
     "FileFormatError",
+    "FlipBounds",
+    "FlipDistance",
     "Layer",
     "LinearRegions",
     "LipschitzConstant",

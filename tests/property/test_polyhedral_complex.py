@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checks import Row, cell, opposite, show
+from tests.checks import Row, cell, meets, opposite, restricted, share_a_facet, show
 from tests.oracles.brute_force import exact_affine_map
 from tests.oracles.exact import HalfSpace, Pattern
 from tests.oracles.fourier_motzkin import has_interior
@@ -59,33 +59,6 @@ DEGENERATE = {
 
 
 # --- by definition
-
-
-def restricted(rows: Iterable[Row], g: Row) -> list[Row] | None:
-    """Return the rows on the hyperplane a . x = b of `g`, one coordinate fewer; None if a closed one fails there."""
-    a, b = g
-    p = next(i for i, value in enumerate(a) if value)
-    result = []
-    for c, e in rows:
-        factor = c[p] / a[p]
-        normal = tuple(x - factor * y for i, (x, y) in enumerate(zip(c, a, strict=True)) if i != p)
-        bound = e - factor * b
-        if any(normal):
-            result.append((normal, bound))
-        elif bound < 0:
-            return None
-    return result
-
-
-def meets(rows: Iterable[Row], g: Row) -> bool:
-    """Return whether the closed cell meets the hyperplane of `g` in dimension d - 1."""
-    on = restricted(rows, g)
-    return on is not None and has_interior(on)
-
-
-def share_a_facet(one: list[Row], other: list[Row]) -> bool:
-    """Return whether the closures of two disjoint open cells meet in dimension d - 1."""
-    return any(meets([*one, *other], row) for row in one if any(row[0]))
 
 
 def pattern_tuples(regions: Regions) -> list[Pattern]:

@@ -27,7 +27,7 @@ from tropnet.progress import track
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.tolerances import Tolerances
 
-__all__ = ["NearRegions", "regions_near"]
+__all__ = ["NearRegions", "Step", "Walk", "regions_near"]
 
 _TRIES = 8
 _HALVINGS = 40
@@ -133,7 +133,7 @@ def regions_near(
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
     if not fitted.contains(point[0]):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
-    search = _Walk(net, fitted, tolerances or Tolerances())
+    search = Walk(net, fitted, tolerances or Tolerances())
     try:
         with track("searching", "regions", enabled=progress) as update:
             for n in search.run(point[0], max_regions, max_flips):
@@ -145,7 +145,7 @@ def regions_near(
     return search.found()
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A region to look at: from `origin`, on the facet to it, along `direction` if these are known."""
 
     pattern: BoolArray
@@ -167,8 +167,11 @@ class _Known(NamedTuple):
     beyond: dict[int, FloatArray]
 
 
-class _Walk:
-    """A breadth-first search over the facets, in the inputs that matter."""
+class Walk:
+    """Regions and what lies beyond their facets, in the inputs that matter; `run` searches them breadth first.
+
+    One object serves many searches: each begins with `aim`.
+    """
 
     def __init__(self, net: Network, domain: Domain, tolerances: Tolerances) -> None:
         self.full, self.full_domain = net, domain
@@ -188,23 +191,27 @@ class _Walk:
         self.truncated = False
         self.finished = False
 
+    def aim(self, x: FloatArray) -> None:
+        """Look for points amid regions around x from now on."""
+        self.centre = self.shrink(x)
+        self.reach = max(1.0, _REACH * float(np.linalg.norm(self.centre)))
+
     def run(self, x: FloatArray, max_regions: int, max_flips: int | None) -> Iterator[int]:
         """Search, yielding the number of regions found so far."""
-        self.centre = self._shrink(x)
-        self.reach = max(1.0, _REACH * float(np.linalg.norm(self.centre)))
-        start = self._first(x)
+        self.aim(x)
+        start = self.first(x)
         seen = {start.pattern.tobytes()}
         queue = deque([start])
         while queue:
             step = queue.popleft()
-            known = self._look(step)
+            known = self.look(step)
             self.patterns.append(step.pattern)
             self.n_flips.append(step.n_flips)
             self.known.append(known)
             yield len(self.known)
             if self.truncated:
                 continue
-            for beyond in self._neighbours(step, known):
+            for beyond in self.neighbours(step, known):
                 key = beyond.pattern.tobytes()
                 if key in seen:
                     continue
@@ -245,7 +252,7 @@ class _Walk:
         )
         return NearRegions(regions, np.array(self.n_flips[:n_found], dtype=np.int64))
 
-    def _first(self, x: FloatArray) -> _Step:
+    def first(self, x: FloatArray) -> Step:
         """Return the region of x, or one that touches x: the first one on a segment into the domain."""
         net, domain = self.full, self.full_domain
         start = root_backend("highs", domain, self.tolerances)[1]
@@ -261,12 +268,12 @@ class _Walk:
             end = near if domain.contains(near) and (near != x).any() else end
             pieces = regions_on_segment(net, x, end)
             middle = x + (end - x) * float(sum(pieces.exact_breakpoints[:2]) / 2)
-            step = _Step(pieces.patterns[0], 0, self._shrink(middle), None)
-            if self._inside(step) is not None:
+            step = Step(pieces.patterns[0], 0, self.shrink(middle), None)
+            if self.inside(step) is not None:
                 return step
         raise UndecidedError("no region was found at x; move x a little.", None)
 
-    def _shrink(self, point: FloatArray) -> FloatArray:
+    def shrink(self, point: FloatArray) -> FloatArray:
         """Return the inputs that matter of a point that the network does not tell from `point`."""
         if len(self.inputs) == self.full.n_inputs:
             return point
@@ -276,9 +283,9 @@ class _Walk:
 
     # --- one region
 
-    def _look(self, step: _Step) -> _Known:
+    def look(self, step: Step) -> _Known:
         """Return a region with its facets."""
-        found = self._inside(step)
+        found = self.inside(step)
         if found is None:
             # Its neighbour has a facet with it.
             raise UndecidedError("a region beyond a facet was not found.", None)
@@ -286,7 +293,7 @@ class _Walk:
         rows = self._rows(step.pattern)
         if self.search is not None:
             middle = self._middle(rows, point)
-            if self._certain(middle[None], step.pattern)[0]:
+            if self.certain(middle[None], step.pattern)[0]:
                 point, witness = middle, None
             cell = self.search.cell_facets(step.pattern, point)
             if cell is not None:
@@ -336,20 +343,20 @@ class _Walk:
                     break
         return point
 
-    def _inside(self, step: _Step) -> tuple[FloatArray, Witness | None] | None:
+    def inside(self, step: Step) -> tuple[FloatArray, Witness | None] | None:
         """Return a point strictly inside, with its proof as in `_Known`; None if there is none."""
         if step.origin is not None:
             points = step.origin[None]
             if step.direction is not None:
                 points = points + np.multiply.outer(0.5 ** np.arange(_HALVINGS), step.direction)
-            good = np.flatnonzero(self._certain(points, step.pattern))
+            good = np.flatnonzero(self.certain(points, step.pattern))
             if len(good):
                 # Not next to where another hyperplane begins.
                 return points[good[min(1, len(good) - 1)]], None
         found = find_linear_region(self.net, step.pattern, self.domain, tolerances=self.tolerances)
         return (found.witness, found.certificate) if isinstance(found, ActivationRegion) else None
 
-    def _certain(self, points: FloatArray, pattern: BoolArray) -> BoolArray:
+    def certain(self, points: FloatArray, pattern: BoolArray) -> BoolArray:
         """Return which points certainly are strictly inside the region of a pattern."""
         A, b = self.domain.halfspaces
         with np.errstate(over="ignore", invalid="ignore"):
@@ -383,7 +390,7 @@ class _Walk:
 
     # --- its neighbours
 
-    def _neighbours(self, step: _Step, known: _Known) -> Iterator[_Step]:
+    def neighbours(self, step: Step, known: _Known) -> Iterator[Step]:
         """Yield a step across each facet that no side of the domain defines."""
         pattern, inside = step.pattern, known.point
         neurons = np.flatnonzero(known.facets[: self.net.n_neurons])
@@ -397,7 +404,7 @@ class _Walk:
             else:
                 flipped = pattern_beyond(self.net, pattern, neuron)
             known_at = bool(np.isfinite(origins[i]).all())
-            yield _Step(flipped, step.n_flips + 1, *((origins[i], directions[i]) if known_at else (None, None)))
+            yield Step(flipped, step.n_flips + 1, *((origins[i], directions[i]) if known_at else (None, None)))
 
     def _across(
         self, rows: FloatArray, inside: FloatArray, neurons: NDArray[np.int64], far: FloatArray
