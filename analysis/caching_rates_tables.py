@@ -1,0 +1,198 @@
+"""The tables of `analysis.caching_rates`, made from its results only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.caching_rates_evaluation import ARMS
+
+__all__ = ["table_2", "write"]
+
+_BEGIN, _END = "<!-- tables -->", "<!-- /tables -->"
+_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10 (gray)", "svhn": "SVHN", "fashion-mnist": "Fashion-MNIST (extra)"}
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write all tables between the marks of a Markdown file, or as a new file; its other text stays."""
+    text = f"{_BEGIN}\n{tables(record)}\n{_END}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+        return
+    before, begin, rest = path.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{path} must have the marks {_BEGIN} and {_END}; put them where the tables go.")
+    path.write_text(f"{before}{text}{after}")
+
+
+def tables(record: dict[str, Any]) -> str:
+    """Return all tables with their titles."""
+    networks, batch = record["config"]["networks"], record["config"]["batch"]
+    parts = {
+        f"Table 2, published / ours ({networks} + {networks} networks a row, batch {batch})": table_2(record),
+        "Batch size: cached test images, mean with / without skips": sensitivity(record),
+        "(a) Caching rate by true class, mean over networks": classes(record),
+        "(b) Distance to the centroid of the own class, uncached against cached": centroids(record),
+        "(c) Caching rate by size": sizes(record),
+        "(d) Caching rate by data set": by_dataset(record),
+        "Not run": not_run(record),
+    }
+    return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts.items() if text)
+
+
+def table_2(record: dict[str, Any]) -> str:
+    """Return Table 2: every row as published and as it came out."""
+    head = ["data set", "network, skips", "accuracy with", "without", "cached with", "without", "U", "p", "verdict"]
+    lines = []
+    for row in record["rows"]:
+        published = row["published"] or {}
+        lines.append(
+            [
+                _NAMES[row["dataset"]],
+                _network(row),
+                *[_pair(published.get(f"accuracy_{side}"), row[side]["accuracy"], ".1%") for side in ARMS],
+                *[_pair(published.get(f"cached_{side}"), row[side]["cached"], ",.1f") for side in ARMS],
+                _pair(published.get("U"), row["test"]["U"], ",.1f"),
+                _pair(published.get("p"), row["test"]["p"], ".2g"),
+                row["verdict"],
+            ]
+        )
+    return _table(head, lines)
+
+
+def sensitivity(record: dict[str, Any]) -> str:
+    """Return how the rows depend on the batch size."""
+    main, other = record["config"]["batch"], record["sensitivity"]
+    if not other:
+        return ""
+    batches = sorted({main, *(row["batch"] for row in other)})
+    head = ["data set", "network, skips", "published", *(f"batch {batch}, p" for batch in batches)]
+    lines = []
+    for row in record["rows"]:
+        same = {entry["batch"]: entry for entry in [*other, row] if _identity(entry) == _identity(row)}
+        if len(same) == 1:
+            continue
+        published = row["published"]
+        lines.append(
+            [
+                _NAMES[row["dataset"]],
+                _network(row),
+                f"{published['cached_with']:,.1f} / {published['cached_without']:,.1f}" if published else "",
+                *[_counts(same.get(batch)) for batch in batches],
+            ]
+        )
+    return _table(head, lines)
+
+
+def _counts(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "not run"
+    return f"{row['with']['cached']:,.1f} / {row['without']['cached']:,.1f}, {row['test']['p']:.2g}"
+
+
+def classes(record: dict[str, Any]) -> str:
+    """Return the caching rates of the ten classes."""
+    lines = [
+        [
+            _NAMES[entry["dataset"]],
+            f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
+            *[_value(rate, ".1%") for rate in entry["true"]["rate"]],
+            _value(100 * entry["true"]["spread"], ".1f"),
+            _value(entry["agreement"], ".0%"),
+        ]
+        for entry in record["observations"]["by_class"]
+    ]
+    return _table(["data set", "network, skips", *map(str, range(10)), "spread, points", "agreement"], lines)
+
+
+def centroids(record: dict[str, Any]) -> str:
+    """Return the distances to the class centroids and the areas under the ROC curve."""
+    lines = [
+        [
+            _NAMES[entry["dataset"]],
+            f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
+            f"{entry['networks']}",
+            *[_value(entry.get(f"mean_{side}"), ".2f") for side in ("cached", "uncached")],
+            *[
+                cell
+                for part in (entry, entry.get("within", {}))
+                for cell in (
+                    _value(part.get("area"), ".3f"),
+                    _value(part.get("share_above_half"), ".0%"),
+                    _value(part.get("p"), ".1g"),
+                )
+            ],
+        ]
+        for entry in record["observations"]["centroid_distance"]
+    ]
+    head = ["data set", "network, skips", "networks with both", "distance, cached", "uncached"]
+    return _table([*head, "area", "above 1/2", "p", "area within classes", "above 1/2", "p"], lines)
+
+
+def sizes(record: dict[str, Any]) -> str:
+    """Return the caching rates and the regions that hold training images, by size."""
+    entries = record["observations"]["network_size"]
+    shapes = list(dict.fromkeys(tuple(shape) for entry in entries for shape in entry["shapes"]))
+    lines = []
+    for entry in entries:
+        found = {tuple(shape): i for i, shape in enumerate(entry["shapes"])}
+        cells = [
+            f"{entry['rate'][found[shape]]:.2%}, {entry['training_regions'][found[shape]]:,.0f}"
+            if shape in found
+            else "not run"
+            for shape in shapes
+        ]
+        more = ", ".join(f"{value:.2f}" for value in entry["smaller_has_more"])
+        lines.append([_NAMES[entry["dataset"]], entry["arm"], *cells, more])
+    names = [f"{layers} x {neurons}: rate, regions with training images" for layers, neurons in shapes]
+    return _table(["data set", "skips", *names, "P(smaller caches more)"], lines)
+
+
+def by_dataset(record: dict[str, Any]) -> str:
+    """Return the caching rates by data set."""
+    entries = record["observations"]["dataset"]
+    names = list(dict.fromkeys(name for entry in entries for name in entry["rate"]))
+    lines = [
+        [
+            f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
+            *[_value(entry["rate"].get(name), ".2%") for name in names],
+            ", ".join(f"{_NAMES[name]} {value:.2f}" for name, value in entry["mnist_has_more"].items()),
+        ]
+        for entry in entries
+    ]
+    return _table(["network, skips", *(_NAMES[name] for name in names), "P(MNIST caches more)"], lines)
+
+
+def not_run(record: dict[str, Any]) -> str:
+    """Return what is missing and why."""
+    return "\n".join(
+        f"- {_NAMES[entry['dataset']]}, {_network(entry)}, batch {entry['batch']}: {entry['reason']}"
+        for entry in record["not_run"]
+    )
+
+
+# ---
+
+
+def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["dataset"], row["layers"], row["neurons"]
+
+
+def _network(row: dict[str, Any]) -> str:
+    return f"{row['layers']} x {row['neurons']}, {', '.join(f'{k}-{target}' for k, target in row['skips'])}"
+
+
+def _pair(published: float | None, ours: float, form: str) -> str:
+    return f"{_value(published, form)} / {ours:{form}}"
+
+
+def _value(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)], *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
