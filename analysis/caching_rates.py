@@ -15,7 +15,6 @@ A stopped run goes on with the arm where it was; --summarise reports on what has
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +37,7 @@ from analysis.caching_rates_evaluation import (
     separation,
     verdict,
 )
-from analysis.caching_rates_training import Arm, Findings, describe, resume, stored
+from analysis.caching_rates_training import Arm, Findings, resume, stored
 from analysis.gray_images import GrayImages, load_gray
 
 NAME = "caching_rates"
@@ -52,11 +51,15 @@ class Config:
     Attributes
     ----------
     networks
-        Per arm.
+        Per arm of the table.
     batch
-        Of the rows; the paper states none.
-    sensitivity_batches, sensitivity_datasets
-        What else is run, on which data sets, in print or not.
+        Of the table; the paper states none.
+    centred
+        Data sets whose rows are also run with pixels in [-1, 1] instead of [0, 1]; the paper states neither.
+    sensitivity
+        What else is run: data set, batch, and whether pixels are in [-1, 1].
+    sensitivity_networks
+        Per arm of these.
     epochs, learning_rate
         Of Adam; as in the paper.
     n_train, n_test
@@ -69,8 +72,13 @@ class Config:
 
     networks: int = 50
     batch: int = 100
-    sensitivity_batches: tuple[int, ...] = (50, 200)
-    sensitivity_datasets: tuple[str, ...] = ("mnist", "cifar10")
+    centred: tuple[str, ...] = ("cifar10", "svhn")
+    sensitivity: tuple[tuple[str, int, bool], ...] = (
+        ("mnist", 100, True),
+        ("mnist", 50, False),
+        ("mnist", 200, False),
+    )
+    sensitivity_networks: int = 20
     epochs: int = 5
     learning_rate: float = 5e-4
     n_train: int | None = None
@@ -81,24 +89,28 @@ class Config:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of Table 2, or one with nothing in print: a data set, a shape, skips."""
+    """What a row of Table 2 has in common: data set, shape, skips; and what the paper does not state."""
 
     dataset: str
     layers: int
     neurons: int
     skips: tuple[tuple[int, int], ...]
+    batch: int
+    networks: int
+    centred: bool = False
 
-    def arm(self, side: str, config: Config, batch: int | None = None) -> Arm:
+    def arm(self, side: str, config: Config) -> Arm:
         """Return the arm "with" or "without" skips."""
         return Arm(
             self.dataset,
             self.layers,
             self.neurons,
             self.skips if side == "with" else (),
-            networks=config.networks,
-            batch=batch or config.batch,
+            networks=self.networks,
+            batch=self.batch,
             epochs=config.epochs,
             learning_rate=config.learning_rate,
+            centred=self.centred,
             seed=config.seed,
             device=config.device,
         )
@@ -106,23 +118,47 @@ class Row:
     @property
     def published(self) -> dict[str, Any] | None:
         """What is in print."""
-        return next((row for row in study.published("lr_table_2")["rows"] if _row(row) == self), None)
+        name = self.dataset, self.layers, self.neurons
+        published = study.published("lr_table_2")["rows"]
+        return next((row for row in published if (row["dataset"], row["layers"], row["neurons"]) == name), None)
 
     def record(self) -> dict[str, Any]:
         """Return what identifies the row, for JSON."""
-        return {"dataset": self.dataset, "layers": self.layers, "neurons": self.neurons, "skips": self.skips}
+        return {
+            "dataset": self.dataset,
+            "layers": self.layers,
+            "neurons": self.neurons,
+            "skips": self.skips,
+            "pixels": [-1, 1] if self.centred else [0, 1],
+            "batch": self.batch,
+        }
 
 
-def _row(published: dict[str, Any], dataset: str | None = None) -> Row:
-    skips = tuple((source, target) for source, target in published["skips"])
-    return Row(dataset or published["dataset"], published["layers"], published["neurons"], skips)
+def rows(config: Config) -> list[Row]:
+    """Return the rows of Table 2; some of them with pixels in [-1, 1]; and the same shapes for the extra data sets."""
+    published = list(dict.fromkeys(row["dataset"] for row in study.published("lr_table_2")["rows"]))
+    size = config.batch, config.networks
+    return [
+        *(row for dataset in published for row in _rows_of(dataset, *size)),
+        *(row for dataset in config.centred for row in _rows_of(dataset, *size, centred=True)),
+        *(row for dataset in EXTRA_DATASETS for row in _rows_of(dataset, *size)),
+    ]
 
 
-def rows() -> list[Row]:
-    """Return the rows of Table 2, and the same shapes for the extra data sets."""
-    published = study.published("lr_table_2")["rows"]
-    extra = [_row(row, dataset) for dataset in EXTRA_DATASETS for row in published]
-    return list(dict.fromkeys([*map(_row, published), *extra]))
+def sensitivity_rows(config: Config) -> list[Row]:
+    """Return the rows of the sensitivity study."""
+    networks = config.sensitivity_networks
+    return [
+        row for dataset, batch, centred in config.sensitivity for row in _rows_of(dataset, batch, networks, centred)
+    ]
+
+
+def _rows_of(dataset: str, batch: int, networks: int, centred: bool = False) -> list[Row]:
+    shapes = {
+        (row["layers"], row["neurons"]): tuple((source, target) for source, target in row["skips"])
+        for row in study.published("lr_table_2")["rows"]
+    }
+    return [Row(dataset, *shape, skips, batch, networks, centred) for shape, skips in shapes.items()]
 
 
 @dataclass(frozen=True)
@@ -151,26 +187,18 @@ def load_parts(dataset: str, config: Config, folder: Path | None) -> Parts | Non
 # --- the study
 
 
-def cells(config: Config) -> Iterator[tuple[Row, int]]:
-    """Yield what is trained in its order: all rows, then those of the sensitivity study with their batch."""
-    yield from ((row, config.batch) for row in rows())
-    for dataset in config.sensitivity_datasets:
-        for batch in config.sensitivity_batches:
-            yield from ((row, batch) for row in rows() if row.dataset == dataset)
-
-
 def run(config: Config, *, cache: Path, folder: Path | None = None, train_more: bool = True) -> dict[str, Any]:
     """Train what is missing, unless told not to, and return the results on what is there.
 
     The same configuration gives the same numbers, except times, on one machine.
     """
-    data = {name: load_parts(name, config, folder) for name in dict.fromkeys(row.dataset for row in rows())}
-    present = {name: parts for name, parts in data.items() if parts is not None}
+    chosen = [*rows(config), *sensitivity_rows(config)]
+    data = {name: load_parts(name, config, folder) for name in dict.fromkeys(row.dataset for row in chosen)}
     findings: dict[Arm, Findings] = {}
-    for row, batch in cells(config):
-        parts = present.get(row.dataset)
+    for row in chosen:
+        parts = data[row.dataset]
         for side in ARMS if parts else ():
-            arm = row.arm(side, config, batch)
+            arm = row.arm(side, config)
             if train_more:
                 findings[arm] = resume(arm, parts.train, parts.test, cache)
             elif found := stored(arm, parts.train, parts.test, cache):
@@ -180,23 +208,33 @@ def run(config: Config, *, cache: Path, folder: Path | None = None, train_more: 
 
 def summarise(config: Config, findings: dict[Arm, Findings], data: dict[str, Parts | None]) -> dict[str, Any]:
     """Return the results on the arms that have been run."""
-    table, sensitivity, not_run = [], [], []
-    for row, batch in cells(config):
-        found = {side: findings.get(row.arm(side, config, batch)) for side in ARMS}
-        parts = data[row.dataset]
-        if parts is None or None in found.values():
-            reason = _absence(row.dataset) if parts is None else "not trained"
-            not_run.append({**row.record(), "batch": batch, "reason": reason})
-            continue
-        entry = {**row.record(), "batch": batch, **compared(row, found, parts.test.labels)}
-        (table if batch == config.batch else sensitivity).append(entry)
+    not_run: list[dict[str, Any]] = []
+
+    def entries(chosen: list[Row]) -> list[dict[str, Any]]:
+        out = []
+        for row in chosen:
+            found = {side: findings.get(row.arm(side, config)) for side in ARMS}
+            parts = data[row.dataset]
+            if parts is None:
+                not_run.append({**row.record(), "reason": _absence(row.dataset)})
+            elif any(arm is None for arm in found.values()):
+                not_run.append({**row.record(), "reason": "not trained"})
+            else:
+                out.append({**row.record(), **compared(row, found, parts.test.labels)})
+        return out
+
+    table, sensitivity = entries(rows(config)), entries(sensitivity_rows(config))
     return {
         "published": study.published("lr_table_2"),
         "data": {name: _sources(name, parts) for name, parts in data.items()},
         "rows": table,
         "verdict": overall(table),
         "sensitivity": sensitivity,
-        "observations": observations(config, findings, data, table),
+        "observations": {
+            **observations(config, findings, data),
+            "network_size": network_sizes(table),
+            "dataset": dataset_pairs([*table, *(row for row in sensitivity if row["batch"] == config.batch)]),
+        },
         "not_run": not_run,
     }
 
@@ -216,38 +254,46 @@ def compared(row: Row, found: dict[str, Findings], labels: np.ndarray) -> dict[s
     """Return both arms of a row, their test, and how that compares with print."""
     arms = {side: overview(found[side], labels) for side in ARMS}
     test = compare(*(arms[side]["cached_counts"] for side in ARMS))
-    published = row.published
+    published, size = row.published, study.published("lr_table_2")["setup"]["networks_per_arm"]
     return {
         "published": published,
         **arms,
         "test": test,
-        "fit": {side: fit(arms[side], published, side) for side in ARMS} if published else None,
+        "fit": {side: fit(arms[side], published, side, size) for side in ARMS} if published else None,
         "verdict": verdict(published, *(arms[side]["cached"] for side in ARMS), test["p"]),
     }
 
 
 def overall(table: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count the rows that are significant in print, were run, and have the published direction."""
-    significant = [row for row in table if row["published"] and row["published"]["reject"]]
-    direction = [row for row in significant if row["with"]["cached"] < row["without"]["cached"]]
-    reproduced = [row for row in significant if row["verdict"].startswith("reproduced")]
-    return {
-        "significant_in_print_and_run": len(significant),
-        "published_direction": len(direction),
-        "significant_here": len(reproduced),
-        "text": (
-            f"Of {len(significant)} rows that are significant in print and were run, {len(direction)} have the"
-            f" published direction here, {len(reproduced)} significantly."
-        ),
-    }
+    """Count the rows that are significant in print, were run, and have the published direction, by range of pixels."""
+    out: dict[str, Any] = {"by_pixels": []}
+    for pixels in ([0, 1], [-1, 1]):
+        chosen = [row for row in table if row["published"] and row["published"]["reject"] and row["pixels"] == pixels]
+        direction = [row for row in chosen if row["with"]["cached"] < row["without"]["cached"]]
+        reproduced = [row for row in chosen if row["verdict"].startswith("reproduced")]
+        out["by_pixels"].append(
+            {
+                "pixels": pixels,
+                "significant_in_print_and_run": len(chosen),
+                "published_direction": len(direction),
+                "significant_here": len(reproduced),
+            }
+        )
+    out["text"] = " ".join(
+        f"Pixels in {entry['pixels']}: of {entry['significant_in_print_and_run']} rows that are significant in print"
+        f" and were run, {entry['published_direction']} have the published direction here,"
+        f" {entry['significant_here']} significantly."
+        for entry in out["by_pixels"]
+    )
+    return out
 
 
 def observations(
-    config: Config, findings: dict[Arm, Findings], data: dict[str, Parts | None], table: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return section 7.1's four observations as numbers, for the arms of the rows."""
+    config: Config, findings: dict[Arm, Findings], data: dict[str, Parts | None]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return section 7.1's observations (a) and (b) as numbers, for the arms of the table."""
     classes, distances = [], []
-    for row in rows():
+    for row in rows(config):
         for side in ARMS:
             found, parts = findings.get(row.arm(side, config)), data[row.dataset]
             if found is None or parts is None:
@@ -255,12 +301,7 @@ def observations(
             name = {**row.record(), "arm": side}
             classes.append({**name, **by_class(found, parts.test.labels)})
             distances.append({**name, **separation(found.cached, parts.distances, parts.test.labels)})
-    return {
-        "by_class": classes,
-        "centroid_distance": distances,
-        "network_size": network_sizes(table),
-        "dataset": dataset_pairs(table),
-    }
+    return {"by_class": classes, "centroid_distance": distances}
 
 
 # --- the command
@@ -268,37 +309,30 @@ def observations(
 
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
+    common = {"batch": options.batch, "seed": options.seed, "device": options.device}
     if options.quick:
         return Config(
             networks=min(4, options.networks),
-            batch=options.batch,
-            sensitivity_batches=(2 * options.batch,),
-            sensitivity_datasets=("mnist",),
+            centred=("cifar10",),
+            sensitivity=(("mnist", 2 * options.batch, False), ("mnist", options.batch, True)),
+            sensitivity_networks=2,
             epochs=1,
             n_train=500,
             n_test=200,
-            seed=options.seed,
-            device=options.device,
+            **common,
         )
-    return Config(
-        networks=options.networks,
-        batch=options.batch,
-        sensitivity_batches=tuple(batch for batch in options.sensitivity_batches if batch != options.batch),
-        sensitivity_datasets=tuple(options.sensitivity_datasets),
-        seed=options.seed,
-        device=options.device,
-    )
+    return Config(networks=options.networks, sensitivity_networks=options.sensitivity_networks, **common)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `configure` and what else this study and its figure share."""
     parser.add_argument("--networks", type=int, default=Config.networks, help="per arm (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=Config.batch, help="of the rows (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=Config.batch, help="of the table (default: %(default)s)")
     parser.add_argument(
-        "--sensitivity-batches", type=int, nargs="*", default=Config.sensitivity_batches, help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--sensitivity-datasets", nargs="*", default=Config.sensitivity_datasets, help="default: %(default)s"
+        "--sensitivity-networks",
+        type=int,
+        default=Config.sensitivity_networks,
+        help="per arm of the sensitivity study (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=Config.seed, help="root seed (default: %(default)s)")
     parser.add_argument("--device", default=Config.device, help="cpu, cuda, ... (default: %(default)s)")
@@ -323,7 +357,7 @@ def main(arguments: list[str] | None = None) -> None:
     tables.write(folder / f"{NAME}.md", record)
     print(tables.table_2(record), results["verdict"]["text"], sep="\n")
     for entry in results["not_run"]:
-        print(f"not run: {describe(_row(entry).arm('with', config, entry['batch']))}: {entry['reason']}")
+        print(f"not run: {tables.name(entry)}: {entry['reason']}")
 
 
 def provenance(config: Any, device: str) -> dict[str, Any]:

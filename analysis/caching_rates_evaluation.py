@@ -6,7 +6,7 @@ All functions take arrays and return what JSON holds; NaN, where nothing is to b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -102,17 +102,16 @@ def superiority(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.mean((differences > 0) + 0.5 * (differences == 0)))
 
 
-def fit(arm: dict[str, Any], published: dict[str, Any], side: str) -> dict[str, Any]:
-    """Return the published mean beside ours, and z of their difference if both are of equally many networks.
+def fit(arm: dict[str, Any], published: dict[str, Any], side: str, n_published: int) -> dict[str, Any]:
+    """Return how far print is from ours: the accuracy, and z of the mean number of cached images.
 
-    The variance of a difference is 2 s^2 / n; s is estimated by our sample.
+    The variance of a difference of means is s^2 (1 / n + 1 / n_published); s is estimated by our sample.
     """
-    error = math.sqrt(2 / arm["networks"]) * (arm["cached_deviation"] or 0.0)
+    error = math.sqrt(1 / arm["networks"] + 1 / n_published) * (arm["cached_deviation"] or 0.0)
     difference = published[f"cached_{side}"] - arm["cached"]
     return {
-        "published": published[f"cached_{side}"],
-        "ours": arm["cached"],
-        "z": difference / error if error else None,
+        "accuracy_difference": round(published[f"accuracy_{side}"] - arm["accuracy"], 6),
+        "cached_z": difference / error if error else None,
     }
 
 
@@ -253,14 +252,15 @@ def _areas(areas: Floats) -> dict[str, Any]:
 def network_sizes(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the caching rate by size in every data set and arm, and P(a smaller network has more than the next)."""
     out = []
-    for dataset in dict.fromkeys(row["dataset"] for row in table):
-        chosen = [row for row in table if row["dataset"] == dataset]
+    for dataset, pixels in _distinct((row["dataset"], tuple(row["pixels"])) for row in table):
+        chosen = [row for row in table if (row["dataset"], tuple(row["pixels"])) == (dataset, pixels)]
         chosen.sort(key=lambda row: row["layers"] * row["neurons"])
         for side in ARMS:
             counts = [row[side]["cached_counts"] for row in chosen]
             out.append(
                 {
                     "dataset": dataset,
+                    "pixels": list(pixels),
                     "arm": side,
                     "shapes": [[row["layers"], row["neurons"]] for row in chosen],
                     "rate": [row[side]["rate"] for row in chosen],
@@ -272,23 +272,32 @@ def network_sizes(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def dataset_pairs(table: list[dict[str, Any]], reference: str = "mnist") -> list[dict[str, Any]]:
-    """Return the caching rate by data set for every shape and arm, and P(a network of `reference` has the larger)."""
+    """Return the caching rate by data set for every shape, range of pixels and arm, with numbers of networks.
+
+    Beside it P(a network of `reference` has the larger rate).
+    """
     out = []
-    for layers, neurons in dict.fromkeys((row["layers"], row["neurons"]) for row in table):
-        chosen = [row for row in table if (row["layers"], row["neurons"]) == (layers, neurons)]
+    for shape in _distinct((row["layers"], row["neurons"], tuple(row["pixels"])) for row in table):
+        chosen = [row for row in table if (row["layers"], row["neurons"], tuple(row["pixels"])) == shape]
         for side in ARMS:
             rates = {row["dataset"]: np.divide(row[side]["cached_counts"], row[side]["test_images"]) for row in chosen}
             others = [name for name in rates if name != reference] if reference in rates else []
             out.append(
                 {
-                    "layers": layers,
-                    "neurons": neurons,
+                    "layers": shape[0],
+                    "neurons": shape[1],
+                    "pixels": list(shape[2]),
                     "arm": side,
+                    "networks": {name: len(values) for name, values in rates.items()},
                     "rate": {name: float(values.mean()) for name, values in rates.items()},
                     f"{reference}_has_more": {name: superiority(rates[reference], rates[name]) for name in others},
                 }
             )
     return out
+
+
+def _distinct(values: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return list(dict.fromkeys(values))
 
 
 # ---

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.caching_rates_evaluation import ARMS
 
-__all__ = ["table_2", "write"]
+__all__ = ["name", "table_2", "write"]
 
 _BEGIN, _END = "<!-- tables -->", "<!-- /tables -->"
 _NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10 (gray)", "svhn": "SVHN", "fashion-mnist": "Fashion-MNIST (extra)"}
@@ -33,7 +33,7 @@ def tables(record: dict[str, Any]) -> str:
     networks, batch = record["config"]["networks"], record["config"]["batch"]
     parts = {
         f"Table 2, published / ours ({networks} + {networks} networks a row, batch {batch})": table_2(record),
-        "Batch size: cached test images, mean with / without skips": sensitivity(record),
+        "What the paper does not state: cached test images, mean with / without skips": sensitivity(record),
         "(a) Caching rate by true class, mean over networks": classes(record),
         "(b) Distance to the centroid of the own class, uncached against cached": centroids(record),
         "(c) Caching rate by size": sizes(record),
@@ -51,7 +51,7 @@ def table_2(record: dict[str, Any]) -> str:
         published = row["published"] or {}
         lines.append(
             [
-                _NAMES[row["dataset"]],
+                _dataset(row),
                 _network(row),
                 *[_pair(published.get(f"accuracy_{side}"), row[side]["accuracy"], ".1%") for side in ARMS],
                 *[_pair(published.get(f"cached_{side}"), row[side]["cached"], ",.1f") for side in ARMS],
@@ -64,40 +64,35 @@ def table_2(record: dict[str, Any]) -> str:
 
 
 def sensitivity(record: dict[str, Any]) -> str:
-    """Return how the rows depend on the batch size."""
-    main, other = record["config"]["batch"], record["sensitivity"]
-    if not other:
+    """Return how the rows depend on the batch size and on the range of the pixels."""
+    if not record["sensitivity"]:
         return ""
-    batches = sorted({main, *(row["batch"] for row in other)})
-    head = ["data set", "network, skips", "published", *(f"batch {batch}, p" for batch in batches)]
-    lines = []
-    for row in record["rows"]:
-        same = {entry["batch"]: entry for entry in [*other, row] if _identity(entry) == _identity(row)}
-        if len(same) == 1:
-            continue
-        published = row["published"]
-        lines.append(
-            [
-                _NAMES[row["dataset"]],
-                _network(row),
-                f"{published['cached_with']:,.1f} / {published['cached_without']:,.1f}" if published else "",
-                *[_counts(same.get(batch)) for batch in batches],
-            ]
-        )
+    head = ["data set", "network, skips", "pixels", "batch", "networks", "accuracy with / without", "cached", "p"]
+    names = {_identity(row) for row in record["sensitivity"]}
+    chosen = [row for row in [*record["rows"], *record["sensitivity"]] if _identity(row) in names]
+    order = {identity: number for number, identity in enumerate(map(_identity, record["rows"]))}
+    chosen.sort(key=lambda row: (order.get(_identity(row), -1), row["pixels"] != [0, 1], row["batch"]))
+    lines = [
+        [
+            _NAMES[row["dataset"]],
+            _network(row),
+            str(row["pixels"]),
+            str(row["batch"]),
+            f"{row['with']['networks']} + {row['without']['networks']}",
+            " / ".join(f"{row[side]['accuracy']:.1%}" for side in ARMS),
+            " / ".join(f"{row[side]['cached']:,.1f}" for side in ARMS),
+            f"{row['test']['p']:.2g}",
+        ]
+        for row in chosen
+    ]
     return _table(head, lines)
-
-
-def _counts(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return "not run"
-    return f"{row['with']['cached']:,.1f} / {row['without']['cached']:,.1f}, {row['test']['p']:.2g}"
 
 
 def classes(record: dict[str, Any]) -> str:
     """Return the caching rates of the ten classes."""
     lines = [
         [
-            _NAMES[entry["dataset"]],
+            _dataset(entry),
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
             *[_value(rate, ".1%") for rate in entry["true"]["rate"]],
             _value(100 * entry["true"]["spread"], ".1f"),
@@ -112,7 +107,7 @@ def centroids(record: dict[str, Any]) -> str:
     """Return the distances to the class centroids and the areas under the ROC curve."""
     lines = [
         [
-            _NAMES[entry["dataset"]],
+            _dataset(entry),
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
             f"{entry['networks']}",
             *[_value(entry.get(f"mean_{side}"), ".2f") for side in ("cached", "uncached")],
@@ -146,7 +141,7 @@ def sizes(record: dict[str, Any]) -> str:
             for shape in shapes
         ]
         more = ", ".join(f"{value:.2f}" for value in entry["smaller_has_more"])
-        lines.append([_NAMES[entry["dataset"]], entry["arm"], *cells, more])
+        lines.append([_dataset(entry), entry["arm"], *cells, more])
     names = [f"{layers} x {neurons}: rate, regions with training images" for layers, neurons in shapes]
     return _table(["data set", "skips", *names, "P(smaller caches more)"], lines)
 
@@ -154,27 +149,34 @@ def sizes(record: dict[str, Any]) -> str:
 def by_dataset(record: dict[str, Any]) -> str:
     """Return the caching rates by data set."""
     entries = record["observations"]["dataset"]
-    names = list(dict.fromkeys(name for entry in entries for name in entry["rate"]))
+    names = list(dict.fromkeys(dataset for entry in entries for dataset in entry["rate"]))
     lines = [
         [
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
-            *[_value(entry["rate"].get(name), ".2%") for name in names],
-            ", ".join(f"{_NAMES[name]} {value:.2f}" for name, value in entry["mnist_has_more"].items()),
+            str(entry["pixels"]),
+            *[_value(entry["rate"].get(dataset), ".2%") for dataset in names],
+            ", ".join(f"{_NAMES[other]} {value:.2f}" for other, value in entry["mnist_has_more"].items()),
         ]
         for entry in entries
     ]
-    return _table(["network, skips", *(_NAMES[name] for name in names), "P(MNIST caches more)"], lines)
+    return _table(["network, skips", "pixels", *(_NAMES[dataset] for dataset in names), "P(MNIST caches more)"], lines)
 
 
 def not_run(record: dict[str, Any]) -> str:
     """Return what is missing and why."""
-    return "\n".join(
-        f"- {_NAMES[entry['dataset']]}, {_network(entry)}, batch {entry['batch']}: {entry['reason']}"
-        for entry in record["not_run"]
-    )
+    return "\n".join(f"- {name(entry)}: {entry['reason']}" for entry in record["not_run"])
 
 
 # ---
+
+
+def name(row: dict[str, Any]) -> str:
+    """Return a row in words."""
+    return f"{_dataset(row)}, {_network(row)}, batch {row['batch']}"
+
+
+def _dataset(row: dict[str, Any]) -> str:
+    return _NAMES[row["dataset"]] + ("" if row["pixels"] == [0, 1] else f", pixels in {row['pixels']}")
 
 
 def _identity(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -49,6 +49,8 @@ class Arm:
         How many.
     batch, epochs, learning_rate
         Of Adam on the cross-entropy. Every network goes through the images in an order of its own.
+    centred
+        Whether pixels are in [-1, 1] instead of [0, 1].
     seed
         Root of the seeds; every arm has its own numbers.
     device
@@ -63,13 +65,16 @@ class Arm:
     batch: int = 100
     epochs: int = 5
     learning_rate: float = 5e-4
+    centred: bool = False
     seed: int = 20_250_915
     device: str = "cpu"
 
     @property
     def random_seed(self) -> int:
-        """The seed of this arm: the same on every device, another one for every other arm."""
-        return int(_hash(asdict(replace(self, device="")))[:15], 16)
+        """The seed of this arm: the same on every device and for both ranges of pixels, another for other arms."""
+        content = asdict(replace(self, device=""))
+        del content["centred"]
+        return int(_hash(content)[:15], 16)
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,8 @@ def train(arm: Arm, images: GrayImages, update: Update) -> Parameters:
         for step, rows in enumerate(batches):
             chosen = rows.reshape(-1)
             x = pixels.index_select(0, chosen).float().div_(255).view(*rows.shape, -1)
+            if arm.centred:
+                x.mul_(2).sub_(1)
             logits = outputs(parameters, arm.skips, x).flatten(0, 1)
             loss = functional.cross_entropy(logits, labels[chosen], reduction="sum") / rows.shape[1]
             optimiser.zero_grad()
@@ -191,7 +198,7 @@ def find(arm: Arm, images: GrayImages, test: GrayImages) -> Findings:
     with track(f"training {describe(arm)}", "steps", enabled=True) as update:
         networks = freeze(train(arm, images, update), arm.skips)
     # The float32 numbers that the networks were trained on.
-    train_points, test_points = (part.scaled().astype(np.float64) for part in (images, test))
+    train_points, test_points = (_points(arm, part) for part in (images, test))
     cached, predicted, n_regions = [], [], []
     with track(f"patterns of {describe(arm)}", "networks", enabled=True) as update:
         for done, net in enumerate(networks, start=1):
@@ -201,6 +208,11 @@ def find(arm: Arm, images: GrayImages, test: GrayImages) -> Findings:
             predicted.append(net(test_points).argmax(axis=1).astype(np.uint8))
             update(done, done / len(networks))
     return Findings(np.array(cached), np.array(predicted), np.array(n_regions), time.perf_counter() - begin)
+
+
+def _points(arm: Arm, images: GrayImages) -> NDArray[np.float64]:
+    scaled = images.scaled()
+    return (2 * scaled - 1 if arm.centred else scaled).astype(np.float64)
 
 
 # --- files
@@ -265,4 +277,5 @@ def describe(arm: Arm) -> str:
     """
     skips = ", ".join(f"{source}-{target}" for source, target in arm.skips)
     shape = f"{arm.layers} x {arm.neurons}"
-    return f"{arm.dataset}, {shape}, {f'skips {skips}' if skips else 'no skips'}, batch {arm.batch}"
+    pixels = ", centred" if arm.centred else ""
+    return f"{arm.dataset}, {shape}, {f'skips {skips}' if skips else 'no skips'}, batch {arm.batch}{pixels}"

@@ -2,7 +2,8 @@
 
 One UMAP embedding a data set, of all test images and a random sample of the training images, shared by the three sizes
 of network. Blue test images share the activation pattern of a training image, of all of them, in the first network of
-the arm without skips of `analysis.caching_rates`, whose results are read, or made where they are missing.
+the arm without skips of `analysis.caching_rates`, whose results are read, or made where they are missing; where that
+study has both ranges of pixels, the networks are those that see pixels in [-1, 1].
 
     python -m analysis.caching_umap --quick
     python -m analysis.caching_umap
@@ -133,11 +134,11 @@ def _umap_version() -> str | None:
 
 def run(config: Config, *, caches: Path, folder: Path | None = None) -> tuple[dict[str, Any], list[figures.Panel]]:
     """Return the numbers of every panel, and what is drawn in it."""
-    records, panels, not_run = [], [], []
-    for dataset in dict.fromkeys(row.dataset for row in rows()):
+    records, panels, not_run = [], [], {}
+    for dataset in dict.fromkeys(row.dataset for row in rows(config.rates)):
         parts = load_parts(dataset, config.rates, folder)
         if parts is None:
-            not_run.append(f"{dataset}: data absent")
+            not_run[dataset] = "data absent"
             continue
         place = embedding(parts, config, caches / NAME)
         for row, found in _networks(dataset, parts, config, caches / caching_rates.NAME):
@@ -158,8 +159,10 @@ def run(config: Config, *, caches: Path, folder: Path | None = None) -> tuple[di
 
 
 def _networks(dataset: str, parts: Parts, config: Config, cache: Path) -> Iterator[tuple[Row, Findings]]:
-    for row in rows():
-        if row.dataset == dataset:
+    """Yield the arms of a data set: those with centred pixels where there are such."""
+    centred = dataset in config.rates.centred
+    for row in rows(config.rates):
+        if row.dataset == dataset and row.centred == centred:
             arm: Arm = row.arm(config.side, config.rates)
             yield row, resume(arm, parts.train, parts.test, cache)
 
@@ -210,8 +213,8 @@ def main(arguments: list[str] | None = None) -> None:
             f" {panel['test_images']} cached, uncached farther from the class mean in the plane:"
             f" {'-' if area is None else f'{area:.3f}'}"
         )
-    for what in results["not_run"]:
-        print(f"not run: {what}")
+    for dataset, reason in results["not_run"].items():
+        print(f"not run: {dataset}: {reason}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Panel", "draw"]
 
-_TRAIN, _CACHED, _UNCACHED = "#c8c8c8", "#0072b2", "#d62728"
+_TRAIN, _CACHED, _UNCACHED = "#d4d4d4", "#0072b2", "#d62728"
 _NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10 (gray)", "svhn": "SVHN", "fashion-mnist": "Fashion-MNIST"}
 
 
@@ -45,8 +45,8 @@ class Panel:
     cached: NDArray[np.bool_]
 
 
-def draw(panels: Sequence[Panel], not_run: Sequence[str], folder: Path) -> Path:
-    """Draw the grid of data sets and sizes into `folder` and return its path."""
+def draw(panels: Sequence[Panel], not_run: Mapping[str, str], folder: Path) -> Path:
+    """Draw the grid of data sets and sizes into `folder` and return its path; `not_run` has a reason by data set."""
     datasets = list(dict.fromkeys(panel.dataset for panel in panels))
     shapes = list(dict.fromkeys((panel.layers, panel.neurons) for panel in panels))
     figure = Figure(figsize=(3.3 * len(shapes), 3.3 * len(datasets) + 0.5), layout="constrained")
@@ -61,23 +61,27 @@ def draw(panels: Sequence[Panel], not_run: Sequence[str], folder: Path) -> Path:
             grid[i, j].set_ylabel(_NAMES[panel.dataset] + extra, fontsize=10)
     handles = [
         Line2D([], [], ls="", marker="o", ms=5, color=colour, label=label)
-        for colour, label in ((_TRAIN, "training images"), (_CACHED, "cached"), (_UNCACHED, "uncached test images"))
+        for colour, label in (
+            (_TRAIN, f"training images ({len(panels[0].train):,} drawn)"),
+            (_CACHED, "cached test images"),
+            (_UNCACHED, "uncached"),
+        )
     ]
-    missing = f"Not run: {', '.join(not_run)}" if not_run else None
+    missing = ", ".join(f"{_NAMES[dataset]} not run: {reason}" for dataset, reason in not_run.items()) or None
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, title=missing, title_fontsize=8)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "caching_umap.png"
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=120)
     return path
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
     """Draw training images, over them the test images in random order, and every class at the mean of its images."""
-    axes.scatter(*panel.train.T, s=0.8, color=_TRAIN, linewidths=0)
+    axes.scatter(*panel.train.T, s=14, color=_TRAIN, linewidths=0)
     # So that neither colour hides the other.
     order = np.random.default_rng(0).permutation(len(panel.test))
     colours = np.where(panel.cached, _CACHED, _UNCACHED)[order]
-    axes.scatter(*panel.test[order].T, s=1.6, c=colours, linewidths=0)
+    axes.scatter(*panel.test[order].T, s=1.1, c=colours, linewidths=0)
     for label in np.unique(panel.train_labels):
         x, y = panel.train[panel.train_labels == label].mean(axis=0)
         outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]

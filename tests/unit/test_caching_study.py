@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import tropnet as tn
 from analysis import caching_rates, caching_rates_tables, caching_rates_training, caching_umap, datasets, study
-from analysis.caching_rates import Config, rows
+from analysis.caching_rates import Config, rows, sensitivity_rows
 from analysis.caching_rates_evaluation import (
     by_class,
     centroid_distances,
@@ -130,15 +130,17 @@ def test_initial_weights_are_those_of_linear_layers():
     assert not torch.equal(weight[0], weight[1])
 
 
-def test_training_together_is_training_apart():
+@pytest.mark.parametrize("centred", [False, True])
+def test_training_together_is_training_apart(centred):
     """Each network of an arm takes the steps that plain PyTorch modules take with the same weights and order."""
     data = images(50)
-    together = freeze(train(ARM, data, no_update), ARM.skips)
+    together = freeze(train(replace(ARM, centred=centred), data, no_update), ARM.skips)
 
     generator = torch.Generator().manual_seed(ARM.random_seed)
     begin = initial(ARM, data.pixels.shape[1], generator)
     orders = [torch.rand((ARM.networks, len(data)), generator=generator).argsort(dim=1) for _ in range(ARM.epochs)]
-    x, labels = torch.from_numpy(data.scaled()), torch.from_numpy(data.labels)
+    x, labels = torch.from_numpy(data.pixels / np.float32(255)), torch.from_numpy(data.labels)
+    x = 2 * x - 1 if centred else x
     for i, net in enumerate(together):
         layers = [nn.Linear(*weight.shape[1:]) for weight, _ in begin]
         with torch.no_grad():
@@ -161,10 +163,10 @@ def test_training_together_is_training_apart():
 
 
 def test_arms_have_random_numbers_of_their_own():
-    """With skips and without, and for another batch, the numbers differ; on another device they are the same."""
+    """With skips and without, and for another batch, the numbers differ; not on another device or range of pixels."""
     arms = [ARM, replace(ARM, skips=()), replace(ARM, batch=17), replace(ARM, dataset="cifar10"), replace(ARM, seed=1)]
     assert len({arm.random_seed for arm in arms}) == len(arms)
-    assert replace(ARM, device="cuda").random_seed == ARM.random_seed
+    assert replace(ARM, device="cuda").random_seed == replace(ARM, centred=True).random_seed == ARM.random_seed
 
 
 def test_a_diverging_arm_is_refused():
@@ -262,10 +264,11 @@ def test_verdicts(reject, with_, without, p, text):
 
 
 def test_distance_to_print_in_standard_errors():
-    """Two means of 50 networks differ by as many of their standard errors."""
-    arm = {"networks": 50, "cached": 10.0, "cached_deviation": 5.0}
-    assert fit(arm, {"cached_with": 13.0}, "with")["z"] == pytest.approx(3.0)
-    assert fit({**arm, "cached_deviation": 0.0}, {"cached_with": 13.0}, "with")["z"] is None
+    """Two means, of 50 networks each, differ by three of their standard errors."""
+    arm = {"networks": 50, "accuracy": 0.5, "cached": 10.0, "cached_deviation": 5.0}
+    published = {"accuracy_with": 0.75, "cached_with": 13.0}
+    assert fit(arm, published, "with", 50) == {"accuracy_difference": 0.25, "cached_z": pytest.approx(3.0)}
+    assert fit({**arm, "cached_deviation": 0.0}, published, "with", 50)["cached_z"] is None
 
 
 def test_rates_by_class():
@@ -312,21 +315,30 @@ def test_separation_by_hand():
 def test_sizes_and_data_sets_from_the_table():
     """Sizes are ordered by their neurons, data sets compared by their rates, whatever their numbers of images."""
 
-    def entry(dataset, layers, neurons, counts, n):
+    def entry(dataset, shape, pixels, counts, n):
         arm = {"cached_counts": counts, "rate": np.mean(counts) / n, "training_regions": 7.0, "test_images": n}
-        return {"dataset": dataset, "layers": layers, "neurons": neurons, "with": arm, "without": arm}
+        layers, neurons = shape
+        name = {"dataset": dataset, "layers": layers, "neurons": neurons, "pixels": pixels}
+        return {**name, "with": arm, "without": arm}
 
     table = [
-        entry("mnist", 3, 32, [1, 2], 10),
-        entry("mnist", 4, 8, [2, 9], 10),
-        entry("svhn", 4, 8, [18, 20], 100),
+        entry("mnist", (3, 32), [0, 1], [1, 2], 10),
+        entry("mnist", (4, 8), [0, 1], [2, 9], 10),
+        entry("svhn", (4, 8), [0, 1], [18, 20], 100),
+        entry("svhn", (4, 8), [-1, 1], [1, 2], 100),
     ]
     sizes = network_sizes(table)
+    assert [(size["dataset"], size["pixels"]) for size in sizes[::2]] == [
+        ("mnist", [0, 1]),
+        ("svhn", [0, 1]),
+        ("svhn", [-1, 1]),
+    ]
     assert sizes[0]["shapes"] == [[4, 8], [3, 32]]
     assert sizes[0]["smaller_has_more"] == [0.875]
     pairs = dataset_pairs(table)
     assert pairs[2]["rate"] == {"mnist": 0.55, "svhn": pytest.approx(0.19)}
     assert pairs[2]["mnist_has_more"] == {"svhn": 0.875}
+    assert (pairs[4]["pixels"], pairs[4]["networks"], pairs[4]["mnist_has_more"]) == ([-1, 1], {"svhn": 2}, {})
 
 
 # --- the images
@@ -373,20 +385,21 @@ def run_main(folder, out, *arguments):
     return record
 
 
-def test_rows_are_those_of_the_table_and_the_extra_ones():
-    """Nine rows in print, three for Fashion-MNIST without print."""
-    found = rows()
-    assert [row.published["U"] for row in found if row.published] == [
-        row["U"] for row in study.published("lr_table_2")["rows"]
-    ]
-    assert [(row.dataset, row.layers, row.neurons) for row in found if not row.published] == [
-        ("fashion-mnist", 4, 8),
-        ("fashion-mnist", 3, 16),
-        ("fashion-mnist", 3, 32),
-    ]
+def test_rows_are_those_of_the_table_and_what_is_not_stated():
+    """Nine rows in print, six of them with both ranges of pixels, three for Fashion-MNIST without print."""
+    found = rows(Config())
+    published = study.published("lr_table_2")["rows"]
+    assert [row.published for row in found] == [*published, *published[3:], None, None, None]
+    assert [row.centred for row in found] == [False] * 9 + [True] * 6 + [False] * 3
+    assert [row.skips for row in found] == 6 * [((1, 3), (2, 4)), ((1, 3),), ((1, 3),)]
     arm = found[0].arm("with", Config())
     assert (arm.skips, arm.batch, arm.epochs, arm.networks) == (((1, 3), (2, 4)), 100, 5, 50)
-    assert found[0].arm("without", Config(), 50) == replace(arm, skips=(), batch=50)
+    assert found[0].arm("without", Config()) == replace(arm, skips=())
+    assert {(row.dataset, row.batch, row.centred, row.networks) for row in sensitivity_rows(Config())} == {
+        ("mnist", 100, True, 20),
+        ("mnist", 50, False, 20),
+        ("mnist", 200, False, 20),
+    }
 
 
 def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys):
@@ -413,19 +426,21 @@ def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys
 
     capsys.readouterr()
     resumed = run_main(folder, tmp_path / "stopped")
-    done = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist") and "batch 50" in line]
+    done = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist") and line.find("batch 50:") > 0
+    ]
     assert [line.partition(":")[0] for line in done] == ["mnist, 3 x 32, no skips, batch 50"]
     whole = run_main(folder, tmp_path / "whole")
     assert resumed == whole
-    assert len(whole["rows"]) == 9
+    assert len(whole["rows"]) == 12
     assert {row["dataset"] for row in whole["rows"]} == {"mnist", "cifar10", "fashion-mnist"}
-    assert [row["batch"] for row in whole["sensitivity"]] == [100, 100, 100]
+    assert [(row["batch"], row["pixels"]) for row in whole["sensitivity"]] == 3 * [(100, [0, 1])] + 3 * [(50, [-1, 1])]
     assert [(entry["dataset"], entry["reason"]) for entry in whole["not_run"]] == 3 * [
         ("svhn", "data absent: train_32x32.mat, test_32x32.mat")
     ]
-    assert "svhn, 3 x 32, skips 1-3, batch 50: data absent" in capsys.readouterr().out
+    assert "not run: SVHN, 3 x 32, 1-3, batch 50: data absent" in capsys.readouterr().out
     assert str(folder) not in json.dumps(whole)
-    assert whole["verdict"]["significant_in_print_and_run"] == 5
+    assert [entry["significant_in_print_and_run"] for entry in whole["verdict"]["by_pixels"]] == [5, 3]
     for row in whole["rows"]:
         expected = compare(row["with"]["cached_counts"], row["without"]["cached_counts"])
         assert row["test"] == expected
@@ -478,9 +493,10 @@ def test_figure_of_the_embedding(folder, tmp_path, monkeypatch):
         assert (tmp_path / "paper_figures" / "caching_umap.png").stat().st_size < 1_000_000
     assert FirstTwoAxes.made == 3
     assert records[0] == records[1]
-    assert records[0]["not_run"] == ["svhn: data absent"]
+    assert records[0]["not_run"] == {"svhn": "data absent"}
     assert len(records[0]["panels"]) == 9
-    for panel, row in zip(records[0]["panels"], rates["rows"], strict=True):
+    shown = [row for row in rates["rows"] if row["dataset"] != "cifar10" or row["pixels"] == [-1, 1]]
+    for panel, row in zip(records[0]["panels"], shown, strict=True):
         assert panel["cached"] == row["without"]["cached_counts"][0]
         assert (panel["test_images"], panel["embedded_training_images"]) == (100, 200)
 
