@@ -32,6 +32,7 @@ from analysis.caching_rates_evaluation import (
     compare,
     dataset_pairs,
     fit,
+    fit_by_setting,
     network_sizes,
     overview,
     separation,
@@ -74,11 +75,13 @@ class Config:
     batch: int = 100
     centred: tuple[str, ...] = ("cifar10", "svhn")
     sensitivity: tuple[tuple[str, int, bool], ...] = (
-        ("mnist", 100, True),
         ("mnist", 50, False),
         ("mnist", 200, False),
+        ("mnist", 64, True),
+        ("mnist", 100, True),
+        ("cifar10", 64, True),
     )
-    sensitivity_networks: int = 20
+    sensitivity_networks: int = 10
     epochs: int = 5
     learning_rate: float = 5e-4
     n_train: int | None = None
@@ -230,6 +233,7 @@ def summarise(config: Config, findings: dict[Arm, Findings], data: dict[str, Par
         "rows": table,
         "verdict": overall(table),
         "sensitivity": sensitivity,
+        "fit_by_setting": fit_by_setting([*table, *sensitivity]),
         "observations": {
             **observations(config, findings, data),
             "network_size": network_sizes(table),

@@ -24,6 +24,7 @@ __all__ = [
     "compare",
     "dataset_pairs",
     "fit",
+    "fit_by_setting",
     "network_sizes",
     "overview",
     "separation",
@@ -113,6 +114,38 @@ def fit(arm: dict[str, Any], published: dict[str, Any], side: str, n_published: 
         "accuracy_difference": round(published[f"accuracy_{side}"] - arm["accuracy"], 6),
         "cached_z": difference / error if error else None,
     }
+
+
+def fit_by_setting(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return how near every setting of what the paper does not state comes to print, by data set.
+
+    Returns
+    -------
+    list of dict
+        chi2, the sum of z^2 of the mean numbers of cached images over rows and arms, chi-squared on df if ours were the
+        paper's networks (s is estimated, so with few networks the p is too small); p; accuracy_difference, the root of
+        the mean square.
+    """
+    out = []
+    known = [row for row in table if row["fit"]]
+    for name in _distinct((row["dataset"], tuple(row["pixels"]), row["batch"]) for row in known):
+        chosen = [row for row in known if (row["dataset"], tuple(row["pixels"]), row["batch"]) == name]
+        fits = [row["fit"][side] for row in chosen for side in ARMS if row["fit"][side]["cached_z"] is not None]
+        chi2 = sum(entry["cached_z"] ** 2 for entry in fits)
+        differences = [row["fit"][side]["accuracy_difference"] for row in chosen for side in ARMS]
+        out.append(
+            {
+                "dataset": name[0],
+                "pixels": list(name[1]),
+                "batch": name[2],
+                "networks": min(row[side]["networks"] for row in chosen for side in ARMS),
+                "chi2": chi2,
+                "df": len(fits),
+                "p": float(stats.chi2.sf(chi2, len(fits))) if fits else None,
+                "accuracy_difference": float(np.sqrt(np.mean(np.square(differences)))),
+            }
+        )
+    return out
 
 
 def verdict(published: dict[str, Any] | None, with_: float, without: float, p: float) -> str:
@@ -206,8 +239,9 @@ def separation(cached: Bools, distances: Floats, labels: NDArray[np.int64]) -> d
     dict
         networks: those that have both; mean_cached, mean_uncached: mean distances, over networks; area: P(an uncached
         image is farther than a cached one), that is the area under the ROC curve, as mean, deviation and share of
-        networks above 1/2, with p of Wilcoxon's signed-rank test against 1/2 over networks, one-sided; cliffs_delta,
-        2 area - 1; within: the same for pairs of one class, which leaves out that some classes are cached more.
+        networks above 1/2, with one-sided p of Wilcoxon's signed-rank test against 1/2 over networks, and p_contrary
+        of the other side; cliffs_delta, 2 area - 1; within: the same for pairs of one class, which leaves out that
+        some classes are cached more.
     """
     both = cached.any(axis=1) & ~cached.all(axis=1)
     cached = cached[both]
@@ -235,7 +269,9 @@ def _pairs_won(cached: Bools, distances: Floats) -> tuple[Floats, Floats]:
 def _areas(areas: Floats) -> dict[str, Any]:
     if not len(areas):
         return {"area": None}
-    p = float(stats.wilcoxon(areas - 0.5, alternative="greater").pvalue) if (areas != 0.5).any() else 1.0
+    p, p_contrary = 1.0, 1.0
+    if (areas != 0.5).any():
+        p, p_contrary = (float(stats.wilcoxon(areas - 0.5, alternative=side).pvalue) for side in ("greater", "less"))
     mean = float(areas.mean())
     return {
         "area": mean,
@@ -243,6 +279,7 @@ def _areas(areas: Floats) -> dict[str, Any]:
         "deviation": _deviation(areas),
         "share_above_half": float((areas > 0.5).mean()),
         "p": p,
+        "p_contrary": p_contrary,
     }
 
 

@@ -34,8 +34,9 @@ def tables(record: dict[str, Any]) -> str:
     parts = {
         f"Table 2, published / ours ({networks} + {networks} networks a row, batch {batch})": table_2(record),
         "What the paper does not state: cached test images, mean with / without skips": sensitivity(record),
+        "How near to print: chi2 of the numbers of cached images, and accuracies": settings(record),
         "(a) Caching rate by true class, mean over networks": classes(record),
-        "(b) Distance to the centroid of the own class, uncached against cached": centroids(record),
+        "(b) Distance to the centroid of the own class, P(uncached farther), p farther / nearer": centroids(record),
         "(c) Caching rate by size": sizes(record),
         "(d) Caching rate by data set": by_dataset(record),
         "Not run": not_run(record),
@@ -88,6 +89,24 @@ def sensitivity(record: dict[str, Any]) -> str:
     return _table(head, lines)
 
 
+def settings(record: dict[str, Any]) -> str:
+    """Return how near every setting comes to print."""
+    lines = [
+        [
+            _NAMES[entry["dataset"]],
+            str(entry["pixels"]),
+            str(entry["batch"]),
+            str(entry["networks"]),
+            f"{entry['chi2']:,.1f} on {entry['df']}",
+            _value(entry["p"], ".2g"),
+            f"{100 * entry['accuracy_difference']:.1f}",
+        ]
+        for entry in record["fit_by_setting"]
+    ]
+    head = ["data set", "pixels", "batch", "networks an arm", "chi2", "p", "accuracy, points off (root mean square)"]
+    return _table(head, lines)
+
+
 def classes(record: dict[str, Any]) -> str:
     """Return the caching rates of the ten classes."""
     lines = [
@@ -117,14 +136,14 @@ def centroids(record: dict[str, Any]) -> str:
                 for cell in (
                     _value(part.get("area"), ".3f"),
                     _value(part.get("share_above_half"), ".0%"),
-                    _value(part.get("p"), ".1g"),
+                    f"{_value(part.get('p'), '.1g')} / {_value(part.get('p_contrary'), '.1g')}",
                 )
             ],
         ]
         for entry in record["observations"]["centroid_distance"]
     ]
     head = ["data set", "network, skips", "networks with both", "distance, cached", "uncached"]
-    return _table([*head, "area", "above 1/2", "p", "area within classes", "above 1/2", "p"], lines)
+    return _table([*head, "area", "above 1/2", "p", "within classes", "above 1/2", "p"], lines)
 
 
 def sizes(record: dict[str, Any]) -> str:

@@ -148,6 +148,7 @@ def run(config: Config, *, caches: Path, folder: Path | None = None) -> tuple[di
                     dataset=dataset,
                     layers=row.layers,
                     neurons=row.neurons,
+                    centred=row.centred,
                     in_print=row.published is not None,
                     train=place.train,
                     train_labels=parts.train.labels[place.chosen],

@@ -27,6 +27,8 @@ class Panel:
     ----------
     dataset, layers, neurons
         Which.
+    centred
+        Whether the networks saw pixels in [-1, 1] instead of [0, 1].
     in_print
         Whether the paper has this panel.
     train, train_labels
@@ -38,6 +40,7 @@ class Panel:
     dataset: str
     layers: int
     neurons: int
+    centred: bool
     in_print: bool
     train: NDArray[np.float32]
     train_labels: NDArray[np.int64]
@@ -57,8 +60,9 @@ def draw(panels: Sequence[Panel], not_run: Mapping[str, str], folder: Path) -> P
         if i == 0:
             grid[i, j].set_title(f"{panel.layers} layers of {panel.neurons}\n{_share(panel)}", fontsize=10)
         if j == 0:
+            pixels = "\npixels in [-1, 1]" if panel.centred else ""
             extra = "" if panel.in_print else "\n(extra, not in the paper)"
-            grid[i, j].set_ylabel(_NAMES[panel.dataset] + extra, fontsize=10)
+            grid[i, j].set_ylabel(_NAMES[panel.dataset] + pixels + extra, fontsize=10)
     handles = [
         Line2D([], [], ls="", marker="o", ms=5, color=colour, label=label)
         for colour, label in (
@@ -71,7 +75,7 @@ def draw(panels: Sequence[Panel], not_run: Mapping[str, str], folder: Path) -> P
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, title=missing, title_fontsize=8)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "caching_umap.png"
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=105)
     return path
 
 
@@ -85,7 +89,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     for label in np.unique(panel.train_labels):
         x, y = panel.train[panel.train_labels == label].mean(axis=0)
         outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-        axes.text(x, y, str(label), ha="center", va="center", fontsize=11, weight="bold", path_effects=outline)
+        axes.text(x, y, str(label), ha="center", va="center", fontsize=9, weight="bold", path_effects=outline)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.03)
     if axes.get_subplotspec().rowspan.start:

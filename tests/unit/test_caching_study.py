@@ -23,6 +23,7 @@ from analysis.caching_rates_evaluation import (
     compare,
     dataset_pairs,
     fit,
+    fit_by_setting,
     network_sizes,
     separation,
     verdict,
@@ -271,6 +272,22 @@ def test_distance_to_print_in_standard_errors():
     assert fit({**arm, "cached_deviation": 0.0}, published, "with", 50)["cached_z"] is None
 
 
+def test_settings_are_compared_with_print_by_their_sum_of_squares():
+    """The z of all rows and arms of one setting add up; rows with nothing in print do not count."""
+    arm = {"networks": 10}
+    fits = {
+        side: {"cached_z": z, "accuracy_difference": z / 100 + 0.02} for side, z in (("with", 1.0), ("without", 2.0))
+    }
+    row = {"dataset": "mnist", "pixels": [0, 1], "batch": 100, "fit": fits, "with": arm, "without": arm}
+    found = fit_by_setting([row, row, {**row, "batch": 64}, {**row, "fit": None}])
+    assert [(entry["batch"], entry["chi2"], entry["df"], entry["networks"]) for entry in found] == [
+        (100, 10.0, 4, 10),
+        (64, 5.0, 2, 10),
+    ]
+    assert found[1]["p"] == pytest.approx(np.exp(-2.5))
+    assert found[0]["accuracy_difference"] == pytest.approx(np.sqrt(0.00125))
+
+
 def test_rates_by_class():
     """Rates are of all images of a class in all networks; a class that no network predicts has none."""
     cached = np.array([[True, True, False, False], [True, False, False, False]])
@@ -310,6 +327,8 @@ def test_separation_by_hand():
     brute = [np.mean([(u > c) + 0.5 * (u == c) for u in distances[~row] for c in distances[row]]) for row in cached[:2]]
     assert found["area"] == pytest.approx(np.mean(brute))
     assert separation(cached[2:], distances, labels) == {"networks": 0}
+    far = separation(np.repeat(cached[:1], 8, axis=0), distances, labels)
+    assert far["p"] < 0.01 < 0.99 < far["p_contrary"]
 
 
 def test_sizes_and_data_sets_from_the_table():
@@ -396,9 +415,11 @@ def test_rows_are_those_of_the_table_and_what_is_not_stated():
     assert (arm.skips, arm.batch, arm.epochs, arm.networks) == (((1, 3), (2, 4)), 100, 5, 50)
     assert found[0].arm("without", Config()) == replace(arm, skips=())
     assert {(row.dataset, row.batch, row.centred, row.networks) for row in sensitivity_rows(Config())} == {
-        ("mnist", 100, True, 20),
-        ("mnist", 50, False, 20),
-        ("mnist", 200, False, 20),
+        ("mnist", 50, False, 10),
+        ("mnist", 200, False, 10),
+        ("mnist", 64, True, 10),
+        ("mnist", 100, True, 10),
+        ("cifar10", 64, True, 10),
     }
 
 
@@ -445,7 +466,7 @@ def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys
         expected = compare(row["with"]["cached_counts"], row["without"]["cached_counts"])
         assert row["test"] == expected
     text = (tmp_path / "whole" / "results" / "caching_rates.md").read_text()
-    assert text.count("### ") == 7
+    assert text.count("### ") == 8
     assert "- SVHN, 4 x 8, 1-3, 2-4, batch 50: data absent" in text
 
 
