@@ -35,6 +35,7 @@ from tropnet.errors import (
     TooLargeError,
     UnsupportedModuleError,
 )
+from tropnet.folding import without_affine_neurons
 from tropnet.layer_files import fingerprint, network_bytes, read_layers
 from tropnet.layers import (
     AFFINE,
@@ -567,6 +568,49 @@ class Network:
         return Network(
             without_skips(self.layers, self.n_inputs, fitted if isinstance(fitted, Box) else None), self.n_inputs
         )
+
+    def without_affine_neurons(self) -> Network:
+        """Return the same function by fewer neurons: those of equal slopes are folded into the layers that read them.
+
+        Where layer m reads an affine neuron ``nu_j = s z_j``, with weight w, it reads what the neuron reads instead:
+        ``W[m, k] += w s W[l, k][j]`` for every source k of the neuron's layer l, and ``b_m += w s b_j``. Layers of
+        affine neurons only leave the network; the numbers of those after them change.
+
+        Returns
+        -------
+        Network
+            Of the same regions: its patterns are those of this network without the columns of `affine_neurons`, which
+            are False. Layers can read more sources than before, with fuller matrices: it pays where few neurons
+            are left. Products are summed in float64: exact where these sums are float64 numbers (small integers and
+            dyadic fractions), else the function of weights that differ by rounding.
+
+        Raises
+        ------
+        NonFiniteError
+            A product of weights overflows float64.
+
+        Notes
+        -----
+        Costs the matrix product of the folded columns with the folded rows, for each source of a folded neuron; sparse
+        weights stay sparse while at most a quarter of their entries is not zero. `from_torch` folds affine steps, as
+        an activation of slope 1 in a whole layer, itself; this folds the neurons of a layer that are affine.
+
+        References
+        ----------
+        J. Joyce and J. Verschelde, arXiv:2408.07815, Theorem 3.1, for networks of affine neurons only.
+
+        Examples
+        --------
+        The second neuron of the hidden layer is affine, and becomes a skip from the input to the output:
+
+        >>> net = Network.mlp([[[1.0], [3.0]], [[1.0, 2.0]]], [[0.0, 1.0], [0.0]], slopes=[[[0.0, 1.0], [1.0, 1.0]]])
+        >>> fewer = net.without_affine_neurons()
+        >>> fewer, fewer.layers[1].weights[0], fewer.layers[1].bias
+        (Network(1-1-1, skips 0-2), array([[6.]]), array([2.]))
+        >>> net([-1.0]), fewer([-1.0])
+        (array([-4.]), array([-4.]))
+        """
+        return Network(without_affine_neurons(self.layers, self.n_inputs), self.n_inputs)
 
     # --- files
 
