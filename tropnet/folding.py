@@ -47,7 +47,9 @@ def _folded(layers: Sequence[Layer], n_inputs: int) -> list[Layer]:
     return made
 
 
-def _unfolded(layer: Layer, kept: Sequence[NDArray[np.int64]], affine: Sequence[tuple[NDArray[np.int64], _Rows]]) -> _Rows:
+def _unfolded(
+    layer: Layer, kept: Sequence[NDArray[np.int64]], affine: Sequence[tuple[NDArray[np.int64], _Rows]]
+) -> _Rows:
     """Return the weights of a layer for the neurons that stay, by their old layers, and its bias."""
     weights: dict[int, Matrix] = {}
     bias = np.asarray(layer.bias)
@@ -74,7 +76,9 @@ def _dense(matrix: Matrix) -> FloatArray:
 
 
 def _scaled(matrix: Matrix, factors: FloatArray) -> Matrix:
-    return sparse.csr_array(sparse.diags_array(factors) @ matrix) if sparse.issparse(matrix) else factors[:, None] * matrix
+    return (
+        sparse.csr_array(sparse.diags_array(factors) @ matrix) if sparse.issparse(matrix) else factors[:, None] * matrix
+    )
 
 
 def _columns(matrix: Matrix, places: NDArray[np.int64]) -> Matrix:

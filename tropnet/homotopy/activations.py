@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tropnet.errors import ShapeError
+from tropnet.errors import ShapeError, UnsupportedModuleError
 
 __all__ = ["ActivationSlope", "LinearActivationSlope", "activation_slopes"]
 
@@ -73,7 +73,7 @@ def activation_slopes(module: Any) -> dict[str, ActivationSlope]:
 
     Raises
     ------
-    ShapeError
+    UnsupportedModuleError
         There is none.
 
     Examples
@@ -83,7 +83,7 @@ def activation_slopes(module: Any) -> dict[str, ActivationSlope]:
     """
     found = {name: part for name, part in module.named_modules() if isinstance(part, ActivationSlope)}
     if not found:
-        raise ShapeError(
+        raise UnsupportedModuleError(
             f"the module must hold an ActivationSlope, but {type(module).__name__} holds none. Put one in the place of"
             " each nn.ReLU."
         )
@@ -93,8 +93,8 @@ def activation_slopes(module: Any) -> dict[str, ActivationSlope]:
 class LinearActivationSlope:
     """Take the slopes of chosen neurons to 1 in equal steps: as torch.optim.lr_scheduler, for an `ActivationSlope`.
 
-    The constructor sets nothing; `step`, once before each batch (or epoch) of the passage, adds one step, and from
-    `total_iters` steps on the slopes are exactly 1.
+    The constructor leaves the slopes as they are; `step`, once after each batch (or epoch), takes them one step
+    further, and from `total_iters` steps on they are exactly 1.
 
     Parameters
     ----------
@@ -108,13 +108,17 @@ class LinearActivationSlope:
 
     Attributes
     ----------
-    last_step
+    last_epoch
         Number of steps done.
 
     Raises
     ------
+    UnsupportedModuleError
+        The module holds no activation with a slope.
     ShapeError
-        A name or shape is none of the module's, there is no activation with a slope, or `total_iters` is not positive.
+        A name or shape is none of the module's, or what is chosen is not told by bools.
+    ValueError
+        `total_iters` is not positive.
 
     Examples
     --------
@@ -133,7 +137,7 @@ class LinearActivationSlope:
     def __init__(self, module: Any, neurons: Mapping[str, Any], total_iters: int) -> None:
         activations = activation_slopes(module)
         if total_iters < 1:
-            raise ShapeError(f"total_iters, the steps to slope 1, must be at least 1, got {total_iters}.")
+            raise ValueError(f"total_iters, the steps to slope 1, must be at least 1, got {total_iters}.")
         for name, chosen in neurons.items():
             if name not in activations or chosen.shape != activations[name].slope.shape or chosen.dtype != torch.bool:
                 shapes = {own: tuple(part.slope.shape) for own, part in activations.items()}
@@ -145,11 +149,11 @@ class LinearActivationSlope:
         self.neurons = dict(neurons)
         self.start = {name: activations[name].slope.clone() for name in neurons}
         self.total_iters = int(total_iters)
-        self.last_step = 0
+        self.last_epoch = 0
 
     def step(self) -> None:
         """Take the slopes one step further."""
-        self.last_step += 1
+        self.last_epoch += 1
         self._set()
 
     def state_dict(self) -> dict[str, Any]:
@@ -159,12 +163,12 @@ class LinearActivationSlope:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state, and set the slopes that were set there."""
         vars(self).update({key: state_dict[key] for key in self.state_dict()})
-        if self.last_step:
+        if self.last_epoch:
             self._set()
 
     def _set(self) -> None:
         activations = activation_slopes(self.module)
-        done = self.last_step / self.total_iters
+        done = self.last_epoch / self.total_iters
         for name, chosen in self.neurons.items():
             slope, start = activations[name].slope, self.start[name]
             passing = start + (1 - start) * done if done < 1 else torch.ones_like(start)
