@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def _sum(left: Matrix | None, right: Matrix) -> Matrix:
     return left + right if sparse.issparse(left) == sparse.issparse(right) else _dense(left) + _dense(right)
 
 
-def _dense(matrix: Matrix) -> FloatArray:
+def _dense(matrix: Any) -> FloatArray:
     return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix)
 
 
