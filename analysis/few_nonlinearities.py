@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from analysis import few_nonlinearities_figures as figures
 from analysis import study
@@ -82,6 +83,8 @@ def run(config: Config, *, cache: Path, folder: Path | None = None) -> dict[str,
     images = load("train", recipe.n_train, "cpu", folder)
     test = load("test", config.n_test, "cpu", folder)
     seeds = {str(seed): one_seed(config, seed, images, test, cache) for seed in config.seeds}
+    for seed in config.scratch_seeds:
+        seeds[str(seed)]["variants"]["from scratch"] = scratch(config, seed, images, test, cache)
     first = config.seeds[0]
     full = base(recipe, first, images, cache)
     models = stages(recipe, MAIN, first, images, full, cache)
@@ -98,20 +101,13 @@ def run(config: Config, *, cache: Path, folder: Path | None = None) -> dict[str,
 
 
 def one_seed(config: Config, seed: int, images: Data, test: Data, cache: Path) -> dict[str, Any]:
-    """Return what comes of one full network: itself, each variant after each stage, and networks from scratch."""
+    """Return what comes of one full network: itself, and each variant after each stage."""
     recipe = config.recipe
     full = base(recipe, seed, images, cache)
     classes = outputs(full, test.images).argmax(1)
 
-    def measured(model: Any, name: str, *, with_regions: bool) -> dict[str, Any]:
-        path = run_path(cache, recipe, seed, f"{name}, measured on {config.n_test}, {config.n_segments}.json")
-        return _kept(
-            path,
-            lambda: {
-                **accuracies(model, classes, test),
-                **(regions(model, test, config.n_segments) if with_regions else {}),
-            },
-        )
+    def measured(model: nn.Module, name: str, *, with_regions: bool) -> dict[str, Any]:
+        return _measured(config, model, classes, test, (cache, seed, name), with_regions=with_regions)
 
     found: dict[str, Any] = {"full": measured(full, "full", with_regions=True), "variants": {}}
     print(f"seed {seed}, full network: {found['full']['accuracy']:.4f}", flush=True)
@@ -121,12 +117,35 @@ def one_seed(config: Config, seed: int, images: Data, test: Data, cache: Path) -
         rows = [measured(model, f"{variant.name}, {index}", with_regions=counted) for index, model in enumerate(models)]
         found["variants"][variant.name] = rows
         print(f"seed {seed}, {variant.name}:", *(f"{row['accuracy']:.4f}" for row in rows), flush=True)
-    if seed in config.scratch_seeds:
-        models = from_scratch(recipe, seed, images, stages(recipe, MAIN, seed, images, full, cache), cache)
-        rows = [measured(model, f"scratch, {index}", with_regions=False) for index, model in enumerate(models)]
-        found["variants"]["from scratch"] = rows
-        print(f"seed {seed}, from scratch:", *(f"{row['accuracy']:.4f}" for row in rows), flush=True)
     return found
+
+
+def scratch(config: Config, seed: int, images: Data, test: Data, cache: Path) -> list[dict[str, Any]]:
+    """Return what comes of networks from scratch with the nonlinear neurons of the first variant after each stage."""
+    recipe = config.recipe
+    full = base(recipe, seed, images, cache)
+    classes = outputs(full, test.images).argmax(1)
+    models = from_scratch(recipe, seed, images, stages(recipe, MAIN, seed, images, full, cache), cache)
+    rows = [
+        _measured(config, model, classes, test, (cache, seed, f"scratch, {index}"), with_regions=False)
+        for index, model in enumerate(models)
+    ]
+    print(f"seed {seed}, from scratch:", *(f"{row['accuracy']:.4f}" for row in rows), flush=True)
+    return rows
+
+
+def _measured(
+    config: Config, model: nn.Module, classes: Tensor, test: Data, where: tuple[Path, int, str], *, with_regions: bool
+) -> dict[str, Any]:
+    cache, seed, name = where
+    path = run_path(cache, config.recipe, seed, f"{name}, measured on {config.n_test}, {config.n_segments}.json")
+    return _kept(
+        path,
+        lambda: {
+            **accuracies(model, classes, test),
+            **(regions(model, test, config.n_segments) if with_regions else {}),
+        },
+    )
 
 
 def _kept(path: Path, function: Callable[[], Any]) -> Any:
