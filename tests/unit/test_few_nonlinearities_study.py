@@ -1,6 +1,7 @@
 """The study of few nonlinearities: which neurons go, resumable stages, and its quick profile on generated images."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_bad_files_and_losses_are_refused(data, tmp_path):
     with pytest.raises(FileFormatError, match=r"base\.checkpoint must be a checkpoint of this network.*Remove it"):
         base(RECIPE, 0, data, tmp_path)
     with pytest.raises(NonFiniteError, match=r"the loss must be finite, got .* Lower the learning rate"):
-        base(replace(RECIPE, learning_rate=1e37), 0, data, tmp_path)
+        base(RECIPE, 1, Data(data.images * math.inf, data.labels), tmp_path)
 
 
 def test_quick_profile(tmp_path, monkeypatch, capsys):
