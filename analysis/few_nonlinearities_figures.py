@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 _STYLES = {
     "negative part, distilled": ("#0072b2", "-", "o"),
@@ -83,7 +84,8 @@ def draw_accuracies(axes: Axes, record: dict[str, Any]) -> None:
     )
     axes.set_ylabel("accuracy on the test images, %")
     axes.set_title("What do nonlinear neurons buy? (mean and range of the seeds)")
-    axes.legend(fontsize=7.5, loc="lower left")
+    # Above the line of the affine classifier.
+    axes.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 0.06))
 
 
 def draw_layers(axes: Axes, record: dict[str, Any]) -> None:
@@ -139,7 +141,8 @@ def draw_times(axes: Axes, record: dict[str, Any]) -> None:
     for place, ratio in enumerate(ratios):
         axes.annotate(f"{ratio:.2g}", (place, ratio), xytext=(0, 6), textcoords="offset points", ha="center", size=8)
     axes.axhline(1, color="black", lw=0.8)
-    axes.set_yscale("log")
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(y=0.15)
     axes.set_ylabel("time of the full CNN / of the folded network")
     axes.set_title("How much faster is what remains? (batch 64, one CPU thread)")
