@@ -15,13 +15,18 @@ _STYLES = {
     "negative part, distilled": ("#0072b2", "-", "o"),
     "random, distilled": ("#d55e00", "-", "o"),
     "ambiguity, distilled": ("#009e73", "-", "o"),
+    "layer, distilled": ("#cc79a7", "-", "o"),
     "negative part, labels": ("#0072b2", "--", "s"),
     "random, labels": ("#d55e00", "--", "s"),
     "negative part, distilled, at once": ("#56b4e9", ":", "^"),
     "from scratch": ("#888888", "-", "x"),
     "none, labels": ("#000000", ":", "."),
 }
-_LABELS = {"none, labels": "all neurons stay, trained on", "from scratch": "from scratch, the same neurons as blue"}
+_LABELS = {
+    "layer, distilled": "first layer first, else random, distilled",
+    "none, labels": "all neurons stay, trained on",
+    "from scratch": "from scratch, the same neurons as blue",
+}
 _LAYERS = {"first convolution": "-", "second convolution": "--"}
 
 

@@ -131,24 +131,30 @@ def outputs(model: nn.Module, images: Tensor, batch: int = 1_000) -> Tensor:
 # --- which neurons go first
 
 
-def _by_ambiguity(z: Tensor, _: torch.Generator) -> Tensor:
+def _by_ambiguity(z: Tensor, _: int, __: torch.Generator) -> Tensor:
     share = (z > 0).double().mean(0)
     return torch.minimum(share, 1 - share)
 
 
-def _by_negative_part(z: Tensor, _: torch.Generator) -> Tensor:
+def _by_negative_part(z: Tensor, _: int, __: torch.Generator) -> Tensor:
     return z.clamp(max=0).double().square().mean(0)
 
 
-def _by_chance(z: Tensor, generator: torch.Generator) -> Tensor:
+def _by_chance(z: Tensor, _: int, generator: torch.Generator) -> Tensor:
     return torch.rand(z.shape[1:], generator=generator, dtype=torch.float64)
 
 
-# From the pre-activations (n, *shape) of training images, what is smallest in those that go first.
-CRITERIA: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+def _by_layer(z: Tensor, layer: int, generator: torch.Generator) -> Tensor:
+    return layer + _by_chance(z, layer, generator)
+
+
+# From the pre-activations (n, *shape) of training images, and the number of the layer from 0, what is smallest in those
+# that go first.
+CRITERIA: dict[str, Callable[[Tensor, int, torch.Generator], Tensor]] = {
     "ambiguity": _by_ambiguity,
     "negative part": _by_negative_part,
     "random": _by_chance,
+    "layer": _by_layer,
 }
 
 
@@ -170,7 +176,9 @@ def leaving(
     finally:
         for hook in hooks:
             hook.remove()
-    values = torch.cat([CRITERIA[criterion](found[name], generator).flatten() for name in activations])
+    values = torch.cat(
+        [CRITERIA[criterion](found[name], layer, generator).flatten() for layer, name in enumerate(activations)]
+    )
     nonlinear = torch.cat([part.slope.flatten() != 1 for part in activations.values()])
     n_leaving = max(int(nonlinear.sum()) - n_left, 0)
     order = torch.argsort(torch.where(nonlinear, values, math.inf), stable=True)

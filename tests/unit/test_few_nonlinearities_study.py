@@ -74,7 +74,7 @@ def test_the_smallest_go_first(criterion, data):
         first = model[0](data.images)
         second = model[2](model[1](first))
     generator = torch.Generator().manual_seed(0)
-    values = torch.cat([CRITERIA[criterion](z, generator).flatten() for z in (first, second)])
+    values = torch.cat([CRITERIA[criterion](z, i, generator).flatten() for i, z in enumerate((first, second))])
     gone = torch.cat([part.flatten() for part in chosen.values()])
     stays = ~gone & (torch.cat([part.slope.flatten() for part in activation_slopes(model).values()]) != 1)
     assert values[gone].max() <= values[stays].min()
@@ -84,8 +84,8 @@ def test_criteria():
     """Of three images: always on, always off, mixed."""
     z = torch.tensor([[1.0, -2.0, 1.0], [1.0, -2.0, -1.0], [1.0, -2.0, -1.0]])
     generator = torch.Generator()
-    torch.testing.assert_close(CRITERIA["ambiguity"](z, generator), torch.tensor([0, 0, 1 / 3]).double())
-    torch.testing.assert_close(CRITERIA["negative part"](z, generator), torch.tensor([0, 4, 2 / 3]).double())
+    torch.testing.assert_close(CRITERIA["ambiguity"](z, 0, generator), torch.tensor([0, 0, 1 / 3]).double())
+    torch.testing.assert_close(CRITERIA["negative part"](z, 0, generator), torch.tensor([0, 4, 2 / 3]).double())
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path):
