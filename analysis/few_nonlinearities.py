@@ -2,10 +2,10 @@
 
 The slope of chosen neurons for negative values goes from 0 to 1 in stages, until half, a quarter, ..., none of the
 neurons is nonlinear. Those go first that are least ambiguous on the training images, or whose negative part is smallest
-there, or those of the first layer, or random ones; with distillation from the full network or by the labels alone; gradually or at once. Beside them
-the full network trained on for as long, networks trained from scratch with the same nonlinear neurons, and the best
-affine classifier. What is left is folded by `Network.without_affine_neurons`: accuracy, regions around the test images,
-prediction time.
+there, or those of the first layer, or random ones; with distillation from the full network or by the labels alone;
+gradually or at once. Beside them the full network trained on for as long, networks trained from scratch with the same
+nonlinear neurons, and the best affine classifier. What is left is folded by `Network.without_affine_neurons`: accuracy,
+regions around the test images, prediction time.
 
     python -m analysis.few_nonlinearities --quick
     python -m analysis.few_nonlinearities
