@@ -89,8 +89,10 @@ def draw_accuracies(axes: Axes, record: dict[str, Any]) -> None:
     )
     axes.set_ylabel("accuracy on the test images, %")
     axes.set_title("What do nonlinear neurons buy? (mean and range of the seeds)")
-    # Above the line of the affine classifier.
-    axes.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 0.06))
+    # Room for the legend below the line of the affine classifier.
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.4 * (high - low), high)
+    axes.legend(fontsize=7.5, loc="lower left", ncols=2)
 
 
 def draw_layers(axes: Axes, record: dict[str, Any]) -> None:
