@@ -9,6 +9,7 @@ except ImportError as error:
         "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
     ) from error
 
+from tropnet.homotopy.activations import ActivationSlope, LinearActivationSlope, activation_slopes
 from tropnet.homotopy.architectures import Skips, resnet18, resnet34, skip_cnn
 from tropnet.homotopy.removal import remove_skips
 from tropnet.homotopy.schedules import (
@@ -26,7 +27,9 @@ from tropnet.homotopy.trials import StackedTrials
 
 __all__ = [
     "PUBLISHED_SCHEDULES",
+    "ActivationSlope",
     "CosineSkipStrength",
+    "LinearActivationSlope",
     "LinearSkipStrength",
     "ListSkipStrength",
     "PlainChain",
@@ -40,6 +43,7 @@ __all__ = [
     "WeightedChain",
     "WeightedSkip",
     "accuracy",
+    "activation_slopes",
     "remove_skips",
     "resnet18",
     "resnet34",
