@@ -344,7 +344,7 @@ def test_data_that_do_not_fit_are_refused():
         run.fit((torch.zeros(3), torch.zeros(2)), epochs=1)
     with pytest.raises(tn.ShapeError, match="validation must have"):
         run.fit(images(20), (torch.zeros(0), torch.zeros(0)), epochs=1)
-    with pytest.raises(tn.ShapeError, match=r"batch_size must be an integer of at least 1 .* got 0"):
+    with pytest.raises(tn.ShapeError, match="batch_size must be an integer of at least 1, got 0"):
         Trainer(run.model, run.optimizer, batch_size=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -420,6 +420,8 @@ class Trainer:
         self._written = time.monotonic()
         directory = self.directory
         state = None if directory is None else read_checkpoint(directory, self._run)
+        if directory is not None:
+            clear_unfinished(directory)
         if directory is None or state is None:
             seed_random(self.seed, self._device)
             if self._random is not None:
@@ -439,7 +441,6 @@ class Trainer:
         self._run = state["run"]
         # The sums of the epoch under way are in this order.
         self.measures = {name: self.measures[name] for name in self._run["measures"]}
-        clear_unfinished(directory)
         if self.history:
             write_logs(directory, self._run, self.history)
 
@@ -472,7 +473,7 @@ def _refuse_parts(model: Any, optimizer: Any, schedulers: Any) -> None:
             f"optimizer must be of parameters of the model, but {type(optimizer).__name__} has none of them. Build it"
             " of model.parameters(), after every step that replaces them."
         )
-    if not isinstance(schedulers, Sequence):
+    if not isinstance(schedulers, Iterable):
         raise ShapeError(f"schedulers must be a list, got {type(schedulers).__name__}. Put a single one into [...].")
 
 
