@@ -74,8 +74,9 @@ def test_a_schedule_begins_where_last_epoch_says(name):
     whole = SCHEDULES[name](module)
     for _ in range(4):
         whole.step()
-    kind, options = type(whole), {k: v for k, v in whole.state_dict().items() if k not in ("last_epoch", "_last_t")}
-    assert kind(module, **options, last_epoch=3).get_last_t() == whole.get_last_t()
+    state = {"_kind", "last_epoch", "_last_t"}
+    options = {k: v for k, v in whole.state_dict().items() if k not in state}
+    assert type(whole)(module, **options, last_epoch=3).get_last_t() == whole.get_last_t()
 
 
 def test_published_schedules():

@@ -1,6 +1,7 @@
 """The trainer: a killed run goes on to the same weights, logs say what was done, and divergence is refused early."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -86,6 +87,9 @@ def killed_run(directory, *, at_step=None, at_write=None):
         return step(*batch)
 
     def counted_save(state, file):
+        if isinstance(file, io.BytesIO):
+            save(state, file)
+            return
         counts["write"] += 1
         if counts["write"] == at_write:
             file.write(b"half of a checkpoint")
@@ -124,7 +128,7 @@ def whole():
 
 
 @pytest.mark.parametrize(
-    ("where", "left"), [(f"at_step={N_STEPS + 3}", N_STEPS + N_STEPS - 2), (f"at_write={2 * N_STEPS}", N_STEPS + 1)]
+    ("where", "left"), [(f"at_step={N_STEPS + 3}", N_STEPS + N_STEPS - 2), (f"at_write={2 * N_STEPS + 1}", N_STEPS + 1)]
 )
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, whole, where, left):
     """A process killed within an epoch, or while it wrote, is resumed to the weights of one that was not, bit for bit.
@@ -313,7 +317,8 @@ def test_values_that_are_not_finite_are_never_written(tmp_path):
     run = Trainer(model, optimizer, directory=tmp_path / "spoilt", measures={"spoil": spoil})
     with pytest.raises(tn.NonFiniteError, match=r"'scale' holds NaN or infinities in epoch 1: learning rate"):
         run.fit(images(20), epochs=1)
-    assert not (tmp_path / "spoilt").exists()
+    written = checkpoints.read_checkpoint(tmp_path / "spoilt", run._run)
+    assert written["model"]["scale"] == 1
 
 
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):
@@ -321,7 +326,7 @@ def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):
     trainer(tmp_path).fit(images(), epochs=1)
     with pytest.raises(tn.FileFormatError, match=r"checkpoint\.pt must be .* but seed was 0, now 1\. Use another"):
         trainer(tmp_path, seed=1).fit(images(), epochs=1)
-    with pytest.raises(tn.FileFormatError, match=r"but schedulers was .*ListSkipStrength"):
+    with pytest.raises(tn.FileFormatError, match=r"but schedulers\.0\.values was"):
         trainer(tmp_path, values=(0.9, 0.0)).fit(images(), epochs=1)
     with pytest.raises(tn.FileFormatError, match="but train was"):
         trainer(tmp_path).fit(images(20), epochs=1)
@@ -339,7 +344,7 @@ def test_data_that_do_not_fit_are_refused():
         run.fit((torch.zeros(3), torch.zeros(2)), epochs=1)
     with pytest.raises(tn.ShapeError, match="validation must have"):
         run.fit(images(20), (torch.zeros(0), torch.zeros(0)), epochs=1)
-    with pytest.raises(tn.ShapeError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(tn.ShapeError, match="batch_size must be an integer of at least 1, got 0"):
         Trainer(run.model, run.optimizer, batch_size=0)
 
 

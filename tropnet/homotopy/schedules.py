@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -91,8 +92,9 @@ class SkipStrengthScheduler:
         return self._last_t
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the module, in plain values."""
-        return {key: value for key, value in vars(self).items() if key != "module"}
+        """Return the kind of the schedule and its attributes, but for the module and functions."""
+        own = {key: value for key, value in vars(self).items() if key != "module" and not callable(value)}
+        return {"_kind": type(self).__name__, **own}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state, and set the strength that was set there.
@@ -100,15 +102,17 @@ class SkipStrengthScheduler:
         Raises
         ------
         SkipError
-            The state is that of another kind of schedule.
+            The state is that of another kind of schedule, or holds no strength in [0, 1]; all stays as it was.
         """
         own, given = set(self.state_dict()), set(state_dict)
-        if own != given:
+        if own != given or state_dict["_kind"] != type(self).__name__:
             raise SkipError(
-                f"the state must be that of a {type(self).__name__}, with {sorted(own)}, got {sorted(given)}."
+                f"the state must be that of a {type(self).__name__}, with {sorted(own)}, got that of a"
+                f" {state_dict.get('_kind', 'schedule of unknown kind')}, with {sorted(given)}."
             )
-        vars(self).update(state_dict)
-        self._set(self._last_t)
+        t = checked_strength(state_dict["_last_t"], "the t of the state")
+        vars(self).update({key: value for key, value in state_dict.items() if key != "_kind"})
+        self._set(t)
 
     def _set(self, t: float) -> None:
         self._last_t = checked_strength(t, f"the t of {type(self).__name__}")
@@ -148,7 +152,7 @@ class ListSkipStrength(SkipStrengthScheduler):
     """
 
     def __init__(self, module: Any, values: Sequence[float], last_epoch: int = -1) -> None:
-        self.values = [checked_strength(value, f"values[{index}]") for index, value in enumerate(values)]
+        self.values = _checked_values(values)
         if not self.values:
             raise SkipError("values must hold at least one skip strength, got none. End with 0 to remove the skips.")
         super().__init__(module, last_epoch)
@@ -162,10 +166,8 @@ class _Decay(SkipStrengthScheduler):
     """From `start` to exactly 0 in `total_iters` steps."""
 
     def __init__(self, module: Any, start: float, total_iters: int, last_epoch: int = -1) -> None:
-        if total_iters < 1:
-            raise SkipError(f"total_iters, the steps from start to 0, must be at least 1, got {total_iters}.")
         self.start = checked_strength(start, "start")
-        self.total_iters = int(total_iters)
+        self.total_iters = _checked_number("total_iters, the steps from start to 0,", total_iters, 1)
         super().__init__(module, last_epoch)
 
     def get_t(self) -> float:
@@ -195,7 +197,7 @@ class LinearSkipStrength(_Decay):
     Raises
     ------
     SkipError
-        `start` is no number in [0, 1], `total_iters` not positive, or the module holds no skip with a strength.
+        `start` is no number in [0, 1], `total_iters` no positive integer, or the module holds no skip with a strength.
 
     Examples
     --------
@@ -229,7 +231,7 @@ class CosineSkipStrength(_Decay):
     Raises
     ------
     SkipError
-        `start` is no number in [0, 1], `total_iters` not positive, or the module holds no skip with a strength.
+        `start` is no number in [0, 1], `total_iters` no positive integer, or the module holds no skip with a strength.
 
     References
     ----------
@@ -252,7 +254,37 @@ class CosineSkipStrength(_Decay):
 
 
 class MetricSkipStrengthScheduler(SkipStrengthScheduler):
-    """A schedule whose `step` takes a measurement of the validation."""
+    """Base class of the schedules whose `step` takes a measurement of the validation, as those of `Trainer` do.
+
+    A subclass gives the value: it defines `next_t`, which reads the measurement, `last_epoch` and `get_last_t`.
+
+    Parameters
+    ----------
+    module
+        What holds the skips.
+    start
+        Strength at the start, in [0, 1].
+
+    Raises
+    ------
+    SkipError
+        `start`, or what `next_t` gives, is no number in [0, 1], or the module holds no skip with a strength.
+    NonFiniteError
+        `step` was given NaN.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from tropnet.homotopy import WeightedSkip
+    >>> class AsTheLoss(MetricSkipStrengthScheduler):
+    ...     def next_t(self, metric):
+    ...         return min(metric, self.get_last_t())
+    >>> schedule = AsTheLoss(WeightedSkip(nn.ReLU()), start=0.5)
+    >>> for loss in (2.0, 0.25, 0.3):
+    ...     schedule.step(loss)
+    ...     print(schedule.get_last_t(), end=" ")
+    0.5 0.25 0.25
+    """
 
     def __init__(self, module: Any, start: float) -> None:
         self.module = module
@@ -274,10 +306,11 @@ class MetricSkipStrengthScheduler(SkipStrengthScheduler):
                 " the training diverged?"
             )
         self.last_epoch += 1
-        self._set(self._next(value))
+        self._set(self.next_t(value))
 
-    def _next(self, metric: float) -> float:
-        raise NotImplementedError
+    def next_t(self, metric: float) -> float:
+        """Return the strength of the next epoch; of this class there is none."""
+        raise NotImplementedError(f"{type(self).__name__} must define next_t(self, metric), the next epoch's strength.")
 
 
 class ThresholdSkipStrength(MetricSkipStrengthScheduler):
@@ -297,8 +330,8 @@ class ThresholdSkipStrength(MetricSkipStrengthScheduler):
     Raises
     ------
     SkipError
-        The numbers of values and thresholds do not fit, thresholds are not in order, a value is no number in [0, 1],
-        `mode` is another word, or the module holds no skip with a strength.
+        The numbers of values and thresholds do not fit, thresholds are no numbers or not in order, a value is no number
+        in [0, 1], `mode` is another word, or the module holds no skip with a strength.
     NonFiniteError
         `step` was given NaN.
 
@@ -323,8 +356,8 @@ class ThresholdSkipStrength(MetricSkipStrengthScheduler):
     """
 
     def __init__(self, module: Any, values: Sequence[float], thresholds: Sequence[float], mode: str = "max") -> None:
-        self.values = [checked_strength(value, f"values[{index}]") for index, value in enumerate(values)]
-        self.thresholds = [float(threshold) for threshold in thresholds]
+        self.values = _checked_values(values)
+        self.thresholds = [_checked_threshold(threshold) for threshold in _listed("thresholds", thresholds)]
         self.mode = _checked_mode(mode)
         self.n_passed = 0
         if len(self.values) != len(self.thresholds) + 1:
@@ -338,7 +371,8 @@ class ThresholdSkipStrength(MetricSkipStrengthScheduler):
             )
         super().__init__(module, self.values[0])
 
-    def _next(self, metric: float) -> float:
+    def next_t(self, metric: float) -> float:
+        """Return the value after the last threshold that was ever passed."""
         passed = sum(metric >= limit if self.mode == "max" else metric <= limit for limit in self.thresholds)
         self.n_passed = max(self.n_passed, passed)
         return self.values[self.n_passed]
@@ -363,7 +397,9 @@ class ReduceSkipStrengthOnPlateau(MetricSkipStrengthScheduler):
     Raises
     ------
     SkipError
-        An option is out of its range, or the module holds no skip with a strength.
+        `start` is no number in [0, 1], `factor` none in [0, 1), `patience` or `cooldown` no integer of at least 0,
+        `threshold` or `zero_below` no number of at least 0, a mode is another word, or the module holds no skip with a
+        strength.
     NonFiniteError
         `step` was given NaN.
 
@@ -395,15 +431,18 @@ class ReduceSkipStrengthOnPlateau(MetricSkipStrengthScheduler):
         if threshold_mode not in ("rel", "abs"):
             raise SkipError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}.")
         self.mode = _checked_mode(mode)
-        self.factor, self.patience, self.cooldown = float(factor), int(patience), int(cooldown)
-        self.threshold, self.threshold_mode = float(threshold), threshold_mode
-        self.zero_below = float(zero_below)
+        self.factor = float(factor)
+        self.patience = _checked_number("patience", patience, 0)
+        self.cooldown = _checked_number("cooldown", cooldown, 0)
+        self.threshold, self.threshold_mode = _checked_size("threshold", threshold), threshold_mode
+        self.zero_below = _checked_size("zero_below", zero_below)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
         super().__init__(module, checked_strength(start, "start"))
 
-    def _next(self, metric: float) -> float:
+    def next_t(self, metric: float) -> float:
+        """Return the strength so far, reduced if there was no progress for too long."""
         if self._is_better(metric):
             self.best = metric
             self.num_bad_epochs = 0
@@ -431,3 +470,36 @@ def _checked_mode(mode: str) -> str:
     if mode not in ("min", "max"):
         raise SkipError(f"mode must be 'min' (a loss) or 'max' (an accuracy), got {mode!r}.")
     return mode
+
+
+def _listed(what: str, values: Any) -> Iterable[Any]:
+    if not isinstance(values, Iterable):
+        raise SkipError(f"{what} must be a list of numbers, got {values!r}.")
+    return values
+
+
+def _checked_values(values: Any) -> list[float]:
+    return [checked_strength(value, f"values[{index}]") for index, value in enumerate(_listed("values", values))]
+
+
+def _checked_threshold(threshold: Any) -> float:
+    value = float(threshold)
+    if math.isnan(value):
+        raise SkipError(f"thresholds must be numbers, got {threshold!r}, which nothing passes.")
+    return value
+
+
+def _checked_number(what: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise SkipError(f"{what} must be an integer of at least {least}, got {value!r}.")
+    return number
+
+
+def _checked_size(what: str, value: Any) -> float:
+    if not value >= 0:
+        raise SkipError(f"{what} must be a number of at least 0, got {value!r}.")
+    return float(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -15,12 +17,17 @@ import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from tropnet.errors import NonFiniteError, ShapeError
+from tropnet.errors import NonFiniteError, ShapeError, UnsupportedModuleError
 from tropnet.homotopy.checkpoints import (
+    alike,
+    clear_unfinished,
     describe,
+    plain,
     random_state,
     read_checkpoint,
+    refuse_unreadable,
     restore_random_state,
+    seed_random,
     write_checkpoint,
     write_logs,
 )
@@ -72,18 +79,20 @@ class Trainer:
     optimizer
         Of its parameters.
     schedulers
-        Those of torch.optim.lr_scheduler and `SkipStrengthScheduler`; the ones that follow a measurement are given
-        `monitor`.
+        Those of torch.optim.lr_scheduler and `SkipStrengthScheduler`; the ones that follow a measurement
+        (ReduceLROnPlateau and `MetricSkipStrengthScheduler`) are given `monitor`.
     directory
         Where to write `checkpoint.pt`, `log.csv` and `log.json`, and to go on from; None writes nothing.
     seed
-        Of the order of the examples, which is drawn for each epoch anew, and of random steps such as dropout.
+        Of the order of the examples, which is drawn for each epoch anew, and of random steps such as dropout: an
+        integer from 0 to 2^64 - 1.
     batch_size
         Examples per step.
     loss
         Takes outputs and targets of a batch and returns their mean loss.
     measures
-        What else to measure, by name: functions of outputs and targets that return a mean. For a regression, {}.
+        What else to measure, by name (other than "loss"): functions of outputs and targets that return a mean, a tensor
+        without dimensions. For a regression, {}.
     monitor
         The entry of the history that schedules follow, as "validation_loss" or "validation_accuracy"; of trials its
         mean.
@@ -91,7 +100,8 @@ class Trainer:
         torch.bfloat16 or torch.float16, for torch.autocast; float16 with scaled gradients. None computes in the type of
         the parameters.
     checkpoint_seconds
-        How often to write a checkpoint within an epoch; 0 after every step. One is written after each epoch anyway.
+        How often to write a checkpoint within an epoch; 0 after every step. One is written at the beginning and after
+        each epoch anyway.
     progress
         Whether to show a bar.
 
@@ -105,13 +115,22 @@ class Trainer:
     Raises
     ------
     ShapeError
-        `batch_size` is not positive.
+        `batch_size` is not positive, `seed` or `mixed_precision` is none of the above, `measures` has a "loss", or
+        `schedulers` is no list of them.
+    UnsupportedModuleError
+        The model has no parameters, or the optimizer none of them.
+    NotADirectoryError
+        `directory` is a file.
 
     Notes
     -----
     "The same weights" is bit for bit on one machine and as many threads where PyTorch's operations are deterministic:
     on a CPU they are, on a GPU ask for them (torch.use_deterministic_algorithms). The seeds of the caller stay as they
     were.
+
+    A checkpoint is refused by a run of other options: the model's tensors, loss and measures (by name), the options of
+    the optimizer and the schedules, which may stand at their beginning or where the checkpoint has them. Without a
+    directory an interrupted `fit` goes on, when it is called again, after the last step that was done.
 
     The training data are tensors in memory, on the device or not. Data are not part of the checkpoint but for their
     shape.
@@ -154,11 +173,11 @@ class Trainer:
         checkpoint_seconds: float = 60.0,
         progress: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ShapeError(f"batch_size must be at least 1, got {batch_size}.")
+        _refuse_parts(model, optimizer, schedulers)
+        _refuse_options(measures, mixed_precision, directory)
         self.model, self.optimizer, self.schedulers = model, optimizer, list(schedulers)
         self.directory = None if directory is None else Path(directory)
-        self.seed, self.batch_size = seed, batch_size
+        self.seed, self.batch_size = _integer("seed", seed, 0, 2**64), _integer("batch_size", batch_size, 1)
         self.measures = {"loss": loss, **measures}
         self.monitor = monitor
         self.mixed_precision = mixed_precision
@@ -168,15 +187,25 @@ class Trainer:
         self._n_trials = model.n_trials if isinstance(model, StackedTrials) else None
         self._device = next(model.parameters()).device
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=mixed_precision is torch.float16)
-        options = {"seed": seed, "batch_size": batch_size, "mixed_precision": str(mixed_precision)}
+        options = {
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "mixed_precision": str(mixed_precision),
+            "measures": self.measures,
+            "monitor": monitor if any(map(_follows, self.schedulers)) else None,
+        }
         self._run = describe(model, optimizer, self.schedulers, options)
         # Some buffers are infinite on purpose, as masks.
         self._watched = [name for name, value in model.state_dict().items() if bool(torch.isfinite(value).all())]
+        self._epoch = _Epoch()
         self._random: dict[str, Any] | None = None
         self._written = 0.0
 
     def fit(self, train: Any, validation: Any = None, *, epochs: int) -> list[dict[str, Any]]:
         """Train until so many epochs are done, those of the checkpoint counted, and return the history.
+
+        The whole model is put in train mode for each epoch, parts that were in eval mode too. For a part that is to
+        stay, such as a frozen batch norm, override its `train`.
 
         Parameters
         ----------
@@ -196,25 +225,27 @@ class Trainer:
             The loss, or a parameter, is NaN or infinite. The message says at which step, learning rate and strength,
             and whether the inputs or the parameters were so before; the checkpoint before stays.
         FileFormatError
-            The checkpoint is damaged or that of another run.
+            The checkpoint is damaged or that of another run, or some state is more than tensors and plain values.
         ShapeError
-            The data are not two tensors of equal length, there are none, or `monitor` is not measured.
+            The data are not two tensors of equal length, there are none, `monitor` is not measured, or the loss or a
+            measure is not one number.
         """
         inputs, targets = _tensors(train, "train")
         held_out = None if validation is None else _tensors(validation, "validation")
         self._refuse_monitor(held_out is not None)
         self._run = {**self._run, "train": [list(inputs.shape), list(targets.shape)]}
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-            epoch = self._resume()
-            while len(self.history) < epochs:
-                self._descend(epoch, inputs, targets)
-                self._finish(epoch, len(inputs), held_out)
-                epoch = _Epoch()
-            self._random = random_state(self._device)
+            self._resume()
+            try:
+                while len(self.history) < epochs:
+                    self._descend(self._epoch, inputs, targets)
+                    self._finish(self._epoch, len(inputs), held_out)
+            finally:
+                self._random = random_state(self._device)
         return self.history
 
     def evaluate(self, data: Any) -> dict[str, Any]:
-        """Return the mean loss and measures on data, in eval mode; the model keeps its mode. Of trials, lists.
+        """Return the mean loss and measures on data, in eval mode; all parts keep their modes. Of trials, lists.
 
         Parameters
         ----------
@@ -228,7 +259,7 @@ class Trainer:
         """
         inputs, targets = _tensors(data, "data")
         sums = [0.0] * len(self.measures)
-        training = self.model.training
+        modes = [(part, part.training) for part in self.model.modules()]
         self.model.eval()
         try:
             with torch.no_grad():
@@ -237,7 +268,8 @@ class Trainer:
                     values = self._measured(*self._evaluated(inputs, targets, rows))
                     sums = _added(sums, _stacked(values).tolist(), len(inputs[rows]))
         finally:
-            self.model.train(training)
+            for part, training in modes:
+                part.training = training
         return self._means(sums, len(inputs))
 
     def _means(self, sums: list[Any], n: int) -> dict[str, Any]:
@@ -252,17 +284,20 @@ class Trainer:
         epoch.sums = epoch.sums or [0.0] * len(self.measures)
         unread: list[Any] = []
         with track(f"epoch {len(self.history) + 1}", "steps", enabled=self.progress) as update:
-            for step in range(epoch.step, len(batches)):
-                unread.append(self._step(*self._batch(inputs, targets, batches[step])))
-                last = step + 1 == len(batches)
-                due = time.monotonic() - self._written >= self.checkpoint_seconds
-                if last or due or len(unread) == every:
-                    self._read(epoch, unread, batches, inputs)
-                    unread = []
-                    update(epoch.step, epoch.step / len(batches))
-                    epoch.seconds = seconds + time.perf_counter() - begin
-                if due and not last:
-                    self._write(epoch)
+            try:
+                for step in range(epoch.step, len(batches)):
+                    unread.append(self._step(*self._batch(inputs, targets, batches[step])))
+                    last = step + 1 == len(batches)
+                    due = time.monotonic() - self._written >= self.checkpoint_seconds
+                    if last or due or len(unread) == every:
+                        self._read(epoch, unread, batches, inputs)
+                        update(epoch.step, epoch.step / len(batches))
+                        epoch.seconds = seconds + time.perf_counter() - begin
+                    if due and not last:
+                        self._write()
+            finally:
+                # What was done before an interrupt is not to be done again.
+                self._read(epoch, unread, batches, inputs)
 
     def _step(self, inputs: Any, targets: Any) -> Any:
         """Make one step and return the loss and the measures before it, on the device.
@@ -281,7 +316,7 @@ class Trainer:
         enabled = self.mixed_precision is not None
         with torch.autocast(self._device.type, dtype=self.mixed_precision, enabled=enabled):
             outputs = self.model(inputs)
-            measures = self.measures.values()
+            measures = [_mean(name, measure) for name, measure in self.measures.items()]
             if self._n_trials is not None:
                 return [torch.func.vmap(measure)(outputs, targets) for measure in measures]
             return [measure(outputs, targets) for measure in measures]
@@ -305,8 +340,10 @@ class Trainer:
         return torch.stack([_permutation((*epoch, trial), n) for trial in range(self._n_trials)])
 
     def _read(self, epoch: _Epoch, unread: list[Any], batches: Any, inputs: Any) -> None:
-        """Add the values of steps to the sums, and refuse a loss that is not finite."""
-        for values in torch.stack(unread).tolist():
+        """Add the values of steps to the sums, forget them, and refuse a loss that is not finite."""
+        found = torch.stack(unread).tolist() if unread else []
+        unread.clear()
+        for values in found:
             rows = batches[epoch.step]
             if not np.isfinite(values[0]).all():
                 where = f"at epoch {len(self.history) + 1}, step {epoch.step + 1} of {len(batches)}"
@@ -336,7 +373,8 @@ class Trainer:
             scheduler.step(*([float(np.mean(entry[self.monitor]))] if _follows(scheduler) else []))
         entry["seconds"] = epoch.seconds + time.perf_counter() - begin
         self.history.append(entry)
-        self._write(_Epoch())
+        self._epoch = _Epoch()
+        self._write()
         if self.directory is not None:
             write_logs(self.directory, self._run, self.history)
 
@@ -377,41 +415,102 @@ class Trainer:
         skips = f", t {max(t.values()):g}" if t else ""
         return f"learning rate {float(self.optimizer.param_groups[0]['lr']):g}{skips}"
 
-    def _resume(self) -> _Epoch:
-        """Go on from the checkpoint, if there is one, and return the epoch under way."""
+    def _resume(self) -> None:
+        """Go on from the checkpoint, if there is one, with the epoch under way; else write the first."""
         self._written = time.monotonic()
-        state = None if self.directory is None else read_checkpoint(self.directory, self._run)
-        if state is None:
-            torch.manual_seed(self.seed)
+        directory = self.directory
+        state = None if directory is None else read_checkpoint(directory, self._run)
+        if directory is not None:
+            clear_unfinished(directory)
+        if directory is None or state is None:
+            seed_random(self.seed, self._device)
             if self._random is not None:
                 restore_random_state(self._random, self._device)
-            return _Epoch()
+            if directory is not None:
+                refuse_unreadable(self._state())
+                self._write()
+            return
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+            scheduler.load_state_dict(alike(saved, scheduler.state_dict()))
         self._scaler.load_state_dict(state["scaler"])
         restore_random_state(state["random"], self._device)
         self.history = state["history"]
-        return _Epoch(**state["epoch"])
+        self._epoch = _Epoch(**state["epoch"])
+        self._run = state["run"]
+        # The sums of the epoch under way are in this order.
+        self.measures = {name: self.measures[name] for name in self._run["measures"]}
+        if self.history:
+            write_logs(directory, self._run, self.history)
 
-    def _write(self, epoch: _Epoch) -> None:
+    def _write(self) -> None:
         """Write the checkpoint, unless parameters are not finite."""
         self._written = time.monotonic()
-        if self.directory is None:
-            return
-        self._refuse_parameters()
-        state = {
+        if self.directory is not None:
+            self._refuse_parameters()
+            write_checkpoint(self.directory, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "run": self._run,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "optimizer": plain(self.optimizer.state_dict()),
+            "schedulers": [plain(scheduler.state_dict()) for scheduler in self.schedulers],
             "scaler": self._scaler.state_dict(),
             "random": random_state(self._device),
-            "epoch": vars(epoch),
+            "epoch": vars(self._epoch),
             "history": self.history,
         }
-        write_checkpoint(self.directory, state)
+
+
+def _refuse_parts(model: Any, optimizer: Any, schedulers: Any) -> None:
+    own = {id(parameter) for parameter in model.parameters()}
+    if not own:
+        raise UnsupportedModuleError(f"model must have parameters to train, but {type(model).__name__} has none.")
+    if not any(id(one) in own for group in getattr(optimizer, "param_groups", ()) for one in group["params"]):
+        raise UnsupportedModuleError(
+            f"optimizer must be of parameters of the model, but {type(optimizer).__name__} has none of them. Build it"
+            " of model.parameters(), after every step that replaces them."
+        )
+    if not isinstance(schedulers, Iterable):
+        raise ShapeError(f"schedulers must be a list, got {type(schedulers).__name__}. Put a single one into [...].")
+
+
+def _refuse_options(measures: Mapping[str, Any], mixed_precision: Any, directory: Any) -> None:
+    if "loss" in measures:
+        raise ShapeError("measures must have other names than 'loss', which is that of the loss; pass that as loss=.")
+    if mixed_precision not in (None, torch.bfloat16, torch.float16):
+        raise ShapeError(f"mixed_precision must be torch.bfloat16, torch.float16 or None, got {mixed_precision!r}.")
+    if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
+        raise NotADirectoryError(f"directory must be one, or be none yet, but '{directory}' is a file.")
+
+
+def _integer(name: str, value: Any, least: int, limit: float = math.inf) -> int:
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = least - 1
+    if not least <= found < limit:
+        below = "" if math.isinf(limit) else f" and below {limit}"
+        raise ShapeError(f"{name} must be an integer of at least {least}{below}, got {value!r}.")
+    return found
+
+
+def _mean(name: str, measure: Measure) -> Measure:
+    """Return a measure that refuses to be anything but one number."""
+
+    def checked(outputs: Any, targets: Any) -> Any:
+        found = measure(outputs, targets)
+        if not isinstance(found, torch.Tensor) or found.ndim:
+            shape = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+            raise ShapeError(
+                f"the {name} must be a tensor without dimensions, the mean of the batch, got {shape}. Does it need"
+                " reduction='mean'?"
+            )
+        return found
+
+    return checked
 
 
 def _tensors(data: Any, name: str) -> tuple[Any, Any]:
