@@ -46,6 +46,7 @@ LINES = {
     "norm first": nn.Sequential(nn.BatchNorm1d(4), PlainSkip(nn.Conv1d(4, 4, 1))),
     "convolution after columns": nn.Sequential(PlainSkip(nn.Linear(4, 4)), nn.Conv1d(4, 4, 1)),
     "columns after a convolution": nn.Sequential(PlainSkip(nn.Conv1d(4, 4, 1)), nn.Linear(4, 4), nn.BatchNorm1d(4)),
+    "norm after pooling": nn.Sequential(nn.AvgPool1d(3, 1, 1), nn.BatchNorm1d(4), PlainSkip(nn.Conv1d(4, 4, 1))),
     "norms of another axis": nn.Sequential(nn.GELU(), nn.BatchNorm1d(4), PlainSkip(nn.Conv1d(4, 4, 1)), nn.Flatten()),
 }
 
@@ -54,6 +55,12 @@ LINES = {
 def test_layers_read_the_axis_that_they_read(name):
     """On lines as long as they have channels, no layer takes one axis for the other."""
     assert_carried(normed(LINES[name]), 4, 4)
+
+
+def test_pooling_of_one_axis_tells_no_axes():
+    """Of (n, features) it pools the n rows as channels, and a norm after it still reads features."""
+    module = normed(nn.Sequential(nn.AvgPool1d(3, 1, 1), nn.BatchNorm1d(2), PlainSkip(nn.Linear(2, 2))))
+    assert_carried(module, 2)
 
 
 def test_norms_among_linear_layers_refuse_lines():

@@ -17,23 +17,17 @@ from tropnet.homotopy.pixel_axes import PixelAxes
 __all__ = ["Affine", "Atom", "ResidualGraph", "read"]
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+# Those of one axis take (n, features) for one line of n channels, so they tell nothing.
+_LINE_POOLS = (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d)
 _POOLS = {
-    kind: dims
-    for dims, kinds in enumerate(
-        (
-            (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
-            (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
-            (nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d),
-        ),
-        start=1,
-    )
-    for kind in kinds
+    **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), 2),
+    **dict.fromkeys((nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d), 3),
 }
 # That of one axis takes features too, without pixels.
 _NORMS = {nn.BatchNorm1d: 0, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 # Of values that are not negative they give values that are not.
-_KEEP_SIGN = (*_POOLS, nn.Flatten)
+_KEEP_SIGN = (*_POOLS, *_LINE_POOLS, nn.Flatten)
 _OTHER_NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div"}
 
 
@@ -375,7 +369,7 @@ class _Reading:
         kind = type(module)
         keeps = self.atoms[number].is_nonnegative and kind in _KEEP_SIGN
         dims = {**_CONVOLUTIONS, **_POOLS}.get(kind)
-        is_same = kind in _NORMS or (dims is not None and self._learned(source, dims))
+        is_same = kind in (*_NORMS, *_LINE_POOLS) or (dims is not None and self._learned(source, dims))
         made = self._new(
             Atom(source, module=deepcopy(module), is_nonnegative=keeps, name=name), like=source if is_same else None
         )
