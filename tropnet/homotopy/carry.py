@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from tropnet.errors import UnsupportedModuleError
 from tropnet.homotopy.channel_maps import Block, ChannelMap, layer_of
+from tropnet.homotopy.copies import copied
 from tropnet.homotopy.residual_graph import Affine, ResidualGraph, read
 
 __all__ = ["carried"]
@@ -21,12 +21,17 @@ def carried(module: Any) -> Any:
 
     See `tropnet.homotopy.remove_skips`.
     """
-    module = getattr(module, "_orig_mod", module)  # within the wrapper of torch.compile
+    copy = copied(module)
     tensor = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     with torch.no_grad():
-        copy = deepcopy(module).cpu().double()
-        layers = _Assembly(read(copy)).run()
+        layers = _Assembly(read(copy.cpu().double())).run()
     return nn.Sequential(*layers).to(tensor.device, tensor.dtype).eval()
+
+
+_AXES_UNKNOWN = {
+    nn.BatchNorm1d: " (Whether features or a line of pixels come here no layer tells; nn.Flatten() before it would.)",
+    nn.Linear: " (A linear layer among pixels reads the last axis.)",
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class _Assembly:
     """
 
     def __init__(self, graph: ResidualGraph) -> None:
-        self.atoms, self.output = graph.atoms, graph.output
-        self.layers: list[Any] = []
+        self.atoms, self.output, self.flat = graph.atoms, graph.output, graph.flat
+        # It changes nothing of (n, features) and lets the first layer refuse what has axes between.
+        self.layers: list[Any] = [nn.Flatten()] if 0 in self.flat else []
         self.widths = self._widths()
         self.last_reader = self._last_readers()
         self.state = [_Channels(0, 0, slice(0, self.widths.get(0, 0)))]
@@ -62,10 +68,12 @@ class _Assembly:
         for number, atom in enumerate(self.atoms[1:], start=1):
             if number not in self.last_reader:
                 continue
-            if atom.module is None:
-                self._add_layer(atom.source, number, relu=atom.relu, name=atom.name)
-            else:
+            if atom.module is not None:
                 self._add_module(number)
+            elif self._is_relu_alone(number):
+                self._apply(nn.ReLU(), number)
+            else:
+                self._add_layer(atom.source, number, relu=atom.relu, name=atom.name)
         last = self.output.atom
         if last is None or not self._is_alone(last):
             self._add_layer(self.output, len(self.atoms), relu=False, name="the output")
@@ -74,16 +82,25 @@ class _Assembly:
     def _widths(self) -> dict[int, int]:
         """Return the number of channels of each atom, as far as a layer tells."""
         widths: dict[int, int] = {}
-        sources = [atom.source for atom in self.atoms] + [self.output]
-        for number, source in enumerate(sources):
-            maps = [(a, m) for a, m in source.terms if isinstance(m, ChannelMap)]
-            widths |= {a: m.weight.shape[1] for a, m in maps}
-            own = [m.weight.shape[0] for _, m in maps] or [widths[a] for a, _ in source.terms if a in widths]
-            is_made = number < len(self.atoms) and self.atoms[number].module is not None
-            if own and not is_made:
-                widths.setdefault(number, own[0])
+        sources = dict(enumerate([*(atom.source for atom in self.atoms), self.output]))
+        made = {number for number, atom in enumerate(self.atoms) if atom.module is not None}
+        n_known = -1
+        # A layer tells the width of what it reads, too, and that the width of what that is made of.
+        while len(widths) > n_known:
+            n_known = len(widths)
+            for number, source in sources.items():
+                maps = [(a, m) for a, m in source.terms if isinstance(m, ChannelMap)]
+                for a, m in maps:
+                    widths.setdefault(a, m.weight.shape[1])
+                if number in made:
+                    continue
+                own = [m.weight.shape[0] for _, m in maps]
+                own += [
+                    widths[a] for a in (number, *(a for a, m in source.terms if isinstance(m, float))) if a in widths
+                ]
                 # What is added up has as many channels.
-                widths |= {a: own[0] for a, m in source.terms if isinstance(m, float)}
+                for a in (number, *(a for a, m in source.terms if isinstance(m, float))) if own else ():
+                    widths.setdefault(a, own[0])
         return widths
 
     def _last_readers(self) -> dict[int, int]:
@@ -112,13 +129,25 @@ class _Assembly:
         across = {channels.atom for channels in self._alive(number)}
         if across:
             names = ", ".join(self.atoms[a].name for a in sorted(across))
+            hint = _AXES_UNKNOWN.get(type(atom.module), "")
             raise UnsupportedModuleError(
                 f"{atom.name} stands where a skip leaps with the output of {names}, but only convolutions without"
-                " groups, linear layers, batch norm and ReLU can carry it past."
+                f" groups, linear layers, batch norm and ReLU can carry it past.{hint}"
             )
         if not self._is_alone(source):
             self._add_layer(atom.source, number - 1, relu=False, name=atom.name, holds=source)
-        self.layers.append(atom.module)
+        self._apply(atom.module, number)
+        if number in self.flat:
+            self.layers.append(nn.Flatten())
+
+    def _is_relu_alone(self, number: int) -> bool:
+        """Return whether an atom is the ReLU of all that there is."""
+        source = self.atoms[number].source.atom
+        return self.atoms[number].relu and source is not None and self._is_alone(source) and not self._alive(number)
+
+    def _apply(self, module: Any, number: int) -> None:
+        """Add a module that makes an atom of all that there is."""
+        self.layers.append(module)
         self.state = [_Channels(number, 0, slice(0, self.widths.get(number, 0)))]
         self.every.pop(number, None)
 
@@ -160,9 +189,8 @@ class _Assembly:
         return int(found[0])
 
     def _dims(self, source: Affine, alive: list[_Channels]) -> int:
-        maps = [m.dims for _, m in source.terms if isinstance(m, ChannelMap)]
         atoms = [atom for atom, _ in source.terms] + [channels.atom for channels in alive]
-        return max([*maps, *(self.atoms[atom].dims for atom in atoms)])
+        return max(self.atoms[atom].dims or 0 for atom in atoms)
 
     def _blocks(self, atom: int, m: ChannelMap | float, width: int, dims: int, name: str) -> list[Block]:
         """Return what a term reads of the channels of the state."""
@@ -187,6 +215,11 @@ class _Assembly:
     ) -> tuple[list[_Channels], list[Block]]:
         """Return where channels are after the layer, and the identities that take them there."""
         n = channels.place.stop - channels.place.start
+        if channels.atom not in self.widths:
+            raise UnsupportedModuleError(
+                f"no layer tells how many channels the output of {self.atoms[channels.atom].name} has, with which a"
+                " skip leaps."
+            )
         dims = len(stride)
         eye = ChannelMap(torch.eye(n, dtype=torch.float64)).lifted(dims)
         eye = ChannelMap(eye.weight, stride, eye.start, eye.dilation)

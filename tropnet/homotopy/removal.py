@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from copy import deepcopy
 from typing import Any
 
 from torch import nn
 
-from tropnet.errors import SkipError
+from tropnet.errors import SkipError, UnsupportedModuleError
 from tropnet.homotopy.carry import carried
+from tropnet.homotopy.copies import copied
 from tropnet.homotopy.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, weighted_modules
 
 __all__ = ["remove_skips"]
@@ -25,7 +25,7 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
     module
         Any torch.nn.Module with skips; it is not changed.
     method
-        "drop" leaves a `WeightedSkip` its `main`, and of a `WeightedChain` its layers, with the very same parameters.
+        "drop" leaves a `WeightedSkip` its `main`, and of a `WeightedChain` its layers, with copies of their parameters.
         That is the same function where all strengths are 0.
 
         "carry" returns the same function at any strength, for plain skips too, however they are written: additional
@@ -43,10 +43,12 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
     ------
     SkipError
         There is no skip to remove, or with "drop": a strength is not 0, or there are plain skips, which have none; or
-        `method` is another word.
+        `method` is another word, or `module` no torch.nn.Module or `StackedTrials`.
     UnsupportedModuleError
-        With "carry": the forward cannot be traced, or a step is not one through which channels can be carried. The
-        message names the module or function.
+        The module has no data (on the meta device) or cannot be copied. With "drop": a skip is of a class or with a
+        forward of its own, has forward hooks, or stands in a list, dict or the like of a module too, by which it would
+        run on. With "carry": the forward cannot be traced, or a step is not one through which channels can be carried.
+        The message names the module or function.
 
     Warns
     -----
@@ -55,17 +57,23 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
 
     Notes
     -----
-    "drop" also leaves out the parameters of skips, such as projections, and hooks on them; the names of the others lose
-    their ".main" and ".layers".
+    The parameters of the result are new ones: an optimizer of the module goes on training the module, so make another.
 
-    "carry" reads the graph of the module (torch.fx) in eval mode. Values after a ReLU are not negative, so a further
-    ReLU leaves them as they are, and a convolution takes them along by an identity (Dirac) kernel; where it has a
-    stride, every so many pixels. Values of either sign are carried as relu(x) and relu(-x). Everything between two ReLU
-    becomes one layer: convolutions or linear layers, batch norm, sums and products with constants are composed in
-    float64 and rounded to the type of the parameters. Layers are as wide as what is alive beside them: a block of C
-    channels with an identity skip has layers of 2 C channels within. Refused by name where a skip leaps over it:
-    pooling, flattening, convolutions that change the size other than by their stride, groups, activations other than
-    ReLU; and a skip past a stride that is not a 1x1 convolution of the same stride.
+    "drop" also leaves out the parameters of skips, such as projections; the names of the others lose their ".main" and
+    ".layers", and a forward that reads those of a skip (``self.block.main``) fails when it is called. What
+    torch.compile wrapped, at whatever depth, is not compiled in the result.
+
+    "carry" reads the graph of the module (torch.fx) in eval mode, for inputs in batches; all parameters of the layers
+    that it makes can be trained, of frozen ones too. A BatchNorm1d among linear layers is read as of (n, features);
+    where no nn.Flatten says so, the result begins with one, so that it refuses inputs with axes between.
+
+    Values after a ReLU are not negative, so a further ReLU leaves them as they are, and a convolution takes them along
+    by an identity (Dirac) kernel; where it has a stride, every so many pixels. Values of either sign are carried as
+    relu(x) and relu(-x). Everything between two ReLU becomes one layer: convolutions or linear layers, batch norm, sums
+    and products with constants are composed in float64 and rounded to the type of the parameters. Layers are as wide as
+    what is alive beside them: a block of C channels with an identity skip has layers of 2 C channels within. Refused by
+    name where a skip leaps over it: pooling, flattening, convolutions that change the size other than by their stride,
+    groups, activations other than ReLU; and a skip past a stride that is not a 1x1 convolution of the same stride.
 
     References
     ----------
@@ -100,10 +108,44 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
         return carried(module)
     if method != "drop":
         raise SkipError(f"method must be 'drop' or 'carry', got {method!r}.")
-    module = getattr(module, "_orig_mod", module)  # within the wrapper of torch.compile
-    _refuse_plain(module)
-    _refuse_strengths(weighted_modules(module), force)
-    return _dropped(deepcopy(module), {})
+    copy = copied(module)
+    _refuse_plain(copy)
+    weighted = weighted_modules(copy)
+    for name, part in weighted.items():
+        _refuse_own_ways(part, name or "the module itself")
+    _refuse_held(copy)
+    _refuse_strengths(weighted, force)
+    return _dropped(copy, {})
+
+
+def _refuse_own_ways(part: Any, name: str) -> None:
+    """Refuse a skip that does more than what is dropped of it."""
+    forwards = {WeightedSkip.forward, WeightedChain.forward}
+    if type(part).forward not in forwards or "forward" in vars(part):
+        raise UnsupportedModuleError(
+            f"{name} ({type(part).__name__}) has a forward of its own, of which dropping the skip would leave nothing."
+            " Move what it does into a module beside a WeightedSkip or WeightedChain."
+        )
+    if part._forward_hooks or part._forward_pre_hooks:
+        raise UnsupportedModuleError(f"{name} has forward hooks, which would go with the skip. Remove the hooks.")
+
+
+def _refuse_held(module: Any) -> None:
+    """Refuse skips in plain containers, by which a forward would run them still."""
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if key not in ("_modules", "_parameters", "_buffers") and _holds_skip(value):
+                raise UnsupportedModuleError(
+                    f"{name or 'the module itself'} holds a skip in its attribute {key!r}, by which it would run on."
+                    " Hold it as a submodule only, or in an nn.ModuleList."
+                )
+
+
+def _holds_skip(value: Any) -> bool:
+    if isinstance(value, WeightedSkip | WeightedChain):
+        return True
+    values = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | list | tuple | set | frozenset) and any(map(_holds_skip, values))
 
 
 def _refuse_plain(module: Any) -> None:
@@ -146,7 +188,8 @@ def _dropped(module: Any, done: dict[int, Any]) -> Any:
             found = _dropped(module.main, done)
         elif isinstance(module, WeightedChain):
             found = nn.Sequential(*(_dropped(layer, done) for layer in module.layers))
-            found.train(module.training)
+            # Not train(), which would set the mode of the layers too.
+            found.training = module.training
         else:
             found = module
             # Not named_children, which names a module that stands at two places only once.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,18 +12,22 @@ from torch import fx, nn
 
 from tropnet.errors import SkipError, UnsupportedModuleError
 from tropnet.homotopy.channel_maps import ChannelMap
+from tropnet.homotopy.pixel_axes import PixelAxes
 
 __all__ = ["Affine", "Atom", "ResidualGraph", "read"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+# Those of one axis take (n, features) for one line of n channels, so they tell nothing.
+_LINE_POOLS = (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d)
+_POOLS = {
+    **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), 2),
+    **dict.fromkeys((nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d), 3),
+}
+# That of one axis takes features too, without pixels.
 _NORMS = {nn.BatchNorm1d: 0, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 # Of values that are not negative they give values that are not.
-_KEEP_SIGN = (
-    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.Flatten),
-    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
-)
+_KEEP_SIGN = (*_POOLS, *_LINE_POOLS, nn.Flatten)
 _OTHER_NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div"}
 
 
@@ -76,7 +80,7 @@ class Atom:
     is_nonnegative
         Whether no value of it is negative.
     dims
-        Axes of pixels, as far as the layers tell.
+        Axes of pixels, 0 where a linear layer reads the last axis; None if no layer tells.
     name
         The module or function behind it.
     """
@@ -85,16 +89,32 @@ class Atom:
     relu: bool = False
     module: Any = None
     is_nonnegative: bool = False
-    dims: int = 0
+    dims: int | None = None
     name: str = "the input"
 
 
 @dataclass(frozen=True, eq=False)
 class ResidualGraph:
-    """The atoms in order, the first of which is the input, and the output."""
+    """The atoms in order, the first of which is the input, and the output.
+
+    Attributes
+    ----------
+    atoms, output
+        The values.
+    flat
+        Atoms that must be (n, features), for what reads them to be as it was read.
+    """
 
     atoms: list[Atom]
     output: Affine
+    flat: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Held:
+    """An argument that is a parameter or buffer of the module that calls."""
+
+    name: str
 
 
 class _Call(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so nn.Module is Any
@@ -102,15 +122,30 @@ class _Call(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so 
 
     def __init__(self, op: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super().__init__()
-        self.op, self.target, self.arguments, self.options = op, target, args, kwargs
+        self.op, self.target = op, target
+        # Tensors become the module's own, so that they move, are saved and take its type.
+        self.arguments = fx.node.map_aggregate((args, kwargs), self._held)
+
+    def _held(self, argument: Any) -> Any:
+        if not isinstance(argument, torch.Tensor):
+            return argument
+        name = f"argument_{len(self._parameters) + len(self._buffers)}"
+        if isinstance(argument, nn.Parameter):
+            self.register_parameter(name, argument)
+        else:
+            self.register_buffer(name, argument)
+        return _Held(name)
 
     def forward(self, x: Any) -> Any:
+        args, kwargs = fx.node.map_aggregate(
+            self.arguments, lambda argument: getattr(self, argument.name) if isinstance(argument, _Held) else argument
+        )
         call = getattr(x, self.target) if self.op == "call_method" else lambda *a, **k: self.target(x, *a, **k)
-        return call(*self.arguments, **self.options)
+        return call(*args, **kwargs)
 
 
 def read(module: Any) -> ResidualGraph:
-    """Read a module in eval mode, on the CPU and in float64, into atoms and affine maps of them.
+    """Read a module, on the CPU and in float64, into atoms and affine maps of them; it is put into eval mode.
 
     Raises
     ------
@@ -122,13 +157,16 @@ def read(module: Any) -> ResidualGraph:
     for name, part in module.named_modules():
         _refuse(part, name)
     try:
-        traced = fx.symbolic_trace(module)
+        traced = fx.symbolic_trace(module.eval())
     except Exception as error:  # tracing runs the module's code on symbols, which can raise anything
         raise UnsupportedModuleError(
             f"the module must be one that torch.fx can trace, which says: {str(error).rstrip('.')}. Write its forward"
             " for one tensor, without decisions by data or shapes."
         ) from error
-    return _Reading(traced, type(module).__name__).run()
+    reading = _Reading(traced, type(module).__name__)
+    graph = reading.run()
+    opaque = reading.norms_of_unknown_axes()
+    return _Reading(traced, type(module).__name__, opaque).run() if opaque else graph
 
 
 def _refuse(part: Any, name: str) -> None:
@@ -145,12 +183,26 @@ def _described(part: Any, name: str) -> str:
 
 
 class _Reading:
-    """Runs a graph on affine values."""
+    """Runs a graph on affine values.
 
-    def __init__(self, traced: Any, kind: str) -> None:
+    Attributes
+    ----------
+    opaque
+        Norms to take for modules that are not understood.
+    axes
+        Axes of pixels of the atoms.
+    norms
+        Pairs (atom, norm of one axis that was read as a map of it).
+    """
+
+    def __init__(self, traced: Any, kind: str, opaque: Sequence[Any] = ()) -> None:
         self.traced = traced
         self.kind = kind
+        self.opaque = {id(norm) for norm in opaque}
         self.atoms = [Atom(Affine(()))]
+        self.axes = PixelAxes()
+        self.axes.add()
+        self.norms: list[tuple[int, Any]] = []
         self.values: dict[Any, Any] = {}
         self.adds = False
 
@@ -171,7 +223,13 @@ class _Reading:
             raise SkipError(
                 f"the module must hold a skip to carry, but {self.kind} adds no two values. Nothing has to be removed."
             )
-        return ResidualGraph(self.atoms, output)
+        atoms = [replace(atom, dims=self.axes.of(number)) for number, atom in enumerate(self.atoms)]
+        flat = {self.axes.groups[a] for a, _ in self.norms if self.axes.of(a) == 0 and not self.axes.is_flat(a)}
+        return ResidualGraph(atoms, output, frozenset(flat))
+
+    def norms_of_unknown_axes(self) -> list[Any]:
+        """Return the norms of one axis of which no layer tells whether they stand among features or a line."""
+        return [norm for atom, norm in self.norms if self.axes.of(atom) not in (0, 1)]
 
     def _argument(self, argument: Any) -> Any:
         return fx.node.map_arg(argument, lambda node: self.values[node])
@@ -195,25 +253,31 @@ class _Reading:
         if not reads:
             call = getattr(args[0], node.target) if node.op == "call_method" else node.target
             return call(*args[1:] if node.op == "call_method" else args, **kwargs)
-        return self._call(node, args, kwargs, reads)
+        return self._call(node, args, kwargs)
 
-    def _call(self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], reads: int) -> Any:
+    def _call(self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what a function or method makes of values, at least one of them affine."""
         name = node.target if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
         in_place = (name.endswith("_") and not name.endswith("__")) or name in ("iadd", "isub", "imul", "itruediv")
         self._refuse_overwriting(node, in_place or bool(kwargs.get("inplace")))
         name = _OTHER_NAMES.get(name.rstrip("_"), name.rstrip("_"))
         where = f"'{name}' in the forward of {self._owner(node)}"
+        if not args and "input" in kwargs:
+            args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
         if name in _ARITHMETIC and not kwargs and len(args) == 2:
             found = _ARITHMETIC[name](*args)
             if found is not None:
-                self.adds = self.adds or all(isinstance(value, Affine) for value in args)
+                if all(isinstance(value, Affine) for value in args):
+                    self.adds = True
+                    self._join(*args, where)
                 return found
-        if name == "neg":
+        if name == "neg" and len(args) == 1:
             return args[0].scaled(-1.0)
-        if name == "relu":
+        if name == "relu" and args:
             return self._relu(args[0], where)
-        if reads == 1 and isinstance(args[0], Affine) and not any(isinstance(value, Affine) for value in args[1:]):
+        if name == "flatten" and (args[1:], kwargs) in (((1,), {}), ((), {"start_dim": 1})):
+            return self._made(nn.Flatten(), args[0], where)
+        if args and isinstance(args[0], Affine) and not _holds_affine((args[1:], kwargs)):
             return self._made(_Call(node.op, node.target, args[1:], kwargs), args[0], where)
         raise UnsupportedModuleError(
             f"{where} must be a sum, a product with a number, or a function of one value, to carry skips past it."
@@ -244,14 +308,35 @@ class _Reading:
             return value
         if kind is nn.ReLU:
             return self._relu(value, name)
-        if kind in _NORMS and module.running_mean is not None:
-            return self._normalised(module, value, name)
-        if kind in _CONVOLUTIONS and module.groups == 1 and module.padding_mode == "zeros" and _is_symmetric(module):
+        dims = self._dims(value)
+        if kind in _NORMS and module.running_mean is not None and id(module) not in self.opaque:
+            if kind is nn.BatchNorm1d:
+                self.norms += [(atom, module) for atom, _ in value.terms]
+                return self._normalised(module, value, name)
+            if self._learned(value, _NORMS[kind]):
+                return self._normalised(module, value, name)
+        if kind in _CONVOLUTIONS and _is_plain(module) and self._learned(value, _CONVOLUTIONS[kind]):
             return self._mapped(_convolution(module, name), module.bias, value)
         # Of images a linear layer takes the columns for its features.
-        if kind is nn.Linear and not self._dims(value):
+        if kind is nn.Linear and not dims and self._learned(value, 0):
             return self._mapped(ChannelMap(module.weight.detach(), name=name), module.bias, value)
         return self._made(module, value, name)
+
+    def _learned(self, value: Affine, dims: int) -> bool:
+        """Return whether a value has so many axes of pixels, which is learned if nothing was known of it."""
+        if self._dims(value) not in (None, dims):
+            return False
+        for atom, _ in value.terms:
+            self.axes.learn(atom, dims)
+        return True
+
+    def _join(self, left: Affine, right: Affine, where: str) -> None:
+        atoms = [atom for value in (left, right) for atom, _ in value.terms]
+        if not all(self.axes.join(atoms[0], atom) for atom in atoms[1:]):
+            raise UnsupportedModuleError(
+                f"{where} must add up values of equally many axes of pixels, got"
+                f" {self._dims(left)} and {self._dims(right)} (a linear layer takes the last axis for features)."
+            )
 
     def _mapped(self, outer: ChannelMap, bias: Any, value: Affine) -> Affine:
         """Return a map of an affine value, through an atom if the two are not one map."""
@@ -275,26 +360,35 @@ class _Reading:
         atom = value.atom
         if atom is not None and self.atoms[atom].is_nonnegative:
             return value
-        return self._new(Atom(value, relu=True, is_nonnegative=True, dims=self._dims(value), name=name))
+        return self._new(Atom(value, relu=True, is_nonnegative=True, name=name), like=value)
 
     def _made(self, module: Any, value: Affine, name: str) -> Affine:
         """Return what a module that is not understood makes of a value."""
         source = self._atom(value, name)
         (number, _), *_ = source.terms
-        keeps = self.atoms[number].is_nonnegative and type(module) in _KEEP_SIGN
-        dims = self.atoms[number].dims if type(module) in _KEEP_SIGN and type(module) is not nn.Flatten else 0
-        return self._new(Atom(source, module=deepcopy(module), is_nonnegative=keeps, dims=dims, name=name))
+        kind = type(module)
+        keeps = self.atoms[number].is_nonnegative and kind in _KEEP_SIGN
+        dims = {**_CONVOLUTIONS, **_POOLS}.get(kind)
+        is_same = kind in (*_NORMS, *_LINE_POOLS) or (dims is not None and self._learned(source, dims))
+        made = self._new(
+            Atom(source, module=deepcopy(module), is_nonnegative=keeps, name=name), like=source if is_same else None
+        )
+        is_flat = kind is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
+        if dims is not None or is_flat:
+            self.axes.learn(made.terms[0][0], dims or 0, is_flat=is_flat)
+        return made
 
     def _atom(self, value: Affine, name: str) -> Affine:
         """Return a value as an atom of its own."""
-        return value if value.atom is not None else self._new(Atom(value, dims=self._dims(value), name=name))
+        return value if value.atom is not None else self._new(Atom(value, name=name), like=value)
 
-    def _dims(self, value: Affine) -> int:
-        maps = (m.dims for _, m in value.terms if isinstance(m, ChannelMap))
-        return max([*maps, *(self.atoms[atom].dims for atom, _ in value.terms)], default=0)
+    def _dims(self, value: Affine) -> int | None:
+        """Return the axes of pixels of a value, None if they are not known or it reads none."""
+        return self.axes.of(value.terms[0][0]) if value.terms else None
 
-    def _new(self, atom: Atom) -> Affine:
+    def _new(self, atom: Atom, like: Affine | None = None) -> Affine:
         self.atoms.append(atom)
+        self.axes.add(like.terms[0][0] if like is not None and like.terms else None)
         return Affine(((len(self.atoms) - 1, 1.0),))
 
 
@@ -310,9 +404,10 @@ def _reach(module: Any) -> list[int]:
     return [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
 
 
-def _is_symmetric(module: Any) -> bool:
-    """Return whether a convolution pads both ends alike: "same" may put one pixel more at the end."""
-    return module.padding != "same" or not any(n % 2 for n in _reach(module))
+def _is_plain(module: Any) -> bool:
+    """Return whether a convolution has no groups and pads both ends alike: "same" may put one pixel more at the end."""
+    is_symmetric = module.padding != "same" or not any(n % 2 for n in _reach(module))
+    return module.groups == 1 and module.padding_mode == "zeros" and is_symmetric
 
 
 def _composed(outer: ChannelMap, value: Affine) -> Affine | None:
@@ -333,9 +428,15 @@ def _composed(outer: ChannelMap, value: Affine) -> Affine | None:
     )
 
 
+def _holds_affine(arguments: Any) -> bool:
+    found = []
+    fx.node.map_aggregate(arguments, lambda value: found.append(isinstance(value, Affine)))
+    return any(found)
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, torch.Tensor):
-        return float(value) if value.numel() == 1 else None
+        return float(value) if value.numel() == 1 and value.ndim <= 1 else None
     return float(value) if isinstance(value, int | float) else None
 
 

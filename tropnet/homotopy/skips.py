@@ -315,7 +315,8 @@ def set_skip_strength(module: Any, t: float) -> None:
     module
         Any torch.nn.Module that holds a `WeightedSkip` or `WeightedChain`, or is one; compiled or not.
     t
-        The new strength, in [0, 1]. The buffers are written into, not replaced.
+        The new strength, in [0, 1]. The buffers are written into, not replaced, so call backward() of outputs at the
+        strength before first: PyTorch refuses it afterwards ("modified by an inplace operation").
 
     Raises
     ------

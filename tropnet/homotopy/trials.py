@@ -23,7 +23,7 @@ class StackedTrials(nn.Module):  # type: ignore[misc]  # mypy does not follow to
     ----------
     models
         Modules that differ in the values of their parameters only, with one strength per skip, and without other
-        buffers, such as those of batch norm. They are copied.
+        buffers, such as those of batch norm. They are copied; frozen parameters stay frozen.
 
     Attributes
     ----------
@@ -36,9 +36,10 @@ class StackedTrials(nn.Module):  # type: ignore[misc]  # mypy does not follow to
     Raises
     ------
     ShapeError
-        There is no module, or they differ in more than the values of their parameters.
+        There is no module, or they differ in more than the values of their parameters: in shapes, types, devices, what
+        is frozen, modes or strengths of skips.
     UnsupportedModuleError
-        They have buffers other than the strengths of skips.
+        They have buffers other than the strengths of skips, or two modules of one share a parameter.
 
     Notes
     -----
@@ -63,19 +64,29 @@ class StackedTrials(nn.Module):  # type: ignore[misc]  # mypy does not follow to
         super().__init__()
         if not models:
             raise ShapeError("models must hold at least one module, got none.")
-        forms = {(str(model), *(tuple(p.shape) for p in model.parameters())) for model in models}
+        forms = {_form(model) for model in models}
         if len(forms) > 1:
-            raise ShapeError(f"models must have one architecture and equal strengths of skips, got {len(forms)} kinds.")
+            raise ShapeError(
+                f"models must have one architecture and equal strengths of skips, got {len(forms)} kinds. Shapes,"
+                " types, devices, what is frozen and modes must agree too."
+            )
         allowed = {f"{name}.t".lstrip(".") for name in strengths(models[0])}
         others = [name for name, _ in models[0].named_buffers() if name not in allowed]
         if others:
             raise UnsupportedModuleError(
                 f"models must have no buffers but strengths of skips, got {', '.join(others)}."
             )
+        owned = [id(p) for part in models[0].modules() for p in part._parameters.values() if p is not None]
+        if len(set(owned)) < len(owned):
+            raise UnsupportedModuleError(
+                "models must have parameters of one module each, but two modules share one. Train them one by one."
+            )
         self.n_trials = len(models)
         self.names = [name for name, _ in models[0].named_parameters()]
         columns = zip(*(model.parameters() for model in models), strict=True)
-        self.stacked = nn.ParameterList(nn.Parameter(torch.stack([p.detach() for p in column])) for column in columns)
+        self.stacked = nn.ParameterList(
+            nn.Parameter(torch.stack([p.detach() for p in column]), column[0].requires_grad) for column in columns
+        )
         self.skeleton = deepcopy(models[0])
         for part in self.skeleton.modules():
             part._parameters = dict.fromkeys(part._parameters)
@@ -102,6 +113,17 @@ class StackedTrials(nn.Module):  # type: ignore[misc]  # mypy does not follow to
             model = deepcopy(self.skeleton)
             for name, values in zip(self.names, self.stacked, strict=True):
                 owner, _, leaf = name.rpartition(".")
-                model.get_submodule(owner)._parameters[leaf] = nn.Parameter(values[index].detach().clone())
+                value = nn.Parameter(values[index].detach().clone(), values.requires_grad)
+                model.get_submodule(owner)._parameters[leaf] = value
             found.append(model)
         return found
+
+
+def _form(model: Any) -> tuple[Any, ...]:
+    """Return what models must have in common."""
+    return (
+        str(model),
+        tuple((tuple(p.shape), p.dtype, p.device, p.requires_grad) for p in model.parameters()),
+        tuple(part.training for part in model.modules()),
+        tuple(strengths(model).items()),
+    )
