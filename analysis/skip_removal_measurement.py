@@ -1,4 +1,4 @@
-"""Measuring what taking skips out of a network saves: the forms of a network, their times side by side, their memory."""
+"""What taking skips out of a network saves: the forms of a network, their times side by side, their memory."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def measure(build: Any, config: Config, device: str, folder: Path | None) -> dic
     -------
     dict
         forms: by name, parameters and, relative to the largest output, the largest difference from the form that it
-        must equal (`_same_as`). modes: for each, `modes_of`.
+        must equal. modes: by mode and form, times and peak memory. programs: by form, of the traced program.
     """
     images = load("test", config.batches * config.batch, device, folder).images
     batches = list(images.split(config.batch))
@@ -119,7 +119,7 @@ def measure(build: Any, config: Config, device: str, folder: Path | None) -> dic
             for name, model in models.items()
         },
         "modes": {mode: _measure_mode(mode, models, batches, config) for mode in config.modes},
-        "blocks": _measure_blocks(models, batches[0]),
+        "programs": _measure_programs(models, batches[0]),
     }
 
 
@@ -149,15 +149,26 @@ def _measure_mode(
     return record
 
 
-def _measure_blocks(models: Mapping[str, nn.Module], images: Tensor) -> dict[str, dict[str, Any]]:
-    """Return the peak memory of the residual blocks alone: that of all of ResNet is reached before them, in its stem."""
-    found = {}
+def _measure_programs(models: Mapping[str, nn.Module], images: Tensor) -> dict[str, dict[str, Any]]:
+    """Return the operations of every form, and its peak memory when every value is freed after its last use.
+
+    In the modules' own Python the value before a block stays alive in a frame of the caller, skip or no skip; the
+    traced program holds it only for a skip. Beside the whole, "blocks" is the peak of ResNet's residual blocks alone:
+    the peak of all of it is reached before them, in its stem.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for name, model in models.items():
+        program = torch.fx.symbolic_trace(model)
+        found[name] = {"operations": len(program.graph.nodes), "peak_bytes": peak_bytes(program, images)}
         if hasattr(model, "blocks"):
             with torch.inference_mode():
                 inputs = model.stem(images)
-            found[name] = peak_bytes(model.blocks, inputs)
-    return {name: {"peak_bytes": peak, "peak_ratio": peak / found[BASELINE]} for name, peak in found.items()}
+            found[name]["blocks_peak_bytes"] = peak_bytes(torch.fx.symbolic_trace(model.blocks), inputs)
+    for record in found.values():
+        for key in ("peak_bytes", "blocks_peak_bytes"):
+            if key in record:
+                record[key.replace("bytes", "ratio")] = record[key] / found[BASELINE][key]
+    return found
 
 
 def published() -> dict[str, Any]:
@@ -192,7 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=Config.rounds, help="turns of each form (default: %(default)s)")
     parser.add_argument("--batches", type=int, default=Config.batches, help="of 64 in a turn (default: %(default)s)")
-    parser.add_argument("--device", action="append", help="cpu, cuda; may be repeated (default: cpu, and cuda if there)")
+    parser.add_argument("--device", action="append", help="cpu, cuda; may be repeated (default: all there are)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of PyTorch (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="folder with the MNIST files (default: TROPNET_DATA, else fetched)")
     parser.add_argument("--quick", action="store_true", help="narrow networks, 3 rounds, without torch.compile")
@@ -224,8 +235,10 @@ def summary(results: dict[str, Any]) -> str:
                     if "times" in row
                 ]
             lines += [
-                f"{device}, {name}, blocks alone, {form}: peak {row['peak_bytes'] / 1e6:.3g} MB, x {row['peak_ratio']:.3f}"
-                for form, row in found["blocks"].items()
+                f"{device}, {name}, {form}: {row['operations']} operations; peak with values freed after their last"
+                f" use x {row['peak_ratio']:.3f}"
+                + (f", of the blocks alone x {row['blocks_peak_ratio']:.3f}" if "blocks_peak_ratio" in row else "")
+                for form, row in found["programs"].items()
             ]
     for name in PUBLISHED:
         lines.append(f"published, {name}, removed: x {results['published'][name]['ratio']:.3f}")

@@ -34,7 +34,9 @@ def draw(results: Path, folder: Path) -> list[Path]:
             draw_ratios(row[1], found, "peak memory", None)
             row[0].set_title(f"{_TITLES[name]}: time per image", size=10)
             row[1].set_title(f"{_TITLES[name]}: peak memory beside parameters and input", size=10)
-        figure.suptitle(f"Relative to plain skips, batches of {record['config']['batch']}, on {_hardware(record, device)}")
+        figure.suptitle(
+            f"Relative to plain skips, batches of {record['config']['batch']}, on {_hardware(record, device)}"
+        )
         figure.savefig(paths[-1], dpi=150)
     return paths
 

@@ -22,16 +22,24 @@ from analysis.linear_collapse_training import Data
 from tropnet.homotopy import ListSkipStrength, Trainer, remove_skips, resnet18, resnet34, skip_cnn
 from tropnet.progress import track
 
-__all__ = ["ARCHITECTURES", "Recipe", "Run", "finished", "interval", "published_curve", "reductions", "train", "train_all"]
+__all__ = [
+    "ARCHITECTURES",
+    "Recipe",
+    "Run",
+    "finished",
+    "interval",
+    "published_curve",
+    "reductions",
+    "train",
+    "train_all",
+]
 
 # Without padding the shallow ones resample what their skip carries, as the paper's figures 6 and 7 do.
 ARCHITECTURES: Mapping[str, Any] = {
     "resnet34": lambda recipe, t: resnet34(t=t, width=recipe.width),
     "resnet18": lambda recipe, t: resnet18(t=t, width=recipe.width),
     "cnn3": lambda recipe, t: skip_cnn(3, t=t, channels=recipe.channels, padded=False),
-    "cnn3_linear": lambda recipe, t: skip_cnn(
-        3, t=t, channels=recipe.channels, padded=False, activation=nn.Identity
-    ),
+    "cnn3_linear": lambda recipe, t: skip_cnn(3, t=t, channels=recipe.channels, padded=False, activation=nn.Identity),
 }
 _N_PUBLISHED_TRAIN = 60_000
 _N_PUBLISHED_TEST = 10_000

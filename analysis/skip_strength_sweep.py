@@ -70,23 +70,23 @@ def full(device: str) -> Config:
 
 def reduced(device: str) -> Config:
     """Return a profile for one CPU core: half an hour."""
-    narrow = Recipe(n_train=5_000, n_test=2_000, width=16, batch=32, learning_rate=0.02, device=device)
+    narrow = Recipe(n_train=3_000, n_test=2_000, width=16, batch=32, learning_rate=0.02, device=device)
     shallow = Recipe(n_train=10_000, n_test=2_000, device=device)
     return Config(
         "reduced",
         (
             Plan("resnet34", narrow, _COARSE, trials=2),
             Plan("resnet18", narrow, _COARSE, trials=2),
-            Plan("cnn3", shallow, _COARSE, trials=3),
-            Plan("cnn3_linear", shallow, _COARSE, trials=3),
+            Plan("cnn3", shallow, _COARSE, trials=2),
+            Plan("cnn3_linear", shallow, _COARSE, trials=2),
         ),
     )
 
 
 def quick(device: str) -> Config:
     """Return a profile that shows that everything runs: seconds."""
-    recipe = Recipe(n_train=200, n_test=100, width=2, channels=2, device=device)
-    return Config("quick", tuple(Plan(name, recipe, (0.0, 1.0), trials=2, epochs=2) for name in PUBLISHED))
+    recipe = Recipe(n_train=64, n_test=50, width=2, channels=2, device=device)
+    return Config("quick", tuple(Plan(name, recipe, (0.0, 1.0), trials=1) for name in PUBLISHED))
 
 
 def runs(config: Config) -> list[Run]:
