@@ -27,7 +27,7 @@ from analysis.linear_collapse import load, provenance
 from analysis.skip_runs import Recipe, Run, finished, interval, published_curve, reductions, train_all
 
 NAME = "skip_strength_sweep"
-# The published curves that an architecture is drawn beside: the figure, and its curves after the first and second epoch.
+# The published curves that an architecture is drawn beside: a figure, and its curves after the first and last epoch.
 # What exactly the three shallow networks were is not stated; "shallow" fits the 3-layer linear CNN of Fig. 1.
 PUBLISHED = {
     "resnet34": {"t_vs_accuracy_resnet34": ("validation, first epoch", "validation, last epoch")},

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Config:
 
     profile: str
     architectures: tuple[str, ...] = ("resnet34",)
-    recipe: Recipe = Recipe()
+    recipe: Recipe = field(default_factory=Recipe)
     trials: int = _N_PUBLISHED_TRIALS
     epochs: int = _N_PUBLISHED_EPOCHS
 
