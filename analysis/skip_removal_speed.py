@@ -228,8 +228,7 @@ def summary(results: dict[str, Any]) -> str:
         for name, found in networks.items():
             for mode, rows in found["modes"].items():
                 lines += [
-                    f"{device}, {name}, {mode}, {form}: {row['times']['clock']['microseconds']:.4g} us per image,"
-                    f" x {row['times']['clock']['ratio']:.3f} of plain; peak {row['peak_bytes'] / 1e6:.3g} MB,"
+                    f"{device}, {name}, {mode}, {form}: {_times(row['times'])}; peak {row['peak_bytes'] / 1e6:.3g} MB,"
                     f" x {row['peak_ratio']:.3f}"
                     for form, row in rows.items()
                     if "times" in row
@@ -244,6 +243,13 @@ def summary(results: dict[str, Any]) -> str:
         lines.append(f"published, {name}, removed: x {results['published'][name]['ratio']:.3f}")
     lines += [f"not run: {what}" for what in results["not_run"]]
     return "\n".join(lines)
+
+
+def _times(times: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(
+        f"{record['microseconds']:.4g} us per image by the {clock}, x {record['ratio']:.3f} of plain"
+        for clock, record in times.items()
+    )
 
 
 if __name__ == "__main__":

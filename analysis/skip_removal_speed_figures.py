@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_COLOURS = {"eager": "#0072b2", "compiled": "#d55e00"}
+_COLOURS = {"eager": "#56b4e9", "compiled": "#e69f00", "traced": "#009e73"}
+_MODES = {"eager": "eager", "compiled": "torch.compile", "traced": "eager, values freed after their last use"}
 _TITLES = {"resnet34": "ResNet34", "cnn6": "6-layer CNN, all skips"}
 _LABELS = {
     "plain": "plain skips",
@@ -29,50 +30,82 @@ def draw(results: Path, folder: Path) -> list[Path]:
     for device, networks in record["devices"].items():
         paths.append(folder / (f"skip_removal_speed{'' if device == 'cpu' else '_' + device}.png"))
         figure = Figure(figsize=(10.5, 7.4), layout="constrained")
-        for row, (name, found) in zip(figure.subplots(2, 2), networks.items(), strict=True):
-            draw_ratios(row[0], found, "time", record["published"][name]["ratio"])
-            draw_ratios(row[1], found, "peak memory", None)
-            row[0].set_title(f"{_TITLES[name]}: time per image", size=10)
-            row[1].set_title(f"{_TITLES[name]}: peak memory beside parameters and input", size=10)
-        figure.suptitle(
-            f"Relative to plain skips, batches of {record['config']['batch']}, on {_hardware(record, device)}"
-        )
+        for (left, right), (name, found) in zip(figure.subplots(2, 2), networks.items(), strict=True):
+            draw_times(left, found, record["published"][name]["ratio"])
+            draw_memory(right, found)
+            left.set_title(f"{_TITLES[name]}: time per image", size=10)
+            right.set_title(f"{_TITLES[name]}: peak memory for values", size=10)
+        handles = {
+            label: handle
+            for axes in figure.axes
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+        batch = record["config"]["batch"]
+        figure.suptitle(f"Relative to plain skips, batches of {batch}, {_hardware(record, device)}")
         figure.savefig(paths[-1], dpi=150)
     return paths
 
 
 def _hardware(record: dict[str, Any], device: str) -> str:
-    return f"{record['threads']} CPU thread(s)" if device == "cpu" else record.get("gpu", device)
+    if device == "cpu":
+        return f"one CPU thread, processor time (load average {record['load_average']['before'][0]:.0f})"
+    return str(record.get("gpu", device))
 
 
-def draw_ratios(axes: Axes, found: dict[str, Any], what: str, published: float | None) -> None:
-    """Draw the ratio of every form to plain skips, by mode, and the published one for removed skips."""
-    names = list(found["forms"])
-    modes = found["modes"]
-    height = 0.8 / len(modes)
-    for index, (mode, rows) in enumerate(modes.items()):
-        for y, name in enumerate(names):
-            row = rows.get(name, {})
-            if "times" not in row:
-                continue
-            place = y + (index - (len(modes) - 1) / 2) * height
-            time = row["times"]["clock"]
-            ratio = time["ratio"] if what == "time" else row["peak_ratio"]
-            axes.barh(place, ratio, height, color=_COLOURS[mode], label=mode if name == "plain" else None)
-            note = f"{ratio:.2f}  ({time['microseconds']:.3g} µs)" if what == "time" else _megabytes(row, ratio)
-            if what == "time" and time["low"] is not None:
-                axes.hlines(place, time["low"], time["high"], color="black", lw=1)
-            axes.annotate(note, (max(ratio, time["high"] or 0) if what == "time" else ratio, place), (4, 0),
-                          textcoords="offset points", va="center", size=7)  # fmt: skip
+def draw_times(axes: Axes, found: dict[str, Any], published: float) -> None:
+    """Draw the time of every form relative to plain skips, by mode, with its interval, and the published ratio."""
+    bars = {
+        (mode, name): row["times"].get("processor", row["times"]["clock"])
+        for mode, rows in found["modes"].items()
+        for name, row in rows.items()
+        if "times" in row
+    }
+    notes = {key: f"{time['ratio']:.2f}  ({_microseconds(time['microseconds'])})" for key, time in bars.items()}
+    ends = {key: (time["low"], time["high"]) for key, time in bars.items() if time["low"] is not None}
+    _draw_bars(axes, list(found["forms"]), {key: time["ratio"] for key, time in bars.items()}, notes, ends)
+    y = list(found["forms"]).index("removed")
+    axes.vlines(published, y - 0.45, y + 0.45, color="#000000", ls=":", lw=2, label="published, removed (GPU)")
+
+
+def draw_memory(axes: Axes, found: dict[str, Any]) -> None:
+    """Draw the peak memory of every form relative to plain skips, by mode, and with values freed early."""
+    rows = {(mode, name): row for mode, forms in found["modes"].items() for name, row in forms.items()}
+    rows |= {("traced", name): row for name, row in found["programs"].items()}
+    rows = {key: row for key, row in rows.items() if "peak_bytes" in row}
+    notes = {key: f"{row['peak_ratio']:.2f}  ({row['peak_bytes'] / 1e6:.3g} MB)" for key, row in rows.items()}
+    _draw_bars(axes, list(found["forms"]), {key: row["peak_ratio"] for key, row in rows.items()}, notes, {})
+
+
+def _draw_bars(
+    axes: Axes,
+    names: list[str],
+    ratios: dict[tuple[str, str], float],
+    notes: dict[tuple[str, str], str],
+    ends: dict[tuple[str, str], tuple[float, float]],
+) -> None:
+    """Draw a bar for each (mode, form), forms from top to bottom, with its note, and an interval where there is one."""
+    modes = list(dict.fromkeys(mode for mode, _ in ratios))
+    height = 0.84 / max(len(modes), 1)
+    for (mode, name), ratio in ratios.items():
+        y = names.index(name) + (modes.index(mode) - (len(modes) - 1) / 2) * height
+        axes.barh(y, ratio, 0.92 * height, color=_COLOURS[mode], label=_MODES[mode] if name == "plain" else None)
+        low, high = ends.get((mode, name), (ratio, ratio))
+        axes.hlines(y, low, high, color="black", lw=1)
+        axes.annotate(
+            notes[mode, name],
+            (max(ratio, high), y),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            size=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )
     axes.axvline(1, color="black", lw=0.8)
-    if published is not None:
-        y = names.index("removed")
-        axes.vlines(published, y - 0.5, y + 0.5, color="#009e73", lw=2, label="published, removed (GPU)")
     axes.set_yticks(range(len(names)), [_LABELS[name] for name in names], size=8)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.35 * axes.get_xlim()[1])
-    axes.legend(fontsize=7.5, loc="lower right")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.45 * max(ratios.values(), default=1))
 
 
-def _megabytes(row: dict[str, Any], ratio: float) -> str:
-    return f"{ratio:.2f}  ({row['peak_bytes'] / 1e6:.3g} MB)"
+def _microseconds(value: float) -> str:
+    return f"{value:,.0f} µs" if value >= 100 else f"{value:.3g} µs"
