@@ -69,7 +69,7 @@ def full(device: str) -> Config:
 
 
 def reduced(device: str) -> Config:
-    """Return a profile for one CPU core: half an hour."""
+    """Return a profile for one CPU core: about a quarter of an hour."""
     narrow = Recipe(n_train=3_000, n_test=2_000, width=16, batch=32, learning_rate=0.02, device=device)
     shallow = Recipe(n_train=10_000, n_test=2_000, device=device)
     return Config(

@@ -77,7 +77,7 @@ def full(device: str) -> Config:
 
 
 def reduced(device: str) -> Config:
-    """Return a profile for one CPU core: half an hour."""
+    """Return a profile for one CPU core: about a quarter of an hour."""
     recipe = Recipe(n_train=2_000, n_test=1_000, width=16, batch=32, learning_rate=0.02, device=device)
     return Config("reduced", recipe=recipe)
 
