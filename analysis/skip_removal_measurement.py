@@ -25,6 +25,7 @@ __all__ = [
     "peak_bytes",
     "ratios",
     "time_side_by_side",
+    "values_bytes",
 ]
 
 # PyTorch compiles one function, here nn.Sequential.forward, no more than 8 times, and then runs it uncompiled.
@@ -212,7 +213,8 @@ def peak_bytes(model: nn.Module, images: Tensor) -> int:
     """Return the most memory that predicting a batch holds at once, beside the parameters and the batch itself.
 
     On a CPU by PyTorch's own record of its allocations (torch.profiler), on a GPU by torch.cuda.max_memory_allocated:
-    tensors and the workspace of the kernels, of compiled code too.
+    values and the workspace of the kernels, of compiled code too. On a CPU the workspace holds the weights of a
+    convolution once more, in another order; `values_bytes` is what the network itself asks for.
     """
     with torch.inference_mode():
         model(images)
@@ -229,3 +231,51 @@ def peak_bytes(model: nn.Module, images: Tensor) -> int:
     events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
     held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
     return int(held.max(initial=0))
+
+
+def values_bytes(program: torch.fx.GraphModule, images: Tensor, *, with_inputs: bool = False) -> int:
+    """Return the largest size of the values that are still needed at one time: each is dropped after its last use.
+
+    Parameters
+    ----------
+    program
+        As torch.fx traces it.
+    images
+        A batch.
+    with_inputs
+        Count the batch too, as long as it is needed.
+
+    Examples
+    --------
+    A ReLU of 10 floats and the next one; the batch is not counted:
+
+    >>> values_bytes(torch.fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.ReLU())), torch.zeros(1, 10))
+    80
+    """
+    counting = _Counting(program, with_inputs)
+    with torch.inference_mode():
+        counting.run(images)
+    return counting.peak
+
+
+class _Counting(torch.fx.Interpreter):
+    """Runs a program and notes the size of what it holds; views of one storage count once."""
+
+    def __init__(self, program: torch.fx.GraphModule, with_inputs: bool) -> None:
+        super().__init__(program, garbage_collect_values=True)
+        self.outside = ("get_attr",) if with_inputs else ("get_attr", "placeholder")
+        self.excluded: set[int] = set()
+        self.peak = 0
+
+    def run_node(self, node: torch.fx.Node) -> Any:
+        """Run a step, with what it reads still held."""
+        result = super().run_node(node)
+        if node.op in self.outside:
+            self.excluded.add(result.untyped_storage().data_ptr())
+        held = {}
+        for value in (*self.env.values(), result):
+            if isinstance(value, Tensor):
+                storage = value.untyped_storage()
+                held[storage.data_ptr()] = storage.nbytes()
+        self.peak = max(self.peak, sum(size for place, size in held.items() if place not in self.excluded))
+        return result

@@ -32,6 +32,7 @@ from analysis.skip_removal_measurement import (
     peak_bytes,
     ratios,
     time_side_by_side,
+    values_bytes,
 )
 from tropnet.homotopy import resnet34, skip_cnn
 
@@ -104,7 +105,8 @@ def measure(build: Any, config: Config, device: str, folder: Path | None) -> dic
     -------
     dict
         forms: by name, parameters and, relative to the largest output, the largest difference from the form that it
-        must equal. modes: by mode and form, times and peak memory. programs: by form, of the traced program.
+        must equal. modes: by mode and form, times and peak memory. programs: by form, what the
+        traced program holds.
     """
     images = load("test", config.batches * config.batch, device, folder).images
     batches = list(images.split(config.batch))
@@ -150,22 +152,21 @@ def _measure_mode(
 
 
 def _measure_programs(models: Mapping[str, nn.Module], images: Tensor) -> dict[str, dict[str, Any]]:
-    """Return the operations of every form, and its peak memory when every value is freed after its last use.
+    """Return the operations of every form, and the largest size of the values that are still needed at one time.
 
-    In the modules' own Python the value before a block stays alive in a frame of the caller, skip or no skip; the
-    traced program holds it only for a skip. Beside the whole, "blocks" is the peak of ResNet's residual blocks alone:
-    the peak of all of it is reached before them, in its stem.
+    Beside the whole, "blocks" is that of ResNet's residual blocks alone, with the values they begin with.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, model in models.items():
         program = torch.fx.symbolic_trace(model)
-        found[name] = {"operations": len(program.graph.nodes), "peak_bytes": peak_bytes(program, images)}
+        found[name] = {"operations": len(program.graph.nodes), "values_bytes": values_bytes(program, images)}
         if hasattr(model, "blocks"):
             with torch.inference_mode():
                 inputs = model.stem(images)
-            found[name]["blocks_peak_bytes"] = peak_bytes(torch.fx.symbolic_trace(model.blocks), inputs)
+            blocks = torch.fx.symbolic_trace(model.blocks)
+            found[name]["blocks_values_bytes"] = values_bytes(blocks, inputs, with_inputs=True)
     for record in found.values():
-        for key in ("peak_bytes", "blocks_peak_bytes"):
+        for key in ("values_bytes", "blocks_values_bytes"):
             if key in record:
                 record[key.replace("bytes", "ratio")] = record[key] / found[BASELINE][key]
     return found
@@ -234,9 +235,9 @@ def summary(results: dict[str, Any]) -> str:
                     if "times" in row
                 ]
             lines += [
-                f"{device}, {name}, {form}: {row['operations']} operations; peak with values freed after their last"
-                f" use x {row['peak_ratio']:.3f}"
-                + (f", of the blocks alone x {row['blocks_peak_ratio']:.3f}" if "blocks_peak_ratio" in row else "")
+                f"{device}, {name}, {form}: {row['operations']} operations; values needed at one time x"
+                f" {row['values_ratio']:.3f}"
+                + (f", in the blocks alone x {row['blocks_values_ratio']:.3f}" if "blocks_values_ratio" in row else "")
                 for form, row in found["programs"].items()
             ]
     for name in PUBLISHED:

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_COLOURS = {"eager": "#56b4e9", "compiled": "#e69f00", "traced": "#009e73"}
-_MODES = {"eager": "eager", "compiled": "torch.compile", "traced": "eager, values freed after their last use"}
+_COLOURS = {"eager": "#56b4e9", "compiled": "#e69f00", "values": "#009e73"}
+_MODES = {"eager": "eager", "compiled": "torch.compile", "values": "values needed at one time, without workspace"}
 _TITLES = {"resnet34": "ResNet34", "cnn6": "6-layer CNN, all skips"}
 _LABELS = {
     "plain": "plain skips",
@@ -34,7 +34,7 @@ def draw(results: Path, folder: Path) -> list[Path]:
             draw_times(left, found, record["published"][name]["ratio"])
             draw_memory(right, found)
             left.set_title(f"{_TITLES[name]}: time per image", size=10)
-            right.set_title(f"{_TITLES[name]}: peak memory for values", size=10)
+            right.set_title(f"{_TITLES[name]}: peak memory", size=10)
         handles = {
             label: handle
             for axes in figure.axes
@@ -69,12 +69,13 @@ def draw_times(axes: Axes, found: dict[str, Any], published: float) -> None:
 
 
 def draw_memory(axes: Axes, found: dict[str, Any]) -> None:
-    """Draw the peak memory of every form relative to plain skips, by mode, and with values freed early."""
+    """Draw the peak memory of every form relative to plain skips, by mode, and of its values alone."""
     rows = {(mode, name): row for mode, forms in found["modes"].items() for name, row in forms.items()}
-    rows |= {("traced", name): row for name, row in found["programs"].items()}
-    rows = {key: row for key, row in rows.items() if "peak_bytes" in row}
-    notes = {key: f"{row['peak_ratio']:.2f}  ({row['peak_bytes'] / 1e6:.3g} MB)" for key, row in rows.items()}
-    _draw_bars(axes, list(found["forms"]), {key: row["peak_ratio"] for key, row in rows.items()}, notes, {})
+    peaks = {key: (row["peak_bytes"], row["peak_ratio"]) for key, row in rows.items() if "peak_bytes" in row}
+    for name, row in found["programs"].items():
+        peaks["values", name] = row["values_bytes"], row["values_ratio"]
+    notes = {key: f"{ratio:.2f}  ({size / 1e6:.3g} MB)" for key, (size, ratio) in peaks.items()}
+    _draw_bars(axes, list(found["forms"]), {key: ratio for key, (_, ratio) in peaks.items()}, notes, {})
 
 
 def _draw_bars(
