@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def draw(results: Path, folder: Path) -> Path:
     record = json.loads(results.read_text())
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "skip_strength_sweep.png"
-    figure = Figure(figsize=(10.5, 7.6), layout="constrained")
+    figure = Figure(figsize=(11, 8.4), layout="constrained")
     for axes, (name, found) in zip(figure.subplots(2, 2).flat, record["architectures"].items(), strict=True):
         draw_architecture(axes, name, found, record["published"][name])
     profile = record["config"]["profile"]
@@ -53,11 +54,12 @@ def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: d
         for row in rows:
             trials = row[epoch]["trials"]
             axes.plot([row["t"]] * len(trials), trials, "o", ms=3.5, color=colour)
-    title = _TITLES[name]
     reduced = "; ".join(found["reduced"])
-    axes.set_title(title)
-    if reduced:
-        axes.text(0.5, -0.16, f"ours: {reduced}", transform=axes.transAxes, ha="center", va="top", size=6.5)
+    title = textwrap.fill(f"ours: {reduced}", 90) if reduced else ""
+    axes.set_title(title, size=7)
+    axes.text(0.02, 0.98, _TITLES[name], transform=axes.transAxes, va="top", weight="bold")
     axes.set(xlabel="t", ylabel="accuracy on the test images", xlim=(-0.03, 1.03))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.3 * (high - low), high + 0.12 * (high - low))  # room for the legend and the name
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=6.5, loc="lower center", ncols=2)

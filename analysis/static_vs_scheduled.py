@@ -117,7 +117,11 @@ def summarise(config: Config, cache: Path) -> dict[str, Any]:
 
 
 def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> dict[str, Any]:
-    """Return accuracies by setting, and each setting compared with the static skip over the trials that have both."""
+    """Return accuracies by setting, and each setting compared with the static skip over the trials that have both.
+
+    The comparisons are of the last epoch: on the test images after it, as in the paper, and on the training images
+    while it lasts, which tells how far the training got.
+    """
     by_setting = {
         setting: {
             run.trial: record for run, record in found.items() if (run.architecture, run.strengths) == (name, strengths)
@@ -139,10 +143,11 @@ def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> di
     for setting, records in by_setting.items():
         trials = sorted(set(records) & set(static))
         if setting != STATIC and trials:
-            comparisons[setting] = compare(
-                [_accuracies(records[trial])[-1] for trial in trials],
-                [_accuracies(static[trial])[-1] for trial in trials],
-            )
+            pairs = [(records[trial]["history"][-1], static[trial]["history"][-1]) for trial in trials]
+            comparisons[setting] = {
+                images: compare([ours[key] for ours, _ in pairs], [theirs[key] for _, theirs in pairs])
+                for images, key in (("test", "validation_accuracy"), ("train", "accuracy"))
+            }
     return {"settings": settings, "against_static": comparisons}
 
 
@@ -243,15 +248,19 @@ def summary(config: Config, results: dict[str, Any]) -> str:
         for setting, found in record["settings"].items():
             last = found["epochs"][-1]
             lines.append(f"{name}, {setting}: {last['mean']:.4f} after the last epoch, {last['n']} trials")
-        for setting, found in record["against_static"].items():
-            difference = found["difference"]
-            between = "" if difference["low"] is None else f" ({difference['low']:+.4f} to {difference['high']:+.4f})"
-            lines.append(
-                f"{name}, {setting} less static: {difference['mean']:+.4f}{between}"
-                f"{', below beyond the noise' if found['beyond_noise'] else ''}"
-            )
+        for setting, comparisons in record["against_static"].items():
+            lines += [
+                f"{name}, {setting} less static, {images} images: {_difference(found)}"
+                for images, found in comparisons.items()
+            ]
     lines += [f"not run: {what}" for what in results["not_run"]]
     return "\n".join(lines)
+
+
+def _difference(found: dict[str, Any]) -> str:
+    difference = found["difference"]
+    between = "" if difference["low"] is None else f" ({difference['low']:+.4f} to {difference['high']:+.4f})"
+    return f"{difference['mean']:+.4f}{between}{', below beyond the noise' if found['beyond_noise'] else ''}"
 
 
 if __name__ == "__main__":

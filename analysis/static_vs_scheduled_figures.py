@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ def draw(results: Path, folder: Path) -> list[Path]:
         figure = Figure(figsize=(10.5, 4.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
         draw_curves(left, found["settings"], published)
-        draw_differences(right, found["against_static"], list(found["settings"]))
+        tested = {setting: row["test"] for setting, row in found["against_static"].items()}
+        draw_differences(right, tested, list(found["settings"]))
         reasons = "; ".join(record["reduced"])
         profile = record["config"]["profile"]
-        figure.suptitle(f"{name}, {profile} profile" + (f": {reasons}" if reasons else ""), size=9)
+        title = f"{name}, {profile} profile" + (f": {reasons}" if reasons else "")
+        figure.suptitle(textwrap.fill(title, 120), size=9)
         figure.savefig(paths[-1], dpi=150)
     return paths
 
@@ -40,15 +43,14 @@ def draw_curves(axes: Axes, settings: dict[str, Any], published: dict[str, list[
         epochs = range(1, len(found["epochs"]) + 1)
         means = [row["mean"] for row in found["epochs"]]
         handles += axes.plot(epochs, means, "o-", ms=3.5, color=colour, label=f"{setting} ({found['epochs'][0]['n']})")
-        if found["epochs"][0]["low"] is not None:
-            low, high = ([row[end] for row in found["epochs"]] for end in ("low", "high"))
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.12, lw=0)
+        for trial in found["trials"].values():
+            axes.plot(epochs, trial, "-", lw=0.5, color=colour, alpha=0.4)
         if setting in published:
             axes.plot(range(1, len(published[setting]) + 1), published[setting], "x--", ms=5, lw=0.7, color=colour)
     if published:
         handles.append(Line2D([], [], color="black", ls="--", lw=0.7, marker="x", label="published, same colours"))
     axes.set(xlabel="epoch", ylabel="accuracy on the test images")
-    axes.set_title("Means (number of trials), 95 % intervals", size=10)
+    axes.set_title("Means over trials (their number); thin: each trial", size=10)
     axes.set_ylim(top=1.005, bottom=max(0.0, axes.get_ylim()[0]))
     axes.legend(handles=handles, fontsize=8, loc="lower right")
     axes.grid(alpha=0.3)

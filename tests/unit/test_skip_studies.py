@@ -188,11 +188,11 @@ def test_comparison_uses_the_trials_that_both_have(tmp_path):
     """A study that was stopped compares the trials that are done, and says how many networks are missing."""
     config = static_vs_scheduled.quick("cpu")
     for run in static_vs_scheduled.runs(config)[:7]:  # the first trial, and two settings of the second
-        accuracies = [{"t": run.strengths[-1], "validation_accuracy": 0.5 + 0.1 * run.trial}] * config.epochs
+        accuracies = [{"t": run.strengths[-1], "accuracy": 0.5, "validation_accuracy": 0.5}] * config.epochs
         study.write_json(skip_runs._path(run, tmp_path), {"history": accuracies})
     found = static_vs_scheduled.summarise(config, tmp_path)
     compared = found["architectures"]["cnn3"]["against_static"]
-    assert {setting: row["difference"]["n"] for setting, row in compared.items()} == {
+    assert {setting: row["test"]["difference"]["n"] for setting, row in compared.items()} == {
         "from 0.9": 2,
         "from 0.5, as printed": 1,
         "from 0.5, corrected": 1,
