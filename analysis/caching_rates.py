@@ -149,10 +149,13 @@ def rows(config: Config) -> list[Row]:
 
 
 def sensitivity_rows(config: Config) -> list[Row]:
-    """Return the rows of the sensitivity study."""
-    networks = config.sensitivity_networks
+    """Return the rows of the sensitivity study, without settings that the table has, with more networks."""
+    networks, main = config.sensitivity_networks, {(row.dataset, row.batch, row.centred) for row in rows(config)}
     return [
-        row for dataset, batch, centred in config.sensitivity for row in _rows_of(dataset, batch, networks, centred)
+        row
+        for setting in config.sensitivity
+        if setting not in main
+        for row in _rows_of(setting[0], setting[1], networks, setting[2])
     ]
 
 

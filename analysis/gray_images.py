@@ -16,6 +16,7 @@ from tropnet.errors import FileFormatError
 
 __all__ = ["GRAY_CIFAR10", "GrayImages", "load_gray"]
 
+_N_CLASSES = 10
 # CIFAR-10 that is gray already: x_train, x_test (n, 32, 32) and y_train, y_test (n,), all uint8, in the original order.
 GRAY_CIFAR10 = "cifar10_gray.npz"
 
@@ -93,6 +94,11 @@ def _read_gray_archive(path: Path, split: str) -> GrayImages:
             pixels, labels = archive[f"x_{split}"], archive[f"y_{split}"]
     except Exception as error:  # a damaged archive can raise anything
         raise FileFormatError(f"{path} must be an archive with x_{split} and y_{split}: {error}.") from error
+    if labels.dtype.kind not in "iu" or not np.isin(labels, range(_N_CLASSES)).all():
+        raise FileFormatError(
+            f"{path}: y_{split} must be whole numbers from 0 to {_N_CLASSES - 1}, got {labels.dtype}, among them"
+            f" {np.unique(labels)[[0, -1]].tolist()}."
+        )
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 32, 32):
         raise FileFormatError(
             f"{path}: x_{split} must be uint8 ({len(labels)}, 32, 32), one image per label, got {pixels.dtype}"

@@ -52,7 +52,8 @@ class FlipDistance:
     """Count the flips from points to the nearest activation region that holds data: an out-of-distribution score.
 
     A flip crosses a facet, to the region beyond. The score is the length of a shortest path in the adjacency graph of
-    the regions: 0 in a region that holds data. It depends on a point only through its region.
+    the regions: 0 in a region that holds data. It depends on a point only through its region; bounds on it, where it is
+    not known, may depend on which point of a region is asked first.
 
     Parameters
     ----------
@@ -211,7 +212,8 @@ class FlipDistance:
         """Return the Hamming distance from the pattern at each point to the nearest pattern of the data, int64.
 
         The cheap companion of the number of flips: one forward pass, and m bitwise comparisons of patterns. Neither
-        bounds the other: one flip can change several bits, and a shortest path can flip a neuron there and back.
+        bounds the other: one flip can change several bits, and a shortest path can flip a neuron there and back. The
+        domain is not asked: points outside have a pattern too.
         """
         points, single = as_points(x, self.network.n_inputs)
         raw = [pack(self.network.activation_pattern(part)) for part in _parts(points)]

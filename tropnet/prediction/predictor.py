@@ -116,8 +116,10 @@ class CompiledPredictor:
 
         Raises
         ------
+        TypeError
+            They are no `Regions`.
         TropnetError
-            The regions are not complete.
+            They are not complete.
         """
         if not isinstance(regions, Regions):
             raise TypeError(f"regions must be a tropnet.Regions, got {type(regions).__name__}; see compile_regions.")
