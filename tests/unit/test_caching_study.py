@@ -126,6 +126,7 @@ def test_initial_weights_are_those_of_linear_layers():
     for tensor, bound in ((weight, 1 / 7), (bias, 1 / 7), (last, 1 / np.sqrt(5))):
         scaled = tensor.numpy().ravel() / bound
         assert stats.kstest(scaled, stats.uniform(-1, 2).cdf).pvalue > 0.01
+    torch.manual_seed(0)
     drawn = torch.cat([nn.Linear(49, 5).weight.detach().ravel() for _ in range(50)]).numpy()
     assert stats.ks_2samp(weight.numpy().ravel(), drawn).pvalue > 0.01
     assert not torch.equal(weight[0], weight[1])
