@@ -1,6 +1,7 @@
 """Hypothesis profiles, and no unexpected skips."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,13 @@ _COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": [Heal
 settings.register_profile("quick", max_examples=60, **_COMMON)
 settings.register_profile("long", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("TROPNET_HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(autouse=True)
+def _same_weights():
+    """Let modules draw the same weights in every run, and whichever tests run before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.hookimpl(trylast=True)
