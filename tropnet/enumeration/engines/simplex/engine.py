@@ -32,6 +32,7 @@ from tropnet.feasibility.exact import solve_exactly
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 
 __all__ = [
     "CellFacets",
@@ -246,7 +247,7 @@ class SimplexSearch:
         A, b = task.domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._cell(), self._tree()
-        self.maps: tuple[bytes, IntegerArray] | None = None
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.first = np.cumsum([0, *net.widths]).tolist()
 
     def run(self) -> Iterator[Chunk]:
@@ -496,7 +497,7 @@ class SimplexSearch:
         builder.count("uncertain")
         builder.count("settled_exactly")
         neuron, sign = int(cell.at[cells.NEURON]), int(cell.at[cells.SIGN])
-        row = self._maps()[neuron]
+        row = self._exact_row(neuron)
         here = cell.vectors[cells.P].copy()
         set_aside: list[bool] = []
         taken: list[bool] = []
@@ -536,25 +537,20 @@ class SimplexSearch:
         self.tree.replies[int(bit)] = kernel.OPEN
         self.cell.vectors[cells.ANSWERS + int(bit)] = point
 
-    def _maps(self) -> IntegerArray:
-        """Return the exact rows of all neurons, valid up to the layer at hand."""
-        n = self.first[int(self.cell.at[cells.LAYER])]
-        pattern = self._pattern()
-        pattern[n:] = False
-        key = pattern.tobytes()
-        if self.maps is None or self.maps[0] != key:
-            self.maps = key, np.concatenate(self.net.integer_maps(pattern)[:-1])
-        return self.maps[1]
+    def _exact_row(self, neuron: int) -> IntegerArray:
+        """Return the exact row of a neuron of the layer at hand or one before."""
+        self.maps.follow(self._pattern(), int(self.cell.at[cells.LAYER]))
+        return np.asarray(self.maps.row(neuron))
 
     def _ask(self, row: IntegerArray, has_multipliers: bool) -> Feasible | Infeasible | object:
         """Decide exactly whether the cell meets a half-space."""
         cell, task = self.cell, self.task
-        maps, pattern, sides = self._maps(), self._pattern(), task.domain.integer_rows
+        pattern, sides = self._pattern(), task.domain.integer_rows
 
         def exact(owner: int) -> IntegerArray:
             if owner <= -2:
                 return np.asarray(sides[-2 - owner])
-            return np.asarray(maps[owner] if pattern[owner] else -maps[owner])
+            return self.maps.row(owner) if pattern[owner] else -self.maps.row(owner)
 
         owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != -1]
         if has_multipliers:

@@ -23,8 +23,8 @@ from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.exact.dyadic import to_integers
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Box, Domain, WholeSpace
-from tropnet.network.layers import activate, identity_map, layer_map
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 
 __all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
 
@@ -86,7 +86,7 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
         if status == kernel.GROW:
             stack = _grown(stack)
         elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact.answer(problem.first_neuron, stack)
+            exact.answer(stack)
         elif status in (kernel.QUERY, kernel.ASIDE):
             aside = _top(task, stack)
         seconds_exact += time.perf_counter() - begin
@@ -184,27 +184,22 @@ class _Exact:
     """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
 
     def __init__(self, net: Network, domain: Domain) -> None:
-        self.layers = net.integers.layers[:-1]
-        self.widths = net.widths
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.n_neurons = net.n_neurons
         self.sides = [*domain.integer_rows.tolist(), [0] * net.n_inputs + [1]]
         self.n_answers = 0
-        self._prefix: bytes = b""
-        self._rows: list[IntegerArray] = []
-        self._outputs = [identity_map(net.n_inputs, object)]
 
-    def answer(self, first_neuron: np.ndarray[tuple[int, ...], np.dtype[np.int64]], stack: Stack) -> None:
+    def answer(self, stack: Stack) -> None:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
         bits = _unpacked(stack.bits[frame], self.n_neurons)
         neuron = stack.left[frame, stack.n_left[frame] - 1]
-        self._compose(layer, bits, first_neuron.tolist())
-        row = self._rows[layer][neuron].tolist()
+        row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()
         indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
         used = int(np.bitwise_or.reduce(stack.tight[indices]))
-        cell = {bit: self._row(owners[bit], bits, first_neuron.tolist()) for bit in _ones(used)}
+        cell = {bit: self._row(owners[bit], bits) for bit in _ones(used)}
         for m in range(stack.totals[kernel.N_MEMO]):
             u, sign = stack.memo[m].tolist()
             if sign != 2:
@@ -219,32 +214,12 @@ class _Exact:
             stack.X[u], stack.radius[u] = _rounded(vector, exponent)
             self.n_answers += 1
 
-    def _compose(self, layer: int, bits: BoolArray, first: list[int]) -> None:
-        """Compose the rows of all layers up to `layer`, as far as the bits before have changed."""
-        prefix = bits[: first[layer]].tobytes()
-        same = 0
-        while (
-            same < len(self._rows)
-            and self._prefix[: first[same]] == prefix[: first[same]]
-            and (first[same] <= min(len(prefix), len(self._prefix)))
-        ):
-            same += 1
-        del self._rows[same:], self._outputs[max(same, 1) :]
-        while len(self._rows) <= layer:
-            above = len(self._rows) - 1
-            if above >= 0:
-                self._outputs.append(
-                    activate(self.layers[above], self._rows[above], bits[first[above] : first[above + 1]])
-                )
-            self._rows.append(layer_map(self.layers[len(self._rows)], self._outputs))
-        self._prefix = prefix
-
-    def _row(self, owner: int, bits: BoolArray, first: list[int]) -> list[int]:
+    def _row(self, owner: int, bits: BoolArray) -> list[int]:
+        """Return the row of a facet's owner, positive inside the cell."""
         if owner < 0:
             side: list[int] = self.sides[-1 - owner]
             return side
-        layer = int(np.searchsorted(first, owner, side="right")) - 1
-        row: list[int] = self._rows[layer][owner - first[layer]].tolist()
+        row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
 
 
