@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tropnet.affine import Matrix
-from tropnet.dyadic import FloatArray
+from tropnet.dyadic import FloatArray, IntegerArray
 from tropnet.errors import ShapeError, SkipError
 from tropnet.patterns import BoolArray
 from tropnet.points import finite_array
@@ -32,6 +32,7 @@ __all__ = [
     "compose_bounded",
     "compose_many",
     "dense_layer",
+    "evaluate",
     "finite_matrix",
     "identity_map",
     "layer_map",
@@ -128,6 +129,17 @@ def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[
         if len(bits) == layer.width:
             outputs.append(activate(layer, maps[-1], bits))
     return maps
+
+
+def evaluate(layers: Sequence[Layer], point: IntegerArray, unit: int) -> list[IntegerArray]:
+    """Return z_1, z_2, ... of integer layers at the point x = `point` / `unit`, exactly, multiplied by `unit`."""
+    outputs, values = [point], []
+    for layer in layers:
+        z = sum((weight @ outputs[k] for k, weight in layer.weights.items()), start=layer.bias * unit)
+        values.append(z)
+        slopes = np.asarray(layer.slopes)
+        outputs.append(np.where(np.asarray(z > 0, dtype=np.bool_), slopes[:, 1], slopes[:, 0]) * z)
+    return values
 
 
 def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) -> list[FloatArray]:
