@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import tropnet as tn
 from analysis.few_nonlinearities_training import kept_neurons, outputs
 from analysis.linear_collapse_training import Data
-from tropnet.homotopy.activations import ActivationSlope
+from tropnet.homotopy.models.activations import ActivationSlope
 
 __all__ = ["accuracies", "folded", "plain", "regions", "segments", "time_predictions"]
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from analysis.linear_collapse_training import Data
 from tropnet.archives import write_atomically
 from tropnet.errors import FileFormatError, NonFiniteError
-from tropnet.homotopy.activations import ActivationSlope, LinearActivationSlope, activation_slopes
+from tropnet.homotopy.models.activations import ActivationSlope, LinearActivationSlope, activation_slopes
 
 __all__ = [
     "CRITERIA",

@@ -19,7 +19,7 @@ import numpy as np
 
 import tropnet as tn
 from analysis import study
-from tropnet.certificates import witness_is_inside
+from tropnet.exact.certificates import witness_is_inside
 
 NAME = "stable_counts"
 ENGINES = ("vertex", "simplex", "lp")

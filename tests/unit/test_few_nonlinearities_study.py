@@ -25,7 +25,7 @@ from analysis.few_nonlinearities_training import (
 )
 from analysis.linear_collapse_training import Data
 from tropnet import FileFormatError, NonFiniteError
-from tropnet.homotopy.activations import activation_slopes
+from tropnet.homotopy.models.activations import activation_slopes
 
 RECIPE = Recipe(
     channels=2, n_train=60, batch=20, base_epochs=1, passage_epochs=1, settle_epochs=1, shares=(0.5, 0.0), n_ranked=30
