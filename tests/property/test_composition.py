@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracles.exact import exact_layers, rationals
-from tests.property.strategies import networks
-from tropnet import Network
-from tropnet.network.recurrence import Composition, compose, compose_bounded, compose_many
+from tests.property.strategies import networks, points
+from tropnet.exact.dyadic import to_integers
+from tropnet.network.recurrence import Composition, compose, compose_bounded, compose_many, evaluate
 
 
 def maps_by_hand(net, pattern):
@@ -77,10 +77,15 @@ def test_many_patterns_at_once_stay_within_their_bounds(data):
                     assert abs(value - right) <= wrong
 
 
-def test_a_column_of_values_is_composed_like_a_map():
-    """On one column of values at a point, biases are added to the values themselves."""
-    net = Network.mlp([[[2.0], [1.0]], [[1.0, 3.0]]], [[0.0, -4.0], [0.5]])
-    values = Composition(net.layers, np.array([[3.0]]))
-    values.enter()
-    values.decide(np.array([True, False]))
-    assert values.enter().tolist() == [[6.5]] == [net([3.0]).tolist()]
+@given(st.data())
+def test_values_at_a_point_are_those_of_the_oracle(data):
+    """`evaluate` gives every pre-activation at a float64 point, exactly, times its unit."""
+    net = data.draw(networks())
+    point = data.draw(points(net.n_inputs, 1))[0]
+    integers, exponent = to_integers(point)
+    values = evaluate(net.integers.layers, integers, 1 << exponent)
+    outputs = [[(value,) for value in rationals(point)]]
+    for neurons, z, scale in zip(exact_layers(net), values, net.integers.exponents, strict=True):
+        right = [neuron.pre_activation(outputs, 1) for neuron in neurons]
+        assert rationals(z) == tuple(value * 2 ** (scale + exponent) for (value,) in right)
+        outputs.append([neuron.output(value, value[0] > 0) for neuron, value in zip(neurons, right, strict=True)])

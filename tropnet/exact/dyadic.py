@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.types import FloatArray, IntegerArray
 
-__all__ = ["nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
+__all__ = ["float_or_inf", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
 
 _MANTISSA_BITS = 53
 
@@ -79,6 +79,17 @@ def nearest_float(numerator: int, denominator: int) -> float:
         return numerator / denominator
     except OverflowError:
         return sys.float_info.max if numerator > 0 else -sys.float_info.max
+
+
+def float_or_inf(value: Fraction) -> float:
+    """Return the float64 nearest to `value`, infinite where its size exceeds float64.
+
+    Examples
+    --------
+    >>> float_or_inf(Fraction(1, 3)), float_or_inf(Fraction(-(10**400)))
+    (0.3333333333333333, -inf)
+    """
+    return _divide(value.numerator, value.denominator)
 
 
 def to_fractions(array: ArrayLike) -> NDArray[np.object_]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +14,7 @@ from tropnet.errors import TropnetError
 from tropnet.exact.dyadic import to_integers
 from tropnet.local_search.segment import SegmentRegions, regions_on_segment
 from tropnet.network.network import Network
-from tropnet.network.recurrence import Composition
+from tropnet.network.recurrence import evaluate
 from tropnet.regions.crossings import multiples
 
 __all__ = ["check_single", "n_crossings"]
@@ -84,11 +83,5 @@ def _vanishing(pieces: SegmentRegions, t: Fraction) -> NDArray[np.int64]:
     (start, end), exponent = to_integers(np.stack([pieces.start, pieces.end]))
     scale = t.denominator << exponent
     point = (t.denominator - t.numerator) * start + t.numerator * end
-    # All values on one column, where maps have their constants.
-    values = Composition([replace(layer, bias=layer.bias * scale) for layer in net.integers.layers], point[:, None])
-    zero = [np.empty(0, dtype=np.bool_)]
-    for layer in net.hidden:
-        z = values.enter()[:, 0]
-        zero.append(np.asarray((z == 0) & ~layer.affine_neurons, dtype=np.bool_))
-        values.decide(np.asarray(z > 0, dtype=np.bool_))
-    return np.flatnonzero(np.concatenate(zero))
+    values = np.concatenate(evaluate(net.integers.layers[:-1], point, scale))
+    return np.flatnonzero((values == 0) & ~net.affine_neurons)

@@ -372,7 +372,8 @@ class Walk:
     @staticmethod
     def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
         unit = (A.shape[1] + 4) * np.finfo(np.float64).eps
-        return np.asarray(unit * (np.abs(points) @ np.abs(A).T + np.abs(b)))
+        lost = (A.shape[1] + 4) * float(np.finfo(np.float64).tiny)  # by products that underflow
+        return np.asarray(unit * (np.abs(points) @ np.abs(A).T + np.abs(b)) + lost)
 
     def _cuts(self, patterns: BoolArray) -> BoolArray:
         """Return which neurons have a row that is not constant, exactly."""

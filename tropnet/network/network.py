@@ -338,29 +338,39 @@ class Network:
     def certain_pattern(self, x: ArrayLike) -> tuple[BoolArray, BoolArray]:
         """Return the activation patterns at many points (n, d), and for which points every bit is proven.
 
-        A bit is proven when the float64 pre-activation exceeds a running bound on its rounding error (or is affine, or
-        every term of it is zero).
+        A bit is proven when the float64 pre-activation exceeds a running bound on its rounding error, underflow
+        included (or is affine, or every term of it is exactly zero).
         """
         points, _ = as_points(x, self.n_inputs)
         outputs, errors = [points], [np.zeros_like(points)]
         bits, certain = [np.empty((len(points), 0), dtype=np.bool_)], np.ones(len(points), dtype=np.bool_)
-        for layer in self.hidden:
-            n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
-            unit = n_terms * np.finfo(np.float64).eps
-            z = np.broadcast_to(layer.bias, (len(points), layer.width))
-            size, error = np.abs(z), np.zeros_like(z)
-            for source, weight in layer.weights.items():
-                z = z + outputs[source] @ weight.T
-                size = size + np.abs(outputs[source]) @ abs(weight).T
-                error = error + errors[source] @ abs(weight).T
-            error = error * (1 + unit) + unit * size
-            sure = (np.abs(z) > error) & (error > np.finfo(np.float64).tiny) | layer.affine_neurons | (size == 0)
-            certain &= sure.all(axis=1)
-            bits.append((z > 0) & ~layer.affine_neurons)
-            slopes = np.asarray(layer.slopes)
-            chosen = np.where(z > 0, slopes[:, 1], slopes[:, 0])
-            outputs.append(chosen * z)
-            errors.append(np.abs(chosen) * error * (1 + unit) + unit * np.abs(chosen * z))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer in self.hidden:
+                n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
+                # A product that underflows is off by less than the smallest normal number.
+                unit, lost = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+                z = np.broadcast_to(layer.bias, (len(points), layer.width))
+                size, error = np.abs(z), np.zeros_like(z)
+                for source, weight in layer.weights.items():
+                    z = z + outputs[source] @ weight.T
+                    size = size + np.abs(outputs[source]) @ abs(weight).T
+                    error = error + errors[source] @ abs(weight).T
+                blank = size == 0
+                if blank.any():
+                    # Terms of size 0 are zero unless they underflowed. (Where no bit so far is in doubt, an output is
+                    # exactly zero iff its float64 value has no error to carry.)
+                    blank = np.broadcast_to(layer.bias == 0, blank.shape)
+                    for source, weight in layer.weights.items():
+                        live = ((outputs[source] != 0) | (errors[source] != 0)).astype(np.float32)
+                        blank = blank & ~(live @ (weight != 0).astype(np.float32).T > 0)
+                error = np.where(blank, 0.0, (error + unit * size) * (1 + unit) + lost)
+                certain &= ((np.abs(z) > error) | layer.affine_neurons | blank).all(axis=1)
+                bits.append((z > 0) & ~layer.affine_neurons)
+                slopes = np.asarray(layer.slopes)
+                chosen = np.where(z > 0, slopes[:, 1], slopes[:, 0])
+                outputs.append(chosen * z)
+                carried = np.abs(chosen) * error * (1 + unit) + unit * np.abs(chosen * z) + lost
+                errors.append(np.where((chosen == 0) | blank, 0.0, carried))
         return np.concatenate(bits, axis=1), certain
 
     @cached_property
@@ -632,7 +642,12 @@ class Network:
         FileNotFoundError
             There is no such file.
         FileFormatError
-            The file is truncated, was not written by tropnet, or would need pickle.
+            The file is truncated, edited since it was written (a checksum tells), was not written by tropnet, or would
+            need pickle.
+
+        Notes
+        -----
+        Plain arrays made by hand need no checksum: see `tropnet.network.files` for their names.
         """
         layers, n_inputs = read_layers(source)
         try:

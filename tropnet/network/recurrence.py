@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -15,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
-from tropnet.arrays.types import FloatArray
+from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
 
-__all__ = ["Composition", "compose", "compose_bounded", "compose_many", "identity_map"]
+__all__ = ["Composition", "compose", "compose_bounded", "compose_many", "evaluate", "identity_map"]
 
 
 class _Entered(NamedTuple):
@@ -134,6 +135,15 @@ def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[
     maps = Composition.of(layers, n_inputs)
     maps.follow(pattern, len(layers) - 1)
     return maps.rows
+
+
+def evaluate(layers: Sequence[Layer], point: IntegerArray, unit: int) -> list[IntegerArray]:
+    """Return z_1, z_2, ... of integer layers at the point x = `point` / `unit`, exactly, multiplied by `unit`."""
+    # All values on one column, where maps have their constants.
+    values = Composition([replace(layer, bias=layer.bias * unit) for layer in layers], point[:, None])
+    for _ in layers:
+        values.decide(np.asarray(values.enter()[:, 0] > 0, dtype=np.bool_))
+    return [rows[:, 0] for rows in values.rows]
 
 
 def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) -> list[FloatArray]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.errors import DomainError
+from tropnet.errors import DomainError, NonFiniteError
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.linear_programs import maximise
 from tropnet.feasibility import Feasible, make_backend
@@ -69,7 +69,7 @@ def branch_and_bound(
         if node is None:
             continue
         cell = fixed if node.branch is None else None
-        if cell is None and node.point is not None and (best is None or c @ net(node.point) > best.value):
+        if cell is None and node.point is not None and (best is None or _promises(net, c, node.point, best)):
             # Where the relaxation has its maximum there may be a better region than the best so far.
             cell = np.where(net.affine_neurons, -1, net.activation_pattern(node.point)).astype(np.int8)
         found = None if cell is None else _solve_cell(net, domain, c, cell, np.where(cell < 0, node.bits, cell == 1))
@@ -88,6 +88,15 @@ def branch_and_bound(
 
 def _done(bound: float, best: Extremum, tolerance: float) -> bool:
     return best.exact is not None and bound < math.inf and Fraction(bound) <= best.exact + Fraction(tolerance)
+
+
+def _promises(net: Network, c: FloatArray, point: FloatArray, best: Extremum) -> bool:
+    """Return whether float64 puts the form above the best value at a point, or cannot tell."""
+    try:
+        value = float(c @ net(point))
+    except NonFiniteError:
+        return True
+    return not value <= best.value
 
 
 def _above(one: Extremum, other: Extremum) -> bool:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
+from tropnet.exact.dyadic import float_or_inf
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network, dense_network
+from tropnet.regions.crossings import bounded_rows, parts
 
 __all__ = ["LipschitzConstant", "check_norm", "lipschitz_constant"]
 
 _NORMS = (1, 2, math.inf)
+# How much larger another region's norm may be, relative to the value that is returned.
+_SLACK = Fraction(1, 10**12)
 
 
 class LipschitzConstant(NamedTuple):
-    """A Lipschitz constant, and the region (its index and pattern) whose affine map attains it."""
+    """A Lipschitz constant (infinite beyond float64), and the region, by index and pattern, whose map attains it."""
 
     value: float
     region: int
@@ -50,7 +56,11 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
 
     Notes
     -----
-    All regions are enumerated, exactly; the norms are float64, of weights rounded in O(depth) products.
+    All regions are enumerated, exactly. Float64 with a bound on all its errors says which regions' norms may be the
+    largest; those are computed from exact maps, in the order of their bounds, until no other can be larger by more
+    than 1e-12 of the value. For 1 and infinity the value is the float64 nearest to the exact norm of the region's map,
+    for 2 it is right to about 1e-15; a norm beyond float64 is infinite. Costs O(R) composed maps, and about a
+    millisecond for each region whose bound lies within 1e-12 of the largest norm.
 
     References
     ----------
@@ -65,11 +75,43 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     check_norm(norm)
     net = dense_network(net)
     patterns = enumerate_regions(net, domain).patterns
-    size = max(1, (1 << 22) // (net.n_inputs * net.n_outputs))
-    parts = [net.affine_maps(patterns[i : i + size])[0] for i in range(0, len(patterns), size)]
-    values = np.concatenate([np.linalg.norm(part, norm, axis=(1, 2)) for part in parts])
-    best = int(np.argmax(values))
-    return LipschitzConstant(float(values[best]), best, patterns[best])
+    upper = np.concatenate(
+        [np.empty(0), *(_upper_bounds(net, patterns[part], norm) for part in parts(len(patterns), net))]
+    )
+    best, largest = -1, Fraction(-1)
+    for i in np.argsort(-upper, kind="stable").tolist():
+        if best >= 0 and upper[i] < math.inf and Fraction(upper[i]) <= largest * (1 + _SLACK):
+            break
+        value = _exact_norm(net.integer_maps(patterns[i])[-1][:, :-1], norm) / (1 << net.integers.exponents[-1])
+        if value > largest:
+            best, largest = i, value
+    return LipschitzConstant(float_or_inf(largest), best, patterns[best])
+
+
+def _upper_bounds(net: Network, patterns: BoolArray, norm: float) -> FloatArray:
+    """Return numbers that the norms of the regions' maps do not exceed; infinite where float64 cannot tell."""
+    maps, errors = (rows[:, net.n_neurons :, :-1] for rows in bounded_rows(net, patterns))
+    known = np.asarray((np.isfinite(maps) & np.isfinite(errors)).all(axis=(1, 2)), dtype=np.bool_)
+    unit = 8 * (net.n_inputs + net.n_outputs) * float(np.finfo(np.float64).eps)
+    with np.errstate(over="ignore"):
+        values = np.linalg.norm(np.where(known[:, None, None], maps, 0.0), norm, axis=(1, 2)) * (1 + unit)
+        # The largest singular value exceeds the geometric mean of the other two norms nowhere.
+        wrong = [np.linalg.norm(np.where(known[:, None, None], errors, 0.0), p, axis=(1, 2)) for p in (1, math.inf)]
+        bounds = values + np.maximum(*wrong) * (1 + unit) + float(np.finfo(np.float64).tiny)
+    return np.where(known, bounds, math.inf)
+
+
+def _exact_norm(weight: IntegerArray, norm: float) -> Fraction:
+    """Return the operator norm of an integer matrix: exactly for 1 and infinity, rounded for 2."""
+    sizes = np.abs(weight)
+    if norm != 2:
+        return Fraction(max(sizes.sum(axis=0 if norm == 1 else 1).tolist()))
+    head: int = max(sizes.ravel().tolist())
+    if not head:
+        return Fraction(0)
+    # Divided by the largest entry, so that nothing overflows and what underflows does not count.
+    scaled = np.array([[value / head for value in row] for row in weight.tolist()])
+    return Fraction(float(np.linalg.norm(scaled, 2))) * head
 
 
 def check_norm(norm: float) -> None:

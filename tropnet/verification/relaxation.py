@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from scipy.sparse import csr_matrix, hstack, identity, vstack
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Box, Domain
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network
 
 __all__ = ["Relaxation"]
@@ -136,15 +138,20 @@ class Relaxation:
                 )
             )
         ends = np.where(open_, np.stack([lower, upper]), 0.0)
-        values = self.slopes.T * ends
+        values = _times(self.slopes.T, ends)
         with np.errstate(over="ignore", invalid="ignore"):
             chord = (values[1] - values[0]) / np.where(open_, ends[1] - ends[0], 1.0)
-            over = values - chord * ends
+            # Any line would do.
+            chord = np.where(np.isfinite(chord), chord, 0.0)
+            over = values - _times(np.stack([chord, chord]), ends)
             margin = 4 * _EPS * (np.abs(self.slopes).max(axis=1, initial=0) + np.abs(chord)) * np.abs(ends).max(axis=0)
+            under, over = (over.min(axis=0) - margin - 4 * _TINY, over.max(axis=0) + margin + 4 * _TINY)
+            # Where this overflows the line says nothing.
+            under, over = np.where(np.isnan(under), -np.inf, under), np.where(np.isnan(over), np.inf, over)
         sides.append(
             (
-                np.where(open_ & ~convex, over.min(axis=0) - margin - _TINY, -np.inf),
-                np.where(open_ & convex, over.max(axis=0) + margin + _TINY, np.inf),
+                np.where(open_ & ~convex, under, -np.inf),
+                np.where(open_ & convex, over, np.inf),
             )
         )
         program = _Program(
@@ -163,16 +170,7 @@ class Relaxation:
         z: list[tuple[FloatArray, FloatArray]] = []
         start = 0
         for layer in self.net.layers:
-            low = high = layer.bias
-            size, n_terms = np.abs(layer.bias), 2
-            for source, weight in layer.weights.items():
-                below, above = outputs[source]
-                plus, minus = np.maximum(weight, 0), np.minimum(weight, 0)
-                low, high = low + plus @ below + minus @ above, high + plus @ above + minus @ below
-                size = size + np.abs(weight) @ np.maximum(np.abs(below), np.abs(above))
-                n_terms += 2 * weight.shape[1] + 2
-            error = n_terms * _EPS * size * 2 + _TINY
-            low, high = low - error, high + error
+            low, high = _reach(layer, outputs)
             if layer is not self.net.layers[-1]:
                 here = slice(start, start + layer.width)
                 bits, low, high = fixed[here], np.maximum(low, self.z_low[here]), np.minimum(high, self.z_high[here])
@@ -181,7 +179,7 @@ class Relaxation:
                 if (low > high).any():
                     return None
                 s_neg, s_pos = np.asarray(layer.slopes).T
-                ends = np.stack([np.where(end > 0, s_pos, s_neg) * end for end in (low, high)])
+                ends = np.stack([_times(np.where(end > 0, s_pos, s_neg), end) for end in (low, high)])
                 ends = np.concatenate([ends, np.where((low < 0) & (high > 0), 0.0, ends[:1])])
                 outputs.append((np.nextafter(ends.min(axis=0), -np.inf), np.nextafter(ends.max(axis=0), np.inf)))
             z.append((low, high))
@@ -192,6 +190,28 @@ class Relaxation:
             np.concatenate([none, *(low for low, _ in outputs[1:])]),
             np.concatenate([none, *(high for _, high in outputs[1:])]),
         )
+
+
+def _reach(layer: Layer, outputs: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+    """Return bounds on z of a layer from those of its sources, rounded outwards; infinite where they overflow."""
+    low = high = layer.bias
+    size, n_terms = np.abs(layer.bias), 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        for source, weight in layer.weights.items():
+            below, above = outputs[source]
+            plus, minus = np.maximum(weight, 0), np.minimum(weight, 0)
+            low, high = low + plus @ below + minus @ above, high + plus @ above + minus @ below
+            size = size + np.abs(weight) @ np.maximum(np.abs(below), np.abs(above))
+            n_terms += 2 * weight.shape[1] + 2
+        error = n_terms * (_EPS * size * 2 + _TINY)
+        low, high = low - error, high + error
+    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+
+
+def _times(factors: FloatArray, values: FloatArray) -> FloatArray:
+    """Return products of finite factors and values that may be infinite, with 0 * infinity = 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(factors == 0, 0.0, factors * values)
 
 
 @dataclass(frozen=True)
@@ -244,9 +264,10 @@ class _Program:
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.where(y == 0, 0.0, y) * np.where(y == 0, 0.0, side)
             rest = cost - self.rows.T @ y
-            error = (len(y) + 4) * _EPS * (np.abs(cost) + abs(self.rows).T @ np.abs(y))
+            # A product that underflows loses less than the smallest normal number, and is multiplied by a side below.
+            error = (len(y) + 4) * (_EPS * (np.abs(cost) + abs(self.rows).T @ np.abs(y)) + _TINY)
             second = np.maximum(rest * self.low, rest * self.high)
             size = np.maximum(np.abs(self.low), np.abs(self.high))
             lost = error @ size + (len(y) + len(cost) + 4) * _EPS * (np.abs(first).sum() + np.abs(rest) @ size)
-            total = float(first.sum() + second.sum() + 2 * lost + _TINY)
+            total = float(first.sum() + second.sum() + 2 * lost + 4 * (len(y) + len(cost)) * _TINY)
         return total if total == total else math.inf

@@ -83,10 +83,14 @@ def make_problem(net: Network) -> Problem:
     for block, (_, reader) in enumerate(blocks):
         before_at.append(done_at[last[reader]] if reader in last else base_at[reader])
         last[reader] = block
-    inputs = [
-        np.abs(layer.weights[0]).sum(axis=1) if 0 in layer.weights else np.zeros(layer.width) for layer in net.hidden
-    ]
-    input_norm = np.concatenate(inputs)
+    # Where these overflow, no sign is certain in float64.
+    with np.errstate(over="ignore"):
+        inputs = [
+            np.abs(layer.weights[0]).sum(axis=1) if 0 in layer.weights else np.zeros(layer.width)
+            for layer in net.hidden
+        ]
+        input_norm = np.concatenate(inputs)
+        base_norm = input_norm + np.abs(np.concatenate([layer.bias for layer in net.hidden]))
     longest = max(sum(w.shape[1] for w in layer.weights.values()) for layer in net.hidden)
     bias = np.concatenate([layer.bias for layer in net.hidden])
     weights = np.concatenate([np.empty(0), *matrices])
@@ -106,7 +110,7 @@ def make_problem(net: Network) -> Problem:
         before_at=np.array(before_at, dtype=np.int64),
         done_at=done_at[:-1],
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
-        base_norm=input_norm + np.abs(bias),
+        base_norm=base_norm,
         rounding=(longest + net.n_inputs + 12) * 2 * EPS,
     )
 

@@ -321,8 +321,10 @@ class SimplexSearch:
         plan = self.plan
         orientation = [1.0] * len(plan.sides) + [1.0 if bits[j] else -1.0 for j in plan.neurons] + [1.0]
         parts = root * (generators * np.array(orientation))[:, None]
-        size = float(np.abs(parts).sum())
-        self._set_base(parts.sum(axis=0), (len(root) + 4) * 2 * EPS * size, U)
+        # Where this overflows, the root is decided in exact arithmetic.
+        with np.errstate(over="ignore"):
+            size, total = float(np.abs(parts).sum()), parts.sum(axis=0)
+        self._set_base(total, (len(root) + 4) * 2 * EPS * size, U)
 
     @cached_property
     def _bounded_root(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray] | None]:
