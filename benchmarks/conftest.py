@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import tropnet as tn
 from benchmarks.networks import QUICK, Case
-from tropnet.patterns import pack
+from tropnet.arrays.patterns import pack
 
 
 @dataclass(frozen=True)

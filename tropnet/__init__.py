@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tropnet.affine import AffineMap
-from tropnet.bounds import RegionBounds, region_bounds, zaslavsky_bound
-from tropnet.domain import Box, Domain, Polytope, WholeSpace
 from tropnet.enumeration import (
     EmptyRegion,
     Estimate,
-    NearRegions,
-    SegmentRegions,
     count_regions,
     enumerate_regions,
     estimate_regions,
     find_linear_region,
     iter_regions,
-    regions_near,
-    regions_on_segment,
 )
 from tropnet.errors import (
     DomainError,
@@ -35,20 +29,14 @@ from tropnet.errors import (
     UndecidedError,
     UnsupportedModuleError,
 )
-from tropnet.extremes import (
-    BoundaryPoint,
-    Comparison,
-    Extremum,
-    LipschitzConstant,
-    distance_to_boundary,
-    lipschitz_constant,
-    maximum,
-    minimum,
-    same_function,
-)
-from tropnet.flips import FlipBounds, FlipDistance
-from tropnet.layers import Layer
-from tropnet.network import Network, load
+from tropnet.feasibility.tolerances import Tolerances
+from tropnet.local_search import FlipBounds, FlipDistance, NearRegions, SegmentRegions, regions_near, regions_on_segment
+from tropnet.moved import MovedModules
+from tropnet.network.affine import AffineMap
+from tropnet.network.bounds import RegionBounds, region_bounds, zaslavsky_bound
+from tropnet.network.domain import Box, Domain, Polytope, WholeSpace
+from tropnet.network.layers import Layer
+from tropnet.network.network import Network, load
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
@@ -62,15 +50,25 @@ from tropnet.polyhedral_complex import (
 )
 from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
 from tropnet.regions import ActivationRegion, Regions
-from tropnet.tolerances import Tolerances
+from tropnet.verification import (
+    BoundaryPoint,
+    Comparison,
+    Extremum,
+    LipschitzConstant,
+    distance_to_boundary,
+    lipschitz_constant,
+    maximum,
+    minimum,
+    same_function,
+)
 
 if TYPE_CHECKING:
     from tropnet import homotopy as homotopy
-    from tropnet.importers.collapse import collapse as collapse
-    from tropnet.importers.onnx import from_onnx as from_onnx
-    from tropnet.importers.torch import SkipMLP as SkipMLP
-    from tropnet.importers.torch import from_torch as from_torch
-    from tropnet.importers.torch_export import to_torch as to_torch
+    from tropnet.importers.onnx.importer import from_onnx as from_onnx
+    from tropnet.importers.torch.collapse import collapse as collapse
+    from tropnet.importers.torch.export import to_torch as to_torch
+    from tropnet.importers.torch.importer import SkipMLP as SkipMLP
+    from tropnet.importers.torch.importer import from_torch as from_torch
     from tropnet.plotting.region_map import plot_regions as plot_regions
 
     __version__: str
@@ -138,14 +136,17 @@ __all__ = [
 ]
 
 _EXTRAS = {
-    "SkipMLP": ("tropnet.importers.torch", "torch"),
-    "collapse": ("tropnet.importers.collapse", "torch"),
-    "from_onnx": ("tropnet.importers.onnx", "onnx"),
-    "from_torch": ("tropnet.importers.torch", "torch"),
-    "to_torch": ("tropnet.importers.torch_export", "torch"),
+    "SkipMLP": ("tropnet.importers.torch.importer", "torch"),
+    "collapse": ("tropnet.importers.torch.collapse", "torch"),
+    "from_onnx": ("tropnet.importers.onnx.importer", "onnx"),
+    "from_torch": ("tropnet.importers.torch.importer", "torch"),
+    "to_torch": ("tropnet.importers.torch.export", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
     "homotopy": ("tropnet.homotopy", "torch"),
 }
+
+if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
+    sys.meta_path.insert(0, MovedModules())
 
 
 def __getattr__(name: str) -> Any:

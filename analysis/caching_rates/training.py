@@ -20,8 +20,8 @@ from torch.nn import functional
 import tropnet as tn
 from analysis.shared.gray_images import GrayImages
 from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.arrays.patterns import pack
 from tropnet.errors import NonFiniteError
-from tropnet.patterns import pack
 from tropnet.progress import Update, track
 
 __all__ = ["Arm", "Findings", "cached_points", "freeze", "initial", "outputs", "resume", "stored", "train"]

@@ -14,7 +14,7 @@ import tropnet as tn
 from analysis.few_nonlinearities.training import kept_neurons
 from analysis.shared.mnist import Data, outputs
 from analysis.shared.timing import microseconds
-from tropnet.homotopy.activations import ActivationSlope
+from tropnet.homotopy.models.activations import ActivationSlope
 
 __all__ = ["accuracies", "folded", "plain", "regions", "segments", "time_predictions"]
 

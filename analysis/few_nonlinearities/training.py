@@ -18,7 +18,7 @@ from analysis.few_nonlinearities.config import Recipe, Variant
 from analysis.shared.checkpoints import restore, save
 from analysis.shared.mnist import Data, outputs
 from tropnet.errors import NonFiniteError
-from tropnet.homotopy.activations import ActivationSlope, LinearActivationSlope, activation_slopes
+from tropnet.homotopy.models.activations import ActivationSlope, LinearActivationSlope, activation_slopes
 
 __all__ = [
     "CRITERIA",

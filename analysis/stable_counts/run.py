@@ -13,7 +13,7 @@ import tropnet as tn
 from analysis.shared.blocks import run_blocks
 from analysis.shared.main import Job
 from analysis.stable_counts.config import Config
-from tropnet.certificates import witness_is_inside
+from tropnet.exact.certificates import witness_is_inside
 
 ENGINES = ("vertex", "simplex", "lp")
 

@@ -1,10 +1,16 @@
 """The rooms of the package: who may import whom, and what a plain import may cost."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
+import networkx as nx
+import pytest
 from importlinter.cli import lint_imports
+
+from tropnet.moved import MOVED
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,6 +19,27 @@ def test_imports_run_one_way(monkeypatch, capsys):
     """Every contract of import-linter holds; a module without a room breaks the layers contract."""
     monkeypatch.chdir(ROOT)
     assert lint_imports() == 0, capsys.readouterr().out
+
+
+def test_no_two_files_import_each_other():
+    """No file imports itself through others, in a room or across rooms."""
+    imports = grimp.build_graph("tropnet", cache_dir=None)
+    graph = nx.DiGraph((a, b) for a in imports.modules for b in imports.find_modules_directly_imported_by(a))
+    assert [sorted(circle) for circle in nx.strongly_connected_components(graph) if len(circle) > 1] == []
+
+
+def test_few_files_stand_outside_the_rooms():
+    """The face of the package, and what every room uses; all else has a room."""
+    assert len(list((ROOT / "tropnet").glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_old_import_paths_work(old, new):
+    """A module that moved is found under its old name, with a warning that says where it is."""
+    with pytest.warns(DeprecationWarning, match=f"tropnet.{old} is now tropnet.{new}"):
+        found = importlib.import_module(f"tropnet.{old}")
+    del sys.modules[f"tropnet.{old}"]
+    assert found is importlib.import_module(f"tropnet.{new}")
 
 
 def test_plain_import_loads_no_extra():

@@ -17,8 +17,8 @@ from tests.oracles.exact import Number, rationals
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import systems
 from tropnet import Tolerances
-from tropnet.certificates import multipliers_prove_empty, witness_is_inside
-from tropnet.dyadic import FloatArray, IntegerArray
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.exact.certificates import multipliers_prove_empty, witness_is_inside
 from tropnet.feasibility import Answer, Backend, Cascade, Feasible, Infeasible, Undecided, make_backend
 from tropnet.feasibility.convex import CvxpyBackend
 from tropnet.feasibility.exact import ExactBackend

@@ -25,9 +25,9 @@ from tropnet import (
     enumerate_regions,
     iter_regions,
 )
-from tropnet.domain import as_domain
-from tropnet.enumeration.simplex import simplex_engine_fits
-from tropnet.enumeration.vertex import vertex_engine_fits
+from tropnet.enumeration.engines.simplex.engine import simplex_engine_fits
+from tropnet.enumeration.engines.vertex.engine import vertex_engine_fits
+from tropnet.network.domain import as_domain
 
 N = settings().max_examples
 FITS = {"vertex": vertex_engine_fits, "simplex": simplex_engine_fits}

@@ -27,14 +27,14 @@ from tropnet import (
     enumerate_regions,
     iter_regions,
 )
-from tropnet.enumeration.contract import ChunkBuilder
+from tropnet.enumeration.engine import ChunkBuilder
 from tropnet.feasibility import Cascade
 
 N = settings().max_examples
 ENGINES = ["lp", "reference"]
 FAST_BACKENDS = ["highs", "exact"]
 DIMENSIONS = [1, 2, 3]
-CHUNK_SECONDS = "tropnet.enumeration.contract._SECONDS_PER_CHUNK"
+CHUNK_SECONDS = "tropnet.enumeration.engine._SECONDS_PER_CHUNK"
 
 # The x axis cut at 0 three times: hyperplanes that floating point alone cannot tell apart.
 COINCIDENT = Network.mlp([[[1, 0], [3, 0], [-1, 0], [0, 1]], np.ones((1, 4))], [np.zeros(4), [0]])

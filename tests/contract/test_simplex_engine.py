@@ -13,11 +13,11 @@ import pytest
 
 from tests.oracles.brute_force import exact_forward
 from tropnet import Box, Domain, Layer, Network, Polytope, Tolerances, enumerate_regions
-from tropnet.domain import as_domain
-from tropnet.enumeration.contract import Chunk, ChunkBuilder, Task
-from tropnet.enumeration.simplex import enumerate_by_simplex, simplex_engine_fits
-from tropnet.enumeration.vertex import enumerate_by_vertices
-from tropnet.patterns import unpack
+from tropnet.arrays.patterns import unpack
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.engines.simplex.engine import enumerate_by_simplex, simplex_engine_fits
+from tropnet.enumeration.engines.vertex.engine import enumerate_by_vertices
+from tropnet.network.domain import as_domain
 from tropnet.regions import ActivationRegion
 
 Pattern = tuple[bool, ...]
@@ -222,7 +222,7 @@ def test_small_buffers_and_steps_change_nothing(monkeypatch: pytest.MonkeyPatch)
         expected, _ = search(task_of(net, Box(-5, 5), facets=True))
         with monkeypatch.context() as patch:
             for name, value in (("_BUFFER", 3), ("_STEPS", 2)):
-                patch.setattr(f"tropnet.enumeration.simplex.{name}", value)
+                patch.setattr(f"tropnet.enumeration.engines.simplex.engine.{name}", value)
             found, _ = search(task_of(net, Box(-5, 5), facets=True))
         assert len(found) >= len(expected)
         for name in ("packed", "packed_cuts", "points", "packed_facets"):

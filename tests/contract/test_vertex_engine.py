@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.oracles.brute_force import brute_force_patterns, exact_forward
 from tests.property.strategies import halfspaces, problems
 from tropnet import Box, Layer, Network, Polytope, Tolerances, UndecidedError, count_regions, enumerate_regions
-from tropnet.domain import as_domain
-from tropnet.enumeration.vertex import vertex_engine_fits
+from tropnet.enumeration.engines.vertex.engine import vertex_engine_fits
+from tropnet.network.domain import as_domain
 
 
 def pattern_set(regions):
@@ -121,7 +121,7 @@ def test_arrays_grow_and_buffers_fill_without_losing_anything(monkeypatch):
     net = Network.random([3, 8, 8, 1], seed=1)
     expected = enumerate_regions(net, Box(-10, 10), engine="vertex")
     for name, value in (("_POOL", 0), ("_BUFFER", 7), ("_STEPS", 3)):
-        monkeypatch.setattr(f"tropnet.enumeration.vertex.{name}", value)
+        monkeypatch.setattr(f"tropnet.enumeration.engines.vertex.engine.{name}", value)
     regions = enumerate_regions(net, Box(-10, 10), engine="vertex")
     assert len(regions) > 300
     assert (regions.packed == expected.packed).all()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tests.oracles.exact import HalfSpace
 from tropnet import Box, Domain, Layer, Network, Polytope
-from tropnet.domain import as_domain
+from tropnet.network.domain import as_domain
 
 __all__ = ["domains", "halfspaces", "networks", "points", "problems", "systems"]
 

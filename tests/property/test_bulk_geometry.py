@@ -14,9 +14,9 @@ from tests.checks import cell, exact_point, nearest_float, show
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import domains, halfspaces, problems
 from tropnet import Box, Domain, Network, Polytope, Regions, TropnetError, enumerate_regions
-from tropnet.balls import balls, centred, directions
-from tropnet.polyhedron import Polyhedron
-from tropnet.vertices import vertices
+from tropnet.geometry.balls import balls, centred, directions
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.geometry.vertices import vertices
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]

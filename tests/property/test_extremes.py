@@ -18,25 +18,8 @@ from tests.oracles.brute_force import exact_affine_map, exact_forward
 from tests.oracles.exact import Vector
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import domains, halfspaces, networks, points, problems
-from tropnet import (
-    Box,
-    Domain,
-    DomainError,
-    Layer,
-    Network,
-    NonFiniteError,
-    Polytope,
-    ShapeError,
-    enumerate_regions,
-)
-from tropnet.extremes import (
-    Extremum,
-    distance_to_boundary,
-    lipschitz_constant,
-    maximum,
-    minimum,
-    same_function,
-)
+from tropnet import Box, Domain, DomainError, Layer, Network, NonFiniteError, Polytope, ShapeError, enumerate_regions
+from tropnet.verification import Extremum, distance_to_boundary, lipschitz_constant, maximum, minimum, same_function
 
 NORMS = [1, 2, math.inf]
 

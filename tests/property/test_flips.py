@@ -29,12 +29,12 @@ from tropnet import (
     UnsupportedModuleError,
     enumerate_regions,
 )
-from tropnet.domain import as_domain
-from tropnet.flips import distance
-from tropnet.flips.search import lone_bits
-from tropnet.flips.segments import n_crossings
-from tropnet.hamming import nearest_patterns
-from tropnet.patterns import pack, unpack
+from tropnet.arrays.hamming import nearest_patterns
+from tropnet.arrays.patterns import pack, unpack
+from tropnet.local_search import flip_distance as distance
+from tropnet.local_search.flip_search import lone_bits
+from tropnet.local_search.flip_segments import n_crossings
+from tropnet.network.domain import as_domain
 
 # Neurons 0 and 1 share a hyperplane; neuron 3 reads neuron 0 and has no bias, so it flips with them.
 COINCIDENT = Network.mlp(

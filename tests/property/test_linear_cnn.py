@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tests.property.tensors import generator
 from tropnet import operators as ops
-from tropnet.linear_cnn import LinearCNN
+from tropnet.operators.linear_cnn import LinearCNN
 
 
 class Recursion:

@@ -29,8 +29,8 @@ from tropnet import (
     enumerate_regions,
     regions_near,
 )
-from tropnet.domain import as_domain
-from tropnet.enumeration.near import NearRegions
+from tropnet.local_search.near import NearRegions
+from tropnet.network.domain import as_domain
 
 Problem = tuple[Network, Domain | None, list[float]]
 

@@ -18,7 +18,6 @@ from tests.oracles.exact import HalfSpace, Pattern
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import domains, halfspaces, networks, problems
 from tropnet import Box, Domain, Layer, Network, Polytope, Regions, ShapeError, TropnetError, enumerate_regions
-from tropnet.crossings import surely_single
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
@@ -29,6 +28,7 @@ from tropnet.polyhedral_complex import (
     linear_regions,
     statistics,
 )
+from tropnet.regions.crossings import surely_single
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]

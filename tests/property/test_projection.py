@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.checks import nearest_float, show
 from tests.property.strategies import points, problems, systems
 from tropnet import Box, Domain, Network, NonFiniteError, ShapeError, TropnetError, enumerate_regions
-from tropnet.polyhedron import Polyhedron
-from tropnet.projection import nearest_point
+from tropnet.exact.projection import nearest_point
+from tropnet.geometry.polyhedron import Polyhedron
 
 N = settings().max_examples
 Vector = tuple[Fraction, ...]

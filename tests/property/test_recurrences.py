@@ -11,8 +11,8 @@ from tests.oracles.brute_force import exact_forward
 from tests.oracles.fourier_motzkin import has_interior
 from tests.property.strategies import networks
 from tropnet import Layer, Network, TropnetError
-from tropnet.recurrences import tropical_recurrences
-from tropnet.tropical import TropicalPolynomial, tropical_rational
+from tropnet.tropical.polynomials import TropicalPolynomial, tropical_rational
+from tropnet.tropical.recurrences import tropical_recurrences
 
 RATIONALS = st.fractions(-8, 8, max_denominator=16)
 

@@ -47,7 +47,7 @@ from tropnet import (
     enumerate_regions,
     find_linear_region,
 )
-from tropnet.domain import as_domain
+from tropnet.network.domain import as_domain
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]

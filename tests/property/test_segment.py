@@ -14,7 +14,7 @@ from tests.checks import distinct, nearest_float, show
 from tests.oracles.brute_force import brute_force_patterns, exact_affine_map, exact_forward
 from tests.property.strategies import halfspaces, networks, points
 from tropnet import Box, DomainError, Layer, Network, NonFiniteError, ShapeError, enumerate_regions
-from tropnet.enumeration.segment import regions_on_segment
+from tropnet.local_search.segment import regions_on_segment
 
 
 @given(st.data())

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tropnet as tn
-from tropnet.layers import AFFINE
+from tropnet.network.layers import AFFINE
 
-CHUNK_SECONDS = "tropnet.enumeration.contract._SECONDS_PER_CHUNK"
+CHUNK_SECONDS = "tropnet.enumeration.engine._SECONDS_PER_CHUNK"
 
 
 @pytest.mark.parametrize("engine", ["vertex", "simplex"])
@@ -92,7 +92,7 @@ def test_an_interrupt_keeps_what_all_workers_found(workers, monkeypatch):
                 raise KeyboardInterrupt
         return replace(chunk, **changes)
 
-    monkeypatch.setattr("tropnet.enumeration.executors.replace", interrupting)
+    monkeypatch.setattr("tropnet.enumeration.parallel.replace", interrupting)
     with pytest.raises(tn.EnumerationInterrupted) as caught:
         tn.enumerate_regions(net, workers=workers)
     assert len(caught.value.partial) > 0

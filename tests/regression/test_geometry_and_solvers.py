@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import tropnet as tn
-from tropnet.enumeration.contract import ChunkBuilder, Task
-from tropnet.enumeration.lp import enumerate_by_lp
+from tropnet.enumeration.engine import ChunkBuilder, Task
+from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.feasibility import Feasible
 from tropnet.feasibility.highs import HighsBackend
-from tropnet.polyhedron import Polyhedron
-from tropnet.tropical import TropicalPolynomial
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.tropical.polynomials import TropicalPolynomial
 
 
 def integers(*rows):
@@ -71,7 +71,7 @@ def test_tropical_sums_check_scales_and_signs():
 
 def test_a_search_reports_before_its_first_region(monkeypatch):
     """Nothing was reported before the first region, which can take long in wide networks."""
-    monkeypatch.setattr("tropnet.enumeration.contract._SECONDS_PER_CHUNK", 0.0)
+    monkeypatch.setattr("tropnet.enumeration.engine._SECONDS_PER_CHUNK", 0.0)
     net = tn.Network.random([3, 8, 8, 1], seed=0)
     domain = tn.Box(-1, 1).expanded(3)
     first = next(enumerate_by_lp(Task(net, domain, "highs", tn.Tolerances()), ChunkBuilder(net.n_neurons, 3)))

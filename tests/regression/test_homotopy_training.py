@@ -23,8 +23,8 @@ from tropnet.homotopy import (
     Trainer,
     WeightedSkip,
     accuracy,
-    training,
 )
+from tropnet.homotopy.training import training
 
 N_STEPS = 6
 X = torch.randn(10 * N_STEPS, 2, generator=torch.Generator().manual_seed(1))

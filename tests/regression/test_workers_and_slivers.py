@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import ConvexHull
 
 import tropnet as tn
-from tropnet.polyhedron import Polyhedron
+from tropnet.geometry.polyhedron import Polyhedron
 
 
 def test_a_subtree_set_aside_by_a_worker_keeps_what_is_fixed_of_later_neurons():

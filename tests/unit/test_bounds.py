@@ -146,7 +146,7 @@ def test_many_open_skips_stay_bounded(monkeypatch):
     """Merging states when there are many gives a bound still, and the bounds keep their order."""
     net = tn.Network.random([6, *[6] * 7, 1], skips=[(1, 3), (2, 5), (1, 6), (3, 7), (2, 4)], seed=0)
     fine = tn.region_bounds(net)
-    monkeypatch.setattr("tropnet.bounds._MOST_STATES", 4)
+    monkeypatch.setattr("tropnet.network.bounds._MOST_STATES", 4)
     coarse = tn.region_bounds(net)
     assert fine.serra <= coarse.serra <= coarse.montufar == fine.montufar
 

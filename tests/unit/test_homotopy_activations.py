@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import tropnet as tn
-from tropnet.homotopy.activations import ActivationSlope, LinearActivationSlope, activation_slopes
+from tropnet.homotopy.models.activations import ActivationSlope, LinearActivationSlope, activation_slopes
 
 Z = torch.linspace(-2, 2, 24, dtype=torch.float64).reshape(4, 6)
 

@@ -6,15 +6,7 @@ import torch
 from torch import fx, nn
 
 import tropnet as tn
-from tropnet.homotopy import (
-    PlainSkip,
-    WeightedSkip,
-    remove_skips,
-    resnet18,
-    resnet34,
-    set_skip_strength,
-    skip_cnn,
-)
+from tropnet.homotopy import PlainSkip, WeightedSkip, remove_skips, resnet18, resnet34, set_skip_strength, skip_cnn
 
 ARCHITECTURES = {
     "resnet18": lambda skips="weighted", t=0.5: resnet18(skips, t=t, width=4),

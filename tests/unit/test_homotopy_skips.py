@@ -12,14 +12,7 @@ import torch
 from torch import fx, nn
 
 import tropnet as tn
-from tropnet.homotopy import (
-    PlainChain,
-    PlainSkip,
-    WeightedChain,
-    WeightedSkip,
-    remove_skips,
-    set_skip_strength,
-)
+from tropnet.homotopy import PlainChain, PlainSkip, WeightedChain, WeightedSkip, remove_skips, set_skip_strength
 
 X = torch.linspace(-2, 2, 20, dtype=torch.float64).reshape(5, 4)
 

@@ -24,10 +24,10 @@ from tropnet.homotopy import (
     ThresholdSkipStrength,
     Trainer,
     WeightedSkip,
-    checkpoints,
     set_skip_strength,
     skip_cnn,
 )
+from tropnet.homotopy.training import checkpoints
 
 ROOT = Path(__file__).parents[2]
 N_STEPS = 6

@@ -7,7 +7,7 @@ import pytest
 
 from tropnet import NonFiniteError, ShapeError, SkipError
 from tropnet import operators as ops
-from tropnet.linear_cnn import LinearCNN
+from tropnet.operators.linear_cnn import LinearCNN
 
 SCALES = [2.0, 3.0, 5.0, 7.0]
 

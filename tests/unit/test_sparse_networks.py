@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 import tropnet as tn
-from tropnet.layers import dense_layer
+from tropnet.network.layers import dense_layer
 
 
 def network(*, skips=((1, 3),)):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tropnet.dyadic import FloatArray
-from tropnet.enumeration.contract import ChunkBuilder, Engine, Sampling, Task
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration.engine import ChunkBuilder, Engine, Sampling, Task
 from tropnet.progress import Update
 
 __all__ = ["Estimate", "estimate_tree"]

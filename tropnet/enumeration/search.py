@@ -1,265 +1,176 @@
-"""The public calls: enumerate, count, stream or estimate the activation regions of a network."""
+"""A task with its engine: what all public calls run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
+from dataclasses import dataclass, replace
 
-from tropnet.domain import Domain
-from tropnet.enumeration.contract import Chunk
-from tropnet.enumeration.estimate import Estimate
-from tropnet.enumeration.run import Search
-from tropnet.errors import EnumerationInterrupted, UndecidedError
-from tropnet.network import Network
-from tropnet.patterns import unpack
-from tropnet.regions import ActivationRegion, Regions
-from tropnet.tolerances import Tolerances
+import numpy as np
 
-__all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
+from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Task
+from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.reference import enumerate_by_algorithm_2
+from tropnet.enumeration.engines.simplex.engine import enumerate_by_simplex, simplex_engine_fits
+from tropnet.enumeration.engines.vertex.engine import enumerate_by_vertices, vertex_engine_fits
+from tropnet.enumeration.estimate import Estimate, estimate_tree
+from tropnet.enumeration.parallel import enumerate_in_parallel
+from tropnet.feasibility import BACKENDS
+from tropnet.feasibility.tolerances import Tolerances
+from tropnet.network.domain import Domain, as_domain
+from tropnet.network.network import Network, dense_network
+from tropnet.progress import track
+from tropnet.regions import Regions
 
+__all__ = ["ENGINES", "Search"]
 
-def enumerate_regions(
-    net: Network,
-    domain: Domain | None = None,
-    *,
-    engine: str = "auto",
-    workers: int | Executor = 1,
-    facets: bool = False,
-    backend: str = "highs",
-    on_undecided: str = "raise",
-    max_regions: int | None = None,
-    tolerances: Tolerances | None = None,
-    progress: bool = False,
-) -> Regions:
-    """Find all activation regions of a network on a domain.
-
-    An activation region is the set of points with one activation pattern, counted iff it has interior. The regions are
-    exact for the stored float64 network: floating point only proposes, rational arithmetic decides.
-    (A linear region, a maximal connected set with one affine map, can be a union of several of them.)
-
-    Parameters
-    ----------
-    net
-        The network.
-    domain
-        None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too.
-    engine
-        ``"vertex"``: compiled, for few inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of
-        inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
-        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
-        up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
-        contain a line) or for another backend. All return the same set.
-    workers
-        How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
-        or any `concurrent.futures.Executor`. The result does not depend on it.
-    facets
-        Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
-    backend
-        What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
-    on_undecided
-        ``"raise"`` or ``"collect"``: what to do when exact arithmetic ran out of `Tolerances.exact_pivots`.
-    max_regions
-        Stop after so many regions; `Regions.complete` is then False.
-    tolerances
-        See `Tolerances`.
-    progress
-        Show a progress bar on standard error.
-
-    Returns
-    -------
-    Regions
-        Packed patterns, uint8 of shape (R, ceil(n_neurons / 8)), and a witness strictly inside each region, float64 of
-        shape (R, d); `Regions.to_parquet` saves them.
-
-    Raises
-    ------
-    DomainError
-        The domain is empty, flat or of the wrong dimension.
-    UnsupportedModuleError
-        `net` is no `Network`.
-    ValueError
-        `engine`, `backend`, `on_undecided` or `max_regions` is none of the above, or the engine does not fit.
-    UndecidedError
-        A decision stayed undecided; carries the partial result.
-    EnumerationInterrupted
-        On Ctrl-C; carries the partial result.
-    MissingExtraError
-        ``backend="cvxpy"`` without cvxpy.
-
-    Notes
-    -----
-    The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
-    is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
-    about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
-    cell, plus O(n_l n_k d) integer products per layer and cell.
-
-    References
-    ----------
-    Joyce and Verschelde, Computing Linear Regions in Neural Networks with Skip Connections, Algorithm 2.
-
-    Examples
-    --------
-    Three lines in general position cut the plane into seven cells:
-
-    >>> net = Network.mlp([[[1, 0], [0, 1], [1, 1]], [[1, 1, 1]]], [[0, 0, -1], [0]])
-    >>> len(enumerate_regions(net))
-    7
-    """
-    if on_undecided not in ("raise", "collect"):
-        raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
-    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, facets=facets)
-    chunks: list[Chunk] = []
-    try:
-        chunks.extend(search.chunks("enumerating", progress))
-    except KeyboardInterrupt as interrupt:
-        chunks.append(search.builder.flush())
-        raise EnumerationInterrupted(search.collect(chunks, finished=False)) from interrupt
-    regions = search.collect(chunks, finished=True)
-    if regions.n_undecided and on_undecided == "raise":
-        raise UndecidedError(_undecided_message(regions.n_undecided), regions)
-    return regions
+_ENGINES: dict[str, Engine] = {
+    "vertex": enumerate_by_vertices,
+    "simplex": enumerate_by_simplex,
+    "lp": enumerate_by_lp,
+    "reference": enumerate_by_algorithm_2,
+}
+ENGINES = ("auto", *_ENGINES)
+_COMPILED = ("vertex", "simplex")
+# Up to here the vertex engine is the faster one (results/benchmarks.json).
+_VERTEX_INPUTS = 4
 
 
-def count_regions(
-    net: Network,
-    domain: Domain | None = None,
-    *,
-    engine: str = "auto",
-    workers: int | Executor = 1,
-    backend: str = "highs",
-    max_regions: int | None = None,
-    tolerances: Tolerances | None = None,
-    progress: bool = False,
-) -> int:
-    """Count the activation regions of a network on a domain; memory does not depend on the count.
+@dataclass
+class Search:
+    """A task with its engine: what all public calls run."""
 
-    Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`. The `partial` of an
-    `UndecidedError` or `EnumerationInterrupted` is the count so far.
+    task: Task
+    engine: str
+    max_regions: int | None
+    workers: int | Executor
+    builder: ChunkBuilder
+    seconds: float = 0.0
+    truncated: bool = False
 
-    Examples
-    --------
-    >>> count_regions(Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]]))
-    2
-    """
-    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
-    count = undecided = 0
-    try:
-        for chunk in search.chunks("counting", progress):
-            count += chunk.n_regions
-            undecided += len(chunk.undecided)
-    except KeyboardInterrupt as interrupt:
-        raise EnumerationInterrupted(count) from interrupt
-    if undecided:
-        raise UndecidedError(_undecided_message(undecided), count)
-    return count
+    @classmethod
+    def prepare(
+        cls,
+        net: Network,
+        domain: Domain | None,
+        engine: str,
+        backend: str,
+        tolerances: Tolerances | None,
+        max_regions: int | None,
+        workers: int | Executor = 1,
+        *,
+        only_count: bool = False,
+        facets: bool = False,
+    ) -> Search:
+        """Check the arguments of a public call and choose the engine."""
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
+        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
+            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
+        if not isinstance(workers, Executor) and (not isinstance(workers, int) or workers < 1):
+            raise ValueError(
+                f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
+            )
+        net = dense_network(net)
+        task = Task(
+            net,
+            as_domain(domain, net.n_inputs),
+            backend,
+            tolerances or Tolerances(),
+            only_count=only_count,
+            facets=facets,
+        )
+        if engine == "auto":
+            engine = _choose(net, task.domain) if backend == "highs" else "lp"
+        return cls(task, engine, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
 
+    def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
+        """Yield chunks, cut off at `max_regions`."""
+        begin = time.perf_counter()
+        count = 0
+        with (
+            track(description, "regions", enabled=progress, forecast=self._forecast) as update,
+            closing(self._run()) as run,
+        ):
+            for chunk in run:
+                if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
+                    self.truncated = True
+                    chunk = chunk.first(self.max_regions - count)
+                if self.task.facets and chunk.packed_facets is None:
+                    chunk = self._with_facets(chunk)
+                count += chunk.n_regions
+                update(count, chunk.fraction)
+                self.seconds = time.perf_counter() - begin
+                yield chunk
+                if self.truncated:
+                    return
 
-def iter_regions(
-    net: Network,
-    domain: Domain | None = None,
-    *,
-    engine: str = "auto",
-    workers: int | Executor = 1,
-    backend: str = "highs",
-    max_regions: int | None = None,
-    tolerances: Tolerances | None = None,
-    progress: bool = False,
-) -> Iterator[ActivationRegion]:
-    """Yield the activation regions of a network on a domain while they are found.
+    def _run(self) -> Generator[Chunk, None, None]:
+        engine = _ENGINES[self.engine]
+        if self.workers == 1 or not self.task.network.n_neurons or self.engine == "reference":
+            return engine(self.task, self.builder)
+        return enumerate_in_parallel(engine, self.task, self.builder, self.workers, self.max_regions)
 
-    Parameters and errors as for `enumerate_regions`; an `UndecidedError` (without partial result) comes after the last
-    region, an interrupt is a plain `KeyboardInterrupt`.
+    def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
+        """Estimate the number of regions; see `estimate_regions`."""
+        with track("estimating", "probes", enabled=progress) as update:
+            return estimate_tree(_ENGINES[self.engine], self.task, width, n_probes, seed, update)
 
-    Examples
-    --------
-    >>> net = Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]])
-    >>> sorted(region.pattern.tolist() for region in iter_regions(net))
-    [[False, True], [True, False]]
-    """
-    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers)
-    return _stream(search, progress)
+    def _forecast(self) -> float | None:
+        """Return about how many regions there will be, where that is quick to tell."""
+        return self.estimate(width=16, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
 
+    def _with_facets(self, chunk: Chunk) -> Chunk:
+        """Add the facets that the engine left to others: one exact decision per row."""
+        net, domain = self.task.network, self.task.domain
+        places = {-1 - row: net.n_neurons + i for i, row in enumerate(domain.row_numbers.tolist())}
+        flags = np.zeros((len(chunk.packed), net.n_neurons + len(places)), dtype=np.bool_)
+        regions = Regions(net, domain, chunk.packed, chunk.packed_cuts, chunk.points)
+        for i, region in enumerate(regions):
+            flags[i, [places.get(row, row) for row in region.rows[region.facets()].tolist()]] = True
+        return replace(chunk, packed_facets=pack(flags))
 
-def _stream(search: Search, progress: bool) -> Iterator[ActivationRegion]:
-    undecided = 0
-    with closing(search.chunks("enumerating", progress)) as chunks:
-        for chunk in chunks:
-            undecided += len(chunk.undecided)
-            columns = (unpack(packed, search.task.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
-            for i, (pattern, cuts) in enumerate(zip(*columns, strict=True)):
-                yield ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
-    if undecided:
-        raise UndecidedError(_undecided_message(undecided), None)
+    def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
+        """Stack the chunks into columns."""
+        net = self.task.network
+        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
+        undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
+        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
+        return Regions(
+            net,
+            self.task.domain,
+            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
+            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
+            np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
+            {
+                start + i: witness.fractions
+                for start, chunk in zip(starts, chunks, strict=False)
+                for i, witness in chunk.rational.items()
+            },
+            complete=finished and not self.truncated and not undecided,
+            undecided=undecided,
+            stats={
+                "engine": self.engine,
+                "backend": self.task.backend,
+                "seconds": self.seconds,
+                **(chunks[-1].counters if chunks else {}),
+            },
+            packed_facets=self._facets(chunks) if self.task.facets else None,
+        )
 
-
-def estimate_regions(
-    net: Network,
-    domain: Domain | None = None,
-    *,
-    engine: str = "auto",
-    width: int = 256,
-    n_probes: int = 32,
-    seed: int = 0,
-    backend: str = "highs",
-    tolerances: Tolerances | None = None,
-    progress: bool = False,
-) -> Estimate:
-    """Estimate the number of activation regions from random probes of the search tree.
-
-    A probe walks the tree of the engine, but keeps a node after t branchings only with probability p_t, and counts
-    what it finds below with weight 1 / (p_1 ... p_t). The mean is unbiased for every choice of p. Knuth's estimator is
-    p = 1/2, a single path; here p follows from pilot probes so that about `width` nodes are kept at every depth, which
-    keeps the variance down where paths differ in length, as Chen's strata do.
-
-    Parameters
-    ----------
-    net, domain, engine, backend, tolerances, progress
-        As for `enumerate_regions`.
-    width
-        About how many nodes a probe keeps at every depth; the standard error falls with it.
-    n_probes
-        Number of probes, at least 2.
-    seed
-        Seed of the random choices: the same seed gives the same estimate.
-
-    Returns
-    -------
-    Estimate
-        Mean and standard error (standard deviation of the probes over the root of their number). For trees of very
-        different branches the standard error is itself uncertain, and rather too small.
-
-    Raises
-    ------
-    ValueError
-        `width` or `n_probes` is too small, and as for `enumerate_regions`.
-
-    Notes
-    -----
-    Costs about `n_probes * width` nodes for each of the n_neurons depths, whatever the number of regions.
-
-    References
-    ----------
-    Knuth, Estimating the efficiency of backtrack programs, 1975, doi:10.1090/S0025-5718-1975-0373371-6.
-    Chen, Heuristic sampling: a method for predicting the performance of tree searching programs, 1992,
-    doi:10.1137/0221022.
-
-    Examples
-    --------
-    >>> net = Network.random([2, 5, 5, 1], seed=0)
-    >>> estimate_regions(net).exact
-    True
-    """
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}.")
-    if n_probes < 2:
-        raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
-    search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True)
-    return search.estimate(width, n_probes, seed, progress=progress)
+    def _facets(self, chunks: list[Chunk]) -> PackedArray:
+        n_bytes = -(-(self.task.network.n_neurons + len(self.task.domain.row_numbers)) // 8)
+        parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
+        return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
 
 
-def _undecided_message(n: int) -> str:
-    return (
-        f"{n} subtree{'s' if n > 1 else ''} stayed undecided, so regions may be missing; raise"
-        " Tolerances.exact_pivots, or take the partial result of enumerate_regions(..., on_undecided='collect')."
-    )
+def _choose(net: Network, domain: Domain) -> str:
+    """Return the fastest engine that fits."""
+    if net.n_inputs <= _VERTEX_INPUTS and vertex_engine_fits(net, domain):
+        return "vertex"
+    return "simplex" if simplex_engine_fits(net, domain) else "lp"

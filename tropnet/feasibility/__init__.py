@@ -8,7 +8,7 @@ from tropnet.errors import MissingExtraError
 from tropnet.feasibility.contract import Answer, Backend, Cascade, Feasible, Infeasible, Undecided
 from tropnet.feasibility.exact import ExactBackend
 from tropnet.feasibility.highs import HighsBackend
-from tropnet.tolerances import Tolerances
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = [
     "BACKENDS",

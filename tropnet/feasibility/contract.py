@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from tropnet.certificates import Witness
-from tropnet.dyadic import IntegerArray
-from tropnet.tolerances import Tolerances
+from tropnet.arrays.types import IntegerArray
+from tropnet.exact.certificates import Witness
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = ["Answer", "Backend", "Cascade", "Feasible", "Infeasible", "Undecided"]
 

@@ -7,7 +7,7 @@ from typing import final
 import cvxpy
 import numpy as np
 
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.types import FloatArray
 from tropnet.feasibility.floating import FloatingBackend, Proposal
 
 __all__ = ["CvxpyBackend"]

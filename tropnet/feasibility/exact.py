@@ -16,10 +16,10 @@ from typing import Any, final
 
 import numpy as np
 
-from tropnet.certificates import Witness, witness_is_inside
-from tropnet.dyadic import IntegerArray
+from tropnet.arrays.types import IntegerArray
+from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.feasibility.contract import Answer, Backend, Feasible, Infeasible, Undecided
-from tropnet.tolerances import Tolerances
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = ["ExactBackend", "solve_exactly"]
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tropnet.certificates import Witness
-from tropnet.dyadic import FloatArray, IntegerArray, unit_rows
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.exact.certificates import Witness
+from tropnet.exact.dyadic import unit_rows
 from tropnet.feasibility.contract import Answer, Backend, Feasible, Infeasible, Undecided
 from tropnet.feasibility.exact import solve_exactly
-from tropnet.tolerances import Tolerances
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = ["FloatingBackend", "Proposal"]
 

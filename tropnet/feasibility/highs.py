@@ -7,9 +7,9 @@ from typing import final
 import highspy
 import numpy as np
 
-from tropnet.dyadic import FloatArray, IntegerArray
+from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.feasibility.floating import FloatingBackend, Proposal
-from tropnet.tolerances import Tolerances
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = ["HighsBackend"]
 

@@ -9,9 +9,10 @@ except ImportError as error:
         "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
     ) from error
 
-from tropnet.homotopy.activations import ActivationSlope, LinearActivationSlope, activation_slopes
-from tropnet.homotopy.architectures import Skips, resnet18, resnet34, skip_cnn
-from tropnet.homotopy.removal import remove_skips
+from tropnet.homotopy.models.activations import ActivationSlope, LinearActivationSlope, activation_slopes
+from tropnet.homotopy.models.architectures import Skips, resnet18, resnet34, skip_cnn
+from tropnet.homotopy.models.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
+from tropnet.homotopy.removal.removal import remove_skips
 from tropnet.homotopy.schedules import (
     PUBLISHED_SCHEDULES,
     CosineSkipStrength,
@@ -22,9 +23,8 @@ from tropnet.homotopy.schedules import (
     SkipStrengthScheduler,
     ThresholdSkipStrength,
 )
-from tropnet.homotopy.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
-from tropnet.homotopy.training import Trainer, accuracy
-from tropnet.homotopy.trials import StackedTrials
+from tropnet.homotopy.training.training import Trainer, accuracy
+from tropnet.homotopy.training.trials import StackedTrials
 
 __all__ = [
     "PUBLISHED_SCHEDULES",

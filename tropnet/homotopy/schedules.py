@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tropnet.errors import NonFiniteError, SkipError
-from tropnet.homotopy.skips import checked_strength, set_skip_strength
+from tropnet.homotopy.models.skips import checked_strength, set_skip_strength
 
 __all__ = [
     "PUBLISHED_SCHEDULES",

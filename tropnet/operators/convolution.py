@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from tropnet.affine import AffineMap
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.checks import finite_array
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
+from tropnet.network.affine import AffineMap
 from tropnet.operators.operator import Operator, Shape, as_channels, one_per_axis
 from tropnet.operators.padding import padding as padding_operator
-from tropnet.points import finite_array
 
 __all__ = ["convolution", "transposed_convolution"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tropnet.affine import AffineMap, Matrix
+from tropnet.arrays.checks import finite_array
 from tropnet.errors import ShapeError
+from tropnet.network.affine import AffineMap, Matrix
 from tropnet.operators.operator import Operator, as_shape, sparse_identity
-from tropnet.points import finite_array
 
 __all__ = ["batch_norm", "linear"]
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tropnet.affine import AffineMap, Matrix
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.checks import finite_array
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
-from tropnet.points import finite_array
+from tropnet.network.affine import AffineMap, Matrix
 
 __all__ = [
     "Operator",

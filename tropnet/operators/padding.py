@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from tropnet.arrays.checks import finite_array
 from tropnet.errors import ShapeError
 from tropnet.operators.operator import Operator, as_channels, separable
-from tropnet.points import finite_array
 
 __all__ = ["padding"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tropnet.arrays.checks import finite_array
 from tropnet.errors import ShapeError
 from tropnet.operators.operator import Operator, as_channels, one_per_axis, separable
-from tropnet.points import finite_array
 
 __all__ = ["RESAMPLING_MODES", "resampling"]
 

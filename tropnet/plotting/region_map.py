@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.regions import Regions
 
@@ -37,9 +37,9 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
 
     Examples
     --------
-    >>> from tropnet.domain import Box
+    >>> from tropnet.network.domain import Box
     >>> from tropnet.enumeration import enumerate_regions
-    >>> from tropnet.network import Network
+    >>> from tropnet.network.network import Network
     >>> net = Network.random([2, 5, 1], seed=0)
     >>> ax = plot_regions(enumerate_regions(net, Box(-3, 3)))
     >>> ax.get_xlim()

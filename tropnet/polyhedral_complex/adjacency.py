@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.crossings import pattern_beyond, surely_single
+from tropnet.arrays.patterns import PackedArray, pack, unpack
 from tropnet.errors import TropnetError
-from tropnet.patterns import PackedArray, pack, unpack
 from tropnet.regions import Facets, Regions
+from tropnet.regions.crossings import pattern_beyond, surely_single
 
 if TYPE_CHECKING:
     # Imported where it is used: it takes 0.2 s, which `import tropnet` need not spend.

@@ -11,19 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tropnet.crossings import bounded_rows, multiples, parts, surely_apart
-from tropnet.dyadic import FloatArray, IntegerArray, nearest_float
+from tropnet.arrays.patterns import BoolArray, pack, unpack
+from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
+from tropnet.exact.dyadic import nearest_float
+from tropnet.exact.linear_programs import rank
 from tropnet.feasibility import Backend
-from tropnet.layers import AFFINE, Layer
-from tropnet.linear_programs import rank
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, pack, unpack
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.network.layers import AFFINE, Layer
+from tropnet.network.network import Network
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, reduced
-from tropnet.polyhedron import Polyhedron
 from tropnet.regions import ActivationRegion, Regions
+from tropnet.regions.crossings import bounded_rows, multiples, parts, surely_apart
 
 __all__ = ["DecisionBoundary", "decision_boundary"]
 

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from math import gcd
 
-from tropnet.dyadic import IntegerArray
+from tropnet.arrays.types import IntegerArray
 from tropnet.feasibility import Backend, Feasible, make_backend
-from tropnet.tolerances import Tolerances
+from tropnet.feasibility.tolerances import Tolerances
 
 __all__ = ["exact_backend", "has_interior", "reduced"]
 

@@ -10,16 +10,16 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tropnet.crossings import PART, bounded_rows, parts
-from tropnet.domain import Domain
-from tropnet.dyadic import IntegerArray
+from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.feasibility import Feasible
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, unpack
+from tropnet.network.domain import Domain
+from tropnet.network.network import Network
 from tropnet.polyhedral_complex.adjacency import Edges, IndexArray, edges_of, find_edges, neuron_facets
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, reduced
 from tropnet.regions import Regions
+from tropnet.regions.crossings import PART, bounded_rows, parts
 
 if TYPE_CHECKING:
     # Imported where it is used: it takes 0.2 s, which `import tropnet` need not spend.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.patterns import unpack
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
-from tropnet.patterns import unpack
 from tropnet.polyhedral_complex.adjacency import IndexArray, edges_of, find_edges
 from tropnet.regions import Regions
 
@@ -136,9 +136,9 @@ def statistics(
 
     Examples
     --------
-    >>> from tropnet.domain import Box
+    >>> from tropnet.network.domain import Box
     >>> from tropnet.enumeration import enumerate_regions
-    >>> from tropnet.network import Network
+    >>> from tropnet.network.network import Network
     >>> net = Network.mlp([[[1.0], [0.0]], [[1.0, 1.0]]], [[0.0, -1.0], [0.0]])
     >>> found = statistics(enumerate_regions(net, facets=True))
     >>> found.degree_distribution().tolist(), [neurons.tolist() for neurons in found.never_active]

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.affine import AffineMap
 from tropnet.archives import archive_bytes, read_archive, write_atomically
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.patterns import PackedArray, pack, unpack
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
-from tropnet.network import Network, as_network
-from tropnet.patterns import PackedArray, pack, unpack
-from tropnet.points import as_points
+from tropnet.network.affine import AffineMap
+from tropnet.network.network import Network, as_network
 
 __all__ = ["CacheInfo", "CachedPredictor"]
 

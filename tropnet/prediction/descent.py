@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tropnet.compiled import compiled
+from tropnet.kernels import compiled
 
 __all__ = ["DONE", "NEAR", "OUTSIDE", "OVERFLOW", "count_comparisons", "descend"]
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.compiled import compiled
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.types import FloatArray
+from tropnet.kernels import compiled
 from tropnet.prediction.tree import Tree
 
 __all__ = ["MAX_DIMENSION", "Grid", "cover"]

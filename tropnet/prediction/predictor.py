@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tropnet.archives import archive_bytes, read_archive, write_atomically
-from tropnet.domain import Box, Domain, domain_from
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, FileFormatError, TooLargeError, TropnetError
-from tropnet.network import Network
-from tropnet.points import as_points
+from tropnet.network.domain import Box, Domain, domain_from
+from tropnet.network.network import Network
 from tropnet.prediction.descent import DONE, OUTSIDE, count_comparisons, descend
 from tropnet.prediction.grid import MAX_DIMENSION, Grid, cover
 from tropnet.prediction.tree import Tree, balanced_tree, shared

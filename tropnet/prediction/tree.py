@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.compiled import compiled
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.patterns import pack
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
-from tropnet.layers import compose_bounded
-from tropnet.patterns import pack
+from tropnet.kernels import compiled
+from tropnet.network.layers import compose_bounded
 from tropnet.regions import Regions
 
 __all__ = ["Tree", "balanced_tree", "shared"]

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.affine import AffineMap
-from tropnet.certificates import Witness
-from tropnet.domain import Domain
-from tropnet.dyadic import FloatArray, IntegerArray, to_float, to_integers
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, format_pattern
-from tropnet.points import as_points
-from tropnet.polyhedron import Ball, Polyhedron
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.patterns import BoolArray, format_pattern
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.exact.certificates import Witness
+from tropnet.exact.dyadic import to_float, to_integers
+from tropnet.geometry.polyhedron import Ball, Polyhedron
+from tropnet.network.affine import AffineMap
+from tropnet.network.domain import Domain
+from tropnet.network.network import Network
 
 __all__ = ["ActivationRegion"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.types import FloatArray
 
 __all__ = ["Balls", "Facets", "Halfspaces", "Vertices", "VolumeEstimates"]
 

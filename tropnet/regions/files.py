@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tropnet.archives import archive_bytes, read_archive, write_atomically
-from tropnet.domain import Domain, domain_from
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.patterns import PackedArray
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
-from tropnet.network import Network
-from tropnet.patterns import PackedArray
+from tropnet.network.domain import Domain, domain_from
+from tropnet.network.network import Network
 
 __all__ = ["Columns", "read_npz", "read_parquet", "write_npz", "write_parquet"]
 

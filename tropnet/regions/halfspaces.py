@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.domain import Domain
-from tropnet.dyadic import FloatArray
-from tropnet.layers import compose_bounded, compose_many
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.types import FloatArray
+from tropnet.network.domain import Domain
+from tropnet.network.layers import compose_bounded, compose_many
+from tropnet.network.network import Network
 from tropnet.regions.arrays import Halfspaces
 
 __all__ = ["compose_halfspaces", "compose_unit_rows"]

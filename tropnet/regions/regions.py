@@ -11,21 +11,21 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.balls import FAR, balls, centred, directions
-from tropnet.certificates import Witness
-from tropnet.domain import Box, Domain
-from tropnet.dyadic import FloatArray
+from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
-from tropnet.network import Network
-from tropnet.patterns import BoolArray, PackedArray, unpack
-from tropnet.polyhedron import Polyhedron
+from tropnet.exact.certificates import Witness
+from tropnet.geometry.balls import FAR, balls, centred, directions
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.geometry.sampled_volumes import sampled_volume
+from tropnet.geometry.vertices import vertices
+from tropnet.geometry.volumes import MAX_DIMENSION, volumes
+from tropnet.network.domain import Box, Domain
+from tropnet.network.network import Network
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.files import Columns, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
-from tropnet.sampled_volumes import sampled_volume
-from tropnet.vertices import vertices
-from tropnet.volumes import MAX_DIMENSION, volumes
 
 __all__ = ["Regions"]
 
@@ -127,7 +127,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import WholeSpace
+        >>> from tropnet.network.domain import WholeSpace
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
         >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [2]], np.uint8),
         ...     np.array([[1.0], [-1.0]]))
@@ -152,7 +152,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import WholeSpace
+        >>> from tropnet.network.domain import WholeSpace
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
         >>> both = Regions(net, WholeSpace(1), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
         ...     np.array([[1.0], [-1.0]]))
@@ -180,7 +180,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import Box
+        >>> from tropnet.network.domain import Box
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
         >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
         ...     np.array([[1.0], [-0.5]]))
@@ -202,7 +202,7 @@ class Regions(Sequence[ActivationRegion]):
 
         With r(u) the distance from a centre to the boundary in direction u, the volume is w_d E[r(u)^d], w_d being that
         of the unit ball: the mean over random lines through the centre is unbiased for every bounded region, whatever
-        its shape. The region is made round first (see `tropnet.sampled_volumes`), which only lowers the error.
+        its shape. The region is made round first (see `tropnet.geometry.sampled_volumes`), which only lowers the error.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import Box
+        >>> from tropnet.network.domain import Box
         >>> net = Network.mlp([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
         >>> halves = Regions(net, Box([-1.0, -1.0], 1.0), np.array([[1], [0]], np.uint8), np.ones((2, 1), np.uint8),
         ...     np.array([[0.5, 0.5], [-0.5, -0.5]]))
@@ -276,7 +276,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import WholeSpace
+        >>> from tropnet.network.domain import WholeSpace
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[1.0, 1.0], [0.0]])
         >>> three = Regions(net, WholeSpace(1), np.array([[1], [3], [2]], np.uint8),
         ...     np.array([[2], [3], [1]], np.uint8), np.array([[2.0], [0.0], [-2.0]]))
@@ -298,7 +298,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import Box
+        >>> from tropnet.network.domain import Box
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
         >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
         ...     np.array([[1.0], [-0.5]]))
@@ -326,7 +326,7 @@ class Regions(Sequence[ActivationRegion]):
 
         Examples
         --------
-        >>> from tropnet.domain import Box
+        >>> from tropnet.network.domain import Box
         >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
         >>> both = Regions(net, Box([-1.0], [2.0]), np.array([[1], [2]], np.uint8), np.array([[1], [1]], np.uint8),
         ...     np.array([[1.0], [-0.5]]))

@@ -1,0 +1,265 @@
+"""The public calls: enumerate, count, stream or estimate the activation regions of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+
+from tropnet.arrays.patterns import unpack
+from tropnet.enumeration.engine import Chunk
+from tropnet.enumeration.estimate import Estimate
+from tropnet.enumeration.search import Search
+from tropnet.errors import EnumerationInterrupted, UndecidedError
+from tropnet.feasibility.tolerances import Tolerances
+from tropnet.network.domain import Domain
+from tropnet.network.network import Network
+from tropnet.regions import ActivationRegion, Regions
+
+__all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
+
+
+def enumerate_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    engine: str = "auto",
+    workers: int | Executor = 1,
+    facets: bool = False,
+    backend: str = "highs",
+    on_undecided: str = "raise",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> Regions:
+    """Find all activation regions of a network on a domain.
+
+    An activation region is the set of points with one activation pattern, counted iff it has interior. The regions are
+    exact for the stored float64 network: floating point only proposes, rational arithmetic decides.
+    (A linear region, a maximal connected set with one affine map, can be a union of several of them.)
+
+    Parameters
+    ----------
+    net
+        The network.
+    domain
+        None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too.
+    engine
+        ``"vertex"``: compiled, for few inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of
+        inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
+        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
+        up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
+        contain a line) or for another backend. All return the same set.
+    workers
+        How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
+        or any `concurrent.futures.Executor`. The result does not depend on it.
+    facets
+        Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
+    backend
+        What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
+    on_undecided
+        ``"raise"`` or ``"collect"``: what to do when exact arithmetic ran out of `Tolerances.exact_pivots`.
+    max_regions
+        Stop after so many regions; `Regions.complete` is then False.
+    tolerances
+        See `Tolerances`.
+    progress
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Regions
+        Packed patterns, uint8 of shape (R, ceil(n_neurons / 8)), and a witness strictly inside each region, float64 of
+        shape (R, d); `Regions.to_parquet` saves them.
+
+    Raises
+    ------
+    DomainError
+        The domain is empty, flat or of the wrong dimension.
+    UnsupportedModuleError
+        `net` is no `Network`.
+    ValueError
+        `engine`, `backend`, `on_undecided` or `max_regions` is none of the above, or the engine does not fit.
+    UndecidedError
+        A decision stayed undecided; carries the partial result.
+    EnumerationInterrupted
+        On Ctrl-C; carries the partial result.
+    MissingExtraError
+        ``backend="cvxpy"`` without cvxpy.
+
+    Notes
+    -----
+    The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
+    is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
+    about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
+    cell, plus O(n_l n_k d) integer products per layer and cell.
+
+    References
+    ----------
+    Joyce and Verschelde, Computing Linear Regions in Neural Networks with Skip Connections, Algorithm 2.
+
+    Examples
+    --------
+    Three lines in general position cut the plane into seven cells:
+
+    >>> net = Network.mlp([[[1, 0], [0, 1], [1, 1]], [[1, 1, 1]]], [[0, 0, -1], [0]])
+    >>> len(enumerate_regions(net))
+    7
+    """
+    if on_undecided not in ("raise", "collect"):
+        raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, facets=facets)
+    chunks: list[Chunk] = []
+    try:
+        chunks.extend(search.chunks("enumerating", progress))
+    except KeyboardInterrupt as interrupt:
+        chunks.append(search.builder.flush())
+        raise EnumerationInterrupted(search.collect(chunks, finished=False)) from interrupt
+    regions = search.collect(chunks, finished=True)
+    if regions.n_undecided and on_undecided == "raise":
+        raise UndecidedError(_undecided_message(regions.n_undecided), regions)
+    return regions
+
+
+def count_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    engine: str = "auto",
+    workers: int | Executor = 1,
+    backend: str = "highs",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> int:
+    """Count the activation regions of a network on a domain; memory does not depend on the count.
+
+    Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`. The `partial` of an
+    `UndecidedError` or `EnumerationInterrupted` is the count so far.
+
+    Examples
+    --------
+    >>> count_regions(Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]]))
+    2
+    """
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
+    count = undecided = 0
+    try:
+        for chunk in search.chunks("counting", progress):
+            count += chunk.n_regions
+            undecided += len(chunk.undecided)
+    except KeyboardInterrupt as interrupt:
+        raise EnumerationInterrupted(count) from interrupt
+    if undecided:
+        raise UndecidedError(_undecided_message(undecided), count)
+    return count
+
+
+def iter_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    engine: str = "auto",
+    workers: int | Executor = 1,
+    backend: str = "highs",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> Iterator[ActivationRegion]:
+    """Yield the activation regions of a network on a domain while they are found.
+
+    Parameters and errors as for `enumerate_regions`; an `UndecidedError` (without partial result) comes after the last
+    region, an interrupt is a plain `KeyboardInterrupt`.
+
+    Examples
+    --------
+    >>> net = Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]])
+    >>> sorted(region.pattern.tolist() for region in iter_regions(net))
+    [[False, True], [True, False]]
+    """
+    search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers)
+    return _stream(search, progress)
+
+
+def _stream(search: Search, progress: bool) -> Iterator[ActivationRegion]:
+    undecided = 0
+    with closing(search.chunks("enumerating", progress)) as chunks:
+        for chunk in chunks:
+            undecided += len(chunk.undecided)
+            columns = (unpack(packed, search.task.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
+            for i, (pattern, cuts) in enumerate(zip(*columns, strict=True)):
+                yield ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
+    if undecided:
+        raise UndecidedError(_undecided_message(undecided), None)
+
+
+def estimate_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    engine: str = "auto",
+    width: int = 256,
+    n_probes: int = 32,
+    seed: int = 0,
+    backend: str = "highs",
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> Estimate:
+    """Estimate the number of activation regions from random probes of the search tree.
+
+    A probe walks the tree of the engine, but keeps a node after t branchings only with probability p_t, and counts
+    what it finds below with weight 1 / (p_1 ... p_t). The mean is unbiased for every choice of p. Knuth's estimator is
+    p = 1/2, a single path; here p follows from pilot probes so that about `width` nodes are kept at every depth, which
+    keeps the variance down where paths differ in length, as Chen's strata do.
+
+    Parameters
+    ----------
+    net, domain, engine, backend, tolerances, progress
+        As for `enumerate_regions`.
+    width
+        About how many nodes a probe keeps at every depth; the standard error falls with it.
+    n_probes
+        Number of probes, at least 2.
+    seed
+        Seed of the random choices: the same seed gives the same estimate.
+
+    Returns
+    -------
+    Estimate
+        Mean and standard error (standard deviation of the probes over the root of their number). For trees of very
+        different branches the standard error is itself uncertain, and rather too small.
+
+    Raises
+    ------
+    ValueError
+        `width` or `n_probes` is too small, and as for `enumerate_regions`.
+
+    Notes
+    -----
+    Costs about `n_probes * width` nodes for each of the n_neurons depths, whatever the number of regions.
+
+    References
+    ----------
+    Knuth, Estimating the efficiency of backtrack programs, 1975, doi:10.1090/S0025-5718-1975-0373371-6.
+    Chen, Heuristic sampling: a method for predicting the performance of tree searching programs, 1992,
+    doi:10.1137/0221022.
+
+    Examples
+    --------
+    >>> net = Network.random([2, 5, 5, 1], seed=0)
+    >>> estimate_regions(net).exact
+    True
+    """
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}.")
+    if n_probes < 2:
+        raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
+    search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True)
+    return search.estimate(width, n_probes, seed, progress=progress)
+
+
+def _undecided_message(n: int) -> str:
+    return (
+        f"{n} subtree{'s' if n > 1 else ''} stayed undecided, so regions may be missing; raise"
+        " Tolerances.exact_pivots, or take the partial result of enumerate_regions(..., on_undecided='collect')."
+    )

@@ -1,0 +1,1 @@
+"""The engines: each searches the tree of patterns in its own way."""

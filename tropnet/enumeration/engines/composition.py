@@ -1,0 +1,247 @@
+"""The compiled recurrence: pre-activations as rows of the input, updated by one rank-one term per neuron, with errors.
+
+A row of layer m is the linear form z = (a | c) . (x, 1) on the current path of a search. It is a sum over the blocks
+(source k, reader m) of the weights, and the neurons of a source are decided in two steps: most of them when the search
+enters their layer, the few that cut the cell later, differently on each path below. So each block keeps two partial
+sums,
+
+    entered  =  the sum before this block  +  the neurons of the source decided on entering it,
+    done     =  entered  +  the others, once they are decided,
+
+and the rows of layer m are the `done` of its last block. In a chain a cell costs one rank-one term per cutting neuron.
+
+Errors. `norm[j]` is the 1-norm of row j as stored, and
+
+    |stored row - exact row|_1  <=  error[j],    0 only if the row is exact,
+
+from the standard model of rounding: the terms' own errors, and `rounding` times the sum of their magnitudes, which is
+carried along as one more component of each partial sum.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.kernels import compiled
+from tropnet.network.network import Network
+
+__all__ = ["EPS", "PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
+
+EPS = 2.0**-53
+PENDING = 2
+# Magnitudes of rows that underflow and overflow stay clear of, and the least factor of an error.
+_TINY, _HUGE, _SMALLEST = 1e-100, 1e100, 1e-60
+
+
+class Problem(NamedTuple):
+    """A network in flat arrays. Layers count from 0 here; blocks are those with a hidden source, by source."""
+
+    widths: NDArray[np.int64]  # (L,)
+    first_neuron: NDArray[np.int64]  # (L + 1,)
+    slopes: NDArray[np.float64]  # (n_neurons, 2): for bit 0 and bit 1
+    bias_is_zero: NDArray[np.bool_]  # (n_neurons,)
+    input_is_zero: NDArray[np.bool_]  # (n_neurons,): no weight from the input
+    reader: NDArray[np.int64]  # (B,)
+    first_block: NDArray[np.int64]  # (L + 1,): the blocks with source k are first_block[k], ..., first_block[k + 1] - 1
+    is_last: NDArray[np.bool_]  # (B,): no later source of the same reader
+    weights_at: NDArray[np.int64]  # (B,) into `weights`
+    weights: NDArray[np.float64]  # each block transposed: weight from i to j at i * width of the reader + j
+    sizes: NDArray[np.float64]  # their absolute values, at least 1e-60 if not 0
+    before_at: NDArray[np.int64]  # (B,) into `Rows.done`: the sum before this block
+    done_at: NDArray[np.int64]  # (B,) into `Rows.done` and `Rows.entered`
+    rows_at: NDArray[np.int64]  # (L,) into `Rows.done`: the complete rows of a layer
+    base_norm: NDArray[np.float64]  # (n_neurons,) 1-norms of weights from the input and bias
+    rounding: float  # unit roundoff times the longest chain of operations, with room
+
+
+class Rows(NamedTuple):
+    """Partial sums on the current path: component k of row j at `at + k * width + j`; component d + 1 is the error."""
+
+    done: NDArray[np.float64]
+    entered: NDArray[np.float64]
+    norm: NDArray[np.float64]  # (n_neurons,)
+    error: NDArray[np.float64]  # (n_neurons,)
+    chosen: NDArray[np.int64]  # (widest,) scratch: neurons to add, their slopes, one component of their rows
+    slope: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
+def make_problem(net: Network) -> Problem:
+    """Return the arrays of a network with at least one hidden layer."""
+    n_layers, components = len(net.hidden), net.n_inputs + 2
+    blocks = sorted(
+        (source - 1, reader) for reader, layer in enumerate(net.hidden) for source in layer.weights if source > 0
+    )
+    matrices = [np.ascontiguousarray(net.hidden[reader].weights[source + 1].T).ravel() for source, reader in blocks]
+    base_at = components * np.cumsum([0, *net.widths])
+    done_at = base_at[-1] + components * np.cumsum([0, *(net.widths[reader] for _, reader in blocks)])
+    last: dict[int, int] = {}
+    before_at = []
+    for block, (_, reader) in enumerate(blocks):
+        before_at.append(done_at[last[reader]] if reader in last else base_at[reader])
+        last[reader] = block
+    # Where these overflow, no sign is certain in float64.
+    with np.errstate(over="ignore"):
+        inputs = [
+            np.abs(layer.weights[0]).sum(axis=1) if 0 in layer.weights else np.zeros(layer.width)
+            for layer in net.hidden
+        ]
+        input_norm = np.concatenate(inputs)
+        base_norm = input_norm + np.abs(np.concatenate([layer.bias for layer in net.hidden]))
+    longest = max(sum(w.shape[1] for w in layer.weights.values()) for layer in net.hidden)
+    bias = np.concatenate([layer.bias for layer in net.hidden])
+    weights = np.concatenate([np.empty(0), *matrices])
+    return Problem(
+        widths=np.array(net.widths),
+        first_neuron=np.cumsum([0, *net.widths]),
+        slopes=np.ascontiguousarray(np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])),
+        bias_is_zero=bias == 0,
+        input_is_zero=input_norm == 0,
+        reader=np.array([reader for _, reader in blocks], dtype=np.int64),
+        first_block=np.searchsorted([source for source, _ in blocks], np.arange(n_layers + 1)).astype(np.int64),
+        is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
+        weights_at=np.cumsum([0, *map(len, matrices)])[:-1],
+        weights=weights,
+        # No product of a size and an error underflows.
+        sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
+        before_at=np.array(before_at, dtype=np.int64),
+        done_at=done_at[:-1],
+        rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
+        base_norm=base_norm,
+        rounding=(longest + net.n_inputs + 12) * 2 * EPS,
+    )
+
+
+def make_rows(net: Network, problem: Problem) -> Rows:
+    """Return the partial sums at the start of a search: weights from the input and biases."""
+    components = net.n_inputs + 2
+    size = components * (sum(net.widths) + sum(net.widths[reader] for reader in problem.reader.tolist()))
+    done = np.zeros(size)
+    at = 0
+    for layer in net.hidden:
+        rows = done[at : at + components * layer.width].reshape(components, layer.width)
+        if 0 in layer.weights:
+            rows[: net.n_inputs] = layer.weights[0].T
+        rows[net.n_inputs] = layer.bias
+        at += rows.size
+    widest = max(net.widths)
+    return Rows(
+        done,
+        np.zeros(size),
+        problem.base_norm.copy(),
+        # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
+        np.where((problem.base_norm == 0) | (problem.base_norm > _TINY) & (problem.base_norm < _HUGE), 0.0, np.inf),
+        np.zeros(widest, np.int64),
+        np.zeros(widest),
+        np.zeros(widest),
+    )
+
+
+@compiled(inline=True, reorder=True)
+def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m: int, D: int) -> None:
+    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader.
+
+    Slices, as a loop over one vectorises; four neurons at a time, as each pass reads and writes the sum.
+    """
+    n, width = problem.widths[problem.reader[block]], problem.widths[layer]
+    first, at, weights_at = problem.first_neuron[layer], problem.done_at[block], problem.weights_at[block]
+    for k in range(D + 1):
+        out = target[at + k * n : at + (k + 1) * n]
+        weights = problem.sizes if k == D else problem.weights
+        for q in range(m):
+            i, slope = rows.chosen[q], rows.slope[q]
+            if k < D:
+                rows.value[q] = slope * rows.done[problem.rows_at[layer] + k * width + i]
+            else:
+                rows.value[q] = max(abs(slope), _SMALLEST) * (
+                    rows.error[first + i] + problem.rounding * rows.norm[first + i]
+                )
+        q = 0
+        while q + 4 <= m:
+            a, b = weights_at + rows.chosen[q] * n, weights_at + rows.chosen[q + 1] * n
+            c, d = weights_at + rows.chosen[q + 2] * n, weights_at + rows.chosen[q + 3] * n
+            wa, wb, wc, wd = weights[a : a + n], weights[b : b + n], weights[c : c + n], weights[d : d + n]
+            va, vb, vc, vd = rows.value[q], rows.value[q + 1], rows.value[q + 2], rows.value[q + 3]
+            for u in range(n):
+                out[u] += (wa[u] * va + wb[u] * vb) + (wc[u] * vc + wd[u] * vd)
+            q += 4
+        while q < m:
+            a = weights_at + rows.chosen[q] * n
+            wa, va = weights[a : a + n], rows.value[q]
+            for u in range(n):
+                out[u] += wa[u] * va
+            q += 1
+
+
+@compiled(inline=True)
+def _copy(source: Any, target: Any) -> None:
+    for u in range(source.shape[0]):
+        target[u] = source[u]
+
+
+@compiled(inline=True)
+def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None:
+    """Compute `entered` of all blocks with this source.
+
+    `state`, uint8 by neuron, holds the bits of the neurons decided on entering the layer, `PENDING` for the others.
+    """
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    if begin == end:
+        return
+    first, m = problem.first_neuron[layer], np.int64(0)
+    for i in range(problem.widths[layer]):
+        bit = state[first + i]
+        if bit != PENDING and problem.slopes[first + i, bit] != 0.0:
+            rows.chosen[m], rows.slope[m] = i, problem.slopes[first + i, bit]
+            m += 1
+    for block in range(begin, end):
+        size = (D + 1) * problem.widths[problem.reader[block]]
+        at, before = problem.done_at[block], problem.before_at[block]
+        _copy(rows.done[before : before + size], rows.entered[at : at + size])
+        _add_neurons(problem, rows, rows.entered, block, layer, m, D)
+
+
+@compiled(inline=True)
+def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending: int, bits: Any, D: int) -> None:
+    """Compute `done` of all blocks with this source, and norms and errors of the rows that are complete with it.
+
+    `pending` lists the neurons (within the layer) that were pending on entering it; `bits`, packed into uint64 words by
+    neuron, holds what they were decided to be.
+    """
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    if begin == end:
+        return
+    first, m = problem.first_neuron[layer], np.int64(0)
+    for p in range(n_pending):
+        j = first + pending[p]
+        bit = np.int64((bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1))
+        if problem.slopes[j, bit] != 0.0:
+            rows.chosen[m], rows.slope[m] = pending[p], problem.slopes[j, bit]
+            m += 1
+    for block in range(begin, end):
+        reader = problem.reader[block]
+        n = problem.widths[reader]
+        at = problem.done_at[block]
+        _copy(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
+        _add_neurons(problem, rows, rows.done, block, layer, m, D)
+        if not problem.is_last[block]:
+            continue
+        start = problem.first_neuron[reader]
+        norm, error = rows.norm[start : start + n], rows.error[start : start + n]
+        base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
+        row = rows.done[at : at + n]
+        for u in range(n):
+            norm[u] = abs(row[u])
+        for k in range(1, D):
+            row = rows.done[at + k * n : at + (k + 1) * n]
+            for u in range(n):
+                norm[u] += abs(row[u])
+        for u in range(n):
+            # Underflow or overflow would escape the bounds.
+            bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
+            sure = bound if _TINY < norm[u] < _HUGE else np.inf
+            # 0: nothing but the weights from the input and the bias was added, and these are exact.
+            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or _TINY < norm[u] < _HUGE) else 0.0

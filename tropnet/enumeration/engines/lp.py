@@ -1,0 +1,192 @@
+"""The lp engine: the tree of Algorithm 2 one neuron at a time, over a feasibility backend."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tropnet.arrays.types import IntegerArray
+from tropnet.enumeration.algorithm_1 import root_backend
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.errors import TropnetError
+from tropnet.exact.certificates import Witness
+from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
+from tropnet.network.layers import activate, identity_map, layer_map
+
+__all__ = ["enumerate_by_lp"]
+
+
+class _Pending(NamedTuple):
+    """The other side of a branching, to be visited later."""
+
+    neuron: int
+    bit: bool
+    witness: Witness
+    n_rows: int
+    share: float
+    depth: int
+    weight: float
+
+
+def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+    """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
+
+    A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
+    neuron that is constant on the cell costs none.
+    """
+    yield from _Search(task, builder).run()
+
+
+class _Search:
+    """Depth-first search. `outputs[k]` and `rows[l - 1]` hold the exact maps of nu_k and z_l on the current path."""
+
+    def __init__(self, task: Task, builder: ChunkBuilder) -> None:
+        net = task.network
+        self.builder = builder
+        self.fixed = task.fixed
+        self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
+        self.layers = net.integers.layers[:-1]
+        self.first = np.cumsum([0, *net.widths]).tolist()
+        self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]
+        self.outputs = [identity_map(net.n_inputs, object)]
+        self.rows: list[IntegerArray] = []
+        self.pattern = np.zeros(net.n_neurons, dtype=np.bool_)
+        self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
+        self.pending: list[_Pending] = []
+        self.sampling = task.sampling
+        self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
+        self.depth, self.weight = (0, 1.0) if task.sampling is None else (task.sampling.depth, task.sampling.weight)
+        if self.fixed:
+            self._fix()
+
+    def _fix(self) -> None:
+        """Restrict the root cell to the fixed bits."""
+        for neuron, bit in sorted(self.fixed.items()):
+            index, i = self.places[neuron]
+            self._enter(index)
+            self.pattern[neuron] = bit
+            row = self.rows[index][i]
+            if row[:-1].any() and not self.layers[index].affine_neurons[i]:
+                self._take(neuron, bit, row)
+        answer = self.backend.decide()
+        if isinstance(answer, Infeasible):
+            raise TropnetError(f"the fixed bits leave no interior (rows {sorted(answer.multipliers)}).")
+        self.start = answer
+
+    def run(self) -> Iterator[Chunk]:
+        """Yield the regions of the whole tree."""
+        builder = self.builder
+        if isinstance(self.start, Undecided):
+            known = next((j for j in range(len(self.pattern)) if j not in self.fixed), len(self.pattern))
+            builder.set_aside(self.pattern[:known])
+        else:
+            yield from self._descend(0, self.start.witness, 1.0)
+        while self.pending:
+            neuron, bit, witness, n_rows, share, self.depth, self.weight = self.pending.pop()
+            self.backend.truncate(n_rows)
+            index, i = self.places[neuron]
+            del self.rows[index + 1 :], self.outputs[index + 1 :]
+            self._take(neuron, bit, self.rows[index][i])
+            yield from self._descend(neuron + 1, witness, share)
+        builder.fraction = 1.0
+        yield self._flush()
+
+    def _flush(self) -> Chunk:
+        self.builder.counters["settled_exactly"] = self.backend.n_settled
+        return self.builder.flush()
+
+    def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
+        """Follow the witness from `neuron` down to a leaf, leaving the other sides pending."""
+        while witness is not None and neuron < len(self.places):
+            if self.builder.due:
+                yield self._flush()
+            index, i = self.places[neuron]
+            self._enter(index)
+            row = self.rows[index][i]
+            if neuron in self.fixed:
+                neuron += 1
+                continue
+            self.cuts[neuron] = False
+            if self.layers[index].affine_neurons[i]:
+                self.pattern[neuron] = False
+            elif not row[:-1].any():
+                self.pattern[neuron] = row[-1] > 0
+            else:
+                witness, share = self._split(neuron, row, witness, share)
+            neuron += 1
+        self.builder.fraction += share
+        if witness is not None:
+            self.builder.add(self.pattern, self.cuts, witness)
+            if self.sampling is not None:
+                self.sampling.leaves[0] += self.weight
+
+    def _enter(self, index: int) -> None:
+        """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""
+        while len(self.rows) <= index:
+            if self.rows:
+                above = len(self.rows) - 1
+                first = self.first[above]
+                bits = self.pattern[first : first + self.layers[above].width]
+                self.outputs.append(activate(self.layers[above], self.rows[above], bits))
+            self.rows.append(layer_map(self.layers[len(self.rows)], self.outputs))
+
+    def _split(self, neuron: int, row: IntegerArray, witness: Witness, share: float) -> tuple[Witness | None, float]:
+        """Decide both sides of a neuron; take one, leave the other pending. None if no side is known to have interior.
+
+        At least one side of a hyperplane has interior in every open cell, and each non-empty side gets a witness.
+        """
+        sign = witness.sign(row.tolist())
+        answers: dict[bool, Answer] = {}
+        for bit in (True, False):
+            known = sign > 0 if bit else sign < 0
+            answers[bit] = Feasible(witness) if known else self._ask(row if bit else -row)
+        inside = [(bit, answer.witness) for bit, answer in answers.items() if isinstance(answer, Feasible)]
+        undecided = [bit for bit, answer in answers.items() if isinstance(answer, Undecided)]
+        for bit in undecided:
+            self.pattern[neuron] = bit
+            self.builder.set_aside(self.pattern[: neuron + 1])
+        if not inside:
+            return None, share
+        inside.sort(key=lambda side: side[1] is not witness)
+        n_rows = self.backend.n_rows
+        if len(inside) == 2:
+            self.builder.count("branchings")
+            share /= 2
+            kept = self._kept()
+            if kept[1]:
+                bit, other = inside[1]
+                self.pending.append(_Pending(neuron, bit, other, n_rows, share, self.depth, self.weight))
+            if not kept[0]:
+                return None, share
+        bit, witness = inside[0]
+        if len(inside) == 2 or undecided:
+            self._take(neuron, bit, row)
+        else:
+            self.pattern[neuron] = bit
+        return witness, share
+
+    def _kept(self) -> tuple[bool, bool]:
+        """Choose which of two new nodes to keep: both, unless the tree is only sampled."""
+        self.depth += 1
+        if self.sampling is None:
+            return True, True
+        self.sampling.nodes[self.depth] += 2 * self.weight
+        keep = self.sampling.keep[self.depth]
+        self.weight /= keep
+        first, second = self.random.random(2) < keep
+        return bool(first), bool(second)
+
+    def _take(self, neuron: int, bit: bool, row: IntegerArray) -> None:
+        self.pattern[neuron] = bit
+        self.cuts[neuron] = True
+        self.backend.push(row if bit else -row)
+
+    def _ask(self, row: IntegerArray) -> Answer:
+        self.builder.count("decisions")
+        n_rows = self.backend.n_rows
+        self.backend.push(row)
+        answer = self.backend.decide()
+        self.backend.truncate(n_rows)
+        return answer

@@ -1,0 +1,1 @@
+"""The simplex engine: cells by their inequalities and one vertex."""

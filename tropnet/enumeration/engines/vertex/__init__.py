@@ -1,0 +1,1 @@
+"""The vertex engine: cells by their generators."""

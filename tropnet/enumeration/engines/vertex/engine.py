@@ -1,0 +1,480 @@
+"""The vertex engine: cells by their generators in a compiled kernel; signs it cannot certify are settled exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.enumeration.algorithm_1 import root_backend
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engines.composition import EPS, make_problem, make_rows
+from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.vertex import kernel as kernel
+from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
+from tropnet.exact.certificates import Witness, witness_is_inside
+from tropnet.exact.dyadic import to_integers
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.network.domain import Box, Domain, WholeSpace
+from tropnet.network.layers import activate, identity_map, layer_map
+from tropnet.network.network import Network
+
+__all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
+
+_MAX_FACETS = 64
+_MAX_DIMENSION = 8
+_POOL = 1 << 12
+_BUFFER = 1 << 14
+_STEPS = 1 << 18
+
+
+class _Root(NamedTuple):
+    """A cell to start from: exact generators (homogeneous integers), their facets, neurons decided to get it."""
+
+    generators: list[tuple[int, ...]]
+    facets: list[int]
+    bits: dict[int, bool]
+
+
+def vertex_engine_fits(net: Network, domain: Domain) -> bool:
+    """Return whether the vertex engine can start: low dimension, and cells with vertices to begin with."""
+    return _roots(net, domain) is not None
+
+
+def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+    """Enumerate with generators of cells; bounded and unbounded domains of low dimension.
+
+    Raises
+    ------
+    ValueError
+        The dimension is too high, or domain and first layer leave no cell with a vertex: use another engine.
+    """
+    net = task.network
+    roots = _roots(net, task.domain)
+    if roots is None:
+        raise ValueError(
+            f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
+            f" {_MAX_FACETS} sides that, together with the first layer, contains no line; use engine='simplex' or 'lp'."
+        )
+    if not roots:
+        # Nothing to start from means that the domain has no interior, which this says.
+        root_backend(task.backend, task.domain, task.tolerances)
+    problem, stack = make_problem(net), _stack(task, roots)
+    rows, exact = make_rows(net, problem), _Exact(net, task.domain)
+    size = _BUFFER if not task.only_count else 1
+    words = stack.bits.shape[1]
+    out = Out(
+        np.empty((size, words), np.uint64),
+        np.empty((size, words), np.uint64),
+        np.empty((size, net.n_inputs)),
+        np.empty(size, np.bool_),
+        np.empty((size if task.facets else 0, -(-(net.n_neurons + len(stack.sides) - 1) // 64)), np.uint64),
+    )
+    status, seconds_exact = kernel.FULL, 0.0
+    while status != kernel.DONE:
+        status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
+        builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
+        begin = time.perf_counter()
+        aside = None
+        if status == kernel.GROW:
+            stack = _grown(stack)
+        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+            exact.answer(problem.first_neuron, stack)
+        elif status in (kernel.QUERY, kernel.ASIDE):
+            aside = _top(task, stack)
+        seconds_exact += time.perf_counter() - begin
+        totals = stack.totals.tolist()
+        builder.counters.update(
+            decisions=totals[kernel.DECISIONS],
+            branchings=totals[kernel.BRANCHINGS],
+            uncertain=totals[kernel.UNCERTAIN],
+            settled_exactly=exact.n_answers,
+            seconds_exact=seconds_exact,
+        )
+        if n_regions or status == kernel.DONE:
+            yield _chunk(task, builder, out, n_regions)
+        if aside is not None:
+            builder.count("subtrees_by_lp")
+            for chunk in enumerate_by_lp(aside, ChunkBuilder(net.n_neurons, net.n_inputs)):
+                yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+
+def _top(task: Task, stack: Stack) -> Task:
+    """Take the top frame off; return its subtree: all earlier layers, and what is decided of its own."""
+    net = task.network
+    frame = stack.totals[kernel.N_FRAMES] - 1
+    stack.totals[kernel.N_FRAMES] -= 1
+    stack.totals[kernel.N_MEMO] = 0
+    stack.done[0] += stack.share[frame]
+    bits = _unpacked(stack.bits[frame], net.n_neurons)
+    layer = int(stack.layer[frame])
+    first = sum(net.widths[:layer])
+    left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
+    decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    # What was fixed of neurons that are still to come stays fixed.
+    fixed = {**task.fixed, **decided}
+    sampling = task.sampling and replace(
+        task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
+    )
+    return replace(task, fixed=fixed, sampling=sampling)
+
+
+def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
+    bits: BoolArray = unpack(words.reshape(1, -1).view(np.uint8), n)[0]
+    return bits
+
+
+def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
+    """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
+    net = task.network
+    if task.only_count:
+        empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
+        points = np.empty((0, net.n_inputs))
+        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
+    packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
+    points, inside = out.points[:n].copy(), out.inside[:n].copy()
+    facets = None
+    if task.facets:
+        n_bytes = -(-(net.n_neurons + len(task.domain.halfspaces[1])) // 8)
+        facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
+    rational = {}
+    for i in np.flatnonzero(~inside).tolist():
+        pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
+        witness = _exact_witness(task, pattern, cut, points[i])
+        builder.count("exact_witnesses")
+        if witness is None:
+            continue
+        inside[i] = True
+        points[i] = witness.point
+        if not witness.is_float:
+            rational[i] = witness
+    undecided: tuple[tuple[bool, ...], ...] = ()
+    if not inside.all():
+        undecided = tuple(map(tuple, unpack(packed[~inside], net.n_neurons).tolist()))
+        new_index = np.cumsum(inside) - 1
+        rational = {int(new_index[i]): witness for i, witness in rational.items()}
+        packed, cuts, points = packed[inside], cuts[inside], points[inside]
+        facets = None if facets is None else facets[inside]
+    return Chunk(
+        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
+    )
+
+
+def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
+    maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
+    rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
+    if np.isfinite(guess).all():
+        witness = Witness.at(guess)
+        if witness_is_inside(rows, witness):
+            return witness
+    fixed = dict(enumerate(pattern.tolist()))
+    task = replace(task, fixed=fixed, only_count=False, sampling=None)
+    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess)))
+    return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
+
+
+class _Exact:
+    """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
+
+    def __init__(self, net: Network, domain: Domain) -> None:
+        self.layers = net.integers.layers[:-1]
+        self.widths = net.widths
+        self.n_neurons = net.n_neurons
+        self.sides = [*domain.integer_rows.tolist(), [0] * net.n_inputs + [1]]
+        self.n_answers = 0
+        self._prefix: bytes = b""
+        self._rows: list[IntegerArray] = []
+        self._outputs = [identity_map(net.n_inputs, object)]
+
+    def answer(self, first_neuron: np.ndarray[tuple[int, ...], np.dtype[np.int64]], stack: Stack) -> None:
+        """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
+        frame = stack.totals[kernel.N_FRAMES] - 1
+        layer = int(stack.layer[frame])
+        bits = _unpacked(stack.bits[frame], self.n_neurons)
+        neuron = stack.left[frame, stack.n_left[frame] - 1]
+        self._compose(layer, bits, first_neuron.tolist())
+        row = self._rows[layer][neuron].tolist()
+        owners = stack.owner[frame].tolist()
+        indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
+        used = int(np.bitwise_or.reduce(stack.tight[indices]))
+        cell = {bit: self._row(owners[bit], bits, first_neuron.tolist()) for bit in _ones(used)}
+        for m in range(stack.totals[kernel.N_MEMO]):
+            u, sign = stack.memo[m].tolist()
+            if sign != 2:
+                continue
+            tight = _ones(int(stack.tight[u]))
+            vector = _null_vector([cell[bit] for bit in tight])
+            if any(_dot(other, vector) < 0 for other in cell.values()):
+                vector = [-x for x in vector]
+            value = _dot(row, vector)
+            exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
+            stack.memo[m, 1] = (value > 0) - (value < 0)
+            stack.X[u], stack.radius[u] = _rounded(vector, exponent)
+            self.n_answers += 1
+
+    def _compose(self, layer: int, bits: BoolArray, first: list[int]) -> None:
+        """Compose the rows of all layers up to `layer`, as far as the bits before have changed."""
+        prefix = bits[: first[layer]].tobytes()
+        same = 0
+        while (
+            same < len(self._rows)
+            and self._prefix[: first[same]] == prefix[: first[same]]
+            and (first[same] <= min(len(prefix), len(self._prefix)))
+        ):
+            same += 1
+        del self._rows[same:], self._outputs[max(same, 1) :]
+        while len(self._rows) <= layer:
+            above = len(self._rows) - 1
+            if above >= 0:
+                self._outputs.append(
+                    activate(self.layers[above], self._rows[above], bits[first[above] : first[above + 1]])
+                )
+            self._rows.append(layer_map(self.layers[len(self._rows)], self._outputs))
+        self._prefix = prefix
+
+    def _row(self, owner: int, bits: BoolArray, first: list[int]) -> list[int]:
+        if owner < 0:
+            side: list[int] = self.sides[-1 - owner]
+            return side
+        layer = int(np.searchsorted(first, owner, side="right")) - 1
+        row: list[int] = self._rows[layer][owner - first[layer]].tolist()
+        return row if bits[owner] else [-x for x in row]
+
+
+def _ones(mask: int) -> list[int]:
+    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+
+
+def _dot(row: list[int], vector: list[int]) -> int:
+    return sum(a * x for a, x in zip(row, vector, strict=True))
+
+
+def _null_vector(rows: list[list[int]]) -> list[int]:
+    """Return a vector on which rows of rank D - 1 vanish, by fraction-free elimination."""
+    n = len(rows[0])
+    rows = [row.copy() for row in rows]
+    pivots: list[int] = []
+    divisor = 1
+    for column in range(n):
+        r = len(pivots)
+        pivot = next((i for i in range(r, len(rows)) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[r], rows[pivot] = rows[pivot], rows[r]
+        lead = rows[r][column]
+        for i, row in enumerate(rows):
+            if i != r:
+                factor = row[column]
+                rows[i] = [(lead * a - factor * b) // divisor for a, b in zip(row, rows[r], strict=True)]
+        divisor = lead
+        pivots.append(column)
+    free = next(column for column in range(n) if column not in pivots)
+    vector = [0] * n
+    vector[free] = divisor
+    for r, column in enumerate(pivots):
+        vector[column] = -rows[r][free]
+    return vector
+
+
+def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
+    """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
+    divisor = vector[-1] << exponent
+    if divisor == 0 or max(map(abs, vector)) > divisor:
+        divisor = 1 << max(map(abs, vector)).bit_length()
+    rounded = [value / divisor for value in vector]
+    ratios = [x.as_integer_ratio() for x in rounded]
+    exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
+    return rounded, 0.0 if exact else EPS
+
+
+# --- from a network and a domain to arrays
+
+
+def _roots(net: Network, domain: Domain) -> list[_Root] | None:
+    """Return pointed cells that together make up the domain, or None.
+
+    If the domain contains lines, as R^d does, neurons of the first layer are decided first: d independent hyperplanes
+    leave cells with a vertex, whatever their signs.
+    """
+    d = net.n_inputs
+    if not net.hidden or d > _MAX_DIMENSION:
+        return None
+    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
+        return [_box_root(domain)]
+    sides: IntegerArray = domain.integer_rows
+    rows = to_integers(np.column_stack([_input_weights(net), net.hidden[0].bias]))[0]
+    splitting = [i for i in range(len(rows)) if not net.hidden[0].affine_neurons[i]]
+    chosen = _complete_basis(sides[:, :-1].tolist(), rows[splitting, :-1].tolist(), d)
+    if chosen is None or len(sides) + len(chosen) >= _MAX_FACETS:
+        return None
+    neurons = [splitting[i] for i in chosen]
+    if isinstance(domain, WholeSpace):
+        return _orthants(rows, neurons)
+    roots = []
+    for signs in product((False, True), repeat=len(neurons)):
+        cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
+        cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
+        generators = Polyhedron(cell).generators()
+        inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
+        if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
+            continue
+        vectors, facets = zip(*generators, strict=True)
+        # Facets of the cell are numbered as the sides, then the neurons, then infinity.
+        roots.append(_Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
+    return roots
+
+
+def _box_root(box: Box) -> _Root:
+    d = len(box.low)
+    corners = to_integers(np.column_stack([box.low, box.high]))
+    one = 1 << corners[1]
+    vectors, facets = [], []
+    for sides in product((0, 1), repeat=d):
+        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
+        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
+    return _Root(vectors, facets, {})
+
+
+def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
+    """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
+    d = len(neurons)
+    basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
+    generators = []
+    for k, row in enumerate(basis):
+        vector = _null_vector([other for m, other in enumerate(basis) if m != k])
+        generators.append(vector if _dot(row, vector) > 0 else [-x for x in vector])
+    everything = (1 << (d + 1)) - 1
+    roots = []
+    for signs in product((False, True), repeat=d):
+        vectors = [
+            tuple(vector) if bit else tuple(-x for x in vector)
+            for vector, bit in zip(generators, (*signs, True), strict=True)
+        ]
+        facets = [everything & ~(1 << k) for k in range(d + 1)]
+        roots.append(_Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
+    return roots
+
+
+def _input_weights(net: Network) -> FloatArray:
+    first = net.hidden[0]
+    return np.asarray(first.weights.get(0, np.zeros((first.width, net.n_inputs))))
+
+
+def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int) -> list[int] | None:
+    """Return indices of candidates that complete the span of `given` to all d dimensions, or None."""
+    basis: list[list[int]] = []
+
+    def add(row: list[int]) -> bool:
+        for pivot in basis:
+            lead = next(k for k, value in enumerate(pivot) if value)
+            if row[lead]:
+                row = [pivot[lead] * a - row[lead] * b for a, b in zip(row, pivot, strict=True)]
+        if any(row):
+            basis.append(row)
+            return True
+        return False
+
+    for row in given:
+        add(row)
+    chosen = [i for i, row in enumerate(candidates) if len(basis) < d and add(row)]
+    return chosen if len(basis) == d else None
+
+
+def _stack(task: Task, roots: list[_Root]) -> Stack:
+    net = task.network
+    D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
+    widest = max(net.widths)
+    words = -(-n // 64)
+    n_generators = sum(len(root.generators) for root in roots)
+    P, F = _POOL + 2 * n_generators, len(roots) + n + 2
+    A, b = task.domain.halfspaces
+    sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
+    sampling = task.sampling or Sampling.start(np.empty(0), 0)
+    stack = Stack(
+        X=np.zeros((P, D)),
+        radius=np.zeros(P),
+        tight=np.zeros(P, np.uint64),
+        members=np.zeros(P, np.int32),
+        owner=np.zeros((F, _MAX_FACETS), np.int32),
+        layer=np.full(F, -1),
+        start=np.zeros(F, np.int64),
+        size=np.zeros(F, np.int64),
+        top=np.full(F, n_generators),
+        simple=np.zeros(F, np.bool_),
+        spread=np.zeros(F),
+        n_left=np.zeros(F, np.int64),
+        left=np.zeros((F, widest), np.int32),
+        share=np.full(F, 1 / max(len(roots), 1)),
+        bits=np.zeros((F, words), np.uint64),
+        cuts=np.zeros((F, words), np.uint64),
+        sides=sides,
+        fixed=np.full(n, kernel.FREE, np.uint8),
+        state=np.zeros(n, np.uint8),
+        listed=np.zeros((n_layers, widest), np.int32),
+        n_listed=np.zeros(n_layers, np.int64),
+        low=np.zeros(widest),
+        high=np.zeros(widest),
+        z=np.zeros(widest),
+        values=np.zeros(P),
+        signs=np.zeros(P, np.int8),
+        across=np.zeros(P, np.int32),
+        across_tight=np.zeros(P, np.uint64),
+        row=np.zeros(D),
+        rows=np.zeros((D, D)),
+        inverse=np.zeros((D, D)),
+        errors=np.zeros(D),
+        residual=np.zeros(D),
+        order=np.zeros(D, np.int64),
+        row_x=np.zeros(D),
+        row_m=np.zeros(D),
+        scratch=np.zeros(n + n_layers, np.uint8),
+        memo=np.zeros((P, 2), np.int64),
+        keep=sampling.keep if task.sampling else np.empty(0),
+        depth=np.full(F, sampling.depth),
+        weight=np.full(F, sampling.weight),
+        random=np.array([sampling.seed | 1], np.uint64),
+        nodes=sampling.nodes,
+        leaves=sampling.leaves,
+        totals=np.zeros(kernel.N_TOTALS, np.int64),
+        done=np.zeros(1),
+    )
+    for neuron, bit in task.fixed.items():
+        stack.fixed[neuron] = bit
+    far = max(
+        (abs(x) // w for root in roots for *vector, w in root.generators if w for x in vector),
+        default=0,
+    )
+    exponent = int(far).bit_length()
+    top = 0
+    for frame, root in enumerate(roots):
+        stack.start[frame], stack.size[frame] = top, len(root.generators)
+        owners = [-1 - i for i in range(len(sides) - 1)] + list(root.bits) + [-len(sides)]
+        stack.owner[frame, : len(owners)] = owners
+        for neuron, bit in root.bits.items():
+            stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
+            stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
+        for vector, facets in zip(root.generators, root.facets, strict=True):
+            stack.X[top], stack.radius[top] = _rounded(vector, exponent)
+            stack.tight[top], stack.members[top] = facets, top
+            top += 1
+        cell = slice(stack.start[frame], top)
+        stack.spread[frame] = stack.radius[cell].max()
+        stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
+    stack.totals[kernel.N_FRAMES] = len(roots)
+    return stack
+
+
+_POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "across_tight", "memo")
+
+
+def _grown(stack: Stack) -> Stack:
+    """Return the stack with twice the room for generators and their lists."""
+    pooled = {name: getattr(stack, name) for name in _POOLED}
+    return stack._replace(**{name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()})

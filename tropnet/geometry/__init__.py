@@ -1,0 +1,1 @@
+"""Polyhedra, one by one and in bulk: balls, vertices, volumes."""

@@ -1,0 +1,1 @@
+"""Networks whose skips have a strength."""

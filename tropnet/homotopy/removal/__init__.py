@@ -1,0 +1,1 @@
+"""Taking skips out of a module, or carrying them in channels."""

@@ -1,0 +1,467 @@
+"""Reading a module as affine maps between its ReLU, each of any values before it, however its skips are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from tropnet.errors import SkipError, UnsupportedModuleError
+from tropnet.homotopy.removal.channel_maps import ChannelMap
+from tropnet.homotopy.removal.pixel_axes import PixelAxes
+
+__all__ = ["Affine", "Atom", "ResidualGraph", "read"]
+
+_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+# Those of one axis take (n, features) for one line of n channels, so they tell nothing.
+_LINE_POOLS = (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d)
+_POOLS = {
+    **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d), 2),
+    **dict.fromkeys((nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d), 3),
+}
+# That of one axis takes features too, without pixels.
+_NORMS = {nn.BatchNorm1d: 0, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+# Of values that are not negative they give values that are not.
+_KEEP_SIGN = (*_POOLS, *_LINE_POOLS, nn.Flatten)
+_OTHER_NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div"}
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """A sum of maps of atoms, and a bias: ``sum of map(atom) + bias``; a map that is a number multiplies by it.
+
+    Attributes
+    ----------
+    terms
+        Pairs (number of the atom, ChannelMap or float).
+    bias
+        float64 per output channel; None is 0.
+    """
+
+    terms: tuple[tuple[int, ChannelMap | float], ...]
+    bias: Any = None
+
+    @property
+    def atom(self) -> int | None:
+        """Return the atom that this is, if it is one as it stands."""
+        plain = self.bias is None and len(self.terms) == 1 and self.terms[0][1] == 1.0
+        return self.terms[0][0] if plain else None
+
+    def scaled(self, factor: float) -> Affine:
+        """Return it times a number; times 0 nothing is left."""
+        if factor == 0:
+            return Affine(())
+        terms = tuple((atom, m * factor if isinstance(m, float) else m.scaled(factor)) for atom, m in self.terms)
+        return Affine(terms, None if self.bias is None else self.bias * factor)
+
+    def plus(self, other: Affine) -> Affine:
+        """Return the sum."""
+        biases = [bias for bias in (self.bias, other.bias) if bias is not None]
+        return Affine(self.terms + other.terms, sum(biases[1:], start=biases[0]) if biases else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Atom:
+    """A value that layers read: the input, the ReLU of an affine value or that value itself, or what a module gives.
+
+    Attributes
+    ----------
+    source
+        What it is made of; of the input, nothing.
+    relu
+        Whether it is the ReLU of it.
+    module
+        The module that makes it of its source, which is an atom then; else None.
+    is_nonnegative
+        Whether no value of it is negative.
+    dims
+        Axes of pixels, 0 where a linear layer reads the last axis; None if no layer tells.
+    name
+        The module or function behind it.
+    """
+
+    source: Affine
+    relu: bool = False
+    module: Any = None
+    is_nonnegative: bool = False
+    dims: int | None = None
+    name: str = "the input"
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualGraph:
+    """The atoms in order, the first of which is the input, and the output.
+
+    Attributes
+    ----------
+    atoms, output
+        The values.
+    flat
+        Atoms that must be (n, features), for what reads them to be as it was read.
+    """
+
+    atoms: list[Atom]
+    output: Affine
+    flat: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Held:
+    """An argument that is a parameter or buffer of the module that calls."""
+
+    name: str
+
+
+class _Call(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so nn.Module is Any
+    """A function or method of one tensor as a module."""
+
+    def __init__(self, op: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self.op, self.target = op, target
+        # Tensors become the module's own, so that they move, are saved and take its type.
+        self.arguments = fx.node.map_aggregate((args, kwargs), self._held)
+
+    def _held(self, argument: Any) -> Any:
+        if not isinstance(argument, torch.Tensor):
+            return argument
+        name = f"argument_{len(self._parameters) + len(self._buffers)}"
+        if isinstance(argument, nn.Parameter):
+            self.register_parameter(name, argument)
+        else:
+            self.register_buffer(name, argument)
+        return _Held(name)
+
+    def forward(self, x: Any) -> Any:
+        args, kwargs = fx.node.map_aggregate(
+            self.arguments, lambda argument: getattr(self, argument.name) if isinstance(argument, _Held) else argument
+        )
+        call = getattr(x, self.target) if self.op == "call_method" else lambda *a, **k: self.target(x, *a, **k)
+        return call(*args, **kwargs)
+
+
+def read(module: Any) -> ResidualGraph:
+    """Read a module, on the CPU and in float64, into atoms and affine maps of them; it is put into eval mode.
+
+    Raises
+    ------
+    SkipError
+        It adds no two values, so that it has no skip.
+    UnsupportedModuleError
+        It cannot be traced, or holds a step that is neither affine nor a function of one value; it is named.
+    """
+    for name, part in module.named_modules():
+        _refuse(part, name)
+    try:
+        traced = fx.symbolic_trace(module.eval())
+    except Exception as error:  # tracing runs the module's code on symbols, which can raise anything
+        raise UnsupportedModuleError(
+            f"the module must be one that torch.fx can trace, which says: {str(error).rstrip('.')}. Write its forward"
+            " for one tensor, without decisions by data or shapes."
+        ) from error
+    reading = _Reading(traced, type(module).__name__)
+    graph = reading.run()
+    opaque = reading.norms_of_unknown_axes()
+    return _Reading(traced, type(module).__name__, opaque).run() if opaque else graph
+
+
+def _refuse(part: Any, name: str) -> None:
+    """Refuse a module that does another thing in training, or more than its forward says."""
+    where = _described(part, name)
+    if part.training and isinstance(part, (*_NORMS, *_DROPOUTS)):
+        raise UnsupportedModuleError(f"{where} is in training mode. Call module.eval() first.")
+    if part._forward_hooks or part._forward_pre_hooks:
+        raise UnsupportedModuleError(f"{where} has forward hooks, which may change its values. Remove the hooks.")
+
+
+def _described(part: Any, name: str) -> str:
+    return f"{name or 'the module itself'} ({type(part).__name__})"
+
+
+class _Reading:
+    """Runs a graph on affine values.
+
+    Attributes
+    ----------
+    opaque
+        Norms to take for modules that are not understood.
+    axes
+        Axes of pixels of the atoms.
+    norms
+        Pairs (atom, norm of one axis that was read as a map of it).
+    """
+
+    def __init__(self, traced: Any, kind: str, opaque: Sequence[Any] = ()) -> None:
+        self.traced = traced
+        self.kind = kind
+        self.opaque = {id(norm) for norm in opaque}
+        self.atoms = [Atom(Affine(()))]
+        self.axes = PixelAxes()
+        self.axes.add()
+        self.norms: list[tuple[int, Any]] = []
+        self.values: dict[Any, Any] = {}
+        self.adds = False
+
+    def run(self) -> ResidualGraph:
+        nodes = list(self.traced.graph.nodes)
+        inputs = [node for node in nodes if node.op == "placeholder"]
+        if len(inputs) != 1:
+            raise UnsupportedModuleError(f"the module must take one tensor, got a forward of {len(inputs)}.")
+        for node in nodes[:-1]:
+            value = self._value(node)
+            # What several steps read is computed once, or one of them would do without what another needs of it.
+            shared = isinstance(value, Affine) and len(node.users) > 1
+            self.values[node] = self._atom(value, f"'{node.name}'") if shared else value
+        output = self._argument(nodes[-1].args[0])
+        if not isinstance(output, Affine):
+            raise UnsupportedModuleError("the module must give one tensor that depends on its input.")
+        if not self.adds:
+            raise SkipError(
+                f"the module must hold a skip to carry, but {self.kind} adds no two values. Nothing has to be removed."
+            )
+        atoms = [replace(atom, dims=self.axes.of(number)) for number, atom in enumerate(self.atoms)]
+        flat = {self.axes.groups[a] for a, _ in self.norms if self.axes.of(a) == 0 and not self.axes.is_flat(a)}
+        return ResidualGraph(atoms, output, frozenset(flat))
+
+    def norms_of_unknown_axes(self) -> list[Any]:
+        """Return the norms of one axis of which no layer tells whether they stand among features or a line."""
+        return [norm for atom, norm in self.norms if self.axes.of(atom) not in (0, 1)]
+
+    def _argument(self, argument: Any) -> Any:
+        return fx.node.map_arg(argument, lambda node: self.values[node])
+
+    def _value(self, node: Any) -> Any:
+        if node.op == "placeholder":
+            return Affine(((0, 1.0),))
+        if node.op == "get_attr":
+            value = self.traced
+            for part in node.target.split("."):
+                value = getattr(value, part)
+            return value
+        args, kwargs = self._argument(node.args), self._argument(node.kwargs)
+        reads = sum(isinstance(self.values[source], Affine) for source in node.all_input_nodes)
+        if node.op == "call_module":
+            called = self.traced.get_submodule(node.target)
+            if (reads, len(args), len(kwargs)) != (1, 1, 0):
+                raise UnsupportedModuleError(f"{_described(called, node.target)} must be called with one tensor.")
+            self._refuse_overwriting(node, bool(getattr(called, "inplace", False)))
+            return self._module(called, args[0], _described(called, node.target))
+        if not reads:
+            call = getattr(args[0], node.target) if node.op == "call_method" else node.target
+            return call(*args[1:] if node.op == "call_method" else args, **kwargs)
+        return self._call(node, args, kwargs)
+
+    def _call(self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a function or method makes of values, at least one of them affine."""
+        name = node.target if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
+        in_place = (name.endswith("_") and not name.endswith("__")) or name in ("iadd", "isub", "imul", "itruediv")
+        self._refuse_overwriting(node, in_place or bool(kwargs.get("inplace")))
+        name = _OTHER_NAMES.get(name.rstrip("_"), name.rstrip("_"))
+        where = f"'{name}' in the forward of {self._owner(node)}"
+        if not args and "input" in kwargs:
+            args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
+        if name in _ARITHMETIC and not kwargs and len(args) == 2:
+            found = _ARITHMETIC[name](*args)
+            if found is not None:
+                if all(isinstance(value, Affine) for value in args):
+                    self.adds = True
+                    self._join(*args, where)
+                return found
+        if name == "neg" and len(args) == 1:
+            return args[0].scaled(-1.0)
+        if name == "relu" and args:
+            return self._relu(args[0], where)
+        if name == "flatten" and (args[1:], kwargs) in (((1,), {}), ((), {"start_dim": 1})):
+            return self._made(nn.Flatten(), args[0], where)
+        if args and isinstance(args[0], Affine) and not _holds_affine((args[1:], kwargs)):
+            return self._made(_Call(node.op, node.target, args[1:], kwargs), args[0], where)
+        raise UnsupportedModuleError(
+            f"{where} must be a sum, a product with a number, or a function of one value, to carry skips past it."
+        )
+
+    def _owner(self, node: Any) -> str:
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        name, kind = stack[-1] if stack else ("", None)
+        return f"{name or 'the module itself'} ({getattr(kind, '__name__', self.kind)})"
+
+    def _refuse_overwriting(self, node: Any, in_place: bool) -> None:
+        first = node.args[0] if in_place and node.args else None
+        while isinstance(first, fx.Node):
+            if len(first.users) > 1:
+                raise UnsupportedModuleError(
+                    f"'{node.name}' in the forward of {self._owner(node)} overwrites a value that is read again. Write"
+                    " it without inplace=True."
+                )
+            # What these give is their argument itself.
+            same = first.op == "call_module" and isinstance(
+                self.traced.get_submodule(first.target), (nn.Identity, *_DROPOUTS)
+            )
+            first = first.args[0] if same else None
+
+    def _module(self, module: Any, value: Affine, name: str) -> Affine:
+        kind = type(module)
+        if kind is nn.Identity or kind in _DROPOUTS:
+            return value
+        if kind is nn.ReLU:
+            return self._relu(value, name)
+        dims = self._dims(value)
+        if kind in _NORMS and module.running_mean is not None and id(module) not in self.opaque:
+            if kind is nn.BatchNorm1d:
+                self.norms += [(atom, module) for atom, _ in value.terms]
+                return self._normalised(module, value, name)
+            if self._learned(value, _NORMS[kind]):
+                return self._normalised(module, value, name)
+        if kind in _CONVOLUTIONS and _is_plain(module) and self._learned(value, _CONVOLUTIONS[kind]):
+            return self._mapped(_convolution(module, name), module.bias, value)
+        # Of images a linear layer takes the columns for its features.
+        if kind is nn.Linear and not dims and self._learned(value, 0):
+            return self._mapped(ChannelMap(module.weight.detach(), name=name), module.bias, value)
+        return self._made(module, value, name)
+
+    def _learned(self, value: Affine, dims: int) -> bool:
+        """Return whether a value has so many axes of pixels, which is learned if nothing was known of it."""
+        if self._dims(value) not in (None, dims):
+            return False
+        for atom, _ in value.terms:
+            self.axes.learn(atom, dims)
+        return True
+
+    def _join(self, left: Affine, right: Affine, where: str) -> None:
+        atoms = [atom for value in (left, right) for atom, _ in value.terms]
+        if not all(self.axes.join(atoms[0], atom) for atom in atoms[1:]):
+            raise UnsupportedModuleError(
+                f"{where} must add up values of equally many axes of pixels, got"
+                f" {self._dims(left)} and {self._dims(right)} (a linear layer takes the last axis for features)."
+            )
+
+    def _mapped(self, outer: ChannelMap, bias: Any, value: Affine) -> Affine:
+        """Return a map of an affine value, through an atom if the two are not one map."""
+        found = _composed(outer, value)
+        if found is None:
+            found = _composed(outer, self._atom(value, outer.name))
+        if found is None:
+            raise UnsupportedModuleError(f"{outer.name} must be a convolution of its input.")
+        return found if bias is None else found.plus(Affine((), bias.detach()))
+
+    def _normalised(self, norm: Any, value: Affine, name: str) -> Affine:
+        scale = 1 / torch.sqrt(norm.running_var + norm.eps)
+        shift = -norm.running_mean * scale
+        if norm.affine:
+            scale, shift = scale * norm.weight.detach(), shift * norm.weight.detach() + norm.bias.detach()
+        eye = ChannelMap(torch.diag(scale), name=name).lifted(_NORMS[type(norm)])
+        terms = tuple((atom, eye.scaled(m) if isinstance(m, float) else m.scaled(scale)) for atom, m in value.terms)
+        return Affine(terms, shift if value.bias is None else value.bias * scale + shift)
+
+    def _relu(self, value: Affine, name: str) -> Affine:
+        atom = value.atom
+        if atom is not None and self.atoms[atom].is_nonnegative:
+            return value
+        return self._new(Atom(value, relu=True, is_nonnegative=True, name=name), like=value)
+
+    def _made(self, module: Any, value: Affine, name: str) -> Affine:
+        """Return what a module that is not understood makes of a value."""
+        source = self._atom(value, name)
+        (number, _), *_ = source.terms
+        kind = type(module)
+        keeps = self.atoms[number].is_nonnegative and kind in _KEEP_SIGN
+        dims = {**_CONVOLUTIONS, **_POOLS}.get(kind)
+        is_same = kind in (*_NORMS, *_LINE_POOLS) or (dims is not None and self._learned(source, dims))
+        made = self._new(
+            Atom(source, module=deepcopy(module), is_nonnegative=keeps, name=name), like=source if is_same else None
+        )
+        is_flat = kind is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)
+        if dims is not None or is_flat:
+            self.axes.learn(made.terms[0][0], dims or 0, is_flat=is_flat)
+        return made
+
+    def _atom(self, value: Affine, name: str) -> Affine:
+        """Return a value as an atom of its own."""
+        return value if value.atom is not None else self._new(Atom(value, name=name), like=value)
+
+    def _dims(self, value: Affine) -> int | None:
+        """Return the axes of pixels of a value, None if they are not known or it reads none."""
+        return self.axes.of(value.terms[0][0]) if value.terms else None
+
+    def _new(self, atom: Atom, like: Affine | None = None) -> Affine:
+        self.atoms.append(atom)
+        self.axes.add(like.terms[0][0] if like is not None and like.terms else None)
+        return Affine(((len(self.atoms) - 1, 1.0),))
+
+
+def _convolution(module: Any, name: str) -> ChannelMap:
+    padding = module.padding
+    if isinstance(padding, str):
+        padding = tuple(n // 2 if padding == "same" else 0 for n in _reach(module))
+    start = tuple(-p for p in padding)
+    return ChannelMap(module.weight.detach(), module.stride, start, module.dilation, name)
+
+
+def _reach(module: Any) -> list[int]:
+    return [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+
+
+def _is_plain(module: Any) -> bool:
+    """Return whether a convolution has no groups and pads both ends alike: "same" may put one pixel more at the end."""
+    is_symmetric = module.padding != "same" or not any(n % 2 for n in _reach(module))
+    return module.groups == 1 and module.padding_mode == "zeros" and is_symmetric
+
+
+def _composed(outer: ChannelMap, value: Affine) -> Affine | None:
+    """Return a map of an affine value as an affine value, None if it is none of its atoms."""
+    terms: list[tuple[int, ChannelMap | float]] = []
+    for atom, inner in value.terms:
+        found = outer.scaled(inner) if isinstance(inner, float) else outer.after(inner)
+        if found is None:
+            return None
+        terms.append((atom, found))
+    if value.bias is None:
+        return Affine(tuple(terms))
+    if any(outer.start):
+        # Pixels of padding have no bias.
+        return None
+    return Affine(
+        tuple(terms), outer.weight.flatten(2).sum(2) @ value.bias if outer.dims else outer.weight @ value.bias
+    )
+
+
+def _holds_affine(arguments: Any) -> bool:
+    found = []
+    fx.node.map_aggregate(arguments, lambda value: found.append(isinstance(value, Affine)))
+    return any(found)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 and value.ndim <= 1 else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _sum(left: Any, right: Any, sign: float = 1.0) -> Affine | None:
+    if isinstance(left, Affine) and isinstance(right, Affine):
+        return left.plus(right.scaled(sign))
+    if isinstance(left, Affine):
+        return left if _number(right) == 0 else None
+    return right.scaled(sign) if _number(left) == 0 else None
+
+
+def _product(left: Any, right: Any) -> Affine | None:
+    value, factor = (left, right) if isinstance(left, Affine) else (right, left)
+    number = _number(factor)
+    return None if number is None or not isinstance(value, Affine) else value.scaled(number)
+
+
+def _quotient(left: Any, right: Any) -> Affine | None:
+    number = _number(right)
+    return left.scaled(1 / number) if number and isinstance(left, Affine) else None
+
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Affine | None]] = {
+    "add": _sum,
+    "sub": lambda left, right: _sum(left, right, -1.0),
+    "mul": _product,
+    "div": _quotient,
+}

@@ -1,0 +1,1 @@
+"""What all importers share: the intermediate form, lowering of activations, the check of the result."""

@@ -1,0 +1,186 @@
+"""The graph of a PyTorch module: a float64 copy, traced, with the qualified name of the module behind each step."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from tropnet.errors import UnsupportedModuleError
+from tropnet.importers.torch.two_slopes import TwoSlopes
+
+__all__ = ["Trace", "float64_copy", "trace", "type_name"]
+
+_ROOT = "module"
+_SCOPE = "tropnet_scope"
+# The lists of parameters have a __call__ of their own, which refuses.
+_CALLS = (nn.Module.__call__, nn.ParameterList.__call__, nn.ParameterDict.__call__)
+
+
+def type_name(value: Any) -> str:
+    """Return the type of a value with its module, as in torch.nn.modules.activation.ReLU."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def float64_copy(module: Any) -> Any:
+    """Return a copy of a module with float64 parameters, buffers and tensors on the CPU, in the same mode.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        It is no module, does more than its forward says (hooks, a forward of the instance), holds numbers that are not
+        real or no numbers at all, or cannot be copied.
+    """
+    if not isinstance(module, nn.Module):
+        raise UnsupportedModuleError(
+            f"module must be a torch.nn.Module, got {type_name(module)}. For a file or a state dict, build the module"
+            " and call its load_state_dict first."
+        )
+    for name, part in module.named_modules():
+        for key, tensor in [*part._parameters.items(), *part._buffers.items()]:
+            _refuse_numbers(tensor, f"{key} of {_described(part, name)}")
+        _refuse_changed_calls(part, _described(part, name))
+    try:
+        copy = deepcopy(module)
+    except Exception as error:  # copying runs code of the module's own
+        raise UnsupportedModuleError(f"the module must be one that copy.deepcopy takes: {error}") from error
+    for part in copy.modules():
+        # Hooks on gradients do not touch the values, but some rebuild the inputs of their module.
+        part._backward_hooks.clear()
+        part._backward_pre_hooks.clear()
+        for key, value in vars(part).items():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                vars(part)[key] = value.detach().cpu().double()
+    return copy.cpu().double().requires_grad_(False)
+
+
+def _refuse_changed_calls(part: Any, where: str) -> None:
+    if part._forward_hooks or part._forward_pre_hooks:
+        raise UnsupportedModuleError(
+            f"{where} has forward hooks, which may change its values. Remove the hooks (weight_norm, spectral_norm and"
+            " pruning leave one; each has its own remove function)."
+        )
+    if "forward" in vars(part) or type(part).__call__ not in _CALLS:
+        raise UnsupportedModuleError(f"{where} has a forward or __call__ of its own. Define a subclass instead.")
+
+
+def _refuse_numbers(tensor: Any, where: str) -> None:
+    if tensor is None:
+        return
+    if isinstance(tensor, nn.parameter.UninitializedTensorMixin) or tensor.is_meta:
+        raise UnsupportedModuleError(f"{where} has no data yet. Load or initialise the parameters first.")
+    if tensor.is_complex() or tensor.is_quantized:
+        raise UnsupportedModuleError(f"{where} must hold real numbers, got {tensor.dtype}.")
+
+
+def _described(part: Any, name: str) -> str:
+    return f"{name or 'the module itself'} ({type_name(part)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The steps of a module's forward.
+
+    Attributes
+    ----------
+    graph_module
+        The graph with the modules it calls.
+    root
+        The module.
+    """
+
+    graph_module: Any
+    root: Any
+
+    def called(self, node: Any) -> Any:
+        """Return the module that a node calls."""
+        return self.graph_module.get_submodule(node.target)
+
+    def owner(self, node: Any) -> Any:
+        """Return the module in whose forward a step is."""
+        return self.root.get_submodule(_without_root(node.meta.get(_SCOPE, _ROOT)))
+
+    def where(self, node: Any) -> str:
+        """Return which module a node calls, or which function or method and in the forward of which module."""
+        if node.op == "call_module":
+            return _described(self.called(node), _without_root(node.target))
+        scope = _without_root(node.meta.get(_SCOPE, _ROOT))
+        function = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        if function == "getattr":
+            function = node.args[1]
+        kind = "method " if node.op == "call_method" else ""
+        return f"{kind}'{function}' in the forward of {_described(self.root.get_submodule(scope), scope)}"
+
+
+def _without_root(name: str) -> str:
+    return name[len(_ROOT) + 1 :]
+
+
+class _Holder(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so nn.Module is Any
+    """Calls one module, so that a bare nn.Linear is a step like any other."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        setattr(self, _ROOT, module)
+
+    def forward(self, x: Any) -> Any:
+        return getattr(self, _ROOT)(x)
+
+
+class _Tracer(fx.Tracer):  # type: ignore[misc]  # as above
+    """Traces into everything but PyTorch's own modules, and remembers in whose forward each step is."""
+
+    # Buffers as steps of the graph: what a forward does to them is to be seen.
+    proxy_buffer_attributes = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scopes = [_ROOT]
+        self.failed: str | None = None
+
+    def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:  # noqa: ARG002 (the name fx gives)
+        if type(m) is TwoSlopes:
+            return True
+        return type(m).__module__.startswith("torch.nn.modules.") and not isinstance(m, nn.Sequential)
+
+    def call_module(self, m: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+        self.scopes.append(self.path_of_module(m))
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception:
+            self.failed = self.failed or self.scopes[-1]
+            raise
+        finally:
+            self.scopes.pop()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> Any:
+        node = super().create_node(*args, **kwargs)
+        node.meta[_SCOPE] = self.scopes[-1]
+        return node
+
+
+def trace(module: Any) -> Trace:
+    """Return the steps of a module's forward, for one tensor as its input.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        The forward does not run on a symbol: it decides by its data or by their shape, or takes more than one input.
+    """
+    holder = _Holder(module)
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(holder)
+    except Exception as error:  # tracing runs the module's code on symbols, which can raise anything
+        scope = _without_root(tracer.failed or _ROOT)
+        where = _described(module.get_submodule(scope), scope)
+        decides = isinstance(error, fx.proxy.TraceError)
+        reason = "decides by data or shapes (control flow)" if decides else "cannot be traced"
+        raise UnsupportedModuleError(
+            f"{where} {reason}, so that its graph is not known: torch.fx says:"
+            f" {str(error).rstrip('.')}. Write its forward for one tensor, without such decisions."
+        ) from error
+    return Trace(fx.GraphModule(holder, graph), module)

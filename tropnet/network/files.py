@@ -1,0 +1,102 @@
+"""Files of networks: the arrays of all layers in one `.npz`, sparse ones by their parts; a hash of what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from tropnet.archives import archive_bytes, read_archive
+from tropnet.errors import FileFormatError
+from tropnet.network.affine import Matrix
+from tropnet.network.layers import Layer
+
+__all__ = ["fingerprint", "network_bytes", "read_layers"]
+
+_KIND = "network"
+_VERSION = 1
+_SPARSE_PARTS = ("data", "indices", "indptr")
+# How much of a matrix is unfolded at a time.
+_BLOCK_BYTES = 2**26
+
+
+def network_bytes(layers: Sequence[Layer], n_inputs: int) -> bytes:
+    """Return the contents of a file of these layers."""
+    arrays = _arrays(layers, n_inputs)
+    for index, layer in enumerate(layers, start=1):
+        first: dict[int, int] = {}
+        for source, weight in sorted(layer.weights.items()):
+            if first.setdefault(id(weight), source) != source:
+                del arrays[f"weight_{index}_{source}"]
+                arrays[f"shared_{index}_{source}"] = np.array(first[id(weight)])
+    stored: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray):
+            stored[name] = array
+            continue
+        stored[f"sparse_shape_{name}"] = np.array(array.shape)
+        stored |= {f"sparse_{part}_{name}": getattr(array, part) for part in _SPARSE_PARTS}
+    return archive_bytes(_KIND, _VERSION, stored)
+
+
+def read_layers(source: str | os.PathLike[str] | bytes) -> tuple[list[Layer], int]:
+    """Return the layers and the number of inputs of a file or of its contents.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FileFormatError
+        The file is truncated, was not written by `network_bytes`, or would need pickle.
+    """
+    arrays: dict[str, Any] = dict(read_archive(source, _KIND, _VERSION))
+    try:
+        for key in [key for key in arrays if key.startswith("sparse_shape_")]:
+            name = key.removeprefix("sparse_shape_")
+            parts = tuple(arrays[f"sparse_{part}_{name}"] for part in _SPARSE_PARTS)
+            arrays[name] = sparse.csr_array(parts, shape=tuple(arrays[key].tolist()))
+        layers = []
+        for index in range(1, int(arrays["n_layers"]) + 1):
+            prefix = f"weight_{index}_"
+            weights = {
+                int(name.removeprefix(prefix)): array for name, array in arrays.items() if name.startswith(prefix)
+            }
+            # One matrix may serve several sources, as a skip shares the main path's.
+            shared = f"shared_{index}_"
+            for name, array in arrays.items():
+                if name.startswith(shared):
+                    weights[int(name.removeprefix(shared))] = weights[int(array)]
+            layers.append(Layer(weights, arrays[f"bias_{index}"], arrays[f"slopes_{index}"]))
+        return layers, int(arrays["n_inputs"])
+    except Exception as error:  # a damaged file can hold anything
+        where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+        raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
+
+
+def fingerprint(layers: Sequence[Layer], n_inputs: int) -> str:
+    """Return a SHA-256 of shapes, weights, biases and slopes; sparse weights count as the dense ones they stand for."""
+    digest = hashlib.sha256()
+    for name, array in sorted(_arrays(layers, n_inputs).items(), key=lambda item: item[0]):
+        digest.update(f"{name}{array.shape}".encode())
+        if isinstance(array, np.ndarray):
+            digest.update(np.ascontiguousarray(array + 0.0).tobytes())
+            continue
+        step = max(1, _BLOCK_BYTES // (8 * array.shape[1]))
+        for start in range(0, array.shape[0], step):
+            digest.update((array[start : start + step].toarray() + 0.0).tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(layers: Sequence[Layer], n_inputs: int) -> dict[str, NDArray[Any] | Matrix]:
+    arrays: dict[str, NDArray[Any] | Matrix] = {"n_inputs": np.array(n_inputs), "n_layers": np.array(len(layers))}
+    for index, layer in enumerate(layers, start=1):
+        arrays[f"bias_{index}"] = layer.bias
+        arrays[f"slopes_{index}"] = np.asarray(layer.slopes)
+        for source, weight in sorted(layer.weights.items()):
+            arrays[f"weight_{index}_{source}"] = weight
+    return arrays

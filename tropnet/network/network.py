@@ -1,0 +1,757 @@
+"""Piecewise-linear networks in one general form: every layer reads any set of earlier layers.
+
+Layer l computes ``z_l = sum over sources k < l of W[l, k] nu_k + b_l`` with ``nu_0 = x`` and ``nu_l = act(z_l)``, where
+every neuron has two slopes: ``act(z) = s_pos z`` for z > 0 and ``s_neg z`` otherwise. The last layer is affine.
+A skip connection (k, l) of the papers adds the output of layer k to the input of layer l, that is
+``W[l, k] = W[l, l - 1]``. Layers count from 1, the input is 0, the output layer is L + 1.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from importlib import import_module
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from tropnet.archives import write_atomically
+from tropnet.arrays import patterns as patterns_
+from tropnet.arrays.checks import as_points, finite_array
+from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.errors import (
+    DomainError,
+    FileFormatError,
+    MissingExtraError,
+    NonFiniteError,
+    ShapeError,
+    TooLargeError,
+    UnsupportedModuleError,
+)
+from tropnet.exact.dyadic import to_float, to_integers
+from tropnet.network.affine import AffineMap, Matrix
+from tropnet.network.carrying import without_skips
+from tropnet.network.domain import Box, Domain, WholeSpace, as_domain
+from tropnet.network.files import fingerprint, network_bytes, read_layers
+from tropnet.network.folding import without_affine_neurons
+from tropnet.network.layers import (
+    AFFINE,
+    RELU,
+    Layer,
+    checked_layer,
+    compose,
+    compose_many,
+    dense_layer,
+    finite_matrix,
+    skip_sources,
+    slopes_per_layer,
+)
+
+__all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
+
+_DENSE_BYTES = 2**31
+# Products of weights down to 2**-900 keep all their digits, and sums of them and biases too.
+_SMALLEST_EXPONENT = -900.0
+_INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
+
+
+class IntegerNetwork(NamedTuple):
+    """A network's layers over the integers, each layer multiplied by a power of two.
+
+    `layers` obeys the same recurrence as the float64 layers; its pre-activations are ``z_l * 2**exponents[l - 1]``,
+    so every sign is the exact sign of the stored float64 network.
+    """
+
+    layers: tuple[Layer, ...]
+    exponents: tuple[int, ...]
+
+
+class Network:
+    """A frozen piecewise-linear network.
+
+    Parameters
+    ----------
+    layers
+        Hidden layers 1, ..., L and the affine output layer L + 1 (its slopes are ignored). Layer l may read any
+        sources 0 <= k < l; the widths must chain.
+    n_inputs
+        Input dimension; needed only when no layer reads the input.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        A shape does not chain; a weight, bias or slope is NaN or infinite. The message says where.
+
+    Examples
+    --------
+    A residual block: the second layer reads the first and, past it, the input.
+
+    >>> net = Network([
+    ...     Layer({0: np.eye(2)}, np.zeros(2)),
+    ...     Layer({1: np.eye(2), 0: 2 * np.eye(2)}, np.zeros(2)),
+    ...     Layer({2: np.ones((1, 2))}, np.zeros(1)),
+    ... ])
+    >>> net([1.0, -1.0])
+    array([3.])
+    """
+
+    def __init__(self, layers: Iterable[Layer], n_inputs: int | None = None) -> None:
+        given = [*layers]
+        if not given:
+            raise ShapeError("layers must hold at least the output layer, got none.")
+        if n_inputs is None:
+            inputs = [layer.weights[0] for layer in given if isinstance(layer, Layer) and 0 in layer.weights]
+            if not inputs:
+                raise ShapeError("no layer reads the input (source 0); pass n_inputs.")
+            n_inputs = finite_matrix(inputs[0], "weights of source 0").shape[1]
+        widths = [n_inputs]
+        checked = []
+        for index, layer in enumerate(given, start=1):
+            last = index == len(given)
+            checked.append(checked_layer(layer, index, widths, affine=last))
+            widths.append(checked[-1].width)
+        self._layers = tuple(checked)
+        self._n_inputs = n_inputs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network, (self._layers, self._n_inputs)
+
+    @classmethod
+    def mlp(
+        cls,
+        weights: Sequence[ArrayLike],
+        biases: Sequence[ArrayLike],
+        skips: Iterable[tuple[int, int]] = (),
+        slopes: Any = RELU,
+    ) -> Network:
+        """Make a multilayer perceptron with the papers' skip connections.
+
+        Parameters
+        ----------
+        weights, biases
+            Arrays (n_out, n_in) and (n_out,), one pair per layer; the last pair is the affine output layer.
+        skips
+            Pairs (k, l): the output of layer k is added to the input of layer l, 0 <= k < l - 1.
+        slopes
+            One pair (s_neg, s_pos) for all hidden neurons, or a list with one entry per hidden layer: a pair, or an
+            array (n_l, 2). ReLU is (0, 1), leaky ReLU (a, 1), absolute value (-1, 1).
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            As for `Network`.
+        SkipError
+            A skip breaks 0 <= k < l - 1 <= L, is given twice, or joins layers of unequal width.
+
+        Examples
+        --------
+        >>> net = Network.mlp([np.eye(1)] * 3, [np.zeros(1)] * 3, skips=[(1, 3)])
+        >>> net([[2.0], [-2.0]])
+        array([[4.],
+               [0.]])
+        """
+        if len(weights) != len(biases):
+            raise ShapeError(f"weights and biases must pair up, got {len(weights)} weights and {len(biases)} biases.")
+        if not weights:
+            raise ShapeError("weights must hold at least the output layer, got none.")
+        matrices = [finite_matrix(weight, f"weights[{i}]") for i, weight in enumerate(weights)]
+        n_hidden = len(matrices) - 1
+        per_layer = slopes_per_layer(slopes, n_hidden)
+        widths = [matrices[0].shape[1]] + [matrix.shape[0] for matrix in matrices]
+        sources = skip_sources(skips, widths)
+        return cls(
+            Layer(
+                dict.fromkeys((index, *sources.get(index + 1, ())), matrix),
+                np.asarray(bias),
+                per_layer[index] if index < n_hidden else AFFINE,
+            )
+            for index, (matrix, bias) in enumerate(zip(matrices, biases, strict=True))
+        )
+
+    @classmethod
+    def random(
+        cls,
+        widths: Sequence[int],
+        skips: Iterable[tuple[int, int]] = (),
+        *,
+        init: str = "torch",
+        slopes: Any = RELU,
+        seed: int | np.random.Generator | None = None,
+    ) -> Network:
+        """Draw a random multilayer perceptron.
+
+        Parameters
+        ----------
+        widths
+            Input dimension, hidden widths, output dimension.
+        skips, slopes
+            As in `mlp`.
+        init
+            ``"torch"``: weights and biases uniform in +-1/sqrt(fan_in), PyTorch's default for `nn.Linear`.
+            ``"kaiming_uniform"``, ``"kaiming_normal"`` (ReLU gain), ``"glorot_uniform"``, ``"glorot_normal"``: weights
+            by that rule, biases as in ``"torch"``.
+        seed
+            Seed or generator of NumPy; None draws fresh entropy.
+
+        Examples
+        --------
+        >>> Network.random([2, 5, 5, 5, 1], skips=[(1, 3)], seed=0)
+        Network(2-5-5-5-1, skips 1-3)
+        """
+        if init not in _INITS:
+            raise ValueError(f"init must be one of {', '.join(_INITS)}, got {init!r}.")
+        if len(widths) < 2 or any(int(width) < 1 for width in widths):
+            raise ShapeError(
+                f"widths must be at least two positive numbers (inputs, ..., outputs), got {list(widths)}."
+            )
+        rng = np.random.default_rng(seed)
+        weights, biases = [], []
+        for fan_in, fan_out in pairwise(widths):
+            shape, bound = (fan_out, fan_in), 1 / math.sqrt(fan_in)
+            match init:
+                case "torch":
+                    weight = rng.uniform(-bound, bound, shape)
+                case "kaiming_uniform":
+                    weight = rng.uniform(-math.sqrt(6) * bound, math.sqrt(6) * bound, shape)
+                case "kaiming_normal":
+                    weight = rng.normal(0.0, math.sqrt(2) * bound, shape)
+                case "glorot_uniform":
+                    limit = math.sqrt(6 / (fan_in + fan_out))
+                    weight = rng.uniform(-limit, limit, shape)
+                case _:
+                    weight = rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), shape)
+            weights.append(weight)
+            biases.append(rng.uniform(-bound, bound, fan_out))
+        return cls.mlp(weights, biases, skips, slopes)
+
+    # --- shape
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The hidden layers and the output layer."""
+        return self._layers
+
+    @property
+    def n_inputs(self) -> int:
+        """The input dimension d."""
+        return self._n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        """The output dimension."""
+        return self.layers[-1].width
+
+    @cached_property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The hidden layers 1, ..., L."""
+        return self.layers[:-1]
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the hidden layers."""
+        return tuple(layer.width for layer in self.hidden)
+
+    @cached_property
+    def n_neurons(self) -> int:
+        """The number of hidden neurons, which is the length of a pattern."""
+        return sum(self.widths)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether some weights are a `scipy.sparse.csr_array`."""
+        return any(sparse.issparse(weight) for layer in self.layers for weight in layer.weights.values())
+
+    @cached_property
+    def dense(self) -> Network:
+        """The same network with numpy arrays as its weights, on which engines and exact arithmetic work.
+
+        Raises
+        ------
+        TooLargeError
+            They would take more than 2 GiB.
+        """
+        if not self.is_sparse:
+            return self
+        matrices = {id(weight): weight for layer in self.layers for weight in layer.weights.values()}.values()
+        size = 8 * sum(math.prod(matrix.shape) for matrix in matrices)
+        if size > _DENSE_BYTES:
+            widest = max(matrices, key=lambda matrix: math.prod(matrix.shape))
+            raise TooLargeError(
+                f"{self!r} holds sparse weights, which engines and exact arithmetic need in dense form: that takes"
+                f" {size / 2**30:.1f} GiB (the largest matrix has shape {widest.shape}), more than"
+                f" {_DENSE_BYTES / 2**30:.0f} GiB. Forward passes, patterns, files and restrict work on the sparse"
+                " form; use a smaller network."
+            )
+        return Network(map(dense_layer, self.layers), self.n_inputs)
+
+    @property
+    def skips(self) -> tuple[tuple[int, int], ...]:
+        """All pairs (k, l), k < l - 1, such that layer l reads the output of layer k."""
+        return tuple(
+            (source, index)
+            for index, layer in enumerate(self.layers, start=1)
+            for source in sorted(layer.weights)
+            if source < index - 1
+        )
+
+    def __repr__(self) -> str:
+        shape = "-".join(map(str, (self.n_inputs, *self.widths, self.n_outputs)))
+        skips = ", ".join(f"{k}-{index}" for k, index in self.skips)
+        return f"Network({shape}{', skips ' + skips if skips else ''})"
+
+    # --- values
+
+    def __call__(self, x: ArrayLike) -> FloatArray:
+        """Return the outputs at one point (d,) or at many (n, d), in float64.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            `x` has another shape or is not finite, or the network overflows float64 there.
+        """
+        points, single = as_points(x, self.n_inputs)
+        output = self._pre_activations(points)[-1]
+        return output[0] if single else output
+
+    def pre_activations(self, x: ArrayLike) -> FloatArray:
+        """Return z of all hidden neurons, layers concatenated: (n_neurons,) or (n, n_neurons), in float64."""
+        points, single = as_points(x, self.n_inputs)
+        hidden = np.concatenate([np.empty((len(points), 0)), *self._pre_activations(points)[:-1]], axis=1)
+        return hidden[0] if single else hidden
+
+    def activation_pattern(self, x: ArrayLike) -> BoolArray:
+        """Return the activation pattern at one point or many: True where z > 0 in float64 (active).
+
+        Affine neurons are False. Within rounding of a neuron's hyperplane the bit follows the rounded value.
+
+        Returns
+        -------
+        bool array, (n_neurons,) or (n, n_neurons), layers concatenated; `split_pattern` splits it.
+        """
+        return np.asarray((self.pre_activations(x) > 0) & ~self.affine_neurons)
+
+    def certain_pattern(self, x: ArrayLike) -> tuple[BoolArray, BoolArray]:
+        """Return the activation patterns at many points (n, d), and for which points every bit is proven.
+
+        A bit is proven when the float64 pre-activation exceeds a running bound on its rounding error, underflow
+        included (or is affine, or every term of it is exactly zero).
+        """
+        points, _ = as_points(x, self.n_inputs)
+        outputs, errors = [points], [np.zeros_like(points)]
+        bits, certain = [np.empty((len(points), 0), dtype=np.bool_)], np.ones(len(points), dtype=np.bool_)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer in self.hidden:
+                n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
+                # A product that underflows is off by less than the smallest normal number.
+                unit, lost = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+                z = np.broadcast_to(layer.bias, (len(points), layer.width))
+                size, error = np.abs(z), np.zeros_like(z)
+                for source, weight in layer.weights.items():
+                    z = z + outputs[source] @ weight.T
+                    size = size + np.abs(outputs[source]) @ abs(weight).T
+                    error = error + errors[source] @ abs(weight).T
+                blank = size == 0
+                if blank.any():
+                    # Terms of size 0 are zero unless they underflowed. (Where no bit so far is in doubt, an output is
+                    # exactly zero iff its float64 value has no error to carry.)
+                    blank = np.broadcast_to(layer.bias == 0, blank.shape)
+                    for source, weight in layer.weights.items():
+                        live = ((outputs[source] != 0) | (errors[source] != 0)).astype(np.float32)
+                        blank = blank & ~(live @ (weight != 0).astype(np.float32).T > 0)
+                error = np.where(blank, 0.0, (error + unit * size) * (1 + unit) + lost)
+                certain &= ((np.abs(z) > error) | layer.affine_neurons | blank).all(axis=1)
+                bits.append((z > 0) & ~layer.affine_neurons)
+                slopes = np.asarray(layer.slopes)
+                chosen = np.where(z > 0, slopes[:, 1], slopes[:, 0])
+                outputs.append(chosen * z)
+                carried = np.abs(chosen) * error * (1 + unit) + unit * np.abs(chosen * z) + lost
+                errors.append(np.where((chosen == 0) | blank, 0.0, carried))
+        return np.concatenate(bits, axis=1), certain
+
+    @cached_property
+    def affine_neurons(self) -> BoolArray:
+        """Which hidden neurons have equal slopes, bool of shape (n_neurons,)."""
+        return np.concatenate([np.empty(0, dtype=np.bool_), *(layer.affine_neurons for layer in self.hidden)])
+
+    def split_pattern(self, pattern: ArrayLike) -> tuple[BoolArray, ...]:
+        """Split a flat pattern, or many (n, n_neurons), into one array per hidden layer."""
+        flat = np.asarray(pattern)
+        if flat.shape[-1:] != (self.n_neurons,):
+            raise ShapeError(f"pattern must end in {self.n_neurons} neurons, got shape {flat.shape}.")
+        return patterns_.split(_bools(flat), self.widths) if self.hidden else ()
+
+    def as_pattern(self, pattern: ArrayLike | Sequence[ArrayLike]) -> BoolArray:
+        """Return a flat bool pattern from a flat one or from one array per layer.
+
+        Raises
+        ------
+        ShapeError
+            The length, or a layer's length, does not match the network.
+        ValueError
+            An entry is neither a bool nor 0 or 1 (the papers' -1 and +1 change their meaning between pages).
+        """
+        nested = isinstance(pattern, Sequence) and any(np.ndim(part) > 0 for part in pattern)
+        parts = [np.asarray(part) for part in pattern] if nested else [np.asarray(pattern)]  # type: ignore[union-attr]
+        lengths = [part.shape for part in parts]
+        expected = [(width,) for width in self.widths] if nested else [(self.n_neurons,)]
+        if lengths != expected:
+            raise ShapeError(
+                f"pattern must have {self.n_neurons} entries, or one array per hidden layer of lengths"
+                f" {list(self.widths)}; got shape{'s' if nested else ''} {', '.join(map(str, lengths))}."
+            )
+        flat = np.concatenate([np.empty(0, dtype=np.bool_), *parts])
+        return _bools(flat)
+
+    def affine_map(self, pattern: ArrayLike | Sequence[ArrayLike]) -> AffineMap:
+        """Return the affine map that the network applies where `pattern` holds, composed in float64.
+
+        Where that overflows, or products of weights are too small for float64, it is composed exactly and rounded once.
+
+        Costs O(sum over layers and sources of n_l n_k d). The pattern need not occur.
+        """
+        weights, biases = self.affine_maps(self.as_pattern(pattern)[None])
+        return AffineMap(weights[0], biases[0])
+
+    def affine_maps(self, patterns: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return the affine maps of many patterns (m, n_neurons) at once; see `affine_map`.
+
+        Returns
+        -------
+        weights (m, n_outputs, d) and biases (m, n_outputs), float64.
+        """
+        flat = np.asarray(patterns, dtype=np.bool_)
+        if flat.ndim != 2 or flat.shape[1] != self.n_neurons:
+            raise ShapeError(f"patterns must have shape (m, {self.n_neurons}), got {flat.shape}.")
+        # In parts of about 64 MB.
+        size = max(1, (1 << 23) // ((self.n_inputs + 1) * max(self.n_neurons, 1)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                compose_many(self.layers, flat[i : i + size], self.n_inputs)[-1] for i in range(0, len(flat), size)
+            ]
+        rows = np.concatenate([np.empty((0, self.n_outputs, self.n_inputs + 1)), *parts])
+        wrong = ~np.isfinite(rows).all(axis=(1, 2)) | self._underflows
+        for i in np.flatnonzero(wrong).tolist():
+            rows[i] = to_float(self.integer_maps(flat[i])[-1], self.integers.exponents[-1])
+        return rows[:, :, :-1], rows[:, :, -1]
+
+    @cached_property
+    def _underflows(self) -> bool:
+        """Whether a product of weights and slopes, one of each layer, could be smaller than float64 holds."""
+        exponent = 0.0
+        for layer in self.layers:
+            factors = [weight.data if sparse.issparse(weight) else weight for weight in layer.weights.values()]
+            for values in (np.concatenate([np.ravel(each) for each in factors]), np.ravel(layer.slopes)):
+                sizes = np.abs(values[values != 0])
+                exponent += min(0.0, float(np.log2(sizes.min()))) if len(sizes) else 0.0
+        return exponent < _SMALLEST_EXPONENT
+
+    def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
+        """Return the rows (a | c) of z_1, ..., z_{L+1} where `pattern` holds, in float64."""
+        return compose(self.layers, self.as_pattern(pattern), self.n_inputs)
+
+    def integer_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[IntegerArray]:
+        """Return the rows of `composed_maps` exactly: integers, those of z_l multiplied by 2**exponents[l - 1]."""
+        return compose(self.integers.layers, self.as_pattern(pattern), self.n_inputs)
+
+    @cached_property
+    def integers(self) -> IntegerNetwork:
+        """The same network over the integers, for exact signs; sparse weights become dense (see `dense`)."""
+        layers, exponents, output_exponents = [], [], [0]
+        for layer in self.dense.layers:
+            scaled = {source: to_integers(weight) for source, weight in layer.weights.items()}
+            bias, bias_exponent = to_integers(layer.bias)
+            exponent = max([bias_exponent, *(own + output_exponents[k] for k, (_, own) in scaled.items())])
+            slopes, slope_exponent = to_integers(np.asarray(layer.slopes))
+            layers.append(
+                Layer(
+                    {k: w << (exponent - own - output_exponents[k]) for k, (w, own) in scaled.items()},
+                    np.asarray(bias << (exponent - bias_exponent)),
+                    slopes,
+                )
+            )
+            exponents.append(exponent)
+            output_exponents.append(exponent + slope_exponent)
+        return IntegerNetwork(tuple(layers), tuple(exponents))
+
+    def restrict(self, origin: ArrayLike, basis: ArrayLike) -> Network:
+        """Return the network on the affine slice x = origin + t @ basis, as a network of t.
+
+        Every layer that reads the input gets the weights ``W[l, 0] @ basis.T`` and the bias ``b_l + W[l, 0] @ origin``;
+        all else stays. Each entry is computed exactly and rounded once, to the nearest float64: the slice is exact
+        where the entries are float64 numbers (coordinate subspaces through 0, small integers), else its weights are
+        off by half a unit in the last place, and what is enumerated is exact for these.
+
+        Parameters
+        ----------
+        origin
+            float64, shape (d,).
+        basis
+            float64, shape (k, d), k >= 1: the directions, one per row. They need not be independent.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            The shapes do not fit, or an entry, given or of the result, is not finite.
+
+        Notes
+        -----
+        Costs O(n_l k d) integer products for every layer that reads the input, O(k) per stored entry of sparse weights.
+        Other layers keep their weights, sparse ones too. Neurons keep their places, so a pattern
+        of the slice is one of the network; `tropnet.regions_on_segment` needs no rounding on a segment.
+
+        Examples
+        --------
+        >>> net = Network.mlp([[[1.0, 2.0]], [[1.0]]], [[0.5], [0.0]])
+        >>> line = net.restrict([1.0, 0.0], [[0.0, 1.0]])
+        >>> line, line([3.0]), net([1.0, 3.0])
+        (Network(1-1-1), array([7.5]), array([7.5]))
+        """
+        start, directions = finite_array(origin, "origin"), finite_matrix(basis, "basis")
+        if start.shape != (self.n_inputs,) or directions.shape != (len(directions) or 1, self.n_inputs):
+            raise ShapeError(
+                f"origin and basis must have shapes ({self.n_inputs},) and (k, {self.n_inputs}) with k >= 1,"
+                f" got {start.shape} and {directions.shape}."
+            )
+        columns, scale = to_integers(np.vstack([directions, start]).T)
+        layers = []
+        for layer in self.layers:
+            if 0 not in layer.weights:
+                layers.append(layer)
+                continue
+            products, exponent = _integer_products(layer.weights[0], columns)
+            bias, own = to_integers(layer.bias)
+            rows = products << own
+            rows[:, -1] += bias << (exponent + scale)
+            values = to_float(rows, exponent + scale + own)
+            layers.append(Layer({**layer.weights, 0: values[:, :-1]}, values[:, -1], layer.slopes))
+        return Network(layers, len(directions))
+
+    def without_skips(self, domain: Domain | None = None) -> Network:
+        """Return the same function as a chain, each layer reading the one before only, with the same regions.
+
+        What a skip hands on is carried through the layers in between by added neurons z = nu + c, relu(z) - c = nu,
+        with a constant c so large that z >= 1 everywhere: 1 for ReLU layers, whose outputs are not negative. So an
+        added neuron is active everywhere, touches zero nowhere, and divides no region. In every layer the neurons of
+        this network come first: those columns of a pattern are its pattern, the others are True.
+
+        For programs that know no skips; the engines here are faster on the network as it is. In float64 a carried value
+        is rounded to the digits of nu + c.
+
+        Parameters
+        ----------
+        domain
+            Needed where a skip hands on the input, or a layer that has negative outputs (leaky ReLU): a `Box` with
+            finite sides. The result is this function on the box.
+
+        Returns
+        -------
+        Network
+            Its hidden widths grow by the entries that skips carry past each layer. Biases are computed exactly and
+            rounded once: regions are the same if these biases are float64 numbers (small integers and dyadic fractions
+            are), else those of a network whose biases differ in the last place.
+
+        Raises
+        ------
+        DomainError
+            What a skip hands on has no lower bound on the domain, or the domain is no box or of another dimension.
+
+        References
+        ----------
+        Carried channels: Meng et al., RMNet: Equivalently Removing Residual Connection from Networks, 2021,
+        arXiv:2111.00687, "reserve and merge", there without c.
+
+        Examples
+        --------
+        >>> net = Network.mlp([np.eye(1), [[-1.0]], [[1.0]]], [[0.0], [1.0], [0.0]], skips=[(1, 3)])
+        >>> chain = net.without_skips()
+        >>> chain, chain.skips, net([3.0]), chain([3.0])
+        (Network(1-1-2-1), (), array([3.]), array([3.]))
+        """
+        fitted = as_domain(domain, self.n_inputs)
+        if not isinstance(fitted, Box | WholeSpace):
+            raise DomainError(f"domain must be a box, which gives bounds of each input, got {fitted!r}.")
+        return Network(
+            without_skips(self.layers, self.n_inputs, fitted if isinstance(fitted, Box) else None), self.n_inputs
+        )
+
+    def without_affine_neurons(self) -> Network:
+        """Return the same function by fewer neurons: those of equal slopes are folded into the layers that read them.
+
+        Where layer m reads an affine neuron ``nu_j = s z_j``, with weight w, it reads what the neuron reads instead:
+        ``W[m, k] += w s W[l, k][j]`` for every source k of the neuron's layer l, and ``b_m += w s b_j``. Layers of
+        affine neurons only leave the network; the numbers of those after them change.
+
+        Returns
+        -------
+        Network
+            Of the same regions: its patterns are those of this network without the columns of `affine_neurons`, which
+            are False. Layers can read more sources than before, with fuller matrices: it pays where few neurons
+            are left. Products are summed in float64: exact where these sums are float64 numbers (small integers and
+            dyadic fractions), else the function of weights that differ by rounding.
+
+        Raises
+        ------
+        NonFiniteError
+            A product of weights overflows float64.
+
+        Notes
+        -----
+        Costs the matrix product of the folded columns with the folded rows, for each source of a folded neuron; sparse
+        weights stay sparse while at most a quarter of their entries is not zero. `from_torch` folds affine steps, as
+        an activation of slope 1 in a whole layer, itself; this folds the neurons of a layer that are affine.
+
+        References
+        ----------
+        J. Joyce and J. Verschelde, arXiv:2408.07815, Theorem 3.1, for networks of affine neurons only.
+
+        Examples
+        --------
+        The second neuron of the hidden layer is affine, and becomes a skip from the input to the output:
+
+        >>> net = Network.mlp([[[1.0], [3.0]], [[1.0, 2.0]]], [[0.0, 1.0], [0.0]], slopes=[[[0.0, 1.0], [1.0, 1.0]]])
+        >>> fewer = net.without_affine_neurons()
+        >>> fewer, fewer.layers[1].weights[0], fewer.layers[1].bias
+        (Network(1-1-1, skips 0-2), array([[6.]]), array([2.]))
+        >>> net([-1.0]), fewer([-1.0])
+        (array([-4.]), array([-4.]))
+        """
+        return Network(without_affine_neurons(self.layers, self.n_inputs), self.n_inputs)
+
+    # --- files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to an `.npz` file (atomically, no pickle); `load` reads it."""
+        data = self.to_bytes()
+        write_atomically(path, lambda file: file.write(data))
+
+    def to_bytes(self) -> bytes:
+        """Return the contents of the file that `save` writes."""
+        return network_bytes(self.layers, self.n_inputs)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes) -> Network:
+        """Read what `save` or `to_bytes` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        FileFormatError
+            The file is truncated, was not written by tropnet, or would need pickle.
+        """
+        layers, n_inputs = read_layers(source)
+        try:
+            return cls(layers, n_inputs)
+        except Exception as error:  # a damaged file can hold anything
+            where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+            raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 of shapes, weights, biases and slopes: equal for equal networks, whatever file they came from."""
+        return fingerprint(self.layers, self.n_inputs)
+
+    def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
+        outputs, values = [points], []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer in self.layers:
+                z = sum((outputs[k] @ weight.T for k, weight in layer.weights.items()), start=layer.bias)
+                z = np.broadcast_to(z, (len(points), layer.width))
+                values.append(z)
+                slopes = np.asarray(layer.slopes)
+                outputs.append(np.where(z > 0, slopes[:, 1] * z, slopes[:, 0] * z))
+        for index, z in enumerate(values, start=1):
+            bad = np.argwhere(~np.isfinite(z))
+            if len(bad):
+                raise NonFiniteError(f"layer {index} overflows float64 at point {bad[0, 0]} of x; scale the input.")
+        return values
+
+
+def _integer_products(weight: Matrix, columns: IntegerArray) -> tuple[IntegerArray, int]:
+    """Return weight @ columns exactly, as integers and by which power of two they are multiplied."""
+    if isinstance(weight, np.ndarray):
+        integers, exponent = to_integers(weight)
+        return integers @ columns, exponent
+    entries, exponent = to_integers(weight.data)
+    products = np.zeros((weight.shape[0], columns.shape[1]), dtype=object)
+    filled = np.flatnonzero(np.diff(weight.indptr))
+    if len(filled):
+        products[filled] = np.add.reduceat(entries[:, None] * columns[weight.indices], weight.indptr[filled], axis=0)
+    return products, exponent
+
+
+def _bools(pattern: NDArray[Any]) -> BoolArray:
+    if pattern.dtype.kind not in "biuf" or not ((pattern == 0) | (pattern == 1)).all():
+        raise ValueError(
+            "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
+            f" got {set(pattern.ravel().tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
+        )
+    return pattern.astype(np.bool_)
+
+
+def as_network(net: Any) -> Network:
+    """Return `net`, or raise an error that says how to get a network from what it is.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        It is no `Network`.
+    """
+    if not isinstance(net, Network):
+        kind = f"{type(net).__module__}.{type(net).__qualname__}"
+        raise UnsupportedModuleError(
+            f"net must be a tropnet.Network, got {kind}. For a PyTorch module use tropnet.from_torch(module), for a"
+            " file tropnet.load(path)."
+        )
+    return net
+
+
+def dense_network(net: Any) -> Network:
+    """Return `net` with numpy arrays as its weights, for what does not work on sparse ones.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        It is no `Network`.
+    TooLargeError
+        It would not fit into memory.
+    """
+    return as_network(net).dense
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FileFormatError
+        The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+    MissingExtraError
+        It is an `.onnx` file, and the extra 'onnx' is not installed.
+    TropnetError
+        It is an `.onnx` file, and `from_onnx` refuses it.
+    """
+    if os.fspath(path).lower().endswith(".onnx"):
+        try:
+            # By name: importers stand above the core, and need what an extra installs.
+            importer = import_module("tropnet.importers.onnx.importer")
+        except ImportError as error:
+            raise MissingExtraError(
+                f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
+            ) from error
+        network: Network = importer.from_onnx(path)
+        return network
+    if os.fspath(path).lower().endswith((".pt", ".pth")):
+        raise FileFormatError(
+            f"'{os.fspath(path)}' is not a tropnet network (.npz). For a PyTorch model, build the module, load its"
+            " weights and use tropnet.from_torch(module).save('net.npz')."
+        )
+    return Network.load(path)

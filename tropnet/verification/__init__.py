@@ -1,0 +1,19 @@
+"""What regions are enumerated for: extreme values, Lipschitz constants, equality, distance to a decision boundary."""
+
+from tropnet.verification.boundary import BoundaryPoint, distance_to_boundary
+from tropnet.verification.comparison import Comparison, same_function
+from tropnet.verification.extremum import Extremum
+from tropnet.verification.lipschitz import LipschitzConstant, lipschitz_constant
+from tropnet.verification.optimum import maximum, minimum
+
+__all__ = [
+    "BoundaryPoint",
+    "Comparison",
+    "Extremum",
+    "LipschitzConstant",
+    "distance_to_boundary",
+    "lipschitz_constant",
+    "maximum",
+    "minimum",
+    "same_function",
+]

@@ -1,0 +1,239 @@
+"""The distance from a point to the decision boundary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.enumeration import enumerate_regions
+from tropnet.errors import DomainError, ShapeError
+from tropnet.exact.certificates import Witness
+from tropnet.exact.dyadic import nearest_float, to_integers
+from tropnet.exact.linear_programs import maximise
+from tropnet.exact.projection import Projection, nearest_point
+from tropnet.network.domain import Domain, as_domain
+from tropnet.network.layers import evaluate
+from tropnet.network.network import Network, dense_network
+from tropnet.regions import ActivationRegion, Regions
+from tropnet.regions.crossings import bounded_rows, parts
+from tropnet.verification.lipschitz import check_norm
+
+__all__ = ["BoundaryPoint", "distance_to_boundary"]
+
+_DUAL = {1: math.inf, 2: 2, math.inf: 1}
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryPoint:
+    """A nearest point at which a decision changes.
+
+    Attributes
+    ----------
+    distance
+        In the norm asked for; infinite if the decision changes nowhere in the domain.
+    point
+        float64, shape (d,); NaN if there is none.
+    target
+        The class that is reached there; for one output, 1 if it becomes positive and 0 if not; -1 if there is none.
+    pattern
+        The pattern of a region whose closure holds the point; empty if there is none.
+    """
+
+    distance: float
+    point: FloatArray
+    target: int
+    pattern: BoolArray
+
+
+def distance_to_boundary(
+    net: Network, x: ArrayLike, domain: Domain | None = None, norm: float = 2, *, target: int | None = None
+) -> BoundaryPoint:
+    """Find a nearest point of the domain at which the decision of a network changes, and its distance.
+
+    With several outputs the decision at x is the class i of the largest output (the first of equals; exactly, whatever
+    float64 says), and the nearest point with ``y_k >= y_i`` for another class k is sought; with one output the sign,
+    and the nearest point with ``y <= 0`` (from y(x) > 0) or ``y >= 0``.
+
+    Parameters
+    ----------
+    net
+        The network.
+    x
+        float64, shape (d,), a point of the domain.
+    domain
+        None (all of R^d), `Box` or `Polytope`. A box around x keeps the number of regions down, and the answer is the
+        global one as long as the distance found is smaller than that to the sides of the box.
+    norm
+        1, 2 or infinity.
+    target
+        Consider only this class k.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        `x` does not fit the network, or `target` is no other class.
+    ValueError
+        Another norm.
+    DomainError
+        The domain is empty, flat, of the wrong dimension, or does not hold x.
+
+    Notes
+    -----
+    All regions of the domain are enumerated, then visited in the order of a lower bound on their distance (the most
+    violated row), each with an exact projection (norm 2, see `Polyhedron.project`) or a linear program over the
+    integers, until the bound exceeds the best distance. The bounds are float64 less all that rounding can have added;
+    distance and point are exact but for a rounding (to the nearest finite number).
+
+    References
+    ----------
+    Jordan, Lewis and Dimakis, Provable certificates for adversarial examples, 2019, arXiv:1903.08778.
+
+    Examples
+    --------
+    >>> net = Network.mlp([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-2.0]])
+    >>> near = distance_to_boundary(net, [0.0, 0.0], norm=1)
+    >>> near.distance, near.target
+    (2.0, 1)
+    """
+    check_norm(norm)
+    net = dense_network(net)
+    fitted = as_domain(domain, net.n_inputs)
+    points, single = as_points(x, net.n_inputs)
+    if not single:
+        raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got shape {points.shape}.")
+    start = points[0]
+    if not fitted.contains(start):
+        raise DomainError(f"x must lie in the domain {fitted}, got {start.tolist()}.")
+    scaled, exponent = to_integers(start)
+    forms = _decision_forms(evaluate(net.integers.layers, scaled, 1 << exponent)[-1], target)
+    regions = enumerate_regions(net, fitted)
+    lower = _lower_bounds(regions, np.array([form for _, form in forms], dtype=np.float64), start, _DUAL[norm])
+    best = BoundaryPoint(math.inf, np.full(net.n_inputs, np.nan), -1, np.empty(0, dtype=np.bool_))
+    for place in np.argsort(lower, axis=None, kind="stable"):
+        k, i = divmod(int(place), len(regions))
+        if not lower[k, i] < best.distance:
+            break
+        if norm == 2:
+            near = _nearest_in_l2(regions[i], forms[k][1], start)
+        else:
+            near = _nearest(regions[i], forms[k][1], start, norm)
+        if near is not None and (near.distance < best.distance or best.target < 0):
+            best = BoundaryPoint(near.distance, near.point, forms[k][0], regions.patterns[i])
+    return best
+
+
+def _decision_forms(y: IntegerArray, target: int | None) -> list[tuple[int, IntegerArray]]:
+    """Return, for every decision that may be reached, the form of the outputs that is <= 0 where it is.
+
+    `y` are the exact outputs at x, multiplied by a positive number.
+    """
+    eye = np.eye(len(y), dtype=np.int64).astype(object)
+    if len(y) == 1:
+        if target is not None:
+            raise ShapeError("target must be None for a network with one output, whose decision is its sign.")
+        return [(0, eye[0]) if y[0] > 0 else (1, -eye[0])]
+    values = y.tolist()
+    here = max(range(len(values)), key=values.__getitem__)
+    others = [k for k in range(len(values)) if k != here and target in (None, k)]
+    if not others:
+        raise ShapeError(f"target must be a class from 0 to {len(y) - 1} other than that of x, {here}; got {target}.")
+    return [(k, eye[here] - eye[k]) for k in others]
+
+
+def _lower_bounds(regions: Regions, forms: FloatArray, x: FloatArray, dual: float) -> FloatArray:
+    """Return numbers (forms, regions) that the distances from x to where a form is <= 0 in a region do not fall below.
+
+    The most violated row of the region and the form, each from float64 and a bound on all its errors.
+    """
+    net, (A, b) = regions.network, regions.domain.halfspaces
+    sides = np.column_stack([-A, b])
+    domain = _distances(sides, np.zeros_like(sides), x, dual).max(initial=0.0)
+    bounds = np.empty((len(forms), len(regions)))
+    cuts = unpack(regions.packed_cuts, net.n_neurons)
+    for part in parts(len(regions), net):
+        patterns = regions.patterns[part]
+        maps, errors = bounded_rows(net, patterns)
+        signs = np.where(patterns, 1.0, -1.0)[:, :, None]
+        rows = _distances(signs * maps[:, : net.n_neurons], errors[:, : net.n_neurons], x, dual)
+        region = np.where(cuts[part], rows, 0.0).max(axis=1, initial=domain)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gaps = forms @ maps[:, net.n_neurons :]
+            wrong = np.abs(forms) @ errors[:, net.n_neurons :]
+            wrong = (wrong + 4 * np.finfo(np.float64).eps * np.abs(gaps)) * (1 + 1e-9)
+        bounds[:, part] = np.maximum(region, _distances(-gaps, wrong, x, dual).T)
+    return bounds
+
+
+def _distances(rows: FloatArray, errors: FloatArray, x: FloatArray, dual: float) -> FloatArray:
+    """Return lower bounds on the distances of x to a . x + c >= 0, for rows (a | c) known up to `errors`."""
+    at, unit = np.append(x, 1.0), 4 * (len(x) + 4) * float(np.finfo(np.float64).eps)
+    tiny = float(np.finfo(np.float64).tiny)
+    with np.errstate(over="ignore", invalid="ignore"):
+        short = -(rows @ at) - (errors @ np.abs(at) + unit * (np.abs(rows) @ np.abs(at)) + 4 * len(at) * tiny)
+        normals = np.abs(rows[..., :-1]) + errors[..., :-1]
+        # Scaled, so that no square underflows.
+        largest = normals.max(axis=-1) + tiny
+        norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1)
+        distances = np.minimum(short / norms * (1 - unit), np.finfo(np.float64).max)
+        return np.where((short > 0) & np.isfinite(norms) & ~np.isnan(distances), distances, 0.0)
+
+
+def _nearest_in_l2(region: ActivationRegion, form: IntegerArray, x: FloatArray) -> Projection | None:
+    """Return the nearest point of the closed region at which `form` of the outputs is <= 0, exactly, or None."""
+    rows, decision = region.integer_rows, -(form @ region.network.integer_maps(region.pattern)[-1])
+    if decision[:-1].any():
+        rows = np.concatenate([rows, decision[None]])
+    elif decision[-1] < 0:
+        return None
+    return nearest_point(rows, x)
+
+
+def _nearest(region: ActivationRegion, form: IntegerArray, x: FloatArray, norm: float) -> Projection | None:
+    """Return the same in l1 or l-infinity.
+
+    A linear program over the integers: the distance plus M times by how much the form is positive, from a point inside
+    the region. If M is large enough the latter is 0 at the optimum, and then the former is the least distance.
+    """
+    d = region.domain.dimension
+    rows, decision = region.integer_rows, form @ region.network.integer_maps(region.pattern)[-1]
+    least = maximise(rows, region.certificate, -decision)
+    if not least.ray and least.value < 0:
+        return None
+    n = d if norm == 1 else 1
+    scaled, exponent = to_integers(x)
+    unit, eye = 1 << exponent, np.eye(d, dtype=int).astype(object)
+    slack = eye[:, :n] if norm == 1 else np.ones((d, 1), dtype=object)
+    zeros = np.zeros((d, 1), dtype=object)
+    sides = [
+        np.concatenate([sign * unit * eye, unit * slack, zeros, -sign * scaled[:, None]], axis=1) for sign in (1, -1)
+    ]
+    program = np.concatenate(
+        [
+            np.concatenate([rows[:, :-1], np.zeros((len(rows), n + 1), dtype=object), rows[:, -1:]], axis=1),
+            *sides,
+            np.array([[*-decision[:-1], *[0] * n, 1, -decision[-1]], [0] * (d + n) + [1, 0]], dtype=object),
+        ]
+    )
+    inside = region.certificate.fractions
+    start = [Fraction(int(value), unit) for value in scaled]
+    reach = [abs(p - q) + 1 for p, q in zip(inside, start, strict=True)]
+    excess = sum(g * p for g, p in zip(decision.tolist(), inside, strict=False)) + decision[-1]
+    witness = Witness.from_fractions([*inside, *(reach if norm == 1 else [max(reach)]), max(excess, Fraction(0)) + 1])
+    for power in count(1):
+        weight = 1 << 64 * power
+        objective = np.array([*[0] * d, *[-1] * n, -weight, 0], dtype=object)
+        point = maximise(program, witness, objective).point.fractions
+        if point[-1] == 0:
+            steps = [abs(p - q) for p, q in zip(point, start, strict=False)]
+            distance = sum(steps, Fraction(0)) if norm == 1 else max(steps)
+            nearest = np.array([nearest_float(p.numerator, p.denominator) for p in point[:d]])
+            return Projection(nearest, nearest_float(distance.numerator, distance.denominator))
+    return None

@@ -1,0 +1,126 @@
+"""Whether two networks are the same function, and where they differ most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration import enumerate_regions
+from tropnet.errors import ShapeError
+from tropnet.network.domain import Domain
+from tropnet.network.layers import Layer
+from tropnet.network.network import Network, dense_network
+from tropnet.verification.extremum import Extremum, over_regions
+
+__all__ = ["Comparison", "same_function"]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Whether two networks are the same function on a domain; truthy iff they are.
+
+    Attributes
+    ----------
+    difference
+        The largest absolute difference of an output: 0.0 iff the networks are equal, may be infinite.
+    output
+        The output that differs most; None if the networks are equal.
+    extremum
+        Where, with exact value and point (see `Extremum`); None if the networks are equal. The pattern is that of the
+        first network followed by that of the second.
+    """
+
+    difference: float
+    output: int | None = None
+    extremum: Extremum | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the networks are equal on the whole domain, exactly."""
+        return self.extremum is None
+
+    def __bool__(self) -> bool:
+        return self.equal
+
+
+def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) -> Comparison:
+    """Decide whether two networks are the same function on a domain, or find where they differ most.
+
+    Both are put into one network, whose outputs are those of the first and then those of the second. They are equal
+    iff on each of its regions the two affine maps are, which is decided over the integers.
+
+    Parameters
+    ----------
+    net_a, net_b
+        Networks with as many inputs and outputs as each other; their depths and widths may differ.
+    domain
+        None (all of R^d), `Box` or `Polytope`.
+
+    Returns
+    -------
+    Comparison
+        Exact for the stored float64 networks: networks that differ by rounding differ.
+
+    Raises
+    ------
+    ShapeError
+        The networks have different numbers of inputs or outputs.
+    DomainError
+        The domain is empty, flat or of the wrong dimension.
+
+    Notes
+    -----
+    All regions of the joint network are enumerated; where they differ each costs two exact programs per output.
+
+    Examples
+    --------
+    max(0, x) + max(0, -x) is |x|:
+
+    >>> from tropnet.network.domain import Box
+    >>> two = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    >>> one = Network.mlp([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=(-1, 1))
+    >>> bool(same_function(two, one))
+    True
+    >>> relu = Network.mlp([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    >>> same_function(one, relu).difference, same_function(one, relu, Box(-3, 5)).extremum.point
+    (inf, array([-3.]))
+    """
+    joint = _joint(dense_network(net_a), dense_network(net_b))
+    n_outputs = joint.n_outputs // 2
+    regions = enumerate_regions(joint, domain)
+    maps = (joint.integer_maps(pattern)[-1] for pattern in regions.patterns)
+    different = np.zeros(n_outputs, dtype=np.bool_)
+    for rows in maps:
+        different |= np.asarray(rows[:n_outputs] != rows[n_outputs:], dtype=np.bool_).any(axis=1)
+    outputs = np.flatnonzero(different).tolist()
+    if not outputs:
+        return Comparison(0.0)
+    eye = np.eye(n_outputs)
+    forms = [sign * np.concatenate([eye[i], -eye[i]]) for i in outputs for sign in (1.0, -1.0)]
+    which, extremum = over_regions(regions, forms)
+    return Comparison(extremum.value, outputs[which // 2], extremum)
+
+
+def _joint(a: Network, b: Network) -> Network:
+    """Return the network with the outputs of both: the hidden layers of `a`, those of `b`, and both output layers."""
+    if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
+        raise ShapeError(
+            "the networks must have the same numbers of inputs and outputs, got"
+            f" {a.n_inputs} and {a.n_outputs}, {b.n_inputs} and {b.n_outputs}."
+        )
+    shift = len(a.hidden)
+
+    def moved(layer: Layer) -> dict[int, FloatArray]:
+        return {k + shift if k else 0: weight for k, weight in layer.weights.items()}
+
+    hidden = [*a.hidden, *(replace(layer, weights=moved(layer)) for layer in b.hidden)]
+    upper, lower = a.layers[-1].weights, moved(b.layers[-1])
+    weights = {}
+    for source in sorted({*upper, *lower}):
+        width = hidden[source - 1].width if source else a.n_inputs
+        nothing = np.zeros((a.n_outputs, width))
+        weights[source] = np.concatenate([upper.get(source, nothing), lower.get(source, nothing)])
+    last = Layer(weights, np.concatenate([a.layers[-1].bias, b.layers[-1].bias]))
+    return Network([*hidden, last], a.n_inputs)

@@ -1,0 +1,109 @@
+"""A maximum or minimum, and the exact one over given regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tropnet.arrays.checks import finite_array
+from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.errors import ShapeError, TropnetError
+from tropnet.exact.certificates import Witness
+from tropnet.exact.dyadic import nearest_float, to_integers, unit_rows
+from tropnet.exact.linear_programs import Optimum, maximise
+from tropnet.network.network import Network
+from tropnet.regions import Regions
+
+__all__ = ["Extremum", "as_extremum", "objective_rows", "output_form", "over_regions"]
+
+
+@dataclass(frozen=True, eq=False)
+class Extremum:
+    """A maximum or minimum, and where it is.
+
+    Attributes
+    ----------
+    value
+        float64, nearest to the exact value; infinite if there is no bound.
+    exact
+        The exact value; None if infinite.
+    certificate
+        The exact point of the closed domain at which the value is attained; if infinite, one from which it is left
+        along `ray`.
+    pattern
+        bool, shape (n_neurons,): an activation region whose closure holds the point (and the ray).
+    ray
+        Unit vector, float64 of shape (d,), along which the value becomes infinite; None if it is finite.
+    gap
+        The true extremum is at most so much beyond `value`; 0.0 if `value` is proven to be it.
+    n_solved
+        How many regions (or, in branch and bound, nodes) were solved.
+    """
+
+    value: float
+    exact: Fraction | None
+    certificate: Witness
+    pattern: BoolArray
+    ray: FloatArray | None = None
+    gap: float = 0.0
+    n_solved: int = 0
+
+    @property
+    def point(self) -> FloatArray:
+        """The float64 point nearest to the exact one, shape (d,)."""
+        return self.certificate.point
+
+
+def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
+    """Return the coefficients of a form of the outputs."""
+    m = net.n_outputs
+    if form is None and m > 1:
+        raise ShapeError(f"the network has {m} outputs; pass form, the index of one or coefficients of shape ({m},).")
+    if form is None or isinstance(form, int | np.integer):
+        index = 0 if form is None else int(form)
+        if not 0 <= index < m:
+            raise ShapeError(f"form must be the index of an output, 0 to {m - 1}, got {index}.")
+        return np.array(np.eye(m)[index])
+    c = finite_array(form, "form")
+    if c.shape != (m,):
+        raise ShapeError(f"form must be an index or have shape ({m},), one coefficient per output, got {c.shape}.")
+    return c
+
+
+def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Extremum]:
+    """Return the largest of the forms' maxima, and which form that is: one exact program per form and region."""
+    best: tuple[int, Extremum] | None = None
+    net = regions.network
+    objectives = [objective_rows(net, c) for c in forms]
+    for region in regions:
+        rows, outputs = region.integer_rows, net.integer_maps(region.pattern)[-1]
+        for i, (objective, scale) in enumerate(objectives):
+            optimum = maximise(rows, region.certificate, objective @ outputs)
+            if best is None or best[1].exact is None or optimum.ray or optimum.value > best[1].exact * scale:
+                best = i, replace(as_extremum(optimum, scale, region.pattern), n_solved=len(regions))
+            if optimum.ray:
+                return best
+    if best is None:
+        raise TropnetError("the enumeration found no region to maximise over.")
+    return best
+
+
+def objective_rows(net: Network, c: FloatArray) -> tuple[IntegerArray, int]:
+    """Return integer coefficients for the rows of `net.integer_maps` and by how much they multiply the form."""
+    integers, exponent = to_integers(c)
+    return integers, 1 << (exponent + net.integers.exponents[-1])
+
+
+def as_extremum(optimum: Optimum, scale: int, pattern: BoolArray) -> Extremum:
+    """Return an exact optimum of integers that are `scale` times the form as an extremum."""
+    if optimum.ray:
+        direction = unit_rows(np.array([[*optimum.ray, 0]], dtype=object), len(optimum.ray))[0, :-1]
+        return Extremum(math.inf, None, optimum.point, pattern, direction)
+    exact = optimum.value / scale
+    return Extremum(nearest_float(exact.numerator, exact.denominator), exact, optimum.point, pattern)

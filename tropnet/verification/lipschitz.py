@@ -1,0 +1,120 @@
+"""Lipschitz constants."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.enumeration import enumerate_regions
+from tropnet.exact.dyadic import float_or_inf
+from tropnet.network.domain import Domain
+from tropnet.network.network import Network, dense_network
+from tropnet.regions.crossings import bounded_rows, parts
+
+__all__ = ["LipschitzConstant", "check_norm", "lipschitz_constant"]
+
+_NORMS = (1, 2, math.inf)
+# How much larger another region's norm may be, relative to the value that is returned.
+_SLACK = Fraction(1, 10**12)
+
+
+class LipschitzConstant(NamedTuple):
+    """A Lipschitz constant (infinite beyond float64), and the region, by index and pattern, whose map attains it."""
+
+    value: float
+    region: int
+    pattern: BoolArray
+
+
+def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float = 2) -> LipschitzConstant:
+    """Compute the best Lipschitz constant of a network on a domain.
+
+    The smallest K with ``|y(x) - y(x')| <= K |x - x'|`` for all x, x' of the domain: since the network is continuous
+    and the domain convex, the largest operator norm of the affine maps of its activation regions.
+
+    Parameters
+    ----------
+    net
+        The network.
+    domain
+        None (all of R^d), `Box` or `Polytope`.
+    norm
+        1, 2 or infinity, on inputs and outputs alike: the operator norm is the largest column sum of absolute values,
+        the largest singular value, or the largest row sum.
+
+    Raises
+    ------
+    ValueError
+        Another norm.
+    DomainError
+        The domain is empty, flat or of the wrong dimension.
+
+    Notes
+    -----
+    All regions are enumerated, exactly. Float64 with a bound on all its errors says which regions' norms may be the
+    largest; those are computed from exact maps, in the order of their bounds, until no other can be larger by more
+    than 1e-12 of the value. For 1 and infinity the value is the float64 nearest to the exact norm of the region's map,
+    for 2 it is right to about 1e-15; a norm beyond float64 is infinite. Costs O(R) composed maps, and about a
+    millisecond for each region whose bound lies within 1e-12 of the largest norm.
+
+    References
+    ----------
+    Jordan and Dimakis, Exactly computing the local Lipschitz constant of ReLU networks, 2020, arXiv:2003.01219.
+
+    Examples
+    --------
+    >>> net = Network.mlp([[[1.0, 0.0], [1.0, 1.0]], [[3.0, 4.0]]], [[0.0, 0.0], [0.0]])
+    >>> lipschitz_constant(net, norm=1).value, lipschitz_constant(net, norm=np.inf).value
+    (7.0, 11.0)
+    """
+    check_norm(norm)
+    net = dense_network(net)
+    patterns = enumerate_regions(net, domain).patterns
+    upper = np.concatenate(
+        [np.empty(0), *(_upper_bounds(net, patterns[part], norm) for part in parts(len(patterns), net))]
+    )
+    best, largest = -1, Fraction(-1)
+    for i in np.argsort(-upper, kind="stable").tolist():
+        if best >= 0 and upper[i] < math.inf and Fraction(upper[i]) <= largest * (1 + _SLACK):
+            break
+        value = _exact_norm(net.integer_maps(patterns[i])[-1][:, :-1], norm) / (1 << net.integers.exponents[-1])
+        if value > largest:
+            best, largest = i, value
+    return LipschitzConstant(float_or_inf(largest), best, patterns[best])
+
+
+def _upper_bounds(net: Network, patterns: BoolArray, norm: float) -> FloatArray:
+    """Return numbers that the norms of the regions' maps do not exceed; infinite where float64 cannot tell."""
+    maps, errors = (rows[:, net.n_neurons :, :-1] for rows in bounded_rows(net, patterns))
+    known = np.asarray((np.isfinite(maps) & np.isfinite(errors)).all(axis=(1, 2)), dtype=np.bool_)
+    unit = 8 * (net.n_inputs + net.n_outputs) * float(np.finfo(np.float64).eps)
+    with np.errstate(over="ignore"):
+        values = np.linalg.norm(np.where(known[:, None, None], maps, 0.0), norm, axis=(1, 2)) * (1 + unit)
+        # The largest singular value exceeds the geometric mean of the other two norms nowhere.
+        wrong = [np.linalg.norm(np.where(known[:, None, None], errors, 0.0), p, axis=(1, 2)) for p in (1, math.inf)]
+        bounds = values + np.maximum(*wrong) * (1 + unit) + float(np.finfo(np.float64).tiny)
+    return np.where(known, bounds, math.inf)
+
+
+def _exact_norm(weight: IntegerArray, norm: float) -> Fraction:
+    """Return the operator norm of an integer matrix: exactly for 1 and infinity, rounded for 2."""
+    sizes = np.abs(weight)
+    if norm != 2:
+        return Fraction(max(sizes.sum(axis=0 if norm == 1 else 1).tolist()))
+    head: int = max(sizes.ravel().tolist())
+    if not head:
+        return Fraction(0)
+    # Divided by the largest entry, so that nothing overflows and what underflows does not count.
+    scaled = np.array([[value / head for value in row] for row in weight.tolist()])
+    return Fraction(float(np.linalg.norm(scaled, 2))) * head
+
+
+def check_norm(norm: float) -> None:
+    """Raise ValueError unless the norm is 1, 2 or infinity."""
+    if norm not in _NORMS:
+        raise ValueError(f"norm must be 1, 2 or inf, got {norm!r}.")
