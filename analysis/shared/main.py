@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Arguments = Mapping[str, Mapping[str, Any]]
+_METAVARS = {int: "N", Path: "FOLDER"}
 
 # Options that more than one study has; each names those that it takes.
 DATA: Arguments = {
@@ -139,7 +140,7 @@ def parser(study: Study) -> argparse.ArgumentParser:
         prog=f"python -m analysis.{study.name}", description=study.about, formatter_class=_Help
     )
     for flag, settings in study.arguments.items():
-        found.add_argument(flag, **settings)
+        found.add_argument(flag, **({"metavar": _METAVARS[settings["type"]]} if "type" in settings else {}), **settings)
     profiles = found.add_mutually_exclusive_group()
     if study.reduced:
         profiles.add_argument("--reduced", action="store_true", help=study.reduced)
@@ -147,10 +148,13 @@ def parser(study: Study) -> argparse.ArgumentParser:
     found.add_argument(
         "--out",
         type=Path,
-        help="folder that results/ and paper_figures/ are in (default: the repository; with --quick a fresh folder)",
+        metavar="FOLDER",
+        help="folder of results/ and paper_figures/ (default: the repository; with --quick a fresh one each time)",
     )
     if study.draw is not None:
-        found.add_argument("--figures", type=Path, help="folder of the figures (default: paper_figures/ in --out)")
+        found.add_argument(
+            "--figures", type=Path, metavar="FOLDER", help="folder of the figures (default: paper_figures/ in --out)"
+        )
     return found
 
 

@@ -1,10 +1,8 @@
 """The study of caching rates: ensembles, patterns, resumed runs, Table 2's test, quick profiles on generated images."""
 
-import gzip
-import hashlib
 import json
+import shutil
 import sys
-import types
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 import tropnet as tn
-from analysis import caching_rates, caching_rates_tables, caching_rates_training, caching_umap, datasets, study
-from analysis.caching_rates import Config, rows, sensitivity_rows
-from analysis.caching_rates_evaluation import (
+from analysis.caching_rates import training
+from analysis.caching_rates.config import NAME, Config
+from analysis.caching_rates.evaluate import (
     by_class,
     centroid_distances,
     compare,
@@ -28,7 +26,9 @@ from analysis.caching_rates_evaluation import (
     separation,
     verdict,
 )
-from analysis.caching_rates_training import (
+from analysis.caching_rates.rows import rows, sensitivity_rows
+from analysis.caching_rates.tables import write
+from analysis.caching_rates.training import (
     Arm,
     Findings,
     cached_points,
@@ -39,20 +39,18 @@ from analysis.caching_rates_training import (
     stored,
     train,
 )
-from analysis.gray_images import GRAY_CIFAR10, GrayImages, load_gray
+from analysis.caching_umap.config import NAME as UMAP
+from analysis.caching_umap.config import Config as UmapConfig
+from analysis.caching_umap.run import embed
+from analysis.shared import datasets
+from analysis.shared.gray_images import GRAY_CIFAR10, GrayImages, load_gray
+from analysis.shared.results import published as published_numbers
+from tests.studies.conftest import FirstTwoAxes
+from tests.studies.generated import stripes
 from tropnet import FileFormatError, MissingExtraError, NonFiniteError
 
 ARM = Arm("mnist", 3, 5, ((1, 3),), networks=3, batch=16, epochs=2, learning_rate=1e-2)
 SKIPS = [(), ((1, 3),), ((1, 3), (2, 4)), ((0, 2),)]
-
-
-def stripes(n, size, seed=0):
-    """Return n images, uint8 (n, size, size): noise, brighter in a stripe that tells the label; and the labels."""
-    labels = np.arange(n) % 10
-    pixels = np.random.default_rng([seed, n, size]).integers(0, 60, (n, size, size))
-    for image, label in zip(pixels, labels, strict=True):
-        image[2 * label + 3 : 2 * label + 6] += 150
-    return pixels.astype(np.uint8), labels
 
 
 def images(n, seed=0):
@@ -62,42 +60,6 @@ def images(n, seed=0):
 
 def no_update(*_):
     """Report nothing."""
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Run on one thread, which is faster for small networks, and restore the number: the study sets it too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Write generated images into a folder: MNIST and Fashion-MNIST as published, gray CIFAR-10, no SVHN."""
-    root = tmp_path / "data"
-    for seed, dataset in enumerate(("mnist", "fashion-mnist")):
-        (root / dataset).mkdir(parents=True)
-        published = datasets.DATASETS[dataset]
-        files = {}
-        for split, n in (("train", 300), ("test", 100)):
-            contents = []
-            for array in stripes(n, 28, seed):
-                header = bytes([0, 0, 8, array.ndim]) + b"".join(length.to_bytes(4, "big") for length in array.shape)
-                contents.append(gzip.compress(header + array.astype(np.uint8).tobytes()))
-            files[split] = tuple(
-                replace(file, digest=f"sha256:{hashlib.sha256(content).hexdigest()}")
-                for file, content in zip(published.files[split], contents, strict=True)
-            )
-            for file, content in zip(files[split], contents, strict=True):
-                (root / dataset / file.name).write_bytes(content)
-        monkeypatch.setitem(datasets.DATASETS, dataset, replace(published, files=files))
-    parts = {split: stripes(n, 32, 2) for split, n in (("train", 300), ("test", 100))}
-    arrays = {f"x_{split}": pixels for split, (pixels, _) in parts.items()}
-    arrays |= {f"y_{split}": labels.astype(np.uint8) for split, (_, labels) in parts.items()}
-    np.savez(root / GRAY_CIFAR10, **arrays)
-    return root
 
 
 # --- the ensemble
@@ -232,7 +194,7 @@ def test_a_damaged_arm_is_refused(tmp_path):
 def test_direction_of_the_test_is_the_published_one():
     """U is of the networks with skips, p is small if they have fewer: the printed p follow from the printed U so."""
     n = 50
-    for row in study.published("lr_table_2")["rows"]:
+    for row in published_numbers("lr_table_2")["rows"]:
         deviation = np.sqrt(n * n * (2 * n + 1) / 12)
         p = stats.norm.cdf((row["U"] + 0.5 - n * n / 2) / deviation)
         # Ties, of which rows with few cached images have many, make the printed p smaller.
@@ -364,8 +326,9 @@ def test_sizes_and_data_sets_from_the_table():
 # --- the images
 
 
-def test_gray_cifar10_from_a_folder(folder):
+def test_gray_cifar10_from_a_folder(folder, tmp_path):
     """Without the published archive the gray one is read and named; a damaged one is refused."""
+    folder = shutil.copytree(folder, tmp_path / "copy")
     found = load_gray("cifar10", "test", folder)
     pixels, labels = stripes(100, 32, 2)
     np.testing.assert_array_equal(found.pixels, pixels.reshape(100, -1))
@@ -396,9 +359,9 @@ def test_colours_become_luma(monkeypatch):
 # --- the study
 
 
-def run_main(folder, out, *arguments):
-    caching_rates.main(["--quick", "--batch", "50", "--data", str(folder), "--out", str(out), *arguments])
-    record = json.loads((out / "results" / "caching_rates.json").read_text())
+def without_times(record):
+    """Return a record without what differs from run to run."""
+    record = json.loads(json.dumps(record))
     for row in record["rows"] + record["sensitivity"]:
         del row["with"]["seconds"], row["without"]["seconds"]
     del record["command"]
@@ -408,7 +371,7 @@ def run_main(folder, out, *arguments):
 def test_rows_are_those_of_the_table_and_what_is_not_stated():
     """Nine rows in print, six of them with both ranges of pixels, three for Fashion-MNIST without print."""
     found = rows(Config())
-    published = study.published("lr_table_2")["rows"]
+    published = published_numbers("lr_table_2")["rows"]
     assert [row.published for row in found] == [*published, *published[3:], None, None, None]
     assert [row.centred for row in found] == [False] * 9 + [True] * 6 + [False] * 3
     assert [row.skips for row in found] == 6 * [((1, 3), (2, 4)), ((1, 3),), ((1, 3),)]
@@ -424,9 +387,12 @@ def test_rows_are_those_of_the_table_and_what_is_not_stated():
     }
 
 
-def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys):
+def test_quick_profile_stopped_and_resumed(folder, again, tmp_path, monkeypatch, capsys):
     """A stopped run reports what it has and goes on to the results of a run in one go; absent data is said to be."""
     found = []
+
+    def run(out, *arguments):
+        return without_times(again(NAME, out, "--batch", "50", *arguments))
 
     def stop(*arguments):
         if len(found) == 5:
@@ -434,12 +400,12 @@ def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys
         found.append(find(*arguments))
         return found[-1]
 
-    find = caching_rates_training.find
+    find = training.find
     with monkeypatch.context() as patched:
-        patched.setattr(caching_rates_training, "find", stop)
+        patched.setattr(training, "find", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_main(folder, tmp_path / "stopped")
-    part = run_main(folder, tmp_path / "stopped", "--summarise")
+            run(tmp_path / "stopped")
+    part = run(tmp_path / "stopped", "--summarise")
     assert [(row["dataset"], row["layers"], row["neurons"]) for row in part["rows"]] == [
         ("mnist", 4, 8),
         ("mnist", 3, 16),
@@ -447,12 +413,12 @@ def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys
     assert {entry["reason"] for entry in part["not_run"] if entry["dataset"] == "mnist"} == {"not trained"}
 
     capsys.readouterr()
-    resumed = run_main(folder, tmp_path / "stopped")
+    resumed = run(tmp_path / "stopped")
     done = [
         line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist") and line.find("batch 50:") > 0
     ]
     assert [line.partition(":")[0] for line in done] == ["mnist, 3 x 32, no skips, batch 50"]
-    whole = run_main(folder, tmp_path / "whole")
+    whole = run(tmp_path / "whole")
     assert resumed == whole
     assert len(whole["rows"]) == 12
     assert {row["dataset"] for row in whole["rows"]} == {"mnist", "cifar10", "fashion-mnist"}
@@ -471,48 +437,30 @@ def test_quick_profile_stopped_and_resumed(folder, tmp_path, monkeypatch, capsys
     assert "- SVHN, 4 x 8, 1-3, 2-4, batch 50: data absent" in text
 
 
-def test_tables_leave_the_text_around_them(folder, tmp_path):
+def test_tables_leave_the_text_around_them(quick, tmp_path):
     """The tables go between their marks; a file without marks is refused and stays."""
-    record = run_main(folder, tmp_path)
-    path = tmp_path / "results" / "caching_rates.md"
+    record = quick(NAME).record
+    path = tmp_path / "caching_rates.md"
+    write(path, record)
     tables = path.read_text()
+    assert tables == (quick(NAME).out / "results" / "caching_rates.md").read_text()
     path.write_text(f"before\n{tables}after\n")
-    caching_rates_tables.write(path, record)
+    write(path, record)
     assert path.read_text() == f"before\n{tables}after\n"
     path.write_text("before")
     with pytest.raises(ValueError, match="must have the marks"):
-        caching_rates_tables.write(path, record)
+        write(path, record)
     assert path.read_text() == "before"
 
 
 # --- the figure
 
 
-class FirstTwoAxes:
-    """Stands in for UMAP, which takes a minute to compile."""
-
-    made = 0
-
-    def __init__(self, **options):
-        assert options["random_state"] is not None
-        assert options["n_jobs"] == 1
-
-    def fit_transform(self, points):
-        FirstTwoAxes.made += 1
-        return points[:, [100, 300]] + points[:, [101, 301]]
-
-
-def test_figure_of_the_embedding(folder, tmp_path, monkeypatch):
+def test_figure_of_the_embedding(again, tmp_path, monkeypatch):
     """One embedding a data set, kept; the colours are the first network's of `caching_rates`; SVHN is not run."""
-    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=FirstTwoAxes))
     monkeypatch.setattr(FirstTwoAxes, "made", 0)
-    rates = run_main(folder, tmp_path)
-    arguments = ["--quick", "--batch", "50", "--n-train", "200", "--data", str(folder), "--out", str(tmp_path)]
-    records = []
-    for _ in range(2):
-        caching_umap.main(arguments)
-        records.append(json.loads((tmp_path / "results" / "caching_umap.json").read_text()))
-        assert (tmp_path / "paper_figures" / "caching_umap.png").stat().st_size < 1_000_000
+    rates = again(NAME, tmp_path, "--batch", "50")
+    records = [again(UMAP, tmp_path, "--batch", "50", "--n-train", "200") for _ in range(2)]
     assert FirstTwoAxes.made == 3
     assert records[0] == records[1]
     assert records[0]["not_run"] == {"svhn": "data absent"}
@@ -527,4 +475,4 @@ def test_missing_umap_is_named(monkeypatch):
     """Without umap-learn the error says which extra installs it."""
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtraError, match=r"umap-learn.*pip install 'tropnet\[analysis\]'"):
-        caching_umap.embed(np.zeros((3, 2), dtype=np.float32), caching_umap.Config())
+        embed(np.zeros((3, 2), dtype=np.float32), UmapConfig())

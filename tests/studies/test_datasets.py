@@ -2,12 +2,10 @@
 
 import doctest
 import gzip
-import hashlib
 import io
 import pickle
 import tarfile
 import threading
-from dataclasses import replace
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
@@ -15,7 +13,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from analysis import datasets
+from analysis.shared import datasets
+from tests.studies.generated import idx, published, write
 from tropnet import FileFormatError
 
 RNG = np.random.default_rng(0)
@@ -23,12 +22,6 @@ N = 7
 GRAY = RNG.integers(0, 256, (N, 28, 28), dtype=np.uint8)
 COLOUR = RNG.integers(0, 256, (N, 3, 32, 32), dtype=np.uint8)
 LABELS = np.array([3, 0, 9, 1, 1, 5, 0])
-
-
-def idx(array):
-    """Return an IDX file of bytes, gzipped."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return gzip.compress(header + array.astype(np.uint8).tobytes())
 
 
 def archive(members):
@@ -69,27 +62,9 @@ FILES = {
 }
 
 
-def published(name, contents, url=None):
-    """Return a data set whose files have these contents, with their digests."""
-    dataset = datasets.DATASETS[name]
-    files = {}
-    for split, originals in dataset.files.items():
-        files[split] = tuple(
-            replace(
-                file,
-                digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
-                url=file.url if url is None else f"{url}/{file.name}",
-            )
-            for file, content in zip(originals, contents, strict=True)
-        )
-    return replace(dataset, files=files)
-
-
-def write(folder, dataset, contents, split="test"):
-    """Write the files of one part of a data set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in zip(dataset.files[split], contents, strict=True):
-        (folder / file.name).write_bytes(content)
+def both(contents):
+    """Return the same contents for both parts."""
+    return {"train": contents, "test": contents}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -97,7 +72,7 @@ def write(folder, dataset, contents, split="test"):
 def test_published_formats(name, subfolder, tmp_path, monkeypatch):
     """Images and labels are those in the file, from a folder, its subfolder, or the folder that TROPNET_DATA names."""
     contents, pixels = FILES[name]
-    dataset = published(name, contents)
+    dataset = published(name, both(contents))
     write(tmp_path / name if subfolder else tmp_path, dataset, contents)
     images = datasets.load(dataset, "test", folder=tmp_path)
     monkeypatch.setenv("TROPNET_DATA", str(tmp_path))
@@ -112,7 +87,7 @@ def test_published_formats(name, subfolder, tmp_path, monkeypatch):
 def test_cifar10_batches_in_order(protocol, tmp_path):
     """The training part is the five batches one after the other, in whatever protocol they were pickled."""
     contents = cifar_files(protocol)
-    dataset = published("cifar10", contents)
+    dataset = published("cifar10", both(contents))
     write(tmp_path, dataset, contents)
     images = datasets.load(dataset, "train", folder=tmp_path)
     np.testing.assert_array_equal(images.pixels, np.concatenate([COLOUR] * 5))
@@ -123,7 +98,7 @@ def test_cifar10_batches_in_order(protocol, tmp_path):
 def test_truncated_and_altered_files_are_refused(name, tmp_path):
     """A file that is not the published one, byte by byte, is refused: with its name, both digests, and what to do."""
     contents, _ = FILES[name]
-    dataset = published(name, contents)
+    dataset = published(name, both(contents))
     whole = contents[0]
     altered = whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]
     for content in (whole[:-1], altered, b""):
@@ -198,7 +173,7 @@ MALFORMED = {
 def test_malformed_files_are_refused(case, tmp_path, capsys):
     """What is not in its format is refused with the file's name, and code in a pickle is not run."""
     name, contents, message = case
-    dataset = published(name, contents)
+    dataset = published(name, both(contents))
     write(tmp_path, dataset, contents)
     with pytest.raises(FileFormatError, match=message) as caught:
         datasets.load(dataset, "test", folder=tmp_path)
@@ -231,7 +206,7 @@ def server(tmp_path, monkeypatch):
 def test_files_are_fetched_once(server, progress, tmp_path):
     """Files are fetched to the cache and read from there afterwards."""
     contents, pixels = FILES["mnist"]
-    dataset = published("mnist", contents, server)
+    dataset = published("mnist", both(contents), server)
     write(tmp_path / "www", dataset, contents)
     for _ in range(2):
         images = datasets.load(dataset, "test", progress=progress)
@@ -244,7 +219,7 @@ def test_files_are_fetched_once(server, progress, tmp_path):
 def test_what_is_fetched_is_checked(server, tmp_path):
     """A server that gives another file, or none, is refused, and nothing is kept."""
     contents, _ = FILES["mnist"]
-    dataset = published("mnist", contents, server)
+    dataset = published("mnist", both(contents), server)
     with pytest.raises(OSError, match=r"cannot be fetched.*TROPNET_DATA"):
         datasets.load(dataset, "test")
     write(tmp_path / "www", dataset, [contents[0][:-1], contents[1]])

@@ -1,29 +1,27 @@
 """The study of few nonlinearities: which neurons go, resumable stages, and its quick profile on generated images."""
 
-import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from analysis import few_nonlinearities
-from analysis.few_nonlinearities_evaluation import accuracies, folded, plain, regions
-from analysis.few_nonlinearities_training import (
+from analysis.few_nonlinearities.config import NAME, VARIANTS, Recipe, Variant
+from analysis.few_nonlinearities.evaluate import accuracies, folded, plain, regions
+from analysis.few_nonlinearities.training import (
     CRITERIA,
-    Recipe,
-    Variant,
     base,
     cnn,
     from_scratch,
     kept_neurons,
     leaving,
-    outputs,
     run_path,
     stages,
 )
-from analysis.linear_collapse_training import Data
+from analysis.shared.main import parser
+from analysis.shared.mnist import Data, outputs
+from tests.studies.conftest import study
+from tests.studies.generated import digits
 from tropnet import FileFormatError, NonFiniteError
 from tropnet.homotopy.models.activations import activation_slopes
 
@@ -33,29 +31,9 @@ RECIPE = Recipe(
 N_NEURONS = 81 + 25  # of one channel
 
 
-def digits(n, seed):
-    """Return n images (n, 1, 28, 28): noise, brighter in a stripe that tells the label; and the labels."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 10
-    pixels = rng.integers(0, 60, (n, 1, 28, 28))
-    for image, label in zip(pixels, labels, strict=True):
-        image[0, 2 * label + 3 : 2 * label + 6] += 150
-    return Data(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
-
-
 @pytest.fixture
 def data():
-    return digits(60, 0)
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Run on one thread, which is faster for small networks, and restore the number: the study sets it too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
+    return digits(60)
 
 
 def weights(models):
@@ -105,12 +83,12 @@ def test_variants_differ(data, tmp_path):
     """With "none" no neuron goes; labels, distillation and slopes set at once give other weights each."""
     full = base(RECIPE, 0, data, tmp_path)
     found = {}
-    for variant in few_nonlinearities.VARIANTS:
+    for variant in VARIANTS:
         models = stages(RECIPE, variant, 0, data, full, tmp_path)
         found[variant.name] = models[0].state_dict()["0.weight"]
         n_left = 212 if variant.criterion == "none" else 106
         assert sum(kept_neurons(models[0]).values()) == n_left
-    assert len({tuple(weight.flatten().tolist()) for weight in found.values()}) == len(few_nonlinearities.VARIANTS)
+    assert len({tuple(weight.flatten().tolist()) for weight in found.values()}) == len(VARIANTS)
 
 
 def test_networks_from_scratch_have_the_slopes(data, tmp_path):
@@ -155,20 +133,23 @@ def test_bad_files_and_losses_are_refused(data, tmp_path):
         base(RECIPE, 1, Data(data.images * math.inf, data.labels), tmp_path)
 
 
-def test_quick_profile(tmp_path, monkeypatch, capsys):
-    """The quick profile trains, folds, times, writes results and figure; again from scratch it gives the same."""
-    monkeypatch.setattr(few_nonlinearities, "load", lambda split, *_: digits(100, int(split == "test")))
-    records = []
-    for name in ("first", "second"):
-        few_nonlinearities.main(["--quick", "--out", str(tmp_path / name)])
-        records.append(json.loads((tmp_path / name / "results" / "few_nonlinearities.json").read_text()))
-        assert (tmp_path / name / "paper_figures" / "few_nonlinearities.png").stat().st_size < 1_000_000
-    first = records[0]
+def without_times(record):
+    return {key: value for key, value in record.items() if key not in ("times", "command")}
+
+
+def test_quick_profile(quick, again, tmp_path):
+    """The quick profile trains, folds and times; again from scratch it gives the same."""
+    first = quick(NAME).record
     rows = first["seeds"]["0"]["variants"]
-    assert set(rows) == {variant.name for variant in few_nonlinearities.VARIANTS} | {"from scratch"}
+    assert set(rows) == {variant.name for variant in VARIANTS} | {"from scratch"}
     assert [sum(row["neurons"]) for row in rows["random, distilled"]] == [21, 0]
     assert set(first["times"]) == {"full", "0.1", "0.0"}
-    assert "not run: prediction times on a GPU" in capsys.readouterr().out
-    for record in records:
-        del record["times"], record["command"]
-    assert records[0] == records[1]
+    assert "not run: prediction times on a GPU" in quick(NAME).text
+    assert without_times(first) == without_times(again(NAME, tmp_path))
+
+
+def test_seeds_that_are_not_run_are_not_trained_from_scratch():
+    """Networks from scratch are of seeds that have a full network."""
+    options = parser(study(NAME)).parse_args(["--seeds", "1", "2"])
+    config = study(NAME).configure(options)
+    assert (config.seeds, config.scratch_seeds) == ((1, 2), ())

@@ -1,8 +1,6 @@
 """The study of linear collapse: networks, resumable training, verdict, and its quick profile on generated images."""
 
-import gzip
-import hashlib
-import json
+import copy
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,62 +10,25 @@ import torch
 from torch import nn
 
 import tropnet as tn
-from analysis import datasets, linear_collapse, linear_collapse_training, study
-from analysis.linear_collapse_evaluation import READINGS, affine_limit, agreement, as_module, verdict
-from analysis.linear_collapse_networks import LinearResNet34, SkipCNN
-from analysis.linear_collapse_training import Data, Recipe, accuracy, resume, train
+from analysis.linear_collapse import run, training
+from analysis.linear_collapse.config import NAME, Recipe
+from analysis.linear_collapse.evaluate import READINGS, agreement, as_module, verdict
+from analysis.linear_collapse.networks import LinearResNet34, SkipCNN
+from analysis.linear_collapse.training import accuracy, resume, train
+from analysis.shared.affine_classifier import affine_limit
+from analysis.shared.mnist import Data
+from analysis.shared.results import published
+from tests.studies.generated import digits
 from tropnet import FileFormatError, NonFiniteError
 
 RECIPE = Recipe(batch=16, width=2, channels=2)
-PUBLISHED = study.published(linear_collapse.NAME)
-
-
-def digits(n):
-    """Return n images, uint8 (n, 28, 28): noise, brighter in a stripe that tells the label; and the labels."""
-    rng = np.random.default_rng(n)
-    labels = np.arange(n) % 10
-    pixels = rng.integers(0, 60, (n, 28, 28))
-    for image, label in zip(pixels, labels, strict=True):
-        image[2 * label + 3 : 2 * label + 6] += 150
-    return pixels.astype(np.uint8), labels
+PUBLISHED = published(NAME)
 
 
 @pytest.fixture
 def data():
     """Return a few images."""
-    pixels, labels = digits(100)
-    return Data(torch.from_numpy(pixels[:, None]).float() / 255, torch.from_numpy(labels))
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Write generated images in MNIST's published format into a folder; their own digests count as the published."""
-    root = tmp_path / "data"
-    (root / "mnist").mkdir(parents=True)
-    published = datasets.DATASETS["mnist"]
-    files = {}
-    for split, n in (("train", 300), ("test", 100)):
-        contents = []
-        for array in digits(n):
-            header = bytes([0, 0, 8, array.ndim]) + b"".join(length.to_bytes(4, "big") for length in array.shape)
-            contents.append(gzip.compress(header + array.astype(np.uint8).tobytes()))
-        files[split] = tuple(
-            replace(file, digest=f"sha256:{hashlib.sha256(content).hexdigest()}")
-            for file, content in zip(published.files[split], contents, strict=True)
-        )
-        for file, content in zip(files[split], contents, strict=True):
-            (root / "mnist" / file.name).write_bytes(content)
-    monkeypatch.setitem(datasets.DATASETS, "mnist", replace(published, files=files))
-    return root
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Run on one thread, which is faster for small networks, and restore the number: the study sets it too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    return digits(100)
 
 
 def resnet():
@@ -158,7 +119,7 @@ def test_killed_run_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
         yield update
 
     with monkeypatch.context() as patched:
-        patched.setattr(linear_collapse_training, "track", killed)
+        patched.setattr(training, "track", killed)
         with pytest.raises(KeyboardInterrupt):
             train(stopped, data, data, RECIPE)
     assert not all(map(torch.equal, weights(whole), weights(stopped)))
@@ -201,9 +162,7 @@ def test_loss_that_is_not_finite_is_refused_early(data, tmp_path):
 
 def test_best_affine_classifier_separates_what_an_affine_map_separates(data):
     """The stripes that tell the generated digits apart are found by the convex fit, on images it has not seen too."""
-    pixels, labels = digits(40)
-    test = Data(torch.from_numpy(pixels[:, None]).float() / 255, torch.from_numpy(labels))
-    found = affine_limit(data, test, 20)
+    found = affine_limit(data, digits(40), 20)
     assert (found["train_accuracy"], found["accuracy"], found["best_accuracy"]) == (1, 1, 1)
     assert found["loss"] < 0.01
 
@@ -253,6 +212,7 @@ def test_verdict_can_be_none_of_them():
 
 def without_times(record):
     """Return a record without what differs from run to run."""
+    record = copy.deepcopy(record)
     for network in record["networks"].values():
         for entry in network["history"]:
             del entry["seconds"]
@@ -260,15 +220,9 @@ def without_times(record):
     return {key: value for key, value in record.items() if key not in ("times", "command")}
 
 
-def test_quick_profile(folder, tmp_path, capsys):
-    """The quick profile trains, collapses, times, writes results and figure; again from scratch it gives the same."""
-    records = []
-    for name in ("first", "second"):
-        out = tmp_path / name
-        linear_collapse.main(["--quick", "--data", str(folder), "--out", str(out)])
-        records.append(json.loads((out / "results" / "linear_collapse.json").read_text()))
-        assert (out / "paper_figures" / "linear_collapse.png").stat().st_size < 1_000_000
-    first = records[0]
+def test_quick_profile(quick, again, tmp_path):
+    """The quick profile trains, collapses and times; again from scratch it gives the same."""
+    first = quick(NAME).record
     assert set(first["times"]["cpu"]) == {"perceptron", "cnn", "resnet34_average"}
     assert all(len(row["rounds"]) == 2 and row["ratio"] > 0 for row in first["times"]["cpu"].values())
     for name in ("perceptron", "cnn", "resnet34_average"):
@@ -279,13 +233,12 @@ def test_quick_profile(folder, tmp_path, capsys):
     assert "MaxPool2d" in first["networks"]["resnet34_max"]["collapse"]["refused"]
     assert "resnet34_average: epochs 2 to 10" in first["not_run"]
     assert first["verdict"]["epoch"] == 1
-    assert "not run: resnet34_max: epochs 2 to 10" in capsys.readouterr().out
-    assert without_times(records[0]) == without_times(records[1])
+    assert "not run: resnet34_max: epochs 2 to 10" in quick(NAME).text
+    assert without_times(first) == without_times(again(NAME, tmp_path))
 
 
-def test_summary_of_a_run_that_was_stopped(folder, tmp_path, monkeypatch, capsys):
+def test_summary_of_a_run_that_was_stopped(again, tmp_path, monkeypatch, capsys):
     """--summarise reports on what is there, with the rest as not run; the run then goes on where it was."""
-    arguments = ["--quick", "--data", str(folder), "--out", str(tmp_path)]
     trained = []
 
     def stop(training, *rest):
@@ -295,14 +248,13 @@ def test_summary_of_a_run_that_was_stopped(folder, tmp_path, monkeypatch, capsys
         return train(training, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(linear_collapse, "train", stop)
+        patched.setattr(run, "train", stop)
         with pytest.raises(KeyboardInterrupt):
-            linear_collapse.main(arguments)
-    linear_collapse.main([*arguments, "--summarise"])
-    record = json.loads((tmp_path / "results" / "linear_collapse.json").read_text())
+            again(NAME, tmp_path)
+    record = again(NAME, tmp_path, "--summarise")
     assert list(record["networks"]) == trained == ["perceptron", "cnn"]
     assert "resnet34_average: epochs 1 to 10" in record["not_run"]
     assert record["verdict"]["epoch"] is None
     capsys.readouterr()
-    linear_collapse.main(arguments)
+    again(NAME, tmp_path)
     assert "perceptron, epoch 1" not in capsys.readouterr().out

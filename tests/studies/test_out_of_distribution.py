@@ -1,77 +1,16 @@
 """The study of out-of-distribution scores: its parts by hand, and its quick profile on generated images."""
 
-import gzip
-import hashlib
-import json
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
 import tropnet as tn
-from analysis import datasets, out_of_distribution
-from analysis.out_of_distribution import (
-    Block,
-    Recipe,
-    auroc,
-    interval,
-    moons,
-    reduced,
-    ring,
-    shares,
-    strangeness,
-    train,
-)
-
-
-def pictures(n, *, striped):
-    """Return n images, uint8 (n, 28, 28), and labels: a bright stripe that tells the label, or a square."""
-    rng = np.random.default_rng(n)
-    labels = np.arange(n) % 10
-    pixels = rng.integers(0, 60, (n, 28, 28))
-    for image, label in zip(pixels, labels, strict=True):
-        if striped:
-            image[2 * label + 3 : 2 * label + 6] += 150
-        else:
-            image[label : label + 9, label : label + 9] += 150
-    return pixels.astype(np.uint8), labels
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Write generated images in the published format into a folder; their own digests count as the published."""
-    root = tmp_path / "data"
-    for name in ("mnist", "fashion-mnist"):
-        (root / name).mkdir(parents=True)
-        published = datasets.DATASETS[name]
-        files = {}
-        for split, n in (("train", 300), ("test", 60)):
-            contents = []
-            for array in pictures(n, striped=name == "mnist"):
-                header = bytes([0, 0, 8, array.ndim]) + b"".join(length.to_bytes(4, "big") for length in array.shape)
-                contents.append(gzip.compress(header + array.astype(np.uint8).tobytes()))
-            files[split] = tuple(
-                replace(file, digest=f"sha256:{hashlib.sha256(content).hexdigest()}")
-                for file, content in zip(published.files[split], contents, strict=True)
-            )
-            for file, content in zip(files[split], contents, strict=True):
-                (root / name / file.name).write_bytes(content)
-        monkeypatch.setitem(datasets.DATASETS, name, replace(published, files=files))
-    monkeypatch.setenv("TROPNET_DATA", str(root))
-    out_of_distribution.images.cache_clear()
-    yield root
-    out_of_distribution.images.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Run on one thread, which is faster for small networks, and restore the number: the study sets it too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from analysis.out_of_distribution.config import NAME, Recipe
+from analysis.out_of_distribution.evaluate import auroc, interval, shares
+from analysis.out_of_distribution.networks import Block, moons, reduced, train
+from analysis.out_of_distribution.run import ring, strangeness
+from tests.studies.generated import N_TEST
 
 
 def test_auroc_counts_pairs_with_ties_as_halves():
@@ -130,20 +69,16 @@ def test_intervals_and_shares():
     assert shares([[1, 1], [0, 1, 1]]) == [0.25, 0.5, 0.25]
 
 
-@pytest.mark.usefixtures("folder")
-def test_quick_profile(tmp_path, capsys):
-    """The quick profile trains, scores, writes results and figure; a second run reads what is there."""
-    out = tmp_path / "out"
-    path = out / "results" / "out_of_distribution.json"
-    out_of_distribution.main(["--quick", "--out", str(out)])
-    assert capsys.readouterr().out.count("done") == 8
-    first = json.loads(path.read_text())
-    assert (out / "paper_figures" / "out_of_distribution.png").stat().st_size < 1_000_000
+def test_quick_profile(quick, again, capsys):
+    """The quick profile trains and scores; a second run reads what is there."""
+    found = quick(NAME)
+    assert found.text.count(": done\n") == 8
+    first = found.record
     rows = {(row["inside"], row["shape"]): row for row in first["rows"]}
     assert len(rows) == len(first["rows"]) == 6
     assert rows["mnist", "2 x 4"]["enumerated"]
     assert rows["mnist", "2 x 4"]["exact"] == rows["moons", "3 x 16"]["exact"] == 1
-    assert rows["mnist", "2 x 4"]["n_points"] == [60, 60]
+    assert rows["mnist", "2 x 4"]["n_points"] == [N_TEST, N_TEST]
     assert rows["fashion-mnist", "2 x 12, skips 1-3"]["n_points"] == [10, 10]
     for row in rows.values():
         assert sum(row["flips"]["outside"]) == pytest.approx(1, abs=1e-5)
@@ -151,6 +86,6 @@ def test_quick_profile(tmp_path, capsys):
         assert all(0 <= own["mean"] <= 1 for own in row["auroc"].values())
     moon_map = first["moons"]
     assert len(moon_map["polygons"]) == len(moon_map["flips"]) == rows["moons", "3 x 16"]["n_regions"][0]
-    out_of_distribution.main(["--quick", "--out", str(out)])
+    second = again(NAME, found.out)
+    assert second == {**first, "command": second["command"]}
     assert "done" not in capsys.readouterr().out
-    assert json.loads(path.read_text()) == first

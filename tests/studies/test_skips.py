@@ -1,16 +1,16 @@
 """The studies of skips that vanish: resumable runs, paired comparisons, what removal saves, and the quick profiles."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from analysis import skip_removal_speed, skip_runs, skip_strength_sweep, static_vs_scheduled, study
-from analysis.linear_collapse_training import Data
-from analysis.skip_removal_measurement import (
+from analysis.shared import skip_runs
+from analysis.shared.results import published, write_json
+from analysis.shared.skip_runs import Recipe, Run, finished, interval, train
+from analysis.skip_removal_speed.measurement import (
     compiled,
     folded,
     forms,
@@ -20,35 +20,20 @@ from analysis.skip_removal_measurement import (
     time_side_by_side,
     values_bytes,
 )
-from analysis.skip_runs import Recipe, Run, finished, interval, train
+from analysis.skip_strength_sweep import config as sweep
+from analysis.skip_strength_sweep.evaluate import published as published_sweep
+from analysis.static_vs_scheduled import config as comparison
+from analysis.static_vs_scheduled import evaluate
+from tests.studies.generated import digits
 from tropnet.homotopy import PUBLISHED_SCHEDULES, PlainSkip, WeightedSkip, resnet18, skip_cnn
 
 RECIPE = Recipe(n_train=64, n_test=40, width=2, channels=2, batch=16)
 RUN = Run("cnn3", RECIPE, (0.5, 0.0), epochs=3, trial=1)
 
 
-def digits(split, n, device="cpu", folder=None):  # noqa: ARG001 (as `load`)
-    """Return n images, float32 (n, 1, 28, 28): noise, brighter in a stripe that tells the label; and the labels."""
-    rng = np.random.default_rng(len(split))
-    labels = np.arange(n) % 10
-    pixels = rng.uniform(0, 0.25, (n, 1, 28, 28))
-    for image, label in zip(pixels, labels, strict=True):
-        image[0, 2 * label + 3 : 2 * label + 6] += 0.6
-    return Data(torch.from_numpy(pixels).float(), torch.from_numpy(labels))
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Run on one thread, which is faster for small networks, and restore the number: the studies set it too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def images():
-    return digits("test", 8).images
+    return digits(8).images
 
 
 def without_seconds(found):
@@ -60,7 +45,7 @@ def without_seconds(found):
 
 def test_stopped_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
     """A run killed in its second epoch and called again finds what one that was never stopped finds."""
-    data, test = digits("train", 64), digits("test", 40)
+    data, test = digits(64), digits(40, 1)
     whole = train(RUN, data, test, tmp_path / "whole")
     evaluate, n_calls = skip_runs.Trainer.evaluate, 0
 
@@ -84,7 +69,7 @@ def test_stopped_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
 
 def test_run_that_is_done_is_read_not_trained(tmp_path):
     """A second call needs no data; the weights are gone from the disk, the numbers are there."""
-    found = train(RUN, digits("train", 64), digits("test", 40), tmp_path)
+    found = train(RUN, digits(64), digits(40, 1), tmp_path)
     assert [entry["t"] for entry in found["history"]] == [0.5, 0, 0]
     assert found["removed_accuracy"] == found["history"][-1]["validation_accuracy"]
     assert not list(tmp_path.rglob("checkpoint.pt"))
@@ -96,7 +81,7 @@ def test_run_that_is_done_is_read_not_trained(tmp_path):
 )
 def test_other_runs_are_not_taken_for_this_one(tmp_path, change):
     """Whatever determines a run is part of where it is kept."""
-    train(RUN, digits("train", 64), digits("test", 40), tmp_path)
+    train(RUN, digits(64), digits(40, 1), tmp_path)
     assert finished(dataclasses.replace(RUN, **change), tmp_path) is None
 
 
@@ -110,7 +95,7 @@ def test_runs_of_one_trial_begin_with_the_same_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(skip_runs.Trainer, "fit", fit)
     for run in (RUN, dataclasses.replace(RUN, strengths=(0.9,)), dataclasses.replace(RUN, trial=2)):
-        train(run, digits("train", 64), digits("test", 40), tmp_path)
+        train(run, digits(64), digits(40, 1), tmp_path)
     assert all(map(torch.equal, seen[0], seen[1]))
     assert not all(map(torch.equal, seen[0], seen[2]))
 
@@ -119,7 +104,7 @@ def test_runs_of_one_trial_begin_with_the_same_weights(tmp_path, monkeypatch):
 def test_every_architecture_has_skips_of_the_strength(architecture):
     """What is trained under a name is a network for MNIST with weighted skips."""
     model = skip_runs.ARCHITECTURES[architecture](RECIPE, 0.25)
-    assert model(digits("test", 2).images).shape == (2, 10)
+    assert model(digits(2).images).shape == (2, 10)
     assert {float(value) for name, value in model.state_dict().items() if name.split(".")[-1] == "t"} == {0.25}
 
 
@@ -135,29 +120,29 @@ def test_interval_of_a_mean():
 
 def test_published_schedules_are_those_of_the_library():
     """The schedules of the published file are the library's; the printed second one is not monotone."""
-    published = study.published("cnn_figures")["schedules"]
-    assert tuple(published["from 0.9"]) == PUBLISHED_SCHEDULES["from 0.9"]
-    assert tuple(published["from 0.5"]) == PUBLISHED_SCHEDULES["from 0.5, as printed"]
+    schedules = published("cnn_figures")["schedules"]
+    assert tuple(schedules["from 0.9"]) == PUBLISHED_SCHEDULES["from 0.9"]
+    assert tuple(schedules["from 0.5"]) == PUBLISHED_SCHEDULES["from 0.5, as printed"]
 
 
 def test_published_curves_are_there():
     """Every curve that is drawn beside ours exists, with accuracies."""
-    for figures in skip_strength_sweep.published().values():
+    for figures in published_sweep().values():
         for curves in figures.values():
             for strengths, accuracies in curves.values():
                 assert strengths == sorted(strengths)
                 assert len(strengths) == len(accuracies) >= 50
                 assert 0.3 < min(accuracies) < max(accuracies) < 1
-    assert {len(values) for values in static_vs_scheduled.published().values()} == {10}
+    assert {len(values) for values in evaluate.published().values()} == {10}
 
 
 def test_full_profiles_are_the_papers():
     """Without --reduced: all images, 5 trials, 10 epochs or 2, and nothing is called reduced."""
-    sweep, comparison = skip_strength_sweep.full("cuda"), static_vs_scheduled.full("cuda")
-    assert all((plan.trials, plan.epochs) == (5, 2) and len(plan.strengths) == 54 for plan in sweep.plans)
-    assert len(skip_strength_sweep.runs(sweep)) == 4 * 54 * 5
-    assert (comparison.architectures, comparison.trials, comparison.epochs) == (("resnet34",), 5, 10)
-    for recipe in (*(plan.recipe for plan in sweep.plans), comparison.recipe):
+    strengths, schedules = sweep.full("cuda"), comparison.full("cuda")
+    assert all((plan.trials, plan.epochs) == (5, 2) and len(plan.strengths) == 54 for plan in strengths.plans)
+    assert len(sweep.runs(strengths)) == 4 * 54 * 5
+    assert (schedules.architectures, schedules.trials, schedules.epochs) == (("resnet34",), 5, 10)
+    for recipe in (*(plan.recipe for plan in strengths.plans), schedules.recipe):
         assert recipe == Recipe(device="cuda")
         assert skip_runs.reductions("resnet34", recipe) == []
 
@@ -167,36 +152,36 @@ def test_full_profiles_are_the_papers():
 
 def test_difference_beyond_the_noise_is_called_so():
     """Equal differences of -0.1 are; one trial, or differences of both signs, never are."""
-    found = static_vs_scheduled.compare([0.7, 0.8, 0.9], [0.8, 0.9, 1.0])
+    found = evaluate.compare([0.7, 0.8, 0.9], [0.8, 0.9, 1.0])
     assert found["beyond_noise"]
     assert found["difference"]["mean"] == pytest.approx(-0.1)
     assert found["p_below_exact"] == 1 / 8
-    single = static_vs_scheduled.compare([0.7], [0.8])
+    single = evaluate.compare([0.7], [0.8])
     assert (single["beyond_noise"], single["p_below"], single["p_below_exact"]) == (False, None, None)
-    mixed = static_vs_scheduled.compare([0.7, 0.95, 0.7], [0.8, 0.85, 0.75])
+    mixed = evaluate.compare([0.7, 0.95, 0.7], [0.8, 0.85, 0.75])
     assert not mixed["beyond_noise"]
     assert 0.1 < mixed["p_below"] < 0.9
 
 
 def test_student_p_of_a_paired_difference():
     """Differences (-1, -3) have the statistic -2: one-sided p = 1/2 - atan(2) / pi with one degree of freedom."""
-    found = static_vs_scheduled.compare([0.0, 0.0], [1.0, 3.0])
+    found = evaluate.compare([0.0, 0.0], [1.0, 3.0])
     assert found["p_below"] == pytest.approx(0.5 - np.arctan(2) / np.pi)
 
 
 def test_comparison_uses_the_trials_that_both_have(tmp_path):
     """A study that was stopped compares the trials that are done, and says how many networks are missing."""
-    config = static_vs_scheduled.quick("cpu")
-    for run in static_vs_scheduled.runs(config)[:7]:  # the first trial, and two settings of the second
+    config = comparison.quick("cpu")
+    for run in comparison.runs(config)[:7]:  # the first trial, and two settings of the second
         accuracies = [{"t": run.strengths[-1], "accuracy": 0.5, "validation_accuracy": 0.5}] * config.epochs
-        study.write_json(skip_runs._path(run, tmp_path), {"history": accuracies})
-    found = static_vs_scheduled.summarise(config, tmp_path)
+        write_json(skip_runs._path(run, tmp_path), {"history": accuracies})
+    found = evaluate.summarise(config, tmp_path)
     compared = found["architectures"]["cnn3"]["against_static"]
     assert {setting: row["test"]["difference"]["n"] for setting, row in compared.items()} == {
         "from 0.9": 2,
         "from 0.5, as printed": 1,
         "from 0.5, corrected": 1,
-        static_vs_scheduled.CONTROL: 1,
+        comparison.CONTROL: 1,
     }
     assert "3 of the 10 networks of this profile" in found["not_run"]
 
@@ -290,31 +275,20 @@ def test_what_does_not_compile_is_refused_by_name(images, monkeypatch):
 # --- quick profiles
 
 
-@pytest.mark.parametrize("module", [skip_strength_sweep, static_vs_scheduled])
-def test_quick_profile_of_training(module, tmp_path, monkeypatch, capsys):
-    """The quick profile trains, writes results and figures, says what was not run; --summarise then gives the same."""
-    monkeypatch.setattr(module, "load", digits)
-    paths = []
-    for more in ([], ["--summarise"]):
-        module.main(["--quick", "--out", str(tmp_path), *more])
-        paths.append(json.loads((tmp_path / "results" / f"{module.NAME}.json").read_text()))
-        text = capsys.readouterr().out
-        assert "profile: quick" in text
-        assert "of 60,000 training images" in text
-    first, second = paths
-    assert first["architectures"] == second["architectures"]
-    assert first["config"]["profile"] == "quick"
-    assert first["not_run"]
-    figures = list((tmp_path / "paper_figures").glob("*.png"))
-    assert figures
-    assert all(path.stat().st_size < 1_000_000 for path in figures)
+@pytest.mark.parametrize("name", [sweep.NAME, comparison.NAME])
+def test_quick_profile_of_training(name, quick, again):
+    """The quick profile trains and says what was not run; --summarise then gives the same."""
+    found = quick(name)
+    assert "profile: quick" in found.text
+    assert "of 60,000 training images" in found.text
+    assert found.record["config"]["profile"] == "quick"
+    assert found.record["not_run"]
+    assert again(name, found.out, "--summarise")["architectures"] == found.record["architectures"]
 
 
-def test_quick_profile_of_removal(tmp_path, monkeypatch, capsys):
+def test_quick_profile_of_removal(quick):
     """The quick profile measures every form, beside the published ratios, and says that it compiled nothing."""
-    monkeypatch.setattr(skip_removal_speed, "load", digits)
-    skip_removal_speed.main(["--quick", "--device", "cpu", "--out", str(tmp_path)])
-    record = json.loads((tmp_path / "results" / "skip_removal_speed.json").read_text())
+    record = quick("skip_removal_speed").record
     networks = record["devices"]["cpu"]
     assert set(networks) == {"resnet34", "cnn6"}
     for found in networks.values():
@@ -331,5 +305,4 @@ def test_quick_profile_of_removal(tmp_path, monkeypatch, capsys):
     assert record["published"]["resnet34"]["ratio"] == pytest.approx(1 - 0.22, abs=0.005)
     assert record["published"]["cnn6"]["ratio"] == pytest.approx(1 - 0.46, abs=0.006)
     assert "torch.compile" in record["not_run"]
-    assert (tmp_path / "paper_figures" / "skip_removal_speed.png").stat().st_size < 1_000_000
-    assert "not run: torch.compile" in capsys.readouterr().out
+    assert "not run: torch.compile" in quick("skip_removal_speed").text

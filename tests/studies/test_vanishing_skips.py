@@ -9,22 +9,24 @@ import pytest
 import torch
 
 import tropnet as tn
-from analysis import study
-from analysis import vanishing_skips as vanishing
-from analysis import vanishing_skips_figures as figures
+from analysis.shared.results import provenance, write_figures, write_json
+from analysis.vanishing_skips import run as vanishing
+from analysis.vanishing_skips.config import ARMS, Config
+from analysis.vanishing_skips.evaluate import comparisons, summary, table
+from analysis.vanishing_skips.figures import draw
 
-CONFIG = vanishing.Config(trials=2, epochs=8, layers=3, neurons=4, skips=((1, 3),), spacing=2.5, n_strengths=3)
+CONFIG = Config(trials=2, epochs=8, layers=3, neurons=4, skips=((1, 3),), spacing=2.5, n_strengths=3)
 
 
 @pytest.fixture(scope="module")
 def records():
     """One run of each arm and trial."""
-    return {(arm, i): vanishing.measured(vanishing.Run(CONFIG, arm, i)) for arm in vanishing.ARMS for i in range(2)}
+    return {(arm, i): vanishing.measured(vanishing.Run(CONFIG, arm, i)) for arm in ARMS for i in range(2)}
 
 
 def test_the_strengths_are_those_of_the_arms(records):
     """Strengths fall from 1/2 to 0 in the first half, or stays."""
-    paths = {arm: records[arm, 0]["path"] for arm in vanishing.ARMS}
+    paths = {arm: records[arm, 0]["path"] for arm in ARMS}
     assert paths["vanishing"]["epoch"] == list(range(9))
     assert paths["vanishing"]["t"] == pytest.approx([0.5, 0.375, 0.25, 0.125, 0, 0, 0, 0, 0])
     assert set(paths["static"]["t"]) == {0.5}
@@ -33,9 +35,7 @@ def test_the_strengths_are_those_of_the_arms(records):
 
 def test_a_trial_starts_from_the_same_weights(records):
     """With skips of one strength, two arms are one network at first; without, another."""
-    first = {
-        arm: (records[arm, 1]["path"]["regions"][0], records[arm, 1]["path"]["test_error"][0]) for arm in vanishing.ARMS
-    }
+    first = {arm: (records[arm, 1]["path"]["regions"][0], records[arm, 1]["path"]["test_error"][0]) for arm in ARMS}
     assert first["vanishing"] == first["static"] != first["none"]
 
 
@@ -65,7 +65,7 @@ def test_the_compiled_network_holds_no_skip(records):
 
 def test_points_keep_off_the_axes():
     """phi_1 is defined at all of them, and test points are no training points."""
-    train, test = vanishing.grids(vanishing.Config())
+    train, test = vanishing.grids(Config())
     assert (train != 0).all()
     assert (test != 0).all()
     assert not (torch.cdist(train[:50], test[:50]) == 0).any()
@@ -74,16 +74,16 @@ def test_points_keep_off_the_axes():
 
 def test_summary_and_figure(records, tmp_path):
     """What is compared is the end of the paths, paired by trial; the figure is drawn from the file."""
-    arms = {arm: vanishing.summary([records[arm, i] for i in range(2)]) for arm in vanishing.ARMS}
-    rows = vanishing.comparisons(arms)
+    arms = {arm: summary([records[arm, i] for i in range(2)]) for arm in ARMS}
+    rows = comparisons(arms)
     assert [row["arms"] for row in rows[::3]] == [["vanishing", "none"], ["static", "none"], ["vanishing", "static"]]
     ends = [[records[arm, i]["path"]["regions"][-1] for i in range(2)] for arm in ("vanishing", "none")]
     assert rows[1]["means"] == np.mean(ends, axis=1).tolist()
     assert rows[1]["larger_in"] == sum(a > b for a, b in zip(*ends, strict=True))
     assert rows[6]["p"] == 1.0
-    record = study.provenance(CONFIG) | {"arms": arms, "comparisons": rows}
-    assert vanishing.table(record).count("trials") == 9
-    study.write_json(tmp_path / "vanishing_skips.json", record)
+    record = provenance(CONFIG, "a test") | {"arms": arms, "comparisons": rows}
+    assert table(record).count("trials") == 9
+    write_json(tmp_path / "vanishing_skips.json", record)
     assert json.loads((tmp_path / "vanishing_skips.json").read_text())["arms"].keys() == arms.keys()
-    path = figures.draw(tmp_path / "vanishing_skips.json", tmp_path)
+    (path,) = write_figures(draw(tmp_path / "vanishing_skips.json"), tmp_path)
     assert path.stat().st_size > 10_000
