@@ -377,6 +377,45 @@ def test_unknown_options(search: Callable[..., Any]) -> None:
             search(NET, max_regions=limit)
 
 
+COUNTS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "max_regions of enumerate_regions": (lambda n: enumerate_regions(NET, max_regions=n), 1),
+    "max_regions of count_regions": (lambda n: tn.count_regions(NET, max_regions=n), 1),
+    "max_regions of compile_regions": (lambda n: tn.compile_regions(NET, Box(-1, 1), max_regions=n), 1),
+    "max_regions of regions_near": (lambda n: tn.regions_near(NET, [0.0, 0.0], max_regions=n), 1),
+    "max_flips of regions_near": (lambda n: tn.regions_near(NET, [0.0, 0.0], max_flips=n), 0),
+    "max_regions of FlipDistance": (lambda n: tn.FlipDistance(NET, [[0.0, 0.0]], max_regions=n), 1),
+    "n_segments of FlipDistance": (lambda n: tn.FlipDistance(NET, [[0.0, 0.0]], n_segments=n), 1),
+    "workers of enumerate_regions": (lambda n: enumerate_regions(NET, workers=n), 1),
+    "width of estimate_regions": (lambda n: tn.estimate_regions(NET, width=n), 1),
+    "n_probes of estimate_regions": (lambda n: tn.estimate_regions(NET, n_probes=n), 2),
+    "seed of estimate_regions": (lambda n: tn.estimate_regions(NET, seed=n), 0),
+    "max_size of CachedPredictor": (lambda n: tn.CachedPredictor(NET, max_size=n), 1),
+    "n_samples of volume_estimates": (lambda n: enumerate_regions(NET).volume_estimates(n), 2),
+    "n_bins of volume_distribution": (lambda n: tn.statistics(REGIONS, volumes=[1.0] * 3).volume_distribution(n), 1),
+    "exact_pivots of Tolerances": (lambda n: Tolerances(exact_pivots=n), 0),
+}
+REGIONS = enumerate_regions(Network.random([1, 2, 1], seed=0), Box(-9, 9))
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_counts_are_integers(case: str) -> None:
+    """Every count is an integer, NumPy's too: bools, floats, strings and smaller numbers are refused by name."""
+    call, least = COUNTS[case]
+    name = case.split()[0]
+    for wrong in (True, False, np.True_, 2.0, "3", least - 1):
+        with pytest.raises(ValueError, match=rf"^{name} must be an integer of at least {least}.*, got"):
+            call(wrong)
+    call(np.int64(least + 40))
+
+
+def test_the_reference_engine_does_not_estimate() -> None:
+    """It takes no random probes, and says which engines do; it returned 0, "exact"."""
+    with pytest.raises(ValueError, match="'reference' takes no random probes; use 'auto', 'vertex', 'simplex' or 'lp'"):
+        tn.estimate_regions(NET, engine="reference")
+    for engine in ("auto", "vertex", "simplex", "lp"):
+        assert tn.estimate_regions(NET, Box(-1, 1), engine=engine).n_regions > 0
+
+
 def test_other_unknown_options() -> None:
     """`on_undecided`, the backend of Algorithm 1 and tolerances out of range are refused."""
     with pytest.raises(ValueError, match="on_undecided must be 'raise' or 'collect', got 'ignore'"):
@@ -386,7 +425,7 @@ def test_other_unknown_options() -> None:
     for slack in (-0.1, 1.0, NAN):
         with pytest.raises(ValueError, match=rf"slack must lie in \[0, 1\), got {slack}"):
             Tolerances(slack=slack)
-    with pytest.raises(ValueError, match="exact_pivots must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="exact_pivots must be an integer of at least 0, got -1"):
         Tolerances(exact_pivots=-1)
 
 
