@@ -65,32 +65,31 @@ class Plan(NamedTuple):
     box: Box | None = None
 
 
-def simplex_engine_fits(net: Network, domain: Domain) -> bool:
-    """Return whether the simplex engine can start: the domain and the first layer leave no cell with a line."""
-    return make_plan(net, domain, ()) is not None
+@final
+@dataclass(frozen=True)
+class SimplexEngine(Engine):
+    """Cells by their rows, one vertex and one point, compiled, for any number of inputs.
 
-
-def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate with a warm simplex method per cell; any domain, any number of inputs.
-
-    Raises
-    ------
-    DomainError
-        The domain has no interior.
-    ValueError
-        The engine cannot start: use another one.
+    Attributes
+    ----------
+    buffer, steps
+        Regions a chunk, and steps of the kernel between two looks at the outside.
     """
-    net, domain = task.network, task.domain
-    plan = make_plan(net, domain, tuple(sorted(task.fixed)))
-    if plan is None:
-        raise ValueError(
+
+    name = "simplex"
+    abilities = frozenset(Ability)
+    compiled = True
+    buffer: int = 1 << 13
+    steps: int = 1 << 16
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        start = make_plan(task.network, task.domain, tuple(sorted(task.fixed)))
+        if start is not None:
+            return _SimplexPlan(self, task, start)
+        return Refusal(
             f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells apart), and a"
             " domain that together with the first layer contains no line, nor nearly one; use engine='lp'."
         )
-    if len(plan.inputs) < net.n_inputs:
-        yield from _enumerate_slice(task, builder, plan.inputs)
-    else:
-        yield from SimplexSearch(task, builder, plan).run()
 
 
 def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
