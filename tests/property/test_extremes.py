@@ -108,6 +108,53 @@ def test_gap_tells_the_truth(net: Network, tolerance: float) -> None:
     assert found.gap <= tolerance * (1 + 1e-12)
 
 
+def with_pruned_neurons(net: Network, k: int, kind: str, rng: np.random.Generator) -> Network:
+    """Return the same function with k more neurons per layer that matter nowhere.
+
+    "in": no incoming weight or bias. "out": no outgoing weight. "dead": the first layer's are negative on the box, and
+    later ones read only them.
+    """
+    layers = []
+    for index, layer in enumerate(net.layers, start=1):
+        last = index == len(net.layers)
+        n = 0 if last else k
+        weights = {}
+        for source, weight in layer.weights.items():
+            wide = np.zeros((layer.width + n, weight.shape[1] + (k if source else 0)))
+            wide[: layer.width, : weight.shape[1]] = weight
+            if source and kind != "out":
+                wide[: layer.width, weight.shape[1] :] = rng.normal(size=(layer.width, k))
+            if n and kind == "out":
+                wide[layer.width :, : weight.shape[1]] = rng.normal(size=(n, weight.shape[1]))
+            if n and kind == "dead":
+                new = wide[layer.width :, weight.shape[1] :] if source else wide[layer.width :]
+                new[:] = rng.normal(size=new.shape)
+            weights[source] = wide
+        bias = np.full(n, -1e3 if kind == "dead" and index == 1 else 0.0)
+        slopes = np.concatenate([np.asarray(layer.slopes), np.tile([0.0, 1.0], (n, 1))])
+        layers.append(Layer(weights, np.concatenate([layer.bias, bias]), slopes))
+    return Network(layers, net.n_inputs)
+
+
+@pytest.mark.parametrize("kind", ["in", "out", "dead"])
+@pytest.mark.parametrize("widths", [[3, 4, 1], [2, 3, 3, 2]])
+def test_pruned_neurons_cost_nothing(kind: str, widths: list[int]) -> None:
+    """Sixteen more neurons a layer that matter nowhere change neither the extrema nor how many nodes are solved."""
+    rng = np.random.default_rng(0)
+    net, box = Network.random(widths, seed=1), Box(-1, 1)
+    wide = with_pruned_neurons(net, 16, kind, rng)
+    for find in (maximum, minimum):
+        few, many = find(net, box, 0, method="branch"), find(wide, box, 0, method="branch")
+        assert many.exact == few.exact
+        assert many.n_solved <= 2 * few.n_solved
+        x = many.certificate.fractions
+        assert exact_forward(wide, x)[0][0] == many.exact
+        rows = cell(wide, many.pattern.tolist(), halfspaces(box, net.n_inputs))
+        assert rows is not None
+        assert has_interior(rows)
+        assert all(value(a, x) <= b for a, b in rows)
+
+
 def test_branch_and_bound_on_a_larger_network() -> None:
     """With four inputs, skips and leaky slopes the two methods agree; most regions are never solved."""
     net = Network.random([4, 8, 8, 8, 2], skips=[(1, 3)], slopes=(0.125, 1.0), seed=5)

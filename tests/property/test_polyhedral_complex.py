@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
+from random import Random
 
 import networkx as nx
 import numpy as np
@@ -76,7 +79,7 @@ def check_graph(regions: Regions, sides: list[HalfSpace]) -> nx.Graph:
     }
     assert {(min(i, j), max(i, j)): flips for i, j, flips in graph.edges(data="neurons")} == expected
     assert list(graph) == list(range(len(regions)))
-    assert graph.graph == {"complete": regions.complete}
+    assert graph.graph["complete"] == regions.complete
     return graph
 
 
@@ -536,3 +539,53 @@ def test_distributions_of_sizes() -> None:
         endless.volume_distribution()
     with pytest.raises(ValueError, match="n_bins"):
         endless.inradius_distribution(0)
+
+
+# --- whose a graph is
+
+
+@given(networks(2, max_neurons=5), st.randoms(use_true_random=False))
+def test_a_graph_serves_its_regions_only(net: Network, random: Random) -> None:
+    """The regions' own graph, copied or pickled, gives what no graph gives; of reordered or other regions it raises."""
+    show(net, None)
+    regions = enumerate_regions(net, Box(-2, 2), facets=True)
+    graph = adjacency_graph(regions)
+    labels = linear_regions(regions).labels.tolist()
+    degrees = statistics(regions).n_neighbours.tolist()
+    pickled = pickle.loads(pickle.dumps(graph))  # noqa: S301 (its own)
+    for same in (graph, graph.copy(), pickled, copy.deepcopy(graph)):
+        assert linear_regions(regions, same).labels.tolist() == labels
+        assert statistics(regions, same).n_neighbours.tolist() == degrees
+    order = list(range(len(regions)))
+    random.shuffle(order)
+    last = net.layers[-1]
+    others = [
+        Regions(net, regions.domain, regions.packed[order], regions.packed_cuts[order], regions.witnesses[order]),
+        enumerate_regions(Network([*net.layers[:-1], Layer(last.weights, last.bias + 1)], net.n_inputs), Box(-2, 2)),
+        enumerate_regions(net, Box(-2, 2.5)),
+    ]
+    for other in others if order != sorted(order) else others[1:]:
+        for use in (linear_regions, statistics):
+            with pytest.raises(ValueError, match="got that of another network, domain or enumeration"):
+                use(other, graph)
+
+
+def test_parts_of_graphs_and_foreign_graphs_are_refused() -> None:
+    """A graph without some nodes or edges, renumbered or not made by adjacency_graph cannot stand for the regions."""
+    regions = enumerate_regions(Network.random([2, 4, 1], seed=0), Box(-2, 2), facets=True)
+    graph = adjacency_graph(regions)
+    fewer = graph.copy()
+    fewer.remove_edge(*next(iter(graph.edges)))
+    shifted = nx.relabel_nodes(graph, {i: i + 1 for i in graph})
+    for use in (linear_regions, statistics):
+        with pytest.raises(ValueError, match=r"got one with 3 nodes, a part of it"):
+            use(regions, graph.subgraph([0, 1, 2]))
+        with pytest.raises(ValueError, match=r"of its \d+ edges"):
+            use(regions, fewer)
+        with pytest.raises(ValueError, match="a part of it or renumbered"):
+            use(regions, shifted)
+        with pytest.raises(ValueError, match="adjacency_graph did not make"):
+            use(regions, nx.empty_graph(len(regions)))
+    assert flip_path(graph.subgraph([0]), 0, 0) == []
+    with pytest.raises(ValueError, match="lack 'neurons'"):
+        flip_path(nx.path_graph(3), 0, 2)

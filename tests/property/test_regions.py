@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations, product
 from math import inf, prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ from tropnet import (
     enumerate_regions,
     find_linear_region,
 )
-from tropnet.network.domain import as_domain
+from tropnet.network.domain import as_domain, domain_from
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
@@ -629,3 +631,27 @@ def test_distinct_notices_duplicates() -> None:
     """The helper that collects patterns fails on a pattern that comes twice."""
     with pytest.raises(AssertionError, match="twice"):
         distinct([[True], [False], [True]])
+
+
+@given(st.data(), networks(2, max_neurons=4))
+def test_files_keep_the_numbers_of_a_polytopes_rows(data: st.DataObject, net: Network) -> None:
+    """Whatever rows that say nothing stand between the others, row -1 - i is the i-th as given, before and after."""
+    rows = [([1.0, 0.0], 2.0), ([-1.0, 0.0], 3.0), ([0.0, 1.0], 1.5), ([0.5, -1.0], 1.0)]
+    nothing = [([0.0, 0.0], 1.0), ([1.0, 1.0], inf), ([0.0, 0.0], inf), ([0.0, 0.0], 0.0)]
+    every = data.draw(st.permutations([*rows, *data.draw(st.lists(st.sampled_from(nothing), max_size=4))]))
+    A, b = np.array([a for a, _ in every]), np.array([c for _, c in every])
+    domain = Polytope(A, b)
+    show(net, domain)
+    assert np.array_equal(domain_from(json.loads(json.dumps(domain.description))).row_numbers, domain.row_numbers)
+    regions = enumerate_regions(net, domain, facets=data.draw(st.booleans()))
+    with TemporaryDirectory() as folder:
+        for suffix in ("parquet", "npz"):
+            path = f"{folder}/regions.{suffix}"
+            getattr(regions, f"to_{suffix}")(path)
+            again = getattr(Regions, f"from_{suffix}")(path)
+            for found in (regions, again):
+                for region in found:
+                    for row, a, c in zip(region.rows.tolist(), region.A, region.b, strict=True):
+                        assert row >= 0 or (np.array_equal(A[-1 - row], a) and b[-1 - row] == c)
+            assert np.array_equal(again.facets().rows, regions.facets().rows)
+            assert np.array_equal(again.halfspaces().rows, regions.halfspaces().rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import tropnet as tn
 from tropnet import (
@@ -491,6 +492,56 @@ def test_damaged_networks(tmp_path: Path) -> None:
         except FileFormatError:
             continue
         assert again.fingerprint == NET.fingerprint
+
+
+SPARSE_SKIP = Network(
+    [Layer({0: sparse.csr_array(np.eye(3))}, np.zeros(3)), Layer({0: np.ones((1, 3)), 1: np.ones((1, 3))}, np.ones(1))]
+)
+
+
+@pytest.mark.parametrize("net", [NET, SPARSE_SKIP], ids=["dense", "sparse"])
+def test_edited_networks(net: Network, tmp_path: Path) -> None:
+    """Whatever array of a saved network is changed, added or left out by hand, the file is refused."""
+    path = tmp_path / "net.npz"
+    net.save(path)
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    for name, array in arrays.items():
+        if name.startswith("tropnet_"):
+            continue
+        edited = np.array("0" * 64) if name == "digest" else array + 1
+        for changed in ({**arrays, name: edited}, {k: v for k, v in arrays.items() if k != name}):
+            path.write_bytes(npz(**changed))
+            if set(changed) == set(arrays) - {"digest"}:
+                # Only the seal is gone: a file as older versions wrote it.
+                assert tn.load(path).fingerprint == net.fingerprint
+                continue
+            with pytest.raises(FileFormatError, match="damaged tropnet network"):
+                tn.load(path)
+    path.write_bytes(npz(**arrays, weight_9_0=np.ones((1, 1))))
+    with pytest.raises(FileFormatError, match="do not match their checksum; it was edited"):
+        tn.load(path)
+
+
+def test_networks_of_plain_arrays(tmp_path: Path) -> None:
+    """Arrays under the documented names are a network without a seal, as long as they all belong to it."""
+    arrays = {
+        "n_inputs": np.array(1),
+        "n_layers": np.array(2),
+        "weight_1_0": np.array([[2.0]]),
+        "bias_1": np.array([1.0]),
+        "slopes_1": np.array([[0.0, 1.0]]),
+        "weight_2_1": np.array([[3.0]]),
+        "shared_2_0": np.array(1),
+        "bias_2": np.array([0.5]),
+        "slopes_2": np.array([[1.0, 1.0]]),
+    }
+    path = tmp_path / "net.npz"
+    path.write_bytes(npz(**MARKS, **arrays))
+    assert tn.load(path)([1.0]).tolist() == [12.5]
+    path.write_bytes(npz(**MARKS, **arrays, weights_3=np.ones((1, 1))))
+    with pytest.raises(FileFormatError, match="it holds arrays of no layer: weights_3"):
+        tn.load(path)
 
 
 @pytest.mark.parametrize("name", ["model.pt", "MODEL.PT", "model.pth"])

@@ -643,7 +643,12 @@ class Network:
         FileNotFoundError
             There is no such file.
         FileFormatError
-            The file is truncated, was not written by tropnet, or would need pickle.
+            The file is truncated, edited since it was written (a checksum tells), was not written by tropnet, or would
+            need pickle.
+
+        Notes
+        -----
+        Plain arrays made by hand need no checksum: see `tropnet.network.files` for their names.
         """
         layers, n_inputs = read_layers(source)
         try:

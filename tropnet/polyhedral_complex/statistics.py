@@ -132,7 +132,8 @@ def statistics(
     ShapeError
         `volumes` or `inradii` have another shape.
     ValueError
-        `volumes` are not finite, or negative, or all zero; `inradii` are negative or NaN.
+        `volumes` are not finite, or negative, or all zero; `inradii` are negative or NaN; `graph` is that of other
+        regions, or a part of theirs.
 
     Examples
     --------
