@@ -188,7 +188,9 @@ def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine
         return [REGISTRY[engine]]
     if backend != "highs":
         return [REGISTRY["lp"]]
-    return [REGISTRY[name] for name in ("vertex", "simplex", "lp") if name != "vertex" or net.n_inputs <= _VERTEX_INPUTS]
+    return [
+        REGISTRY[name] for name in ("vertex", "simplex", "lp") if name != "vertex" or net.n_inputs <= _VERTEX_INPUTS
+    ]
 
 
 def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:

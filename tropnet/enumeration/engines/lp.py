@@ -50,6 +50,18 @@ def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None,
     yield from _Search(task, builder).run()
 
 
+class _Pending(NamedTuple):
+    """The other side of a branching, to be visited later."""
+
+    neuron: int
+    bit: bool
+    witness: Witness
+    n_rows: int
+    share: float
+    depth: int
+    weight: float
+
+
 class _Search:
     """Depth-first search. `outputs[k]` and `rows[l - 1]` hold the exact maps of nu_k and z_l on the current path."""
 
