@@ -251,7 +251,7 @@ def test_estimates_of_slivers(problem: Problem) -> None:
 
 
 def test_estimates_refuse_too_few_samples() -> None:
-    with pytest.raises(ValueError, match="n_samples must be at least 2"):
+    with pytest.raises(ValueError, match="n_samples must be an integer of at least 2"):
         enumerate_regions(Network.random([2, 2, 1], seed=0), Box(-1, 1)).volume_estimates(1)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import tropnet as tn
-from analysis import datasets
+from analysis.shared import datasets
 from tropnet.operators import average_pooling
 
 

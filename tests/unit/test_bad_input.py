@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -342,6 +343,50 @@ def test_polytopes_that_are_empty_or_flat(case: str, backend: str) -> None:
         list(iter_regions(NET, FLAT[case], backend=backend))
 
 
+CALLS_ON_A_DOMAIN: dict[str, Callable[[Network, tn.Domain], Any]] = {
+    **{
+        f"engine {engine}": lambda net, domain, engine=engine: enumerate_regions(net, domain, engine=engine)
+        for engine in ("auto", "vertex", "simplex", "lp", "reference")
+    },
+    "count_regions": count_regions,
+    "two workers": lambda net, domain: count_regions(net, domain, workers=2),
+    "iter_regions": lambda net, domain: list(iter_regions(net, domain)),
+    "estimate_regions": tn.estimate_regions,
+    "find_linear_region": lambda net, domain: find_linear_region(net, [True] * net.n_neurons, domain),
+    "regions_near": lambda net, domain: tn.regions_near(net, np.zeros(net.n_inputs), domain),
+    "FlipDistance": lambda net, domain: tn.FlipDistance(net, np.zeros((1, net.n_inputs)), domain),
+    "count_linear_regions": tn.count_linear_regions,
+    "compile_regions": tn.compile_regions,
+    "lipschitz_constant": tn.lipschitz_constant,
+    "distance_to_boundary": lambda net, domain: tn.distance_to_boundary(net, np.zeros(net.n_inputs), domain),
+    "same_function": lambda net, domain: tn.same_function(net, net, domain),
+    **{
+        f"{find.__name__} by {method}": lambda net, domain, find=find, method=method: find(net, domain, method=method)
+        for find in (tn.maximum, tn.minimum)
+        for method in ("auto", "enumerate", "branch")
+    },
+}
+
+
+@pytest.mark.parametrize("call", CALLS_ON_A_DOMAIN)
+@pytest.mark.parametrize("n_inputs", [1, 2, 3, 6])
+def test_every_call_names_the_empty_domain_that_was_given(call: str, n_inputs: int) -> None:
+    """One error for all calls, engines and numbers of inputs, and it shows the polytope that the user passed.
+
+    Inputs that the network does not read, which engines leave out, are among them.
+    """
+    rng = np.random.default_rng(n_inputs)
+    weights = rng.normal(size=(3, n_inputs))
+    weights[:, n_inputs // 2 + 1 :] = 0
+    net = Network.mlp([weights, rng.normal(size=(1, 3))], [rng.normal(size=3), [0.0]])
+    first, last = np.eye(n_inputs)[0], np.eye(n_inputs)[-1]
+    slab = Polytope([first, -first], [0, -1])
+    flat = Polytope([last, -last, *np.eye(n_inputs), *-np.eye(n_inputs)], [0, 0, *[1] * (2 * n_inputs)])
+    for domain in (slab, flat):
+        with pytest.raises(DomainError, match=re.escape(f"of {domain} contradict each other or leave only a slice")):
+            CALLS_ON_A_DOMAIN[call](net, domain)
+
+
 @pytest.mark.parametrize("domain", [Box([0, 0, 0], 1), Box([0], [1]), Polytope([[1.0]], [1]), tn.WholeSpace(3)])
 def test_domains_of_the_wrong_dimension(domain: tn.Domain) -> None:
     """A domain of another dimension is refused with both dimensions."""
@@ -377,6 +422,45 @@ def test_unknown_options(search: Callable[..., Any]) -> None:
             search(NET, max_regions=limit)
 
 
+COUNTS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "max_regions of enumerate_regions": (lambda n: enumerate_regions(NET, max_regions=n), 1),
+    "max_regions of count_regions": (lambda n: tn.count_regions(NET, max_regions=n), 1),
+    "max_regions of compile_regions": (lambda n: tn.compile_regions(NET, Box(-1, 1), max_regions=n), 1),
+    "max_regions of regions_near": (lambda n: tn.regions_near(NET, [0.0, 0.0], max_regions=n), 1),
+    "max_flips of regions_near": (lambda n: tn.regions_near(NET, [0.0, 0.0], max_flips=n), 0),
+    "max_regions of FlipDistance": (lambda n: tn.FlipDistance(NET, [[0.0, 0.0]], max_regions=n), 1),
+    "n_segments of FlipDistance": (lambda n: tn.FlipDistance(NET, [[0.0, 0.0]], n_segments=n), 1),
+    "workers of enumerate_regions": (lambda n: enumerate_regions(NET, workers=n), 1),
+    "width of estimate_regions": (lambda n: tn.estimate_regions(NET, width=n), 1),
+    "n_probes of estimate_regions": (lambda n: tn.estimate_regions(NET, n_probes=n), 2),
+    "seed of estimate_regions": (lambda n: tn.estimate_regions(NET, seed=n), 0),
+    "max_size of CachedPredictor": (lambda n: tn.CachedPredictor(NET, max_size=n), 1),
+    "n_samples of volume_estimates": (lambda n: enumerate_regions(NET).volume_estimates(n), 2),
+    "n_bins of volume_distribution": (lambda n: tn.statistics(REGIONS, volumes=[1.0] * 3).volume_distribution(n), 1),
+    "exact_pivots of Tolerances": (lambda n: Tolerances(exact_pivots=n), 0),
+}
+REGIONS = enumerate_regions(Network.random([1, 2, 1], seed=0), Box(-9, 9))
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_counts_are_integers(case: str) -> None:
+    """Every count is an integer, NumPy's too: bools, floats, strings and smaller numbers are refused by name."""
+    call, least = COUNTS[case]
+    name = case.split()[0]
+    for wrong in (True, False, np.True_, 2.0, "3", least - 1):
+        with pytest.raises(ValueError, match=rf"^{name} must be an integer of at least {least}.*, got"):
+            call(wrong)
+    call(np.int64(least + 40))
+
+
+def test_the_reference_engine_does_not_estimate() -> None:
+    """It takes no random probes, and says which engines do; it returned 0, "exact"."""
+    with pytest.raises(ValueError, match="'reference' takes no random probes; use 'auto', 'vertex', 'simplex' or 'lp'"):
+        tn.estimate_regions(NET, engine="reference")
+    for engine in ("auto", "vertex", "simplex", "lp"):
+        assert tn.estimate_regions(NET, Box(-1, 1), engine=engine).n_regions > 0
+
+
 def test_other_unknown_options() -> None:
     """`on_undecided`, the backend of Algorithm 1 and tolerances out of range are refused."""
     with pytest.raises(ValueError, match="on_undecided must be 'raise' or 'collect', got 'ignore'"):
@@ -386,7 +470,7 @@ def test_other_unknown_options() -> None:
     for slack in (-0.1, 1.0, NAN):
         with pytest.raises(ValueError, match=rf"slack must lie in \[0, 1\), got {slack}"):
             Tolerances(slack=slack)
-    with pytest.raises(ValueError, match="exact_pivots must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="exact_pivots must be an integer of at least 0, got -1"):
         Tolerances(exact_pivots=-1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tropnet as tn
-from analysis import study
+from analysis.shared import results
 from benchmarks import report
 from benchmarks.networks import ARCHITECTURES, Case
 from benchmarks.plain import count_by_clipping, count_by_linear_programs
@@ -24,8 +24,8 @@ def timed(program, work, n_regions, seconds, n_cut_off=0):
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
     """Raw times, in a folder with a README."""
-    monkeypatch.setattr(study, "ROOT", tmp_path)
-    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     (tmp_path / "README.md").write_text("before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n")
     benchmarks = [
         timed("vertex", "count", 8_000, 2.0),
@@ -70,8 +70,8 @@ def test_readme_has_a_place_for_the_table():
 
 def test_predictions_have_a_table_of_their_own(tmp_path, monkeypatch, capsys):
     """Nanoseconds a point, and how many times as fast as the fastest other the tree is; the cache is no other."""
-    monkeypatch.setattr(study, "ROOT", tmp_path)
-    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     (tmp_path / "README.md").write_text("<!-- prediction_benchmarks -->\n<!-- /prediction_benchmarks -->\n")
     benchmarks = [
         timed(name, "", 0, seconds)

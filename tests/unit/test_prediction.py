@@ -117,7 +117,7 @@ def test_clear_empties_cache_and_statistics() -> None:
 @pytest.mark.parametrize("max_size", [0, -1, 2.5, None])
 def test_a_cache_holds_at_least_one_map(max_size: int) -> None:
     """A bound below 1 is refused."""
-    with pytest.raises(ValueError, match=f"max_size must be a whole number of at least 1, got {max_size}"):
+    with pytest.raises(ValueError, match=f"max_size must be an integer of at least 1, got {max_size}"):
         CachedPredictor(STAIRS, max_size=max_size)
 
 

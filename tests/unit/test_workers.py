@@ -48,5 +48,5 @@ def test_a_limit_stops_the_others(net):
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "all"])
 def test_other_workers_are_refused(net, workers):
-    with pytest.raises(ValueError, match="workers must be a number of at least 1 or a"):
+    with pytest.raises(ValueError, match="workers must be an integer of at least 1 or a"):
         count_regions(net, workers=workers)

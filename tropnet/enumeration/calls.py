@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engine import Ability, Chunk, Engine
 from tropnet.enumeration.estimate import Estimate
@@ -232,8 +233,8 @@ def estimate_regions(
     Raises
     ------
     ValueError
-        `width` or `n_probes` is too small, the engine cannot sample its tree (``"reference"``), and as for
-        `enumerate_regions`.
+        `width`, `n_probes` or `seed` is too small or no integer, the engine cannot sample its tree (``"reference"``),
+        and as for `enumerate_regions`.
 
     Notes
     -----
@@ -251,10 +252,7 @@ def estimate_regions(
     >>> estimate_regions(net).exact
     True
     """
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}.")
-    if n_probes < 2:
-        raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
+    width, n_probes, seed = as_count(width, "width"), as_count(n_probes, "n_probes", 2), as_count(seed, "seed", 0)
     needs = frozenset({Ability.SAMPLING})
     search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True, needs=needs)
     return search.estimate(width, n_probes, seed, progress=progress)

@@ -285,11 +285,14 @@ class Engine(ABC):
         What it supports beyond listing regions, which is all that counting needs.
     compiled
         Whether a walk of a few hundred nodes takes milliseconds, so that it can tell beforehand how long a run takes.
+    seconds_per_chunk
+        How often a run that collects its regions in a `ChunkBuilder` hands them on.
     """
 
     name: ClassVar[str]
     abilities: ClassVar[frozenset[Ability]]
     compiled: ClassVar[bool] = False
+    seconds_per_chunk: float = _SECONDS_PER_CHUNK
 
     @final
     def prepare(self, task: Task) -> Plan | Refusal:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import Estimate, estimate_tree
@@ -71,23 +73,25 @@ class Search:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)} or an Engine, got {engine!r}.")
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
-        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
-            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
-        if not isinstance(workers, Executor) and (not isinstance(workers, int) or workers < 1):
-            raise ValueError(
-                f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
-            )
-        net = dense_network(net)
+        if max_regions is not None:
+            max_regions = as_count(max_regions, "max_regions", otherwise=" (or None)")
+        if not isinstance(workers, Executor):
+            workers = as_count(workers, "workers", otherwise=" or a concurrent.futures.Executor")
+        net, limits = dense_network(net), tolerances or Tolerances()
+        fitted = as_domain(domain, net.n_inputs)
+        # Engines work on parts and slices of the domain, which the message should not name.
+        require_interior(fitted, limits, backend)
         task = Task(
             net,
-            as_domain(domain, net.n_inputs),
+            fitted,
             backend,
-            tolerances or Tolerances(),
+            limits,
             only_count=only_count,
             facets=facets,
         )
         plan = _planned(task, _candidates(engine, net, backend), needs)
-        return cls(plan, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
+        builder = ChunkBuilder(net.n_neurons, net.n_inputs, seconds_per_chunk=plan.engine.seconds_per_chunk)
+        return cls(plan, max_regions, workers, builder)
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""

@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
@@ -241,8 +242,7 @@ class Regions(Sequence[ActivationRegion]):
         >>> (abs(values - 2.0) < 5 * errors).tolist()
         [True, True]
         """
-        if n_samples < 2:
-            raise ValueError(f"n_samples must be at least 2, for a standard error, got {n_samples}.")
+        n_samples = as_count(n_samples, "n_samples", 2)
         rng = np.random.default_rng(seed)
         A, b, offsets = self._needed_rows
         rows = centred(A, b, offsets, self.witnesses)

@@ -26,6 +26,7 @@ class LpEngine(Engine):
 
     name = "lp"
     abilities = frozenset({Ability.FIXED, Ability.SAMPLING})
+    seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
         return _LpPlan(self, task)

@@ -24,6 +24,7 @@ class ReferenceEngine(Engine):
 
     name = "reference"
     abilities = frozenset()
+    seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
         return _ReferencePlan(self, task)
