@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -340,6 +341,50 @@ def test_polytopes_that_are_empty_or_flat(case: str, backend: str) -> None:
         count_regions(NET, FLAT[case], backend=backend)
     with pytest.raises(DomainError, match="empty or flat"):
         list(iter_regions(NET, FLAT[case], backend=backend))
+
+
+CALLS_ON_A_DOMAIN: dict[str, Callable[[Network, tn.Domain], Any]] = {
+    **{
+        f"engine {engine}": lambda net, domain, engine=engine: enumerate_regions(net, domain, engine=engine)
+        for engine in ("auto", "vertex", "simplex", "lp", "reference")
+    },
+    "count_regions": count_regions,
+    "two workers": lambda net, domain: count_regions(net, domain, workers=2),
+    "iter_regions": lambda net, domain: list(iter_regions(net, domain)),
+    "estimate_regions": tn.estimate_regions,
+    "find_linear_region": lambda net, domain: find_linear_region(net, [True] * net.n_neurons, domain),
+    "regions_near": lambda net, domain: tn.regions_near(net, np.zeros(net.n_inputs), domain),
+    "FlipDistance": lambda net, domain: tn.FlipDistance(net, np.zeros((1, net.n_inputs)), domain),
+    "count_linear_regions": tn.count_linear_regions,
+    "compile_regions": tn.compile_regions,
+    "lipschitz_constant": tn.lipschitz_constant,
+    "distance_to_boundary": lambda net, domain: tn.distance_to_boundary(net, np.zeros(net.n_inputs), domain),
+    "same_function": lambda net, domain: tn.same_function(net, net, domain),
+    **{
+        f"{find.__name__} by {method}": lambda net, domain, find=find, method=method: find(net, domain, method=method)
+        for find in (tn.maximum, tn.minimum)
+        for method in ("auto", "enumerate", "branch")
+    },
+}
+
+
+@pytest.mark.parametrize("call", CALLS_ON_A_DOMAIN)
+@pytest.mark.parametrize("n_inputs", [1, 2, 3, 6])
+def test_every_call_names_the_empty_domain_that_was_given(call: str, n_inputs: int) -> None:
+    """One error for all calls, engines and numbers of inputs, and it shows the polytope that the user passed.
+
+    Inputs that the network does not read, which engines leave out, are among them.
+    """
+    rng = np.random.default_rng(n_inputs)
+    weights = rng.normal(size=(3, n_inputs))
+    weights[:, n_inputs // 2 + 1 :] = 0
+    net = Network.mlp([weights, rng.normal(size=(1, 3))], [rng.normal(size=3), [0.0]])
+    first, last = np.eye(n_inputs)[0], np.eye(n_inputs)[-1]
+    slab = Polytope([first, -first], [0, -1])
+    flat = Polytope([last, -last, *np.eye(n_inputs), *-np.eye(n_inputs)], [0, 0, *[1] * (2 * n_inputs)])
+    for domain in (slab, flat):
+        with pytest.raises(DomainError, match=re.escape(f"of {domain} contradict each other or leave only a slice")):
+            CALLS_ON_A_DOMAIN[call](net, domain)
 
 
 @pytest.mark.parametrize("domain", [Box([0, 0, 0], 1), Box([0], [1]), Polytope([[1.0]], [1]), tn.WholeSpace(3)])

@@ -41,7 +41,7 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize(("name", "value"), [("width", 0), ("n_probes", 1)])
 def test_too_little_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be at least"):
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least"):
         estimate_regions(Network.random([2, 4, 1], seed=0), **{name: value})
 
 

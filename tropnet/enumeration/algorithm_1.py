@@ -13,12 +13,20 @@ from tropnet.errors import DomainError, UndecidedError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Backend, Feasible, Infeasible, Undecided, make_backend
 from tropnet.feasibility.tolerances import Tolerances
-from tropnet.network.domain import Domain, as_domain
+from tropnet.network.domain import Domain, Polytope, as_domain
 from tropnet.network.layers import activate, identity_map, layer_map
 from tropnet.network.network import Network, dense_network
 from tropnet.regions import ActivationRegion
 
-__all__ = ["EmptyRegion", "FoundRegion", "UndecidedRegion", "find_linear_region", "root_backend", "run_algorithm_1"]
+__all__ = [
+    "EmptyRegion",
+    "FoundRegion",
+    "UndecidedRegion",
+    "find_linear_region",
+    "require_interior",
+    "root_backend",
+    "run_algorithm_1",
+]
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,12 @@ def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Bac
             " contradict each other or leave only a slice."
         )
     return backend, answer
+
+
+def require_interior(domain: Domain, tolerances: Tolerances, backend: str = "highs") -> None:
+    """Raise DomainError, in the words of the domain that was given, if it is a polytope without interior."""
+    if isinstance(domain, Polytope):
+        root_backend(backend, domain, tolerances)
 
 
 def run_algorithm_1(

@@ -12,6 +12,7 @@ import numpy as np
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Task
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.reference import enumerate_by_algorithm_2
@@ -75,12 +76,15 @@ class Search:
             max_regions = as_count(max_regions, "max_regions", otherwise=" (or None)")
         if not isinstance(workers, Executor):
             workers = as_count(workers, "workers", otherwise=" or a concurrent.futures.Executor")
-        net = dense_network(net)
+        net, limits = dense_network(net), tolerances or Tolerances()
+        fitted = as_domain(domain, net.n_inputs)
+        # Engines work on parts and slices of the domain, which the message should not name.
+        require_interior(fitted, limits, backend)
         task = Task(
             net,
-            as_domain(domain, net.n_inputs),
+            fitted,
             backend,
-            tolerances or Tolerances(),
+            limits,
             only_count=only_count,
             facets=facets,
         )

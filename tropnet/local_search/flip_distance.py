@@ -15,6 +15,7 @@ from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import find_linear_region
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.errors import DomainError, ShapeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.local_search.flip_search import Goals, flips_to_goals, lone_bits
@@ -156,6 +157,7 @@ class FlipDistance:
         if self._regions is None:
             self.network = dense_network(net_or_regions)
             self.domain = as_domain(domain, self.network.n_inputs)
+            require_interior(self.domain, tolerances or Tolerances())
         else:
             if domain is not None:
                 raise DomainError(f"regions bring their domain, {self._regions.domain}; leave out {domain}.")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.algorithm_1 import find_linear_region, root_backend
+from tropnet.enumeration.algorithm_1 import find_linear_region, require_interior, root_backend
 from tropnet.enumeration.engine import ChunkBuilder, Task
 from tropnet.enumeration.engines.simplex.engine import SimplexSearch, lift, make_plan, restrict_inputs
 from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
@@ -125,12 +125,14 @@ def regions_near(
     max_flips = None if max_flips is None else as_count(max_flips, "max_flips", 0)
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
+    limits = tolerances or Tolerances()
+    require_interior(fitted, limits)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
     if not fitted.contains(point[0]):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
-    search = Walk(net, fitted, tolerances or Tolerances())
+    search = Walk(net, fitted, limits)
     try:
         with track("searching", "regions", enabled=progress) as update:
             for n in search.run(point[0], max_regions, max_flips):

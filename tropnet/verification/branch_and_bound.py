@@ -28,9 +28,10 @@ from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interi
 from tropnet.verification.extremum import Extremum, as_extremum, objective_rows
 from tropnet.verification.relaxation import Relaxation
 
-__all__ = ["bounding_box", "branch_and_bound"]
+__all__ = ["EXACTLY", "bounding_box", "branch_and_bound"]
 
-_EXACTLY = Tolerances(exact_pivots=sys.maxsize)
+# Exact arithmetic always decides.
+EXACTLY = Tolerances(exact_pivots=sys.maxsize)
 
 
 def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
@@ -41,7 +42,7 @@ def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
     rows = domain.integer_rows
     if len(rows) <= domain.dimension:
         return None
-    _, start = root_backend("highs", domain, _EXACTLY)
+    _, start = root_backend("highs", domain, EXACTLY)
     if not isinstance(start, Feasible):
         return None
     sides = []
@@ -175,7 +176,7 @@ def _solve_cell(
     objective, scale = objective_rows(net, c)
     maps = net.integer_maps(bits)
     neurons = np.concatenate([np.empty((0, net.n_inputs + 1), dtype=object), *maps[:-1]])
-    backend = make_backend("highs", net.n_inputs, _EXACTLY)
+    backend = make_backend("highs", net.n_inputs, EXACTLY)
     rows = [*domain.integer_rows]
     for j in np.flatnonzero(fixed >= 0):
         row = neurons[j] if fixed[j] else -neurons[j]

@@ -322,6 +322,8 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
         cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
         generators = Polyhedron(cell).generators()
+        if not generators:
+            continue
         inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
         if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
             continue
