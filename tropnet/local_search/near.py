@@ -15,7 +15,7 @@ from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import find_linear_region, require_interior, root_backend
 from tropnet.enumeration.engine import ChunkBuilder, Task
-from tropnet.enumeration.engines.simplex.engine import SimplexSearch, lift, make_plan, restrict_inputs
+from tropnet.enumeration.engines.simplex.engine import SimplexEngine, SimplexSearch, find_start, lift, restrict_inputs
 from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Feasible
@@ -175,15 +175,17 @@ class Walk:
     def __init__(self, net: Network, domain: Domain, tolerances: Tolerances) -> None:
         self.full, self.full_domain = net, domain
         self.tolerances = tolerances
-        plan = make_plan(net, domain, ())
+        plan = find_start(net, domain)
         self.inputs = list(range(net.n_inputs)) if plan is None else plan.inputs
         self.net, self.domain = net, domain
         if len(self.inputs) < net.n_inputs:
             self.net, self.domain = restrict_inputs(net, domain, self.inputs)
-            plan = make_plan(self.net, self.domain, ())
+            plan = find_start(self.net, self.domain)
         task = Task(self.net, self.domain, "highs", tolerances, facets=True)
         self.builder = ChunkBuilder(self.net.n_neurons, self.net.n_inputs)
-        self.search = None if plan is None else SimplexSearch(task, self.builder, plan, keep_beyond=True)
+        self.search = (
+            None if plan is None else SimplexSearch(SimplexEngine(), task, self.builder, plan, keep_beyond=True)
+        )
         self.patterns: list[BoolArray] = []
         self.n_flips: list[int] = []
         self.known: list[_Known] = []

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
+from tropnet.feasibility.highs import QuietHighs
 from tropnet.network.domain import Box, Domain
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network
@@ -68,9 +69,7 @@ class Relaxation:
         self.row_high = np.concatenate([bias, b])
         self.cost = np.concatenate([np.zeros(d + n), c, np.zeros(n)])
         self.z_low, self.z_high = np.full(n, -np.inf), np.full(n, np.inf)
-        self.highs = highspy.Highs()
-        for name, value in {"output_flag": False, "presolve": "off", "solver": "simplex", "threads": 1}.items():
-            self.highs.setOptionValue(name, value)
+        self.highs = QuietHighs()
         self.tighten()
 
     def _activation_rows(self, slopes: FloatArray) -> Any:

@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, final
 
 import numpy as np
 
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Task
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
 from tropnet.network.layers import activate, identity_map, layer_map
 
-__all__ = ["enumerate_by_lp"]
+__all__ = ["LpEngine", "enumerate_by_lp"]
+
+
+@final
+@dataclass(frozen=True)
+class LpEngine(Engine):
+    """The tree of Algorithm 2 one neuron at a time; it can do every task."""
+
+    name = "lp"
+    abilities = frozenset({Ability.FIXED, Ability.SAMPLING})
+    seconds_per_chunk: float = Engine.seconds_per_chunk
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        return _LpPlan(self, task)
+
+
+@final
+@dataclass(frozen=True)
+class _LpPlan(Plan):
+    engine: LpEngine
+    task: Task
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return enumerate_by_lp(self.task, builder)
+
+
+def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+    """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
+
+    A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
+    neuron that is constant on the cell costs none. Any task can be done so, and what other engines cannot start is.
+    """
+    yield from _Search(task, builder).run()
 
 
 class _Pending(NamedTuple):
@@ -28,15 +61,6 @@ class _Pending(NamedTuple):
     share: float
     depth: int
     weight: float
-
-
-def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
-
-    A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
-    neuron that is constant on the cell costs none.
-    """
-    yield from _Search(task, builder).run()
 
 
 class _Search:
@@ -56,6 +80,7 @@ class _Search:
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
         self.sampling = task.sampling
+        self.leaves, self.nodes = 0.0, np.zeros(0 if task.sampling is None else len(task.sampling.keep))
         self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
         self.depth, self.weight = (0, 1.0) if task.sampling is None else (task.sampling.depth, task.sampling.weight)
         if self.fixed:
@@ -95,7 +120,11 @@ class _Search:
 
     def _flush(self) -> Chunk:
         self.builder.counters["settled_exactly"] = self.backend.n_settled
-        return self.builder.flush()
+        sample = None
+        if self.sampling is not None:
+            sample = Sample(self.leaves, self.nodes)
+            self.leaves, self.nodes = 0.0, np.zeros(len(self.nodes))
+        return self.builder.flush(sample)
 
     def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
         """Follow the witness from `neuron` down to a leaf, leaving the other sides pending."""
@@ -119,8 +148,7 @@ class _Search:
         self.builder.fraction += share
         if witness is not None:
             self.builder.add(self.pattern, self.cuts, witness)
-            if self.sampling is not None:
-                self.sampling.leaves[0] += self.weight
+            self.leaves += self.weight
 
     def _enter(self, index: int) -> None:
         """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""
@@ -172,7 +200,7 @@ class _Search:
         self.depth += 1
         if self.sampling is None:
             return True, True
-        self.sampling.nodes[self.depth] += 2 * self.weight
+        self.nodes[self.depth] += 2 * self.weight
         keep = self.sampling.keep[self.depth]
         self.weight /= keep
         first, second = self.random.random(2) < keep

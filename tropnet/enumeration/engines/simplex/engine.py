@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,13 @@ from scipy.linalg import qr
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import EPS, Problem, Rows, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel as kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
+from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import to_integers
 from tropnet.exact.linear_programs import rank
@@ -33,27 +34,16 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
 
-__all__ = [
-    "CellFacets",
-    "Plan",
-    "SimplexSearch",
-    "enumerate_by_simplex",
-    "lift",
-    "make_plan",
-    "restrict_inputs",
-    "simplex_engine_fits",
-]
+__all__ = ["CellFacets", "SimplexEngine", "SimplexSearch", "Start", "find_start", "lift", "restrict_inputs"]
 
 _MAX_INPUTS = 128
-_BUFFER = 1 << 13
-_STEPS = 1 << 16
 _OFFSET = 1e-12
 _SMALLEST_PIVOT = 1e-9
 _MAX_DEFECT = 1e-2
 _N_LEVELS = 8
 
 
-class Plan(NamedTuple):
+class Start(NamedTuple):
     """How to start: inputs to keep, and independent rows (of the domain, of the first layer) that make cells pointed.
 
     A bounded box needs none.
@@ -65,43 +55,59 @@ class Plan(NamedTuple):
     box: Box | None = None
 
 
-def simplex_engine_fits(net: Network, domain: Domain) -> bool:
-    """Return whether the simplex engine can start: the domain and the first layer leave no cell with a line."""
-    return make_plan(net, domain, ()) is not None
+@final
+@dataclass(frozen=True)
+class SimplexEngine(Engine):
+    """Cells by their rows, one vertex and one point, compiled, for any number of inputs.
 
-
-def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate with a warm simplex method per cell; any domain, any number of inputs.
-
-    Raises
-    ------
-    DomainError
-        The domain has no interior.
-    ValueError
-        The engine cannot start: use another one.
+    Attributes
+    ----------
+    buffer, steps
+        Regions a chunk, and steps of the kernel between two looks at the outside.
     """
-    net, domain = task.network, task.domain
-    plan = make_plan(net, domain, tuple(sorted(task.fixed)))
-    if plan is None:
-        raise ValueError(
+
+    name = "simplex"
+    abilities = frozenset(Ability)
+    compiled = True
+    buffer: int = 1 << 13
+    steps: int = 1 << 16
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        start = find_start(task.network, task.domain, tuple(sorted(task.fixed)))
+        if start is not None:
+            return _SimplexPlan(self, task, start)
+        return Refusal(
             f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells apart), and a"
             " domain that together with the first layer contains no line, nor nearly one; use engine='lp'."
         )
-    if len(plan.inputs) < net.n_inputs:
-        yield from _enumerate_slice(task, builder, plan.inputs)
-    else:
-        yield from SimplexSearch(task, builder, plan).run()
 
 
-def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
+@final
+@dataclass(frozen=True)
+class _SimplexPlan(Plan):
+    engine: SimplexEngine
+    task: Task
+    start: Start
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        if len(self.start.inputs) < self.task.network.n_inputs:
+            return _enumerate_slice(self.engine, self.task, self.start.inputs, builder)
+        return SimplexSearch(self.engine, self.task, builder, self.start).run()
+
+
+def _enumerate_slice(
+    engine: SimplexEngine, task: Task, inputs: list[int], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
     """Enumerate where all but some inputs are 0: nothing depends on the others but through these."""
     net = task.network
     small_net, domain = restrict_inputs(net, task.domain, inputs)
-    small = replace(task, network=small_net, domain=domain)
+    plan = engine.prepare(replace(task, network=small_net, domain=domain))
+    if isinstance(plan, Refusal):
+        raise TropnetError(plan.reason)
 
     # What it collects is only known once it is lifted, but the counters are shared.
     inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters)
-    for chunk in enumerate_by_simplex(small, inner):
+    for chunk in plan.run(inner):
         builder.fraction = chunk.fraction
         points = np.zeros((len(chunk.points), net.n_inputs))
         points[:, inputs] = chunk.points
@@ -131,7 +137,7 @@ def lift(witness: Witness, inputs: list[int], n_inputs: int) -> Witness:
 # --- where to start
 
 
-def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | None:
+def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Start | None:
     """Return how to start with some neurons fixed; None if the engine cannot."""
     d = net.n_inputs
     if not net.hidden:
@@ -142,7 +148,7 @@ def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | No
         and np.isfinite(domain.low).all()
         and np.isfinite(domain.high).all()
     ):
-        return Plan(list(range(d)), [], [], domain)
+        return Start(list(range(d)), [], [], domain)
     sides = domain.halfspaces[0]
     first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
     splitting = ~net.hidden[0].affine_neurons
@@ -163,7 +169,7 @@ def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | No
         chosen = _independent(rows[:, inputs], groups)
         if len(chosen) < len(inputs):
             return None
-    return Plan(
+    return Start(
         inputs,
         [i for i in chosen if i < len(sides)],
         [candidates[i - len(sides)] for i in chosen if i >= len(sides)],
@@ -233,8 +239,11 @@ class CellFacets(NamedTuple):
 class SimplexSearch:
     """The state of a search, and what it needs besides the kernel: root cells and exact decisions."""
 
-    def __init__(self, task: Task, builder: ChunkBuilder, plan: Plan, *, keep_beyond: bool = False) -> None:
+    def __init__(
+        self, engine: SimplexEngine, task: Task, builder: ChunkBuilder, plan: Start, *, keep_beyond: bool = False
+    ) -> None:
         net = task.network
+        self.engine = engine
         self.keep_beyond = keep_beyond
         self.task, self.builder, self.plan = task, builder, plan
         self.net = net
@@ -249,7 +258,7 @@ class SimplexSearch:
         self.maps: tuple[bytes, IntegerArray] | None = None
         self.first = np.cumsum([0, *net.widths]).tolist()
 
-    def run(self) -> Iterator[Chunk]:
+    def run(self) -> Generator[Chunk, None, None]:
         """Yield the regions of the whole tree."""
         task, builder, plan = self.task, self.builder, self.plan
         for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
@@ -265,7 +274,15 @@ class SimplexSearch:
         else:
             yield from self._search_roots(start)
         builder.fraction = 1.0
-        yield builder.flush()
+        yield builder.flush(self._sample())
+
+    def _sample(self) -> Sample | None:
+        """Take out what was seen of a sampled tree."""
+        if self.task.sampling is None:
+            return None
+        sample = Sample(float(self.tree.leaves[0]), self.tree.nodes.copy())
+        self.tree.leaves[:], self.tree.nodes[:] = 0.0, 0.0
+        return sample
 
     def _interior(self) -> FloatArray | None:
         """Return a point inside the domain and the fixed rows, or nearly so."""
@@ -344,7 +361,7 @@ class SimplexSearch:
         if sampling is None:
             return every
         depth = sampling.depth + n
-        sampling.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
+        self.tree.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
         self.start = replace(sampling, depth=depth)
         kept = float(np.prod(sampling.keep[sampling.depth + 1 : depth + 1]))
         if kept == 1.0:
@@ -359,7 +376,7 @@ class SimplexSearch:
         task, builder, cell, tree = self.task, self.builder, self.cell, self.tree
         n_words, n_bytes = len(tree.bits), (self.net.n_neurons + 7) // 8
         listing = not task.only_count
-        shape = _BUFFER if listing else 1
+        shape = self.engine.buffer if listing else 1
         out = np.zeros((shape, n_words), np.uint64), np.zeros((shape, n_words), np.uint64)
         points = np.zeros((shape, self.d))
         facets = unsure = None
@@ -368,7 +385,9 @@ class SimplexSearch:
         self._start({**task.fixed, **bits}, point, share)
         status = kernel.FULL
         while status != kernel.DONE:
-            status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS)
+            status = kernel.search(
+                self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, self.engine.steps
+            )
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
             for name, place in _COUNTERS.items():
@@ -423,7 +442,9 @@ class SimplexSearch:
         words, cuts = np.zeros((1, n_words), np.uint64), np.zeros((1, n_words), np.uint64)
         facets, unsure = (np.zeros((1, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
         points = np.zeros((1, self.d))
-        kernel.search(self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, _STEPS)
+        kernel.search(
+            self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, self.engine.steps
+        )
         if cell.at[cells.N_OUT] != 1:
             return None
         packed, packed_cuts = (array.view(np.uint8)[:, : (len(pattern) + 7) // 8] for array in (words, cuts))
@@ -648,7 +669,7 @@ class SimplexSearch:
         n, L, D = net.n_neurons, len(net.hidden), self.d + 1
         words, frames = (n + 63) // 64, n + 2
         levels, n_levels = _levels(net)
-        sampling = self.task.sampling or Sampling.start(np.empty(0), 0)
+        sampling = self.task.sampling or Sampling(np.empty(0), 0)
         return Tree(
             bits=np.zeros(words, np.uint64),
             cuts=np.zeros(words, np.uint64),
@@ -673,8 +694,8 @@ class SimplexSearch:
             frame_weight=np.zeros(frames),
             keep=sampling.keep,
             random=np.array([sampling.seed | 1], np.uint64),
-            nodes=sampling.nodes,
-            leaves=sampling.leaves,
+            nodes=np.zeros(len(sampling.keep)),
+            leaves=np.zeros(1),
         )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import EPS, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.vertex import kernel as kernel
@@ -26,13 +26,10 @@ from tropnet.network.domain import Box, Domain, WholeSpace
 from tropnet.network.layers import activate, identity_map, layer_map
 from tropnet.network.network import Network
 
-__all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
+__all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
-_POOL = 1 << 12
-_BUFFER = 1 << 14
-_STEPS = 1 << 18
 
 
 class _Root(NamedTuple):
@@ -43,32 +40,60 @@ class _Root(NamedTuple):
     bits: dict[int, bool]
 
 
-def vertex_engine_fits(net: Network, domain: Domain) -> bool:
-    """Return whether the vertex engine can start: low dimension, and cells with vertices to begin with."""
-    return _roots(net, domain) is not None
+@final
+@dataclass(frozen=True)
+class VertexEngine(Engine):
+    """Cells by their vertices and rays, compiled, in low dimension.
 
-
-def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate with generators of cells; bounded and unbounded domains of low dimension.
-
-    Raises
-    ------
-    ValueError
-        The dimension is too high, or domain and first layer leave no cell with a vertex: use another engine.
+    Attributes
+    ----------
+    pool, buffer, steps
+        Room for generators to begin with, regions a chunk, and steps of the kernel between two looks at the outside.
     """
-    net = task.network
-    roots = _roots(net, task.domain)
-    if roots is None:
-        raise ValueError(
+
+    name = "vertex"
+    abilities = frozenset(Ability)
+    compiled = True
+    pool: int = 1 << 12
+    buffer: int = 1 << 14
+    steps: int = 1 << 18
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        roots = _roots(task.network, task.domain)
+        if roots is not None:
+            return _VertexPlan(self, task, roots)
+        return Refusal(
             f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
             f" {_MAX_FACETS} sides that, together with the first layer, contains no line; use engine='simplex' or 'lp'."
         )
+
+
+@final
+@dataclass(frozen=True)
+class _VertexPlan(Plan):
+    engine: VertexEngine
+    task: Task
+    roots: list[_Root]
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return _enumerate(self.engine, self.task, self.roots, builder)
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task: the roots are those of the network and the domain."""
+        return replace(self, task=task)
+
+
+def _enumerate(
+    engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
+    """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
+    net = task.network
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = make_problem(net), _stack(task, roots)
+    problem, stack = make_problem(net), _stack(task, roots, engine.pool)
     rows, exact = make_rows(net, problem), _Exact(net, task.domain)
-    size = _BUFFER if not task.only_count else 1
+    size = engine.buffer if not task.only_count else 1
     words = stack.bits.shape[1]
     out = Out(
         np.empty((size, words), np.uint64),
@@ -79,7 +104,7 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
     )
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
-        status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
+        status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
         builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
         begin = time.perf_counter()
         aside = None
@@ -99,11 +124,20 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
             seconds_exact=seconds_exact,
         )
         if n_regions or status == kernel.DONE:
-            yield _chunk(task, builder, out, n_regions)
+            yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, ChunkBuilder(net.n_neurons, net.n_inputs)):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+
+def _sample(task: Task, stack: Stack) -> Sample | None:
+    """Take out what was seen of a sampled tree."""
+    if task.sampling is None:
+        return None
+    sample = Sample(float(stack.leaves[0]), stack.nodes.copy())
+    stack.leaves[:], stack.nodes[:] = 0.0, 0.0
+    return sample
 
 
 def _top(task: Task, stack: Stack) -> Task:
@@ -389,16 +423,16 @@ def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int)
     return chosen if len(basis) == d else None
 
 
-def _stack(task: Task, roots: list[_Root]) -> Stack:
+def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
     n_generators = sum(len(root.generators) for root in roots)
-    P, F = _POOL + 2 * n_generators, len(roots) + n + 2
+    P, F = pool + 2 * n_generators, len(roots) + n + 2
     A, b = task.domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
-    sampling = task.sampling or Sampling.start(np.empty(0), 0)
+    sampling = task.sampling or Sampling(np.empty(0), 0)
     stack = Stack(
         X=np.zeros((P, D)),
         radius=np.zeros(P),
@@ -438,12 +472,12 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep if task.sampling else np.empty(0),
+        keep=sampling.keep,
         depth=np.full(F, sampling.depth),
         weight=np.full(F, sampling.weight),
         random=np.array([sampling.seed | 1], np.uint64),
-        nodes=sampling.nodes,
-        leaves=sampling.leaves,
+        nodes=np.zeros(len(sampling.keep)),
+        leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )
