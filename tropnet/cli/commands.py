@@ -21,17 +21,21 @@ from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import ENGINES, count_regions, enumerate_regions, estimate_regions
 from tropnet.errors import EnumerationInterrupted, ShapeError, TropnetError
 from tropnet.feasibility import BACKENDS
+from tropnet.loading import load
 from tropnet.network.bounds import region_bounds
 from tropnet.network.domain import Box, Domain, as_domain
-from tropnet.network.network import Network, load
+from tropnet.network.network import Network
 from tropnet.prediction import CachedPredictor
 from tropnet.regions import Regions
+from tropnet.regions.files import FORMATS
+from tropnet.regions.regions import write_regions
 
 __all__ = ["command", "main"]
 
 _INTERRUPTED = 130
 _HELP = {"help_option_names": ["-h", "--help"]}
 _MANY_COLUMNS = 6
+_SUFFIXES = " or ".join(FORMATS)
 _LONG_INTEGER = 10**15
 _MANY_DIGITS = 4_000  # Python itself, like many readers of JSON, refuses to write longer integers by default
 
@@ -177,7 +181,7 @@ def count(
 @_search_options
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, writable=True), help="Write all regions to this .parquet or .npz file."
+    "--out", type=click.Path(dir_okay=False, writable=True), help=f"Write all regions to this {_SUFFIXES} file."
 )
 def regions(
     path: str,
@@ -201,8 +205,8 @@ def regions(
       tropnet regions examples/phi_1.npz --box -10 10 --limit 0 --out regions.parquet
       tropnet regions examples/phi_1.npz --box -10 10 --limit 3 --json
     """
-    if out is not None and Path(out).suffix not in (".parquet", ".npz"):
-        raise click.BadParameter(f"must end in .parquet or .npz, got '{out}'.", param_hint="'--out'")
+    if out is not None and Path(out).suffix.lower() not in FORMATS:
+        raise click.BadParameter(f"must end in {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
     if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = load(path)
@@ -225,7 +229,7 @@ def regions(
     else:
         _print_regions(found, limit)
     if out is not None:
-        (found.to_parquet if out.endswith(".parquet") else found.to_npz)(out)
+        write_regions(found, out)
         if not as_json:
             click.echo(f"all {len(found)} written to {out}")
     if interrupted:
