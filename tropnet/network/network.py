@@ -45,13 +45,12 @@ from tropnet.network.layers import (
     RELU,
     Layer,
     checked_layer,
-    compose,
-    compose_many,
     dense_layer,
     finite_matrix,
     skip_sources,
     slopes_per_layer,
 )
+from tropnet.network.recurrence import compose, compose_many
 
 __all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
 

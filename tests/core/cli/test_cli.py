@@ -28,7 +28,7 @@ def run(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["tropnet", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            cli()
         captured = capsys.readouterr()
         return caught.value.code, captured.out, captured.err
 
