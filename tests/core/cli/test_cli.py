@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tropnet as tn
-from tropnet.cli import main as cli
+from tropnet.cli import commands as cli
 from tropnet.feasibility import Cascade
 
 
