@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tropnet as tn
-from tropnet.cli import main as cli
+from tropnet.cli import commands as cli
 from tropnet.feasibility import Cascade
 
 
@@ -28,7 +28,7 @@ def run(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["tropnet", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            cli()
         captured = capsys.readouterr()
         return caught.value.code, captured.out, captured.err
 

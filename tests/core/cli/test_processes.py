@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,3 +74,52 @@ regions[0].polyhedron.facets(), tn.regions_near(net, [0.0, 0.0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+# --- Ctrl-C
+
+INTERRUPTED = """
+import os, signal, sys
+import rich.console
+from tropnet.cli import main
+from tropnet.feasibility import Cascade
+
+# A process in the background may start with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def interrupting(function, when):
+    calls = []
+    def call(*arguments, **options):
+        calls.append(1)
+        if len(calls) == when:
+            os.kill(os.getpid(), signal.SIGINT)
+        return function(*arguments, **options)
+    return call
+
+Cascade.decide = interrupting(Cascade.decide, 100)
+if sys.argv[1] == "writing":
+    os.fsync = interrupting(os.fsync, 1)
+if sys.argv[1] == "printing":
+    rich.console.Console.print = interrupting(rich.console.Console.print, 1)
+sys.argv = ["tropnet", *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("second", ["never", "writing", "printing"])
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+def test_no_interrupt_loses_what_was_found(second: str, suffix: str, tmp_path: Path) -> None:
+    """The first Ctrl-C stops the search and writes the file; a second, wherever it comes, cannot prevent that."""
+    tn.Network.random([3, 12, 12, 1], seed=0).save(tmp_path / "net.npz")
+    out = tmp_path / f"regions.{suffix}"
+    arguments = ["regions", str(tmp_path / "net.npz"), "--engine", "lp", "--box", "-9", "9", "--out", str(out)]
+    command = [sys.executable, "-c", INTERRUPTED, second, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"regions found so far are written to {out}" in done.stderr
+    assert ("(incomplete)" in done.stdout) == (second != "printing")
+    found = getattr(tn.Regions, f"from_{suffix}")(out)
+    assert len(found) > 0
+    assert not found.complete
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, "net.npz"}
