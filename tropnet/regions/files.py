@@ -1,5 +1,7 @@
 """Files of regions: Parquet, and `.npz` of plain arrays; no pickle. What is damaged is refused, never misread.
 
+`FORMATS` says which functions write and read files of which suffix.
+
 The metadata of a Parquet file is text, as some readers demand: `tropnet`, JSON of network's fingerprint, domain, stats
 and a checksum of all there is, and `tropnet_network`, the bytes of `Network.to_bytes` in base64 (up to version 2 the
 bytes themselves, which are still read).
@@ -12,7 +14,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +31,7 @@ from tropnet.errors import FileFormatError
 from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
 
-__all__ = ["Columns", "read_npz", "read_parquet", "write_npz", "write_parquet"]
+__all__ = ["FORMATS", "Columns", "Format", "read_npz", "read_parquet", "write_npz", "write_parquet"]
 
 _KIND = "regions"
 _VERSION = 2  # of the arrays
@@ -49,6 +51,13 @@ class Columns(NamedTuple):
     undecided: tuple[tuple[bool, ...], ...]
     stats: Mapping[str, Any]
     packed_facets: PackedArray | None
+
+
+class Format(NamedTuple):
+    """How one kind of file is written and read."""
+
+    write: Callable[[Columns, str | os.PathLike[str]], None]
+    read: Callable[[str | os.PathLike[str]], Columns]
 
 
 def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
@@ -215,3 +224,9 @@ def _digest(
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     digest.update(repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode())
     return digest.hexdigest()
+
+
+FORMATS: Mapping[str, Format] = {
+    ".parquet": Format(write_parquet, read_parquet),
+    ".npz": Format(write_npz, read_npz),
+}

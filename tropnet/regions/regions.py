@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -25,10 +26,10 @@ from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
-from tropnet.regions.files import Columns, read_npz, read_parquet, write_npz, write_parquet
+from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
 
-__all__ = ["Regions"]
+__all__ = ["Regions", "write_regions"]
 
 # A side known to so much of its distance is known well enough for an estimate, which is wrong by d times that.
 _TRUSTED = 1e-9
@@ -423,6 +424,11 @@ class Regions(Sequence[ActivationRegion]):
     @property
     def _columns(self) -> Columns:
         return Columns(*(getattr(self, each.name) for each in fields(self)))
+
+
+def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:
+    """Write regions to a file of the format that its suffix, one of `FORMATS`, names."""
+    FORMATS[Path(path).suffix.lower()].write(regions._columns, path)
 
 
 def _pairs(regions: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
