@@ -150,3 +150,11 @@ def test_boxes_beyond_rounding_are_refused(low):
     net = tn.Network.random([1, 1, 1, 1], [(0, 2)], seed=0)
     with pytest.raises(tn.DomainError, match=r"-2\*\*52"):
         net.without_skips(tn.Box(low, 1.0))
+
+
+def test_one_infinite_side_leaves_the_other():
+    """What leaky neurons hand on has a lower bound where x >= 0, however large x may get."""
+    leaky = tn.Network.mlp([[[1.0]], [[1.0]], [[1.0]]], [[0.0], [0.0], [0.0]], skips=[(1, 3)], slopes=(0.5, 1.0))
+    chain = leaky.without_skips(tn.Box(0.0, np.inf))
+    assert not chain.skips
+    assert chain([1e6]).tolist() == leaky([1e6]).tolist() == [2e6]

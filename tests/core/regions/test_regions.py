@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -51,6 +53,7 @@ from tropnet import (
     find_linear_region,
 )
 from tropnet.network.domain import as_domain, domain_from
+from tropnet.regions import files as region_files
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
@@ -533,6 +536,63 @@ KEPT = {
     "an early stop": (COINCIDENT, None, {"max_regions": 1}),
     "more than eight neurons": (Network.random([2, 9, 2, 1], seed=0), Box(-1, 1), {}),
 }
+
+
+@given(problem=problems(max_neurons=9), facets=st.booleans())
+def test_parquet_is_plain_to_other_readers(
+    problem: Problem, facets: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """All metadata is text, and the columns hold what is documented: packed bits, coordinates, exact witnesses."""
+    net, domain = problem
+    show(net, domain)
+    regions = enumerate_regions(net, domain, facets=facets)
+    path = write(regions, tmp_path_factory.getbasetemp() / "plain.parquet")
+    table = pq.read_table(path)
+    for stored in (pq.read_metadata(path).metadata, table.schema.metadata):
+        for key, text in stored.items():
+            assert "\0" not in key.decode() + text.decode()
+    assert json.loads(table.schema.metadata[b"tropnet"])["fingerprint"] == net.fingerprint
+    network = base64.b64decode(table.schema.metadata[b"tropnet_network"])
+    assert Network.load(network).fingerprint == net.fingerprint
+
+    def bits(name: str, count: int) -> list[list[int]]:
+        rows = [np.frombuffer(blob, np.uint8) for blob in table[name].to_pylist()]
+        return [np.unpackbits(row, bitorder="little", count=count).tolist() for row in rows]
+
+    assert bits("pattern", net.n_neurons) == regions.patterns.tolist()
+    assert bits("cuts", net.n_neurons) == [region.cuts.tolist() for region in regions]
+    assert ("facets" in table.column_names) == facets
+    if facets:
+        numbers = regions.domain.row_numbers.tolist()
+        for region, row in zip(regions, bits("facets", net.n_neurons + len(numbers)), strict=True):
+            named = {j if j < net.n_neurons else -1 - numbers[j - net.n_neurons] for j in np.flatnonzero(row).tolist()}
+            assert len(named) == len(region.facets())
+            assert named <= set(region.rows.tolist())
+    assert np.column_stack([table[f"x{i}"].to_numpy() for i in range(net.n_inputs)]).tolist() == (
+        regions.witnesses.tolist()
+    )
+
+
+def test_parquet_of_the_earlier_version_is_read(saved: Regions, tmp_path: Path) -> None:
+    """Files whose metadata holds the network's bytes as they are, not as text, still load."""
+    columns, path = saved._columns, write(saved, tmp_path / "regions.parquet")
+    network = saved.network.to_bytes()
+    metadata = {"tropnet": region_files._header(columns, network, 2), "tropnet_network": network}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    check_same(saved, read(path))
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"pandas": "{}"}, {"tropnet": "{}"}])
+def test_parquet_written_again_by_another_program(
+    metadata: dict[str, str] | None, saved: Regions, tmp_path: Path
+) -> None:
+    """A table that lost what to_parquet keeps in its metadata says so; a table of something else, too."""
+    path = write(saved, tmp_path / "regions.parquet")
+    table = pq.read_table(path)
+    for other in (table, table.select(["x0"]).rename_columns(["a"])):
+        pq.write_table(other.replace_schema_metadata(metadata), path)
+        with pytest.raises(FileFormatError, match=r"no entry 'tropnet'.*such as pandas, wrote the table"):
+            read(path)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
