@@ -378,10 +378,24 @@ class Regions(Sequence[ActivationRegion]):
     # --- files
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file (atomically): columns `pattern` and `cuts` (packed bits), `x0`, ..., `witness`.
+        r"""Write a Parquet file (atomically), one row for each region, that pandas, Polars and DuckDB read, too.
 
-        `witness` holds exact coordinates as text where no float64 point was found inside, else null. Network, domain,
-        completeness and stats travel in the file's metadata, so `from_parquet` needs nothing else.
+        Notes
+        -----
+        `pattern` and `cuts` are packed bits (see `Regions`): bit j % 8, counted from the lowest, of byte j // 8 belongs
+        to neuron j, layers concatenated. `facets`, if they are known, the same, with bit n_neurons + i for row i of
+        `domain.halfspaces`. `x0`, `x1`, ...: the witness, float64; `witness`: exact coordinates as text where
+        no float64 point was found inside, else null. In the metadata travel network, domain, completeness and stats, so
+        `from_parquet` needs nothing else; it refuses tables that another program wrote again, which have lost them.
+
+        Examples
+        --------
+        Bits of a column, read without this library:
+
+        >>> column = [b"\x05", b"\x02"]  # such as pandas.read_parquet(path)["pattern"], for three neurons
+        >>> rows = np.frombuffer(b"".join(column), np.uint8).reshape(len(column), -1)
+        >>> np.unpackbits(rows, axis=1, bitorder="little", count=3).tolist()
+        [[1, 0, 1], [0, 1, 0]]
         """
         write_parquet(self._columns, path)
 
