@@ -12,8 +12,6 @@ section 7.1 as numbers. Fashion-MNIST is an extra, with nothing in print.
 A stopped run goes on with the arm where it was; --summarise reports on what has been trained so far.
 """
 
-from __future__ import annotations
-
 from analysis.caching_rates.config import ARGUMENTS, NAME, QUICK_TEXT, configure
 from analysis.caching_rates.run import run
 from analysis.caching_rates.tables import summary, write

@@ -11,10 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.caching_rates.training import N_CLASSES, Findings
+from analysis.shared.statistics import superiority
 
 __all__ = [
     "ALPHA",
@@ -28,7 +29,6 @@ __all__ = [
     "network_sizes",
     "overview",
     "separation",
-    "superiority",
     "verdict",
 ]
 
@@ -89,18 +89,6 @@ def compare(with_: Sequence[int], without: Sequence[int]) -> dict[str, Any]:
         "p_contrary": float(greater.pvalue),
         "superiority": superiority(without, with_),
     }
-
-
-def superiority(a: ArrayLike, b: ArrayLike) -> float:
-    """Return P(a > b) + P(a = b) / 2, which is U / (n_a n_b).
-
-    Examples
-    --------
-    >>> superiority([3, 4], [1, 3])
-    0.875
-    """
-    differences = np.subtract.outer(np.asarray(a), np.asarray(b))
-    return float(np.mean((differences > 0) + 0.5 * (differences == 0)))
 
 
 def fit(arm: dict[str, Any], published: dict[str, Any], side: str, n_published: int) -> dict[str, Any]:

@@ -11,8 +11,6 @@ study has both ranges of pixels, the networks are those that see pixels in [-1, 
 Needs umap-learn, which the extra "analysis" installs.
 """
 
-from __future__ import annotations
-
 from analysis.caching_rates.config import ARGUMENTS, QUICK_TEXT
 from analysis.caching_umap.config import NAME, Config, configure
 from analysis.caching_umap.figures import draw

@@ -13,8 +13,6 @@ regions around the test images, prediction time.
 A stopped run goes on where it was.
 """
 
-from __future__ import annotations
-
 from analysis.few_nonlinearities.config import NAME, QUICK, Config, configure
 from analysis.few_nonlinearities.evaluate import summary
 from analysis.few_nonlinearities.figures import draw

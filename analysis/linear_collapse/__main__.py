@@ -12,8 +12,6 @@ test images, and their time. Beside them the best affine classifier, a convex pr
 A stopped run goes on where it was; --summarise reports on what has been trained so far.
 """
 
-from __future__ import annotations
-
 from analysis.linear_collapse.config import NAME, QUICK, Config, Recipe, configure
 from analysis.linear_collapse.evaluate import summary
 from analysis.linear_collapse.figures import draw

@@ -12,8 +12,6 @@ points again without that assumption.
     python -m analysis.out_of_distribution
 """
 
-from __future__ import annotations
-
 from analysis.out_of_distribution.config import NAME, QUICK, Config, configure
 from analysis.out_of_distribution.evaluate import summary
 from analysis.out_of_distribution.figures import draw

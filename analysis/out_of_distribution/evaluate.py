@@ -6,24 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.out_of_distribution.config import SCORES
+from analysis.shared import statistics
 
 _GRID = np.linspace(0, 1, 101)
-
-
-def auroc(inside: NDArray[Any], outside: NDArray[Any]) -> float:
-    """Return P(a score outside > one inside) + P(equal) / 2: Mann-Whitney's U over the number of pairs.
-
-    Examples
-    --------
-    >>> auroc(np.array([0, 0, 1]), np.array([1, 2]))
-    0.9166666666666666
-    """
-    U = stats.mannwhitneyu(outside, inside, method="asymptotic").statistic
-    return float(U / (len(inside) * len(outside)))
 
 
 def compare(inside: dict[str, Any], outside: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +19,7 @@ def compare(inside: dict[str, Any], outside: dict[str, Any]) -> dict[str, Any]:
     cut = np.quantile(inside["softmax"], 1 - _GRID)
     return {
         "n_points": [len(inside["flips"]), len(outside["flips"])],
-        "auroc": {name: auroc(inside[name], outside[name]) for name in SCORES},
+        "auroc": {name: statistics.superiority(outside[name], inside[name]) for name in SCORES},
         "exact": float(both["exact"].mean()),
         "equal": float((both["flips"] == both["hamming"]).mean()),
         "fewer": float((both["flips"] < both["hamming"]).mean()),
@@ -104,13 +91,10 @@ def mean(values: Iterable[float]) -> float:
     return round(float(np.mean(list(values))), 6)
 
 
-def interval(values: Any) -> dict[str, float | None]:
-    """Return mean and 95 % interval over networks, by Student's t; no interval for one network."""
-    values = np.asarray(values)
-    if len(values) < 2:
-        return {"mean": mean(values), "low": None, "high": None}
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return {"mean": mean(values), "low": mean([values.mean() - half]), "high": mean([values.mean() + half])}
+def interval(values: Iterable[float]) -> dict[str, float | None]:
+    """Return mean and 95 % interval over networks, to six digits; no interval for one network."""
+    found = statistics.interval(list(values))
+    return {name: None if found[name] is None else round(found[name], 6) for name in ("mean", "low", "high")}
 
 
 def shares(counts: list[list[int]]) -> list[float]:

@@ -18,7 +18,6 @@ _SCORES = {
     "hamming": ("#e69f00", "Hamming distance to the nearest pattern of data", "x"),
     "softmax": ("#d55e00", "1 - max softmax", "s"),
 }
-_ENDS = ("low", "high")
 _SIDES = {"inside": ("#009e73", "in distribution"), "outside": ("#cc79a7", "out of distribution")}
 _NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "moons": "two moons", "uniform": "uniform"}
 

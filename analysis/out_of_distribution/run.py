@@ -11,10 +11,11 @@ import numpy as np
 
 import tropnet as tn
 from analysis.out_of_distribution.config import Config
-from analysis.out_of_distribution.evaluate import auroc, compare, summarise
+from analysis.out_of_distribution.evaluate import compare, summarise
 from analysis.out_of_distribution.networks import Block, Floats, blocks, images, moons, reduced, shape_of, train
 from analysis.shared.blocks import block_key, kept
 from analysis.shared.main import Job
+from analysis.shared.statistics import superiority
 from tropnet.progress import track
 
 _ENUMERATED_WIDTH = 8
@@ -83,7 +84,7 @@ def images_block(block: Block, folder: Path | None) -> dict[str, Any]:
         bounds = timed(seconds, "flips", lambda part=part, some=some: flips(part[some]))
         found.append({"flips": bounds.upper, "exact": bounds.exact} | {name: own[name][some] for name in own})
     record |= compare(*found) | {"n_data_regions": len(flips.packed), "seconds": seconds}
-    record["all"] = {name: auroc(every[0][name], every[1][name]) for name in ("hamming", "softmax")}
+    record["all"] = {name: superiority(every[1][name], every[0][name]) for name in ("hamming", "softmax")}
     record["n_all"] = [len(test), len(strange)]
     if record["n_regions"] is None:
         some = [part[own][: recipe.n_proven] for part, own in zip(parts, chosen, strict=True)]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.shared import results
+from tropnet.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,7 +123,10 @@ def main(study: Study, arguments: list[str] | None = None) -> None:
     record = results.provenance(config, command, study.packages) | ({"quick": True} if options.quick else {})
     if "threads" in options:
         record["threads"] = options.threads
-    record |= study.run(config, job)
+    try:
+        record |= study.run(config, job)
+    except (MissingExtraError, OSError) as error:  # what a user can mend: an extra, data, a folder
+        sys.exit(f"python -m analysis.{study.name}: {error}")
     written = [folder / f"{study.name}.json"]
     results.write_json(written[0], record)
     if study.tables is not None:

@@ -7,14 +7,12 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from scipy import stats
 from torch import nn
 
 from analysis.shared.main import DATA, DEVICE, SUMMARISE, THREADS, Arguments, Job
@@ -29,7 +27,6 @@ __all__ = [
     "Recipe",
     "Run",
     "finished",
-    "interval",
     "published_curve",
     "reductions",
     "train",
@@ -189,18 +186,3 @@ def published_curve(figure: str, curve: str) -> tuple[list[float], list[float]]:
     """Return abscissas and accuracies of a curve of a published figure, by the first."""
     points = sorted(published("cnn_figures")["figures"][figure][curve])
     return [x for x, _ in points], [y for _, y in points]
-
-
-def interval(values: Sequence[float]) -> dict[str, Any]:
-    """Return n, mean and the 95 % interval of the mean by Student's t; low and high are None for a single value.
-
-    Examples
-    --------
-    >>> interval([0.5])
-    {'n': 1, 'mean': 0.5, 'low': None, 'high': None}
-    """
-    mean, low, high = float(np.mean(values)), None, None
-    if len(values) > 1:
-        half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-        low, high = mean - half, mean + half
-    return {"n": len(values), "mean": mean, "low": low, "high": high}

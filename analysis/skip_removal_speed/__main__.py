@@ -10,8 +10,6 @@ by torch.compile, on the CPU and on a GPU if there is one; forms take turns, and
     python -m analysis.skip_removal_speed --quick
 """
 
-from __future__ import annotations
-
 from analysis.shared.main import DATA, THREADS, Study, main
 from analysis.skip_removal_speed.config import NAME, QUICK, Config, configure
 from analysis.skip_removal_speed.figures import draw

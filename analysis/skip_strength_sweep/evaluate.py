@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from analysis.shared.skip_runs import Run, finished, interval, published_curve, reductions
+from analysis.shared.skip_runs import Run, finished, published_curve, reductions
+from analysis.shared.statistics import interval
 from analysis.skip_strength_sweep.config import N_PUBLISHED_TRIALS, PUBLISHED, Config, Plan
 
 

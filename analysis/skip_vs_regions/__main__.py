@@ -8,8 +8,6 @@ existing cells that each neuron's hyperplane cuts.
     python -m analysis.skip_vs_regions --networks 2000
 """
 
-from __future__ import annotations
-
 from analysis.shared.main import Study, main, workers
 from analysis.skip_vs_regions.config import NAME, QUICK, Config, configure
 from analysis.skip_vs_regions.evaluate import summary

@@ -9,8 +9,6 @@ networks Zaslavsky's formula gives the count of hyperplanes in general position.
     python -m analysis.stable_counts
 """
 
-from __future__ import annotations
-
 from analysis.shared.main import Study, main, workers
 from analysis.stable_counts.config import NAME, QUICK, Config, configure
 from analysis.stable_counts.run import run, summary

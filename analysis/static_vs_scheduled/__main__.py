@@ -13,8 +13,6 @@ The first is the paper's; --reduced is for a CPU. A stopped run goes on where it
 reports on the networks that are done.
 """
 
-from __future__ import annotations
-
 from analysis.shared.main import Study, main
 from analysis.shared.skip_runs import ARGUMENTS
 from analysis.static_vs_scheduled.config import NAME, configure, quick

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy import stats
 
-from analysis.shared.skip_runs import Run, finished, interval, published_curve, reductions
+from analysis.shared.skip_runs import Run, finished, published_curve, reductions
+from analysis.shared.statistics import interval
 from analysis.static_vs_scheduled.config import (
     FIGURE,
     N_PUBLISHED_EPOCHS,

@@ -9,8 +9,6 @@ weights held. Those whose skips vanished lose them (`remove_skips`) and are comp
     python -m analysis.vanishing_skips
 """
 
-from __future__ import annotations
-
 from analysis.shared.main import Study, main, workers
 from analysis.vanishing_skips.config import NAME, QUICK, configure
 from analysis.vanishing_skips.evaluate import table

@@ -1,8 +1,6 @@
 """One quick run of every study on generated images, for all tests that look at one."""
 
 import contextlib
-import hashlib
-import importlib
 import io
 import json
 import sys
@@ -15,23 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.shared import datasets, results
+from analysis.shared import datasets
 from analysis.shared.main import main
-from tests.studies.generated import write_all
-
-
-class FirstTwoAxes:
-    """Stands in for UMAP, which takes a minute to compile."""
-
-    made = 0
-
-    def __init__(self, **options):
-        assert options["random_state"] is not None
-        assert options["n_jobs"] == 1
-
-    def fit_transform(self, points):
-        FirstTwoAxes.made += 1
-        return points[:, [100, 300]] + points[:, [101, 301]]
+from tests.studies.commands import committed, data_option, study
+from tests.studies.generated import FirstTwoAxes, write_all
 
 
 @dataclass(frozen=True)
@@ -67,22 +52,6 @@ def folder(_generated, monkeypatch):
         monkeypatch.setitem(datasets.DATASETS, name, dataset)
     monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=FirstTwoAxes))
     return root
-
-
-def study(name):
-    """Return a study by its name."""
-    return importlib.import_module(f"analysis.{name}.__main__").STUDY
-
-
-def data_option(name, root):
-    """Return the arguments that name the folder of the data, for a study that needs one."""
-    return ["--data", str(root)] if "--data" in study(name).arguments else []
-
-
-def committed():
-    """Return the digests of all results and figures under version control."""
-    paths = [path for home in (results.RESULTS, results.FIGURES) for path in home.glob("*.*")]
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,10 @@ from analysis.caching_umap.config import Config as UmapConfig
 from analysis.caching_umap.run import embed
 from analysis.shared import datasets
 from analysis.shared.gray_images import GRAY_CIFAR10, GrayImages, load_gray
+from analysis.shared.main import main
 from analysis.shared.results import published as published_numbers
-from tests.studies.conftest import FirstTwoAxes
-from tests.studies.generated import stripes
+from tests.studies.commands import study
+from tests.studies.generated import FirstTwoAxes, stripes
 from tropnet import FileFormatError, MissingExtraError, NonFiniteError
 
 ARM = Arm("mnist", 3, 5, ((1, 3),), networks=3, batch=16, epochs=2, learning_rate=1e-2)
@@ -476,3 +477,10 @@ def test_missing_umap_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingExtraError, match=r"umap-learn.*pip install 'tropnet\[analysis\]'"):
         embed(np.zeros((3, 2), dtype=np.float32), UmapConfig())
+
+
+def test_missing_umap_ends_the_command_with_a_word(folder, tmp_path, monkeypatch):
+    """What a user can mend is a message, not a traceback."""
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(SystemExit, match=r"python -m analysis\.caching_umap: .*pip install 'tropnet\[analysis\]'"):
+        main(study(UMAP), ["--quick", "--data", str(folder), "--out", str(tmp_path)])

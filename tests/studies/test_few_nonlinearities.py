@@ -20,7 +20,7 @@ from analysis.few_nonlinearities.training import (
 )
 from analysis.shared.main import parser
 from analysis.shared.mnist import Data, outputs
-from tests.studies.conftest import study
+from tests.studies.commands import study
 from tests.studies.generated import digits
 from tropnet import FileFormatError, NonFiniteError
 from tropnet.homotopy.models.activations import activation_slopes

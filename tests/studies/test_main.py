@@ -13,7 +13,7 @@ import pytest
 
 from analysis.shared import results
 from analysis.shared.main import Study, main, parser
-from tests.studies.conftest import committed, study
+from tests.studies.commands import committed, study
 
 STUDIES = (
     "caching_rates",

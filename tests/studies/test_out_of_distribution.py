@@ -7,9 +7,10 @@ import pytest
 
 import tropnet as tn
 from analysis.out_of_distribution.config import NAME, Recipe
-from analysis.out_of_distribution.evaluate import auroc, interval, shares
+from analysis.out_of_distribution.evaluate import interval, shares
 from analysis.out_of_distribution.networks import Block, moons, reduced, train
 from analysis.out_of_distribution.run import ring, strangeness
+from analysis.shared.statistics import superiority
 from tests.studies.generated import N_TEST
 
 
@@ -18,9 +19,9 @@ def test_auroc_counts_pairs_with_ties_as_halves():
     rng = np.random.default_rng(0)
     inside, outside = rng.integers(0, 4, 50), rng.integers(1, 6, 30)
     pairs = np.sign(outside[:, None] - inside[None])
-    assert auroc(inside, outside) == pytest.approx((pairs + 1).mean() / 2)
-    assert auroc(np.zeros(3), np.zeros(4)) == 0.5
-    assert auroc(np.zeros(3), np.ones(4)) == 1.0
+    assert superiority(outside, inside) == pytest.approx((pairs + 1).mean() / 2)
+    assert superiority(np.zeros(4), np.zeros(3)) == 0.5
+    assert superiority(np.ones(4), np.zeros(3)) == 1.0
 
 
 def test_strangeness_is_one_minus_the_largest_probability():

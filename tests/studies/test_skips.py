@@ -9,7 +9,8 @@ from torch import nn
 
 from analysis.shared import skip_runs
 from analysis.shared.results import published, write_json
-from analysis.shared.skip_runs import Recipe, Run, finished, interval, train
+from analysis.shared.skip_runs import Recipe, Run, finished, train
+from analysis.shared.statistics import interval
 from analysis.skip_removal_speed.measurement import (
     compiled,
     folded,

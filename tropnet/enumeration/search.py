@@ -109,7 +109,7 @@ class Search:
                 if self.task.facets and chunk.packed_facets is None:
                     chunk = self._with_facets(chunk)
                 count += chunk.n_regions
-                update(count, chunk.fraction)
+                update(count, max(chunk.fraction, count / self.max_regions if self.max_regions else 0.0))
                 self.seconds = time.perf_counter() - begin
                 yield chunk
                 if self.truncated:
@@ -137,9 +137,14 @@ class Search:
             seen = seen if chunk.sample is None else seen + chunk.sample
         return seen
 
-    def _forecast(self) -> float | None:
-        """Return about how many regions there will be, where that is quick to tell."""
-        return self.estimate(width=16, n_probes=8, seed=0).n_regions if self.plan.engine.compiled else None
+    def _forecast(self) -> tuple[float, float] | None:
+        """Return about how many regions there will be, and the standard error, where that is quick to tell."""
+        if not self.plan.engine.compiled:
+            return None
+        guess = self.estimate(width=16, n_probes=8, seed=0)
+        if self.max_regions is not None and guess.n_regions - 2 * guess.standard_error > self.max_regions:
+            return float(self.max_regions), 0.0
+        return guess.n_regions, guess.standard_error
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""

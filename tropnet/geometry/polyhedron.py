@@ -18,7 +18,8 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, unit_rows
-from tropnet.exact.linear_programs import determinant, maximise, rank
+from tropnet.exact.elimination import determinant, rank
+from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
 from tropnet.feasibility import Feasible, make_backend
 from tropnet.feasibility.tolerances import Tolerances

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
-from tropnet.network.layers import compose_bounded, compose_many
 from tropnet.network.network import Network
+from tropnet.network.recurrence import compose_bounded, compose_many
 from tropnet.regions.arrays import Halfspaces
 from tropnet.regions.row_index import RowIndex
 

@@ -22,8 +22,8 @@ from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
-from tropnet.network.layers import evaluate
 from tropnet.network.network import Network, dense_network
+from tropnet.network.recurrence import evaluate
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, parts
 from tropnet.verification.lipschitz import check_norm

@@ -7,7 +7,6 @@ import math
 import sys
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,9 @@ from tropnet.exact.linear_programs import maximise
 from tropnet.feasibility import Feasible, make_backend
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain
-from tropnet.network.layers import Layer, activate, identity_map, layer_map
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior
 from tropnet.verification.extremum import Extremum, as_extremum, objective_rows
 from tropnet.verification.relaxation import Relaxation
@@ -135,17 +135,17 @@ def _region_at(net: Network, domain: Domain, point: Witness) -> BoolArray:
     at = np.array(point.homogeneous, dtype=object)
     backend = exact_backend(net.n_inputs)
     tight = [row for row in domain.integer_rows if not row @ at]
-    outputs: list[NDArray[Any]] = [identity_map(net.n_inputs, object)]
+    maps = Composition.of(net.integers.layers, net.n_inputs)
     pattern = [np.empty(0, dtype=np.bool_)]
-    for layer in net.integers.layers[:-1]:
-        rows = layer_map(layer, outputs)
+    for layer in net.hidden:
+        rows = maps.enter()
         bits = np.asarray(rows @ at > 0, dtype=np.bool_) & ~layer.affine_neurons
         for j in np.flatnonzero(np.asarray(rows @ at == 0, dtype=np.bool_) & ~layer.affine_neurons).tolist():
             if rows[j].any():
                 bits[j] = has_interior(backend, [*tight, rows[j]])
                 tight.append(rows[j] if bits[j] else -rows[j])
         pattern.append(bits)
-        outputs.append(activate(layer, rows, bits))
+        maps.decide(bits)
     return np.concatenate(pattern)
 
 

@@ -14,7 +14,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
-from tropnet.network.layers import activate, identity_map, layer_map
+from tropnet.network.recurrence import Composition
 
 __all__ = ["LpEngine", "enumerate_by_lp"]
 
@@ -64,18 +64,16 @@ class _Pending(NamedTuple):
 
 
 class _Search:
-    """Depth-first search. `outputs[k]` and `rows[l - 1]` hold the exact maps of nu_k and z_l on the current path."""
+    """Depth-first search; `maps` holds the exact maps of all layers on the current path."""
 
     def __init__(self, task: Task, builder: ChunkBuilder) -> None:
         net = task.network
         self.builder = builder
         self.fixed = task.fixed
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
-        self.layers = net.integers.layers[:-1]
-        self.first = np.cumsum([0, *net.widths]).tolist()
-        self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]
-        self.outputs = [identity_map(net.n_inputs, object)]
-        self.rows: list[IntegerArray] = []
+        self.affine = net.affine_neurons
+        self.places = [(index, i) for index, width in enumerate(net.widths) for i in range(width)]
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.pattern = np.zeros(net.n_neurons, dtype=np.bool_)
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
@@ -89,11 +87,9 @@ class _Search:
     def _fix(self) -> None:
         """Restrict the root cell to the fixed bits."""
         for neuron, bit in sorted(self.fixed.items()):
-            index, i = self.places[neuron]
-            self._enter(index)
+            row = self._row(neuron)
             self.pattern[neuron] = bit
-            row = self.rows[index][i]
-            if row[:-1].any() and not self.layers[index].affine_neurons[i]:
+            if row[:-1].any() and not self.affine[neuron]:
                 self._take(neuron, bit, row)
         answer = self.backend.decide()
         if isinstance(answer, Infeasible):
@@ -111,9 +107,7 @@ class _Search:
         while self.pending:
             neuron, bit, witness, n_rows, share, self.depth, self.weight = self.pending.pop()
             self.backend.truncate(n_rows)
-            index, i = self.places[neuron]
-            del self.rows[index + 1 :], self.outputs[index + 1 :]
-            self._take(neuron, bit, self.rows[index][i])
+            self._take(neuron, bit, self._row(neuron))
             yield from self._descend(neuron + 1, witness, share)
         builder.fraction = 1.0
         yield self._flush()
@@ -131,14 +125,12 @@ class _Search:
         while witness is not None and neuron < len(self.places):
             if self.builder.due:
                 yield self._flush()
-            index, i = self.places[neuron]
-            self._enter(index)
-            row = self.rows[index][i]
             if neuron in self.fixed:
                 neuron += 1
                 continue
+            row = self._row(neuron)
             self.cuts[neuron] = False
-            if self.layers[index].affine_neurons[i]:
+            if self.affine[neuron]:
                 self.pattern[neuron] = False
             elif not row[:-1].any():
                 self.pattern[neuron] = row[-1] > 0
@@ -150,15 +142,10 @@ class _Search:
             self.builder.add(self.pattern, self.cuts, witness)
             self.leaves += self.weight
 
-    def _enter(self, index: int) -> None:
-        """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""
-        while len(self.rows) <= index:
-            if self.rows:
-                above = len(self.rows) - 1
-                first = self.first[above]
-                bits = self.pattern[first : first + self.layers[above].width]
-                self.outputs.append(activate(self.layers[above], self.rows[above], bits))
-            self.rows.append(layer_map(self.layers[len(self.rows)], self.outputs))
+    def _row(self, neuron: int) -> IntegerArray:
+        """Return the exact row of a neuron where the bits of the layers before hold."""
+        index, i = self.places[neuron]
+        return np.asarray(self.maps.follow(self.pattern, index)[i])
 
     def _split(self, neuron: int, row: IntegerArray, witness: Witness, share: float) -> tuple[Witness | None, float]:
         """Decide both sides of a neuron; take one, leave the other pending. None if no side is known to have interior.

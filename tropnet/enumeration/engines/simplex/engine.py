@@ -13,7 +13,6 @@ from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
@@ -21,25 +20,24 @@ from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import EPS, Problem, Rows, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.pointed import inverse_and_defect, pointed_rows, scaled, separable_inputs
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel as kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
-from tropnet.exact.dyadic import to_integers
-from tropnet.exact.linear_programs import rank
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 from tropnet.regions.row_index import INFINITY, RowIndex
 
 __all__ = ["CellFacets", "SimplexEngine", "SimplexSearch", "Start", "find_start", "lift", "restrict_inputs"]
 
 _MAX_INPUTS = 128
 _OFFSET = 1e-12
-_SMALLEST_PIVOT = 1e-9
 _MAX_DEFECT = 1e-2
 _N_LEVELS = 8
 
@@ -150,77 +148,17 @@ def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Sta
         and np.isfinite(domain.high).all()
     ):
         return Start(list(range(d)), [], [], domain)
-    sides = domain.halfspaces[0]
-    first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
-    splitting = ~net.hidden[0].affine_neurons
-    candidates = [i for i in range(len(first)) if splitting[i] and i in fixed]
-    candidates += [i for i in range(len(first)) if splitting[i] and i not in fixed]
-    n_known = len([i for i in candidates if i in fixed])
-    rows = np.concatenate([sides, first[candidates]])
-    groups = [len(sides), n_known, len(candidates) - n_known]
-    chosen = _independent(rows, groups)
-    inputs = list(range(d))
-    if len(chosen) == d > _MAX_INPUTS:
-        return None
-    if len(chosen) < d:
+    sides, first, inputs = domain.halfspaces[0], net.hidden[0], list(range(d))
+    rows = pointed_rows(first, sides, fixed)
+    if rows is None:
         weights = [layer.weights[0] for layer in net.hidden if 0 in layer.weights]
-        inputs = _independent_columns(np.concatenate([sides, *weights]))
-        if len(inputs) == d or not inputs or len(inputs) > _MAX_INPUTS:
+        inputs = separable_inputs(np.concatenate([sides, *weights]))
+        if not 0 < len(inputs) < d:
             return None
-        chosen = _independent(rows[:, inputs], groups)
-        if len(chosen) < len(inputs):
-            return None
-    return Start(
-        inputs,
-        [i for i in chosen if i < len(sides)],
-        [candidates[i - len(sides)] for i in chosen if i >= len(sides)],
-    )
-
-
-def _independent(rows: FloatArray, groups: list[int]) -> list[int]:
-    """Return indices of well-conditioned independent rows: as many as possible of the first group, then of the next."""
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    left = rows / np.where(largest > 0, largest, 1.0)[:, None]
-    norms = np.linalg.norm(left, axis=1)
-    left /= np.where(norms > 0, norms, 1.0)[:, None]
-    chosen: list[int] = []
-    start = 0
-    for size in groups:
-        group = slice(start, start + size)
-        start += size
-        while size and len(chosen) < rows.shape[1]:
-            norms = np.linalg.norm(left[group], axis=1)
-            best = int(np.argmax(norms))
-            if norms[best] < _SMALLEST_PIVOT:
-                break
-            chosen.append(group.start + best)
-            unit = left[group][best] / norms[best]
-            for _ in range(2):
-                left -= np.outer(left @ unit, unit)
-    return chosen
-
-
-def _independent_columns(rows: FloatArray) -> list[int]:
-    """Return columns that form a basis of the column space, exactly: well-conditioned ones if float64 finds them."""
-    exact = to_integers(rows)[0]
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    R, order = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)
-    pivots = np.abs(np.diag(R))
-    n = int((pivots > _SMALLEST_PIVOT * pivots.max(initial=0.0)).sum())
-    chosen = sorted(order[:n].tolist())
-    if rank(exact[:, chosen].tolist()) < n or (n < len(rows) and rank(exact.tolist()) > n):
-        chosen = []
-        for k in order.tolist():
-            if rank(exact[:, [*chosen, k]].tolist()) > len(chosen):
-                chosen.append(k)
-        chosen.sort()
-    return chosen
-
-
-def _scaled(rows: FloatArray) -> FloatArray:
-    """Return rows divided by powers of two, with 1-norms about 1."""
-    norms = np.minimum(np.abs(rows) / 2, 1e307).max(axis=1)
-    return np.asarray(np.ldexp(rows, -np.clip(np.frexp(norms)[1], -1000, 1000)[:, None]))
+        rows = pointed_rows(replace(first, weights={0: first.weights[0][:, inputs]}), sides[:, inputs], fixed)
+    if rows is None or not rows.well_conditioned or len(inputs) > _MAX_INPUTS:
+        return None
+    return Start(inputs, rows.sides, rows.neurons)
 
 
 # --- the search
@@ -255,9 +193,9 @@ class SimplexSearch:
         self.problem: Problem = make_problem(net)
         self.rows: Rows = make_rows(net, self.problem)
         A, b = task.domain.halfspaces
-        self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
+        self.sides = np.empty((0, self.d + 1)) if self.is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._cell(), self._tree()
-        self.maps: tuple[bytes, IntegerArray] | None = None
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.first = np.cumsum([0, *net.widths]).tolist()
 
     def run(self) -> Generator[Chunk, None, None]:
@@ -310,7 +248,7 @@ class SimplexSearch:
         weights = layer.weights.get(0, np.empty((0, self.d)))
         fixed_rows = [j for j in task.fixed if j < layer.width and not layer.affine_neurons[j]]
         free = [j for j in plan.neurons if j not in task.fixed]
-        known = _scaled(np.concatenate([self.sides[:, :-1], weights[fixed_rows]]))
+        known = scaled(np.concatenate([self.sides[:, :-1], weights[fixed_rows]]))
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T
@@ -353,7 +291,7 @@ class SimplexSearch:
         """Return the rows that make root cells pointed, and infinity."""
         layer, plan = self.net.hidden[0], self.plan
         weights = layer.weights.get(0, np.empty((layer.width, self.d)))
-        neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
+        neurons = scaled(np.column_stack([weights, layer.bias])[plan.neurons])
         return np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
 
     def _signs(self, n: int) -> Iterable[tuple[bool, ...]]:
@@ -521,7 +459,7 @@ class SimplexSearch:
         builder.count("uncertain")
         builder.count("settled_exactly")
         neuron, sign = int(cell.at[cells.NEURON]), int(cell.at[cells.SIGN])
-        row = self._maps()[neuron]
+        row = self._exact_row(neuron)
         here = cell.vectors[cells.P].copy()
         set_aside: list[bool] = []
         taken: list[bool] = []
@@ -561,25 +499,20 @@ class SimplexSearch:
         self.tree.replies[int(bit)] = kernel.OPEN
         self.cell.vectors[cells.ANSWERS + int(bit)] = point
 
-    def _maps(self) -> IntegerArray:
-        """Return the exact rows of all neurons, valid up to the layer at hand."""
-        n = self.first[int(self.cell.at[cells.LAYER])]
-        pattern = self._pattern()
-        pattern[n:] = False
-        key = pattern.tobytes()
-        if self.maps is None or self.maps[0] != key:
-            self.maps = key, np.concatenate(self.net.integer_maps(pattern)[:-1])
-        return self.maps[1]
+    def _exact_row(self, neuron: int) -> IntegerArray:
+        """Return the exact row of a neuron of the layer at hand or one before."""
+        self.maps.follow(self._pattern(), int(self.cell.at[cells.LAYER]))
+        return np.asarray(self.maps.row(neuron))
 
     def _ask(self, row: IntegerArray, has_multipliers: bool) -> Feasible | Infeasible | object:
         """Decide exactly whether the cell meets a half-space."""
         cell, task = self.cell, self.task
-        maps, pattern, sides = self._maps(), self._pattern(), task.domain.integer_rows
+        pattern, sides = self._pattern(), task.domain.integer_rows
 
         def exact(owner: int) -> IntegerArray:
             if owner >= self.net.n_neurons:
                 return np.asarray(sides[owner - self.net.n_neurons])
-            return np.asarray(maps[owner] if pattern[owner] else -maps[owner])
+            return self.maps.row(owner) if pattern[owner] else -self.maps.row(owner)
 
         owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != INFINITY]
         if has_multipliers:
@@ -758,19 +691,12 @@ def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 def _simplex_bounds(rows: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     """Return weights and bounds U: |X| <= U where all rows are >= 0 and their weighted sum is 1. None if ill-posed."""
+    inverse, size = inverse_and_defect(rows)
+    if not size < _MAX_DEFECT:
+        return None
     with np.errstate(all="ignore"):
-        try:
-            inverse = np.linalg.inv(rows)
-        except np.linalg.LinAlgError:
-            return None
         largest = np.abs(inverse).max(axis=0)
-        norm = np.abs(inverse).sum(axis=1).max()
-        rounding = (len(rows) + 4) * 2 * EPS
-        defect = np.abs(np.eye(len(rows)) - rows @ inverse) + rounding * (np.abs(rows) @ np.abs(inverse))
-        size = defect.sum(axis=1).max()
-        if not size < _MAX_DEFECT:
-            return None
         # The exact inverse is that times the inverse of I - defect.
-        wrong = norm * size / (1 - size)
+        wrong = np.abs(inverse).sum(axis=1).max() * size / (1 - size)
         bounds = ((np.abs(inverse) + wrong) / largest).max(axis=1) * (1 + 1e-12)
     return (largest, bounds) if np.isfinite(bounds).all() else None
