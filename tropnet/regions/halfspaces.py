@@ -15,6 +15,7 @@ from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import compose_bounded, compose_many
 from tropnet.regions.arrays import Halfspaces
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["compose_halfspaces", "compose_unit_rows"]
 
@@ -81,10 +82,10 @@ def _gather(
     d, m = domain.dimension, len(b)
     offsets = np.concatenate([[0], np.cumsum(m + cuts.sum(axis=1))])
     rows = np.zeros((offsets[-1], width))
-    owners = np.empty(offsets[-1], dtype=np.int64)
+    index, owners = RowIndex.of(net, domain), np.empty(offsets[-1], dtype=np.int64)
     at = offsets[:-1, None] + np.arange(m)
     rows[at, : d + 1] = np.column_stack([A, b])
-    owners[at] = -1 - domain.row_numbers
+    owners[at] = index.named(index.sides)
     neurons = np.ones(offsets[-1], dtype=np.bool_)
     neurons[at.ravel()] = False
     owners[neurons] = np.nonzero(cuts)[1]
