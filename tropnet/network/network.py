@@ -23,6 +23,7 @@ from tropnet.archives import write_atomically
 from tropnet.arrays import patterns as patterns_
 from tropnet.arrays.checks import as_points, finite_array
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import (
     DomainError,
@@ -347,7 +348,7 @@ class Network:
             for layer in self.hidden:
                 n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
                 # A product that underflows is off by less than the smallest normal number.
-                unit, lost = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+                unit, lost = n_terms * EPSILON, n_terms * SMALLEST_NORMAL
                 z = np.broadcast_to(layer.bias, (len(points), layer.width))
                 size, error = np.abs(z), np.zeros_like(z)
                 for source, weight in layer.weights.items():

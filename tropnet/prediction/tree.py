@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import pack
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.kernels import compiled
@@ -24,7 +25,6 @@ __all__ = ["Tree", "balanced_tree", "shared"]
 
 # About 64 MB of float64 at a time.
 _PART = 1 << 23
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class Tree(NamedTuple):
@@ -101,7 +101,7 @@ def _rows(
         functions, wrong = maps[-1][at], errors[-1][at]
         with np.errstate(over="ignore", invalid="ignore"):
             # What the composition rounded, and what the evaluation rounds.
-            wrong = (wrong + (d + 3) * _EPS * np.abs(functions)) * (1 + (d + 3) * _EPS)
+            wrong = (wrong + (d + 3) * EPSILON * np.abs(functions)) * (1 + (d + 3) * EPSILON)
             rows[here] = np.column_stack([functions, wrong[:, :-1].sum(axis=1), wrong[:, -1]])
     return rows
 
