@@ -29,12 +29,11 @@ def exact_outputs(net: tn.Network, x: list[float]) -> list[list[Fraction]]:
 
 
 def carried(net: tn.Network) -> tuple[tn.Network, tn.Domain | None]:
-    """Return the network without skips, and the domain on which it is the same: all of R^d where that is possible."""
-    try:
-        return net.without_skips(), None
-    except tn.DomainError:
-        box = tn.Box(np.full(net.n_inputs, -4.0), 4.0)
-        return net.without_skips(box), box
+    """Return the network without skips, and its domain: R^d if skips hand on outputs >= 0 only, whatever comes in."""
+    slopes = [np.asarray(net.layers[k - 1].slopes) if k else np.ones((net.n_inputs, 2)) for k, _ in net.skips]
+    box = tn.Box(np.full(net.n_inputs, -4.0), 4.0)
+    domain = None if all(((pairs[:, 0] <= 0) & (pairs[:, 1] >= 0)).all() for pairs in slopes) else box
+    return net.without_skips(domain), domain
 
 
 def own_columns(net: tn.Network, chain: tn.Network) -> np.ndarray:
