@@ -19,6 +19,7 @@ from tropnet.exact.reduction import reduced
 from tropnet.feasibility import Feasible, deciding_backend
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
+from tropnet.network.recurrence import chosen_slopes
 from tropnet.polyhedral_complex.adjacency import Edges, IndexArray, edges_of, find_edges, neuron_facets
 from tropnet.regions import Regions
 from tropnet.regions.crossings import bounded_rows, parts
@@ -190,8 +191,7 @@ def _reaches_output(net: Network, patterns: BoolArray) -> BoolArray:
         if index == len(net.layers):
             live = np.ones((len(patterns), layer.width), dtype=np.bool_)
         else:
-            slopes = np.asarray(layer.slopes) != 0
-            live = reached[index - 1] & np.where(bits[index - 1], slopes[:, 1], slopes[:, 0])
+            live = reached[index - 1] & (chosen_slopes(layer, bits[index - 1]) != 0)
         for source, weight in layer.weights.items():
             if source:
                 reached[source - 1] |= live.astype(np.float32) @ (weight != 0).astype(np.float32) > 0

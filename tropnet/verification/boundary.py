@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import as_points
 from tropnet.arrays.patterns import BoolArray, unpack
-from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
+from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.enumeration.algorithm_1 import require_interior
@@ -187,7 +187,7 @@ def _distances(rows: FloatArray, errors: FloatArray, x: FloatArray, dual: float)
         # Scaled, so that no square underflows.
         largest = normals.max(axis=-1) + SMALLEST_NORMAL
         norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1)
-        distances = np.minimum(short / norms * (1 - unit), np.finfo(np.float64).max)
+        distances = np.minimum(short / norms * (1 - unit), LARGEST)
         return np.where((short > 0) & np.isfinite(norms) & ~np.isnan(distances), distances, 0.0)
 
 
