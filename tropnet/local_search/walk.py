@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import find_linear_region, root_backend
 from tropnet.enumeration.engines.simplex.cell_search import CellSearch
@@ -213,8 +214,8 @@ class Walk:
 
     @staticmethod
     def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
-        unit = (A.shape[1] + 4) * np.finfo(np.float64).eps
-        lost = (A.shape[1] + 4) * float(np.finfo(np.float64).tiny)  # by products that underflow
+        unit = (A.shape[1] + 4) * EPSILON
+        lost = (A.shape[1] + 4) * SMALLEST_NORMAL  # by products that underflow
         return np.asarray(unit * (np.abs(points) @ np.abs(A).T + np.abs(b)) + lost)
 
     def cuts(self, patterns: BoolArray) -> BoolArray:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
-from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
@@ -283,10 +284,15 @@ class Regions(Sequence[ActivationRegion]):
         >>> three.bounded().tolist()
         [False, True, False]
         """
-        found, _, unknown = self._boundedness
+        return self._bounded.copy()
+
+    @cached_property
+    def _bounded(self) -> BoolArray:
+        bounded, _, unknown = self._boundedness
+        bounded = bounded.copy()
         for i in unknown.tolist():
-            found[i] = self[i].is_bounded()
-        return found
+            bounded[i] = self[i].is_bounded()
+        return bounded
 
     def chebyshev_balls(self) -> Balls:
         """Return a largest inscribed ball of every region: centres and inradii, infinite where there is no largest.
@@ -351,17 +357,18 @@ class Regions(Sequence[ActivationRegion]):
     @property
     def _needed_rows(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
         """A, b and offsets as `halfspaces`, without the rows that are known to define no facet."""
-        A, b, rows, offsets = self.halfspaces()
         if self.packed_facets is None:
+            A, b, _, offsets = self.halfspaces()
             return A, b, offsets
         # The other rows would only cost time.
-        facets, starts = self.facets()
-        region = np.repeat(np.arange(len(self)), np.diff(offsets))
-        wanted = np.repeat(np.arange(len(self)), np.diff(starts))
-        keep = np.isin(_pairs(region, rows), _pairs(wanted, facets))
-        return A[keep], b[keep], starts
+        n, n_sides = self.network.n_neurons, len(self.domain.row_numbers)
+        flags = unpack(self.packed_facets, n + n_sides)
+        A, b, rows, offsets = compose_halfspaces(self.network, self.domain, self.patterns, pack(flags[:, :n]))
+        keep = rows >= 0
+        keep[offsets[:-1, None] + np.arange(n_sides)] = flags[:, n:]
+        return A[keep], b[keep], np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
 
-    @property
+    @cached_property
     def _boundedness(self) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
         """Which regions are surely bounded, which surely hold balls of any size, and the indices of the others."""
         d = self.domain.dimension
@@ -428,8 +435,3 @@ class Regions(Sequence[ActivationRegion]):
 def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:
     """Write regions to a file of the format that its suffix, one of `FORMATS`, names."""
     FORMATS[Path(path).suffix.lower()].write(regions._columns, path)
-
-
-def _pairs(regions: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for each pair."""
-    return regions * (1 << 32) + rows

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Mapping
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +15,9 @@ from tropnet.enumeration.engine import ChunkBuilder, Task
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.state import SearchState
-from tropnet.feasibility import Feasible, Infeasible, make_backend
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, Infeasible, deciding_backend, make_backend
 from tropnet.feasibility.exact import solve_exactly
-from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.recurrence import Composition
 from tropnet.regions.row_index import INFINITY
 
@@ -158,10 +156,9 @@ def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int
     """Return which of the rows asked for define facets, by exact decisions; of coincident rows the first."""
     first: dict[tuple[int, ...], int] = {}
     for place, row in rows.items():
-        divisor = gcd(*row.tolist())
-        first.setdefault(tuple(value // divisor for value in row.tolist()), place)
+        first.setdefault(reduced(row.tolist()), place)
     kept = set(first.values())
-    backend = make_backend(task.backend, task.network.n_inputs, Tolerances(exact_pivots=sys.maxsize))
+    backend = deciding_backend(task.network.n_inputs, task.backend)
     found = []
     for own in asked:
         if own in kept:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.engines.composition import EPS
 from tropnet.enumeration.engines.pointed import inverse_and_defect, scaled
 from tropnet.enumeration.engines.simplex.start import Start
 from tropnet.enumeration.engines.simplex.state import SearchState
@@ -65,7 +65,7 @@ class RootCells:
         # Where this overflows, the root is decided in exact arithmetic.
         with np.errstate(over="ignore"):
             size, total = float(np.abs(parts).sum()), parts.sum(axis=0)
-        state.set_base(total, (len(self.rows) + 4) * 2 * EPS * size, U)
+        state.set_base(total, (len(self.rows) + 4) * 2 * UNIT_ROUNDOFF * size, U)
         return True
 
     def points(self, inside: FloatArray, fixed: Collection[int], free: list[int]) -> RootPoints:
