@@ -67,7 +67,8 @@ def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -
         raise ValueError(f"the arrays of an archive must hold plain numbers and text, {objects[0]} holds objects.")
     buffer = io.BytesIO()
     # To an older numpy allow_pickle=False would be one more array.
-    np.savez_compressed(buffer, **{_KIND: np.array(kind), _VERSION: np.array(version)}, **arrays)
+    members: dict[str, Any] = {_KIND: np.array(kind), _VERSION: np.array(version), **arrays}
+    np.savez_compressed(buffer, **members)
     return buffer.getvalue()
 
 

@@ -7,13 +7,13 @@ Integer arrays have dtype object; `numpy` applies Python's integer arithmetic el
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 
 __all__ = ["float_or_inf", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
@@ -76,7 +76,7 @@ def nearest_float(numerator: int, denominator: int) -> float:
     try:
         return numerator / denominator
     except OverflowError:
-        return sys.float_info.max if numerator > 0 else -sys.float_info.max
+        return LARGEST if numerator > 0 else -LARGEST
 
 
 def float_or_inf(value: Fraction) -> float:

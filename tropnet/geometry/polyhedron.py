@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd, isqrt, prod
+from math import factorial, isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import Delaunay, QhullError
 
 from tropnet.arrays.checks import as_points
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
@@ -21,15 +21,14 @@ from tropnet.exact.dyadic import nearest_float, unit_rows
 from tropnet.exact.elimination import determinant, rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.tolerances import Tolerances
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, deciding_backend
 from tropnet.geometry.balls import Centred, balls, directions
 
 __all__ = ["Ball", "Polyhedron"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
-_EPS = float(np.finfo(np.float64).eps)
 _FAR = 1e15
 # What is flatter loses digits in float64.
 _FLAT = 1e-5
@@ -191,9 +190,8 @@ class Polyhedron:
         """
         first: dict[tuple[int, ...], int] = {}
         for i, row in enumerate(self.rows.tolist()):
-            divisor = gcd(*row)
-            first.setdefault(tuple(value // divisor for value in row), i)
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+            first.setdefault(reduced(row), i)
+        backend = deciding_backend(self.dimension)
         facets = []
         for i in first.values():
             backend.truncate(0)
@@ -288,7 +286,7 @@ class Polyhedron:
         if 0 < reach < np.inf and np.isfinite(units).all() and self.is_bounded():
             with np.errstate(over="ignore"):
                 sides = np.minimum(distances / reach, _FAR)
-            rows = Centred(units, sides, 64 * _EPS * sides, np.array([reach]))
+            rows = Centred(units, sides, 64 * EPSILON * sides, np.array([reach]))
             centres, radii, doubtful = balls(rows, np.array([0, len(units)]), witness.point[None])
             if not doubtful.item():
                 return Ball(centres[0], float(radii.item()))
@@ -311,14 +309,14 @@ class Polyhedron:
     def _sure(self) -> tuple[bool, bool]:
         """Whether floating point proves that the polyhedron is bounded, and that it holds balls of any size."""
         units = unit_rows(self.rows, self.dimension)[:, :-1]
-        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        errors = np.full(1, 4 * (self.dimension + 4) * EPSILON)
         found = directions(units, np.array([0, len(units)]))
         return bool(found.bounded(errors, self.dimension).item()), bool(found.unbounded(errors).item())
 
     @cached_property
     def _witness(self) -> Witness:
         """A point strictly inside, exactly."""
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        backend = deciding_backend(self.dimension)
         for row in self.rows:
             backend.push(row)
         answer = backend.decide()
@@ -382,9 +380,7 @@ def _dot(u: Sequence[int], v: Sequence[int]) -> int:
 
 
 def _combine(s: int, u: Sequence[int], t: int, v: Sequence[int]) -> tuple[int, ...]:
-    vector = [s * a + t * b for a, b in zip(u, v, strict=True)]
-    divisor = gcd(*vector) or 1
-    return tuple(x // divisor for x in vector)
+    return reduced([s * a + t * b for a, b in zip(u, v, strict=True)])
 
 
 def _cut(

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.balls import Centred, invert
 from tropnet.kernels import compiled
 
 __all__ = ["vertices"]
 
-_EPS = float(np.finfo(np.float64).eps)
 # Rates of unit rows along unit edges; what is more nearly parallel counts as that, or is doubtful.
 _PARALLEL = 1e-9
 _ZERO = 1e-11
@@ -178,7 +178,7 @@ def _neighbours(
         tight = False
         for k in range(d):
             tight = tight or seen[at, k] == i
-        doubt = (64.0 * d * _EPS * (reach + sides[start + i]) + error + errors[start + i]) * (1.0 + d * size)
+        doubt = (64.0 * d * EPSILON * (reach + sides[start + i]) + error + errors[start + i]) * (1.0 + d * size)
         if not tight and not slack > doubt:
             return -1
     for k in range(d):

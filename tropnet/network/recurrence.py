@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
@@ -170,7 +171,7 @@ def compose_bounded(
     """
     outputs, output_errors = [np.eye(n_inputs, n_inputs + 1)[None]], [np.zeros((1, 1, 1))]
     n_terms = 3 + n_inputs + sum(layer.width for layer in layers)
-    unit, tiny = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+    unit, tiny = n_terms * EPSILON, n_terms * SMALLEST_NORMAL
     maps, errors = [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for layer, bits in _decided(layers, patterns):
