@@ -254,7 +254,8 @@ class Regions(Sequence[ActivationRegion]):
             if not (0 < reach < np.inf and rows.errors[own].max() < _TRUSTED) or i in self.rational_witnesses:
                 units, distances = self[i].polyhedron.from_inside()
                 reach = float(distances.min())
-                sides = distances / reach if 0 < reach < np.inf else distances
+                with np.errstate(over="ignore"):  # what is beyond float64 is far
+                    sides = distances / reach if 0 < reach < np.inf else distances
             far = bool((sides >= FAR).any())
             log_value, error = (np.nan, np.nan) if far else sampled_volume(units, sides, n_samples, rng)
             if not np.isfinite(log_value):
