@@ -1,1 +1,1 @@
-"""Studies: one module per published claim. Run one with ``python -m analysis.<claim>``."""
+"""Studies: one package per published claim. Run one with ``python -m analysis.<study>``."""

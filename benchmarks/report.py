@@ -12,14 +12,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from analysis import study
+from analysis.shared import results
 from benchmarks.networks import QUICK, SEED
 
-RAW = study.RESULTS / ".cache" / "benchmarks.json"
+RAW = results.RESULTS / ".cache" / "benchmarks.json"
 _OTHER_PACKAGES = ("numba", "torch", "onnxruntime", "relucent", "parx", "pytest-benchmark")
 # Compared with the fastest engine at the same work.
 _SLOW = {"lp": "output", "relucent": "output", "parx": "output", "plain LP": "count", "plain clipping": "count"}
@@ -48,23 +47,15 @@ def main(arguments: list[str] | None = None) -> None:
         return
     cpu = raw["machine_info"]["cpu"].get("brand_raw", "unknown processor")
     record = provenance(cpu, f"make {kind.target}")
-    study.write_json(study.RESULTS / f"{kind.name}.json", record | {"measurements": rows})
-    readme = study.ROOT / "README.md"
+    results.write_json(results.RESULTS / f"{kind.name}.json", record | {"measurements": rows})
+    readme = results.ROOT / "README.md"
     readme.write_text(replaced(readme.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
 
 
 def provenance(cpu: str, command: str) -> dict[str, Any]:
     """Return seed, versions, hardware and command."""
-    record = study.provenance(Config())
-    versions = record["versions"] | {name: _version(name) for name in _OTHER_PACKAGES}
-    return record | {"command": command, "versions": versions, "hardware": f"{cpu}, {record['hardware']}"}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    record = results.provenance(Config(), command, _OTHER_PACKAGES)
+    return record | {"hardware": f"{cpu}, {record['hardware']}"}
 
 
 def measurement(benchmark: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,14 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["Update", "duration", "track"]
+__all__ = ["Update", "duration", "expected_total", "track", "warning"]
 
 _PATIENCE_SECONDS = 1.0
 _HOPELESS_SECONDS = 3600.0
+# A forecast whose standard error is a larger part of it is not worth saying.
+_UNCERTAIN = 0.5
+# The part of the work after which the forecast counts as much as what was found so far.
+_EQUAL_WEIGHTS = 0.05
 _UNITS = (("years", 31_557_600.0), ("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0))
 
 
@@ -26,11 +30,16 @@ class Update(Protocol):
 
 @contextmanager
 def track(
-    description: str, unit: str, *, enabled: bool, forecast: Callable[[], float | None] = lambda: None
+    description: str,
+    unit: str,
+    *,
+    enabled: bool,
+    forecast: Callable[[], tuple[float, float] | None] = lambda: None,
 ) -> Iterator[Update]:
     """Show a bar on standard error for work that takes more than a second.
 
-    `forecast` is asked once, when the bar appears, for the number of items to expect; it gives the time left.
+    `forecast` is asked once, when the bar appears, for the number of items to expect and its standard error. One that
+    is uncertain by more than half is not shown; the others count less the more of the work is done.
 
     Examples
     --------
@@ -53,33 +62,33 @@ def track(
     display = Progress(*columns, console=console, transient=True, disable=not enabled)
     bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="")
     begin = time.monotonic()
+    first: tuple[float, int] | None = None
     shown = False
-    expected: float | None = None
+    expected: tuple[float, float] | None = None
 
     def update(count: int, fraction: float) -> None:
-        nonlocal shown, expected
-        elapsed = time.monotonic() - begin
-        rate = count / max(elapsed, 1e-9)
-        if enabled and not shown and elapsed > _PATIENCE_SECONDS:
-            expected = forecast()
-            left = (expected or 0.0) / max(rate, 1e-9)
-            if left > _HOPELESS_SECONDS:
-                console.print(
-                    f"About {expected:.2g} {unit}: {duration(left)} at {rate:,.0f}/s. Ctrl-C stops and keeps what is"
-                    " found; a smaller domain or max_regions shortens the run."
-                )
+        nonlocal first, shown, expected
+        now = time.monotonic()
+        if first is None:
+            # What comes before the first items, such as compiling, says nothing of the pace.
+            first = now, count
+        paced = now > first[0] and count > first[1]
+        rate = (count - first[1]) / (now - first[0]) if paced else count / max(now - begin, 1e-9)
+        if enabled and not shown and now - begin > _PATIENCE_SECONDS:
+            found = forecast()
+            expected = found if found is not None and found[1] <= _UNCERTAIN * found[0] else None
+            if expected is not None and (expected[0] - 2 * expected[1]) / max(rate, 1e-9) > _HOPELESS_SECONDS:
+                console.print(warning(expected, unit, rate))
             display.start()
             shown = True
-        if expected:
-            fraction = min(count / expected, 0.99)
-        left = elapsed * (1 / fraction - 1) if fraction > 0 else 0.0
+        total = expected_total(count, fraction, expected)
         display.update(
             bar,
-            completed=fraction,
+            completed=fraction if total is None else min(count / max(total, 1.0), 0.99),
             count=count,
             rate=rate,
-            expected=f" of about {expected:,.3g}" if expected else "",
-            left=f"about {duration(left)} left" if shown else "",
+            expected=f" of about {total:,.2g}" if total is not None and fraction < 1 else "",
+            left=f"about {duration((total - count) / max(rate, 1e-9))} left" if shown and total is not None else "",
         )
 
     try:
@@ -87,6 +96,46 @@ def track(
     finally:
         if shown:
             display.stop()
+
+
+def expected_total(count: int, fraction: float, expected: tuple[float, float] | None) -> float | None:
+    """Return how many items to expect in all, or None where nothing is known well enough.
+
+    At the beginning what was forecast; the more of the work is done, the more what its fraction so far says. They are
+    given equal weight at a twentieth.
+
+    Examples
+    --------
+    >>> expected_total(0, 0.0, (1e6, 1e5)), round(expected_total(500, 0.5, (1e6, 1e5)), -2)
+    (1000000.0, 1900.0)
+    >>> expected_total(10, 0.01, None), expected_total(500, 0.5, None)
+    (None, 1000.0)
+    """
+    if fraction >= 1:
+        return float(count)
+    weight = fraction / (fraction + _EQUAL_WEIGHTS)
+    if not count or fraction <= 0:
+        return None if expected is None else max(expected[0], float(count))
+    if expected is None:
+        return count / fraction if fraction >= _EQUAL_WEIGHTS else None
+    return max(float(expected[0] ** (1 - weight) * (count / fraction) ** weight), float(count))
+
+
+def warning(expected: tuple[float, float], unit: str, rate: float) -> str:
+    """Return a line for a run that will take hours or more: the number as an estimate, the time by its size only.
+
+    Examples
+    --------
+    >>> warning((2.1e9, 3e8), "regions", 5e3)  # doctest: +ELLIPSIS
+    'Random probes expect about 2.1e+09 +- 3e+08 regions, which takes days at this pace; ...'
+    """
+    seconds = expected[0] / max(rate, 1e-9)
+    size = next((name for name, size in _UNITS if seconds >= 2 * size), "hours")
+    return (
+        f"Random probes expect about {expected[0]:.2g} +- {expected[1]:.1g} {unit}, which takes {size} at this pace;"
+        " the bar corrects that as it goes. Ctrl-C stops and keeps what is found; a smaller domain or max_regions"
+        " shortens the run."
+    )
 
 
 def duration(seconds: float) -> str:

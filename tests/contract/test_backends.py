@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.checks import as_halfspaces, multipliers_are_a_proof, strictly_inside
 from tests.oracles.exact import Number, rationals
 from tests.oracles.fourier_motzkin import has_interior
-from tests.property.strategies import systems
+from tests.strategies import systems
 from tropnet import Tolerances
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.certificates import multipliers_prove_empty, witness_is_inside

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.checks import distinct, show
 from tests.contract.test_engines import COINCIDENT, check_all, check_partial
-from tests.property.strategies import problems
+from tests.strategies import problems
 from tropnet import (
     Box,
     Domain,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.checks import cell, distinct, exact_halfspaces, nearest_float, neuron_rows, opposite, show, strictly_inside
 from tests.oracles.brute_force import brute_force_patterns, exact_forward
 from tests.oracles.fourier_motzkin import has_interior
-from tests.property.strategies import halfspaces, networks, problems
+from tests.strategies import halfspaces, networks, problems
 from tropnet import (
     Box,
     Domain,

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.oracles.brute_force import brute_force_patterns, exact_forward
-from tests.property.strategies import halfspaces, problems
+from tests.strategies import halfspaces, problems
 from tropnet import Box, Layer, Network, Polytope, Tolerances, UndecidedError, count_regions, enumerate_regions
 from tropnet.enumeration.engines.vertex.engine import vertex_engine_fits
 from tropnet.network.domain import as_domain

@@ -82,7 +82,7 @@ def test_an_interrupt_keeps_what_all_workers_found(workers, monkeypatch):
     """Subtrees that were at work were lost."""
     net = tn.Network.random([3, 40, 40, 1], seed=0)
     chunks = 0
-    replace = tn.enumeration.executors.replace
+    replace = tn.enumeration.parallel.replace
 
     def interrupting(chunk, **changes):
         nonlocal chunks

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, ShapeError
 
-__all__ = ["as_points", "finite_array", "real_array"]
+__all__ = ["as_count", "as_points", "finite_array", "real_array"]
 
 
 def real_array(values: ArrayLike, name: str) -> FloatArray:
@@ -51,6 +53,26 @@ def finite_array(values: ArrayLike, name: str) -> FloatArray:
         )
     array.setflags(write=False)
     return array
+
+
+def as_count(value: Any, name: str, least: int = 1, *, otherwise: str = "") -> int:
+    """Return an integer argument of at least `least`, Python's or NumPy's, as a Python integer.
+
+    Raises
+    ------
+    ValueError
+        It is smaller or no integer; True and False are none. The message calls it `name`, and `otherwise` names what
+        else the caller takes.
+
+    Examples
+    --------
+    >>> as_count(np.int64(3), "max_regions")
+    3
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}{otherwise}, got {value!r}.")
+    return int(value)
 
 
 def as_points(x: ArrayLike, dimension: int) -> tuple[FloatArray, bool]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -193,7 +196,8 @@ def regions(
 ) -> None:
     """List the activation regions of NET: pattern, a point inside, number of facets, affine map.
 
-    On Ctrl-C what was found so far is written and shown, and the exit code is 130.
+    The file is written before anything is printed. On Ctrl-C what was found so far is written and shown, and the exit
+    code is 130; until the file is written a second Ctrl-C changes nothing.
 
     \b
     Examples:
@@ -206,30 +210,35 @@ def regions(
     if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = load(path)
+    domain = _domain(box, net)
     interrupted = False
-    try:
-        found = enumerate_regions(
-            net,
-            _domain(box, net),
-            engine=engine,
-            workers=workers,
-            backend=backend,
-            max_regions=max_regions,
-            on_undecided="collect",
-            progress=not quiet,
-        )
-    except EnumerationInterrupted as interrupt:
-        found, interrupted = interrupt.partial, True
+    with _one_interrupt() if out is not None else nullcontext():
+        try:
+            found = enumerate_regions(
+                net,
+                domain,
+                engine=engine,
+                workers=workers,
+                backend=backend,
+                max_regions=max_regions,
+                on_undecided="collect",
+                progress=not quiet,
+            )
+        except EnumerationInterrupted as interrupt:
+            found, interrupted = interrupt.partial, True
+        if out is not None:
+            # First of all: what is printed below can be interrupted without loss.
+            (found.to_parquet if out.endswith(".parquet") else found.to_npz)(out)
+    if interrupted:
+        kept = f"written to {out}" if out is not None else "below"
+        click.echo(f"tropnet: interrupted; the {len(found)} regions found so far are {kept}", err=True)
     if as_json:
         _print_json(_regions_record(found, limit))
     else:
         _print_regions(found, limit)
-    if out is not None:
-        (found.to_parquet if out.endswith(".parquet") else found.to_npz)(out)
-        if not as_json:
+        if out is not None:
             click.echo(f"all {len(found)} written to {out}")
     if interrupted:
-        click.echo("tropnet: interrupted; the regions found so far are above", err=True)
         sys.exit(_INTERRUPTED)
     if found.n_undecided:
         raise TropnetError(f"{found.n_undecided} subtrees stayed undecided: regions may be missing.")
@@ -358,6 +367,26 @@ def info(path: str, as_json: bool) -> None:
             text = "; ".join(f"{bound} {_integer(number)}" for bound, number in bounds.items())
         table.add_row(name.replace("_", " "), text)
     _print_table(table)
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Let the first Ctrl-C raise KeyboardInterrupt here, and ignore further ones, until the block is left."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        click.echo("tropnet: stopping; what was found is written first", err=True)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _domain(box: tuple[str, str] | None, net: Network) -> Domain | None:

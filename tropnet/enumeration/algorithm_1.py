@@ -13,12 +13,20 @@ from tropnet.errors import DomainError, UndecidedError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Backend, Feasible, Infeasible, Undecided, make_backend
 from tropnet.feasibility.tolerances import Tolerances
-from tropnet.network.domain import Domain, as_domain
-from tropnet.network.layers import activate, identity_map, layer_map
+from tropnet.network.domain import Domain, Polytope, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.recurrence import Composition
 from tropnet.regions import ActivationRegion
 
-__all__ = ["EmptyRegion", "FoundRegion", "UndecidedRegion", "find_linear_region", "root_backend", "run_algorithm_1"]
+__all__ = [
+    "EmptyRegion",
+    "FoundRegion",
+    "UndecidedRegion",
+    "find_linear_region",
+    "require_interior",
+    "root_backend",
+    "run_algorithm_1",
+]
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,12 @@ def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Bac
     return backend, answer
 
 
+def require_interior(domain: Domain, tolerances: Tolerances, backend: str = "highs") -> None:
+    """Raise DomainError, in the words of the domain that was given, if it is a polytope without interior."""
+    if isinstance(domain, Polytope):
+        root_backend(backend, domain, tolerances)
+
+
 def run_algorithm_1(
     net: Network, pattern: BoolArray, backend: Backend, start: Feasible
 ) -> FoundRegion | EmptyRegion | UndecidedRegion:
@@ -151,14 +165,13 @@ def run_algorithm_1(
     Line 10 runs over the neurons of the layer (the print says l).
     """
     n_rows = backend.n_rows
-    outputs = [identity_map(net.n_inputs, object)]
+    maps = Composition.of(net.integers.layers, net.n_inputs)
     cuts = np.zeros(net.n_neurons, dtype=np.bool_)
     witness, first = start.witness, 0
     try:
-        for index, layer in enumerate(net.integers.layers[:-1], start=1):
+        for index, layer in enumerate(net.hidden, start=1):
             bits = pattern[first : first + layer.width]
-            rows = layer_map(layer, outputs)
-            for i, (row, bit) in enumerate(zip(rows, bits.tolist(), strict=True)):
+            for i, (row, bit) in enumerate(zip(maps.enter(), bits.tolist(), strict=True)):
                 if layer.affine_neurons[i]:
                     if bit:
                         return EmptyRegion(index, f"neuron {i} is affine (equal slopes): its bit is always False")
@@ -174,7 +187,7 @@ def run_algorithm_1(
             if isinstance(answer, Undecided):
                 return UndecidedRegion(index, answer.reason)
             witness = answer.witness
-            outputs.append(activate(layer, rows, bits))
+            maps.decide(bits)
             first += layer.width
         return FoundRegion(cuts, witness)
     finally:

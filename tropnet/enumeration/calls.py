@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import unpack
-from tropnet.enumeration.engine import Chunk
+from tropnet.enumeration.engine import Ability, Chunk, Engine
 from tropnet.enumeration.estimate import Estimate
 from tropnet.enumeration.search import Search
 from tropnet.errors import EnumerationInterrupted, UndecidedError
@@ -23,7 +24,7 @@ def enumerate_regions(
     net: Network,
     domain: Domain | None = None,
     *,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     workers: int | Executor = 1,
     facets: bool = False,
     backend: str = "highs",
@@ -49,10 +50,10 @@ def enumerate_regions(
         inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
         ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
         up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
-        contain a line) or for another backend. All return the same set.
+        contain a line) or for another backend. All return the same set. An `Engine` object serves, too.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
-        or any `concurrent.futures.Executor`. The result does not depend on it.
+        or any `concurrent.futures.Executor`. The result does not depend on it. (``"reference"`` uses one.)
     facets
         Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
     backend
@@ -125,7 +126,7 @@ def count_regions(
     net: Network,
     domain: Domain | None = None,
     *,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     workers: int | Executor = 1,
     backend: str = "highs",
     max_regions: int | None = None,
@@ -159,7 +160,7 @@ def iter_regions(
     net: Network,
     domain: Domain | None = None,
     *,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     workers: int | Executor = 1,
     backend: str = "highs",
     max_regions: int | None = None,
@@ -197,7 +198,7 @@ def estimate_regions(
     net: Network,
     domain: Domain | None = None,
     *,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     width: int = 256,
     n_probes: int = 32,
     seed: int = 0,
@@ -232,7 +233,8 @@ def estimate_regions(
     Raises
     ------
     ValueError
-        `width` or `n_probes` is too small, and as for `enumerate_regions`.
+        `width`, `n_probes` or `seed` is too small or no integer, the engine cannot sample its tree (``"reference"``),
+        and as for `enumerate_regions`.
 
     Notes
     -----
@@ -250,11 +252,9 @@ def estimate_regions(
     >>> estimate_regions(net).exact
     True
     """
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}.")
-    if n_probes < 2:
-        raise ValueError(f"n_probes must be at least 2, got {n_probes}.")
-    search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True)
+    width, n_probes, seed = as_count(width, "width"), as_count(n_probes, "n_probes", 2), as_count(seed, "seed", 0)
+    needs = frozenset({Ability.SAMPLING})
+    search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True, needs=needs)
     return search.estimate(width, n_probes, seed, progress=progress)
 
 

@@ -1,10 +1,18 @@
-"""What every engine takes and gives: a `Task` and a `ChunkBuilder` in, a stream of `Chunk`s out."""
+"""What every engine takes and gives.
+
+An `Engine` says what it supports, and answers a `Task` by a `Plan` to run or by a `Refusal` with its reason. A plan
+runs with a `ChunkBuilder` and yields `Chunk`s; all that a run finds, samples of the tree included, is in its chunks.
+Tasks, plans and chunks are values: nobody writes into them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -15,14 +23,22 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 
-__all__ = ["Chunk", "ChunkBuilder", "Engine", "Sampling", "Task"]
+__all__ = ["Ability", "Chunk", "ChunkBuilder", "Engine", "Plan", "Refusal", "Sample", "Sampling", "Task"]
 
 _SECONDS_PER_CHUNK = 0.2
 
 
+class Ability(Enum):
+    """What a task may ask for that not every engine can do; the value completes "the engine cannot"."""
+
+    FIXED = "search below fixed bits"
+    SAMPLING = "sample its tree"
+    FACETS = "list facets"
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """What a probe of the tree keeps, and what it saw: see `estimate_regions`.
+    """Which part of the tree a probe keeps: see `estimate_regions`.
 
     Attributes
     ----------
@@ -32,28 +48,36 @@ class Sampling:
         Of the choices.
     depth, weight
         Branchings above the tree at hand, and the inverse of the probability that it was kept.
-    leaves
-        The weighted number of leaves found, float64 of shape (1,).
-    nodes
-        The weighted number of nodes met after t branchings, kept or not, same shape as `keep`.
     """
 
     keep: FloatArray
     seed: int
-    depth: int
-    weight: float
-    leaves: FloatArray
+    depth: int = 0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a probe of the tree saw.
+
+    Attributes
+    ----------
+    leaves
+        The weighted number of leaves found.
+    nodes
+        The weighted number of nodes met after t branchings, kept or not, same shape as `Sampling.keep`.
+    """
+
+    leaves: float
     nodes: FloatArray
 
-    @classmethod
-    def start(cls, keep: FloatArray, seed: int) -> Sampling:
-        """Return a sampling that has seen nothing yet."""
-        return cls(keep, seed, 0, 1.0, np.zeros(1), np.zeros(len(keep)))
+    def __add__(self, other: Sample) -> Sample:
+        """Return what two parts of a probe saw together."""
+        return Sample(self.leaves + other.leaves, self.nodes + other.nodes)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every node met was kept for sure, so that `leaves` is exact."""
-        return bool((self.keep[self.nodes > 0] == 1.0).all())
+    def is_exact(self, sampling: Sampling) -> bool:
+        """Return whether every node met was kept for sure, so that `leaves` is the number of leaves."""
+        return bool((sampling.keep[self.nodes > 0] == 1.0).all())
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ class Task:
     facets
         List every region's facets, too.
     sampling
-        If given, walk only a random part of the tree and report it there.
+        If given, walk only a random part of the tree; the chunks carry what was seen of it.
     """
 
     network: Network
@@ -86,6 +110,12 @@ class Task:
     only_count: bool = False
     facets: bool = False
     sampling: Sampling | None = None
+
+    @property
+    def asks_for(self) -> frozenset[Ability]:
+        """What an engine must be able to do for this task; facets of single regions can also be found afterwards."""
+        asked = {Ability.FIXED: bool(self.fixed), Ability.SAMPLING: self.sampling is not None}
+        return frozenset(ability for ability, needed in asked.items() if needed)
 
 
 @dataclass(frozen=True)
@@ -112,6 +142,8 @@ class Chunk:
         Which rows define facets, where the task asks for it: uint8, shape (n, ceil((n_neurons + m) / 8)), bit j for
         neuron j and n_neurons + i for row i of the domain's m; of coincident rows the first. None if the engine leaves
         that to others.
+    sample
+        Where the task asks for a sample: what was seen since the chunk before.
     """
 
     packed: PackedArray
@@ -123,6 +155,7 @@ class Chunk:
     counters: dict[str, float]
     n_counted: int = 0
     packed_facets: PackedArray | None = None
+    sample: Sample | None = None
 
     @property
     def n_regions(self) -> int:
@@ -148,12 +181,16 @@ class Chunk:
 
 @dataclass
 class ChunkBuilder:
-    """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively."""
+    """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively.
+
+    The caller of a run owns it, so that what an interrupt finds in it is not lost.
+    """
 
     n_neurons: int
     n_inputs: int
     fraction: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
+    seconds_per_chunk: float = _SECONDS_PER_CHUNK
 
     def __post_init__(self) -> None:
         self._reset()
@@ -176,8 +213,8 @@ class ChunkBuilder:
         """Whether it is time to hand on a chunk."""
         return time.monotonic() >= self._deadline
 
-    def flush(self) -> Chunk:
-        """Return what was collected as a chunk and start the next."""
+    def flush(self, sample: Sample | None = None) -> Chunk:
+        """Return what was collected as a chunk, with what was seen of a sampled tree, and start the next."""
         shape = (len(self._regions), self.n_neurons)
         witnesses = [witness for _, _, witness in self._regions]
         chunk = Chunk(
@@ -188,6 +225,7 @@ class ChunkBuilder:
             tuple(self._undecided),
             self.fraction,
             dict(self.counters),
+            sample=sample,
         )
         self._reset()
         return chunk
@@ -195,8 +233,81 @@ class ChunkBuilder:
     def _reset(self) -> None:
         self._regions: list[tuple[BoolArray, BoolArray, Witness]] = []
         self._undecided: list[tuple[bool, ...]] = []
-        self._deadline = time.monotonic() + _SECONDS_PER_CHUNK
+        self._deadline = time.monotonic() + self.seconds_per_chunk
 
 
-# The caller owns the builder, so that what an interrupt finds in it is not lost.
-Engine = Callable[[Task, ChunkBuilder], Generator[Chunk, None, None]]
+@dataclass(frozen=True)
+class Refusal:
+    """Why an engine cannot do a task, as a sentence; `missing` is what it is not able to do, if that is why."""
+
+    reason: str
+    missing: Ability | None = None
+
+
+class Plan(ABC):
+    """A task that an engine can do, with what the engine has prepared for that.
+
+    Attributes
+    ----------
+    engine, task
+        Whose plan it is, and for what.
+    """
+
+    engine: Engine
+    task: Task
+
+    @abstractmethod
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        """Yield the regions of the task, each once, and what is undecided; `builder` holds what is not yielded yet.
+
+        Raises
+        ------
+        DomainError
+            The domain has no interior.
+        """
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task on the same network and domain: a subtree, a sample, a count."""
+        return self.engine.prepare(task)
+
+
+class Engine(ABC):
+    """A way to search the tree of activation patterns.
+
+    Laws: the plans of all engines yield the same set of patterns; a plan can be run more than once; what an engine does
+    not do it refuses, by a value.
+
+    Attributes
+    ----------
+    name
+        How users ask for it.
+    abilities
+        What it supports beyond listing regions, which is all that counting needs.
+    compiled
+        Whether a walk of a few hundred nodes takes milliseconds, so that it can tell beforehand how long a run takes.
+    seconds_per_chunk
+        How often a run that collects its regions in a `ChunkBuilder` hands them on.
+    """
+
+    name: ClassVar[str]
+    abilities: ClassVar[frozenset[Ability]]
+    compiled: ClassVar[bool] = False
+    seconds_per_chunk: float = _SECONDS_PER_CHUNK
+
+    @final
+    def prepare(self, task: Task) -> Plan | Refusal:
+        """Return the plan for a task, or why there is none."""
+        missing = self.lacks(task.asks_for)
+        return self._plan(task) if missing is None else missing
+
+    @final
+    def lacks(self, asked: frozenset[Ability]) -> Refusal | None:
+        """Return what is refused of the abilities that are asked for, or None."""
+        for ability in Ability:
+            if ability in asked - self.abilities:
+                return Refusal(f"engine {self.name!r} cannot {ability.value}.", ability)
+        return None
+
+    @abstractmethod
+    def _plan(self, task: Task) -> Plan | Refusal:
+        """Return the plan for a task that asks for nothing but the engine's abilities, or why there is none."""

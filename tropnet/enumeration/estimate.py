@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.engine import ChunkBuilder, Engine, Sampling, Task
+from tropnet.enumeration.engine import Sample, Sampling
 from tropnet.progress import Update
 
 __all__ = ["Estimate", "estimate_tree"]
@@ -39,32 +39,28 @@ class Estimate(NamedTuple):
         return self.standard_error == 0 and self.n_probes == 1
 
 
-def estimate_tree(engine: Engine, task: Task, width: int, n_probes: int, seed: int, update: Update) -> Estimate:
-    """Estimate the number of leaves of an engine's tree; see `estimate_regions`."""
+def estimate_tree(
+    probe: Callable[[Sampling], Sample], n_neurons: int, width: int, n_probes: int, seed: int, update: Update
+) -> Estimate:
+    """Estimate the number of leaves of a tree from what probes of it see; see `estimate_regions`."""
     seeds = np.random.SeedSequence(seed).generate_state(_PILOTS + n_probes, np.uint64).tolist()
-    depths = np.arange(task.network.n_neurons + 2)
+    depths = np.arange(n_neurons + 2)
     # Knuth's paths, after as many full branchings as fill the width.
     keep = np.where(depths <= np.log2(width), 1.0, 0.5)
     nodes = np.zeros(len(depths))
     for pilot in range(_PILOTS):
-        probe = _probe(engine, task, Sampling.start(keep, seeds[pilot]))
-        if probe.complete:
-            return Estimate(float(probe.leaves[0]), 0.0, 1)
-        nodes += probe.nodes
+        sampling = Sampling(keep, seeds[pilot])
+        sample = probe(sampling)
+        if sample.is_exact(sampling):
+            return Estimate(sample.leaves, 0.0, 1)
+        nodes += sample.nodes
         keep = _schedule(nodes / (pilot + 1), width)
         update(pilot + 1, (pilot + 1) / len(seeds))
     leaves = np.empty(n_probes)
     for i, probe_seed in enumerate(seeds[_PILOTS:]):
-        leaves[i] = _probe(engine, task, Sampling.start(keep, probe_seed)).leaves[0]
+        leaves[i] = probe(Sampling(keep, probe_seed)).leaves
         update(_PILOTS + i + 1, (_PILOTS + i + 1) / len(seeds))
     return Estimate(float(leaves.mean()), float(leaves.std(ddof=1) / np.sqrt(n_probes)), n_probes)
-
-
-def _probe(engine: Engine, task: Task, sampling: Sampling) -> Sampling:
-    builder = ChunkBuilder(task.network.n_neurons, task.network.n_inputs)
-    for _ in engine(replace(task, only_count=True, sampling=sampling), builder):
-        pass
-    return sampling
 
 
 def _schedule(nodes: FloatArray, width: int) -> FloatArray:

@@ -11,8 +11,8 @@ from threading import Event
 import numpy as np
 
 from tropnet.arrays.patterns import unpack
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Task
-from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Plan, Refusal, Task
+from tropnet.enumeration.engines.lp import LpEngine
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network
 
@@ -23,14 +23,14 @@ _SUBTREES = 128
 
 
 def enumerate_in_parallel(
-    engine: Engine, task: Task, builder: ChunkBuilder, workers: int | Executor, max_regions: int | None
+    plan: Plan, builder: ChunkBuilder, workers: int | Executor, max_regions: int | None
 ) -> Generator[Chunk, None, None]:
-    """Divide the tree into the subtrees of some first decisions and run each with the engine.
+    """Divide the tree of a plan into the subtrees of some first decisions and run each.
 
     The result, and its order, do not depend on the workers. No subtree goes on beyond `max_regions`. On an interrupt
     the subtrees stop (those of a foreign executor that have not begun), and what they found comes before it is raised.
     """
-    prefixes, undecided = _prefixes(engine, task)
+    prefixes, undecided = _prefixes(plan)
     for prefix in undecided:
         builder.set_aside(np.array(prefix, dtype=np.bool_))
     if undecided:
@@ -43,7 +43,7 @@ def enumerate_in_parallel(
         interrupt: KeyboardInterrupt | None = None
         try:
             for fixed in prefixes:
-                futures.append(executor.submit(_run, engine, replace(task, fixed=fixed), max_regions, signal))
+                futures.append(executor.submit(_run_below, plan, fixed, max_regions, signal))
             for done, future in enumerate(futures, start=1):
                 try:
                     chunks = future.result()
@@ -69,10 +69,28 @@ def enumerate_in_parallel(
                 future.cancel()
 
 
-def _run(engine: Engine, task: Task, max_regions: int | None, stop: Event | None) -> list[Chunk]:
-    net = task.network
+def _run_below(plan: Plan, fixed: dict[int, bool], max_regions: int | None, stop: Event | None) -> list[Chunk]:
+    """Run the subtree of some decisions."""
+    task = replace(plan.task, fixed=fixed)
+    return _run(_or_by_lp(plan.adapted(task), task), max_regions, stop)
+
+
+def _or_by_lp(answer: Plan | Refusal, task: Task) -> Plan:
+    """Return the plan, or that of the lp engine, which refuses nothing but what it is not able to do.
+
+    An engine may fit a network, but not its first neurons alone, or not below some bits: cells can contain a line.
+    """
+    plan = LpEngine().prepare(task) if isinstance(answer, Refusal) else answer
+    if isinstance(plan, Refusal):
+        raise TypeError(plan.reason)
+    return plan
+
+
+def _run(plan: Plan, max_regions: int | None = None, stop: Event | None = None) -> list[Chunk]:
+    """Return the chunks of a plan, or its first ones if it goes beyond the limit or is stopped."""
+    net = plan.task.network
     chunks, n_regions = [], 0
-    with closing(engine(task, ChunkBuilder(net.n_neurons, net.n_inputs))) as search:
+    with closing(plan.run(ChunkBuilder(net.n_neurons, net.n_inputs))) as search:
         for chunk in search:
             chunks.append(chunk)
             n_regions += chunk.n_regions
@@ -81,19 +99,15 @@ def _run(engine: Engine, task: Task, max_regions: int | None, stop: Event | None
     return chunks
 
 
-def _prefixes(engine: Engine, task: Task) -> tuple[list[dict[int, bool]], list[tuple[bool, ...]]]:
+def _prefixes(plan: Plan) -> tuple[list[dict[int, bool]], list[tuple[bool, ...]]]:
     """Return the decisions on the first neurons that occur, enough of them or all patterns, and the undecided ones."""
     n_decided = 4
     while True:
-        n_decided = min(n_decided, task.network.n_neurons)
-        first = replace(task, network=_truncated(task.network, n_decided), only_count=False)
-        try:
-            chunks = _run(engine, first, None, None)
-        except ValueError:
-            # A compiled engine may fit the network, but not its first neurons alone: their cells can contain a line.
-            chunks = _run(enumerate_by_lp, first, None, None)
+        n_decided = min(n_decided, plan.task.network.n_neurons)
+        first = replace(plan.task, network=_truncated(plan.task.network, n_decided), only_count=False)
+        chunks = _run(_or_by_lp(plan.engine.prepare(first), first))
         packed = np.concatenate([chunk.packed for chunk in chunks])
-        if len(packed) >= _SUBTREES or n_decided == task.network.n_neurons:
+        if len(packed) >= _SUBTREES or n_decided == plan.task.network.n_neurons:
             patterns = unpack(packed, n_decided).tolist()
             undecided = [prefix for chunk in chunks for prefix in chunk.undecided]
             return [dict(enumerate(pattern)) for pattern in patterns], undecided

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Task
-from tropnet.enumeration.engines.lp import enumerate_by_lp
-from tropnet.enumeration.engines.reference import enumerate_by_algorithm_2
-from tropnet.enumeration.engines.simplex.engine import enumerate_by_simplex, simplex_engine_fits
-from tropnet.enumeration.engines.vertex.engine import enumerate_by_vertices, vertex_engine_fits
+from tropnet.enumeration.algorithm_1 import require_interior
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
+from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import Estimate, estimate_tree
 from tropnet.enumeration.parallel import enumerate_in_parallel
 from tropnet.feasibility import BACKENDS
@@ -27,36 +26,33 @@ from tropnet.regions import Regions
 
 __all__ = ["ENGINES", "Search"]
 
-_ENGINES: dict[str, Engine] = {
-    "vertex": enumerate_by_vertices,
-    "simplex": enumerate_by_simplex,
-    "lp": enumerate_by_lp,
-    "reference": enumerate_by_algorithm_2,
-}
-ENGINES = ("auto", *_ENGINES)
-_COMPILED = ("vertex", "simplex")
+ENGINES = ("auto", *REGISTRY)
 # Up to here the vertex engine is the faster one (results/benchmarks.json).
 _VERTEX_INPUTS = 4
 
 
 @dataclass
 class Search:
-    """A task with its engine: what all public calls run."""
+    """A plan and how to run it: what all public calls run."""
 
-    task: Task
-    engine: str
+    plan: Plan
     max_regions: int | None
     workers: int | Executor
     builder: ChunkBuilder
     seconds: float = 0.0
     truncated: bool = False
 
+    @property
+    def task(self) -> Task:
+        """The task of the plan."""
+        return self.plan.task
+
     @classmethod
     def prepare(
         cls,
         net: Network,
         domain: Domain | None,
-        engine: str,
+        engine: str | Engine,
         backend: str,
         tolerances: Tolerances | None,
         max_regions: int | None,
@@ -64,30 +60,38 @@ class Search:
         *,
         only_count: bool = False,
         facets: bool = False,
+        needs: frozenset[Ability] = frozenset(),
     ) -> Search:
-        """Check the arguments of a public call and choose the engine."""
-        if engine not in ENGINES:
-            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
+        """Check the arguments of a public call, choose the engine and let it prepare.
+
+        Raises
+        ------
+        ValueError
+            An argument is none of those allowed, or the engine refuses the task or lacks what the call `needs`.
+        """
+        if not isinstance(engine, Engine) and engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)} or an Engine, got {engine!r}.")
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}.")
-        if max_regions is not None and (not isinstance(max_regions, int | np.integer) or max_regions < 1):
-            raise ValueError(f"max_regions must be an integer of at least 1 (or None), got {max_regions!r}.")
-        if not isinstance(workers, Executor) and (not isinstance(workers, int) or workers < 1):
-            raise ValueError(
-                f"workers must be a number of at least 1 or a concurrent.futures.Executor, got {workers!r}."
-            )
-        net = dense_network(net)
+        if max_regions is not None:
+            max_regions = as_count(max_regions, "max_regions", otherwise=" (or None)")
+        if not isinstance(workers, Executor):
+            workers = as_count(workers, "workers", otherwise=" or a concurrent.futures.Executor")
+        net, limits = dense_network(net), tolerances or Tolerances()
+        fitted = as_domain(domain, net.n_inputs)
+        # Engines work on parts and slices of the domain, which the message should not name.
+        require_interior(fitted, limits, backend)
         task = Task(
             net,
-            as_domain(domain, net.n_inputs),
+            fitted,
             backend,
-            tolerances or Tolerances(),
+            limits,
             only_count=only_count,
             facets=facets,
         )
-        if engine == "auto":
-            engine = _choose(net, task.domain) if backend == "highs" else "lp"
-        return cls(task, engine, max_regions, workers, ChunkBuilder(net.n_neurons, net.n_inputs))
+        plan = _planned(task, _candidates(engine, net, backend), needs)
+        builder = ChunkBuilder(net.n_neurons, net.n_inputs, seconds_per_chunk=plan.engine.seconds_per_chunk)
+        return cls(plan, max_regions, workers, builder)
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -104,26 +108,42 @@ class Search:
                 if self.task.facets and chunk.packed_facets is None:
                     chunk = self._with_facets(chunk)
                 count += chunk.n_regions
-                update(count, chunk.fraction)
+                update(count, max(chunk.fraction, count / self.max_regions if self.max_regions else 0.0))
                 self.seconds = time.perf_counter() - begin
                 yield chunk
                 if self.truncated:
                     return
 
     def _run(self) -> Generator[Chunk, None, None]:
-        engine = _ENGINES[self.engine]
-        if self.workers == 1 or not self.task.network.n_neurons or self.engine == "reference":
-            return engine(self.task, self.builder)
-        return enumerate_in_parallel(engine, self.task, self.builder, self.workers, self.max_regions)
+        """Run the plan, in parts if there are workers and the engine can search a part of its tree."""
+        if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
+            return self.plan.run(self.builder)
+        return enumerate_in_parallel(self.plan, self.builder, self.workers, self.max_regions)
 
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
         with track("estimating", "probes", enabled=progress) as update:
-            return estimate_tree(_ENGINES[self.engine], self.task, width, n_probes, seed, update)
+            return estimate_tree(self._probe, self.task.network.n_neurons, width, n_probes, seed, update)
 
-    def _forecast(self) -> float | None:
-        """Return about how many regions there will be, where that is quick to tell."""
-        return self.estimate(width=16, n_probes=8, seed=0).n_regions if self.engine in _COMPILED else None
+    def _probe(self, sampling: Sampling) -> Sample:
+        """Walk a part of the tree and return what was seen."""
+        net = self.task.network
+        plan = self.plan.adapted(replace(self.task, only_count=True, sampling=sampling))
+        if isinstance(plan, Refusal):
+            raise ValueError(plan.reason)
+        seen = Sample(0.0, np.zeros(len(sampling.keep)))
+        for chunk in plan.run(ChunkBuilder(net.n_neurons, net.n_inputs)):
+            seen = seen if chunk.sample is None else seen + chunk.sample
+        return seen
+
+    def _forecast(self) -> tuple[float, float] | None:
+        """Return about how many regions there will be, and the standard error, where that is quick to tell."""
+        if not self.plan.engine.compiled:
+            return None
+        guess = self.estimate(width=16, n_probes=8, seed=0)
+        if self.max_regions is not None and guess.n_regions - 2 * guess.standard_error > self.max_regions:
+            return float(self.max_regions), 0.0
+        return guess.n_regions, guess.standard_error
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""
@@ -155,7 +175,7 @@ class Search:
             complete=finished and not self.truncated and not undecided,
             undecided=undecided,
             stats={
-                "engine": self.engine,
+                "engine": self.plan.engine.name,
                 "backend": self.task.backend,
                 "seconds": self.seconds,
                 **(chunks[-1].counters if chunks else {}),
@@ -169,8 +189,26 @@ class Search:
         return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
 
 
-def _choose(net: Network, domain: Domain) -> str:
-    """Return the fastest engine that fits."""
-    if net.n_inputs <= _VERTEX_INPUTS and vertex_engine_fits(net, domain):
-        return "vertex"
-    return "simplex" if simplex_engine_fits(net, domain) else "lp"
+def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine]:
+    """Return the engines to ask, the fastest first."""
+    if isinstance(engine, Engine):
+        return [engine]
+    if engine != "auto":
+        return [REGISTRY[engine]]
+    if backend != "highs":
+        return [REGISTRY["lp"]]
+    return [
+        REGISTRY[name] for name in ("vertex", "simplex", "lp") if name != "vertex" or net.n_inputs <= _VERTEX_INPUTS
+    ]
+
+
+def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:
+    """Return the plan of the first engine that does the task and is able to do what else is needed."""
+    reasons = []
+    for engine in candidates:
+        answer = engine.lacks(needs) or engine.prepare(task)
+        if isinstance(answer, Plan):
+            return answer
+        able = [repr(other.name) for other in REGISTRY.values() if answer.missing in other.abilities]
+        reasons.append(answer.reason + (f" These can: {', '.join(able)}." if able else ""))
+    raise ValueError(" ".join(reasons))

@@ -1,8 +1,7 @@
-"""Linear programs over the integers, exactly, from a point inside; and ranks."""
+"""Linear programs over the integers, exactly, from a point inside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from tropnet.arrays.types import IntegerArray
 from tropnet.exact.certificates import Witness
 
-__all__ = ["Optimum", "determinant", "maximise", "rank"]
+__all__ = ["Optimum", "maximise"]
 
 
 class Optimum(NamedTuple):
@@ -73,47 +72,3 @@ def maximise(rows: IntegerArray, start: Witness, objective: IntegerArray) -> Opt
         if pivot < 0:
             table, det = -table, -pivot
         basis[r], cobasis[c] = cobasis[c], basis[r]
-
-
-def determinant(rows: Sequence[Sequence[int]]) -> int:
-    """Return the determinant of a square matrix of integers.
-
-    Examples
-    --------
-    >>> determinant([(0, 2), (3, 1)])
-    -6
-    """
-    left, sign, last = [list(row) for row in rows], 1, 1
-    while left:
-        at = next((i for i, row in enumerate(left) if row[0]), None)
-        if at is None:
-            return 0
-        pivot = left.pop(at)
-        sign = -sign if at % 2 else sign
-        # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
-        left = [[(a * pivot[0] - b * row[0]) // last for a, b in zip(row[1:], pivot[1:], strict=True)] for row in left]
-        last = pivot[0]
-    return sign * last
-
-
-def rank(vectors: Sequence[Sequence[int]]) -> int:
-    """Return the rank of integer vectors, exactly.
-
-    Examples
-    --------
-    >>> rank([(1, 2), (2, 4), (0, 1)])
-    2
-    """
-    left, found, last = [list(vector) for vector in vectors], 0, 1
-    while left:
-        at = next((i for i, vector in enumerate(left) if any(vector)), None)
-        if at is None:
-            break
-        pivot = left.pop(at)
-        column = next(i for i, value in enumerate(pivot) if value)
-        # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
-        left = [
-            [(a * pivot[column] - b * row[column]) // last for a, b in zip(row, pivot, strict=True)] for row in left
-        ]
-        found, last = found + 1, pivot[column]
-    return found

@@ -20,6 +20,7 @@ from scipy.optimize import nnls
 
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.dyadic import nearest_float, to_integers, unit_rows
+from tropnet.exact.elimination import solve
 
 __all__ = ["Projection", "nearest_point"]
 
@@ -86,11 +87,11 @@ def _solve(A: IntegerArray, s: IntegerArray) -> tuple[list[int], list[Fraction]]
             products[i] = A @ A[i]
         return products[i]
 
-    def solve(which: list[int], right: list[int]) -> list[Fraction] | None:
-        return _solve_system([[int(column(j)[i]) for j in which] for i in which], right)
+    def multipliers(which: list[int], right: list[int]) -> list[Fraction] | None:
+        return solve([[int(column(j)[i]) for j in which] for i in which], right)
 
     which = _propose(A, s)
-    proposed = solve(which, [-int(s[i]) for i in which])
+    proposed = multipliers(which, [-int(s[i]) for i in which])
     y = [] if proposed is None or min(proposed, default=Fraction(0)) < 0 else proposed
     which = which if y else []
     # The sizes only choose between violated rows; any would do.
@@ -107,7 +108,7 @@ def _solve(A: IntegerArray, s: IntegerArray) -> tuple[list[int], list[Fraction]]
         value, own = Fraction(int(values[entering]), denominator), Fraction(0)
         while True:
             towards = [int(column(entering)[i]) for i in which]
-            rates = solve(which, towards) or []
+            rates = multipliers(which, towards) or []
             # How fast the entering row's value rises along its part orthogonal to the others.
             rise = int(column(entering)[entering]) - sum(
                 (rate * g for rate, g in zip(rates, towards, strict=True)), Fraction(0)
@@ -144,30 +145,6 @@ def _propose(A: IntegerArray, s: IntegerArray) -> list[int]:
         return []
     chosen: list[int] = np.flatnonzero(weights > 0).tolist()
     return chosen
-
-
-def _solve_system(matrix: list[list[int]], right: list[int]) -> list[Fraction] | None:
-    """Solve a symmetric non-negative definite system over the integers; None if it is singular.
-
-    Fraction-free elimination (Bareiss 1968, doi:10.2307/2004533); no pivoting: the leading minors of a definite matrix
-    are positive.
-    """
-    n = len(matrix)
-    table = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    last: int = 1
-    for k in range(n):
-        pivot = table[k][k]
-        if not pivot:
-            return None
-        for i in range(k + 1, n):
-            factor = table[i][k]
-            table[i] = [(pivot * a - factor * b) // last for a, b in zip(table[i], table[k], strict=True)]
-        last = int(pivot)
-    solution = [Fraction(0)] * n
-    for k in reversed(range(n)):
-        rest = table[k][n] - sum((table[k][j] * solution[j] for j in range(k + 1, n)), Fraction(0))
-        solution[k] = Fraction(rest) / table[k][k]
-    return solution
 
 
 def _root(square: Fraction) -> float:

@@ -11,9 +11,27 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.feasibility.floating import FloatingBackend, Proposal
 from tropnet.feasibility.tolerances import Tolerances
 
-__all__ = ["HighsBackend"]
+__all__ = ["HighsBackend", "QuietHighs"]
 
 _INF = float(highspy.kHighsInf)
+
+
+class QuietHighs(highspy.Highs):  # type: ignore[misc]
+    """HiGHS that prints nothing, with the simplex method, one thread and no presolve.
+
+    Version 1.16 writes a banner to standard output when callbacks are enabled, as its constructor does, unless output
+    is off by then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, value in {"output_flag": False, "presolve": "off", "solver": "simplex", "threads": 1}.items():
+            self.setOptionValue(name, value)
+
+    def enableCallbacks(self) -> None:
+        """Switch output off before anything can be printed."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
 
 
 @final
@@ -28,15 +46,8 @@ class HighsBackend(FloatingBackend):
         super().__init__(dimension, tolerances)
         self._columns = np.arange(dimension + 1, dtype=np.int32)
         self._n_slots = 0
-        self._highs = highspy.Highs()
-        for name, value in {
-            "output_flag": False,
-            "presolve": "off",
-            "solver": "simplex",
-            "threads": 1,
-            "simplex_iteration_limit": 100_000,
-        }.items():
-            self._highs.setOptionValue(name, value)
+        self._highs = QuietHighs()
+        self._highs.setOptionValue("simplex_iteration_limit", 100_000)
         for _ in range(dimension):
             self._highs.addVar(-_INF, _INF)
         self._highs.addVar(-_INF, 1.0)

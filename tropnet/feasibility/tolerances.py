@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tropnet.arrays.checks import as_count
+
 __all__ = ["Tolerances"]
 
 
@@ -32,5 +34,4 @@ class Tolerances:
     def __post_init__(self) -> None:
         if not (0 <= self.slack < 1):
             raise ValueError(f"slack must lie in [0, 1), got {self.slack}.")
-        if self.exact_pivots < 0:
-            raise ValueError(f"exact_pivots must be 0 or more, got {self.exact_pivots}.")
+        as_count(self.exact_pivots, "exact_pivots", 0)

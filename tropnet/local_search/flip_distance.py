@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from tropnet.arrays.checks import as_points
+from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import find_linear_region
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.errors import DomainError, ShapeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.local_search.flip_search import Goals, flips_to_goals, lone_bits
@@ -151,13 +152,12 @@ class FlipDistance:
         general_position: bool = False,
         tolerances: Tolerances | None = None,
     ) -> None:
-        for name, value in (("max_regions", max_regions), ("n_segments", n_segments)):
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        max_regions, n_segments = as_count(max_regions, "max_regions"), as_count(n_segments, "n_segments")
         self._regions = net_or_regions if isinstance(net_or_regions, Regions) else None
         if self._regions is None:
             self.network = dense_network(net_or_regions)
             self.domain = as_domain(domain, self.network.n_inputs)
+            require_interior(self.domain, tolerances or Tolerances())
         else:
             if domain is not None:
                 raise DomainError(f"regions bring their domain, {self._regions.domain}; leave out {domain}.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +13,8 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.exact.dyadic import to_integers
 from tropnet.local_search.segment import SegmentRegions, regions_on_segment
-from tropnet.network.layers import activate, layer_map
 from tropnet.network.network import Network
+from tropnet.network.recurrence import evaluate
 from tropnet.regions.crossings import multiples
 
 __all__ = ["check_single", "n_crossings"]
@@ -84,11 +82,6 @@ def _vanishing(pieces: SegmentRegions, t: Fraction) -> NDArray[np.int64]:
     net = pieces.network
     (start, end), exponent = to_integers(np.stack([pieces.start, pieces.end]))
     scale = t.denominator << exponent
-    outputs: list[Any] = [((t.denominator - t.numerator) * start + t.numerator * end)[:, None]]
-    zero = [np.empty(0, dtype=np.bool_)]
-    for layer in net.integers.layers[:-1]:
-        # All values on one column, where maps have their constants.
-        values = layer_map(replace(layer, bias=layer.bias * scale), outputs)
-        zero.append(np.asarray((values[:, 0] == 0) & ~layer.affine_neurons, dtype=np.bool_))
-        outputs.append(activate(layer, values, np.asarray(values[:, 0] > 0, dtype=np.bool_)))
-    return np.flatnonzero(np.concatenate(zero))
+    point = (t.denominator - t.numerator) * start + t.numerator * end
+    values = np.concatenate(evaluate(net.integers.layers[:-1], point, scale))
+    return np.flatnonzero((values == 0) & ~net.affine_neurons)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.arrays.checks import as_points
+from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.algorithm_1 import find_linear_region, root_backend
+from tropnet.enumeration.algorithm_1 import find_linear_region, require_interior, root_backend
 from tropnet.enumeration.engine import ChunkBuilder, Task
-from tropnet.enumeration.engines.simplex.engine import SimplexSearch, lift, make_plan, restrict_inputs
+from tropnet.enumeration.engines.simplex.engine import SimplexEngine, SimplexSearch, find_start, lift, restrict_inputs
 from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Feasible
@@ -121,19 +121,18 @@ def regions_near(
     >>> near.n_flips.tolist(), near.regions.patterns.tolist()
     ([0, 1, 2], [[False, False], [True, False], [True, True]])
     """
-    for name, value, least in (("max_regions", max_regions, 1), ("max_flips", max_flips, 0)):
-        if name == "max_flips" and value is None:
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+    max_regions = as_count(max_regions, "max_regions")
+    max_flips = None if max_flips is None else as_count(max_flips, "max_flips", 0)
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
+    limits = tolerances or Tolerances()
+    require_interior(fitted, limits)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
     if not fitted.contains(point[0]):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
-    search = Walk(net, fitted, tolerances or Tolerances())
+    search = Walk(net, fitted, limits)
     try:
         with track("searching", "regions", enabled=progress) as update:
             for n in search.run(point[0], max_regions, max_flips):
@@ -176,15 +175,17 @@ class Walk:
     def __init__(self, net: Network, domain: Domain, tolerances: Tolerances) -> None:
         self.full, self.full_domain = net, domain
         self.tolerances = tolerances
-        plan = make_plan(net, domain, ())
+        plan = find_start(net, domain)
         self.inputs = list(range(net.n_inputs)) if plan is None else plan.inputs
         self.net, self.domain = net, domain
         if len(self.inputs) < net.n_inputs:
             self.net, self.domain = restrict_inputs(net, domain, self.inputs)
-            plan = make_plan(self.net, self.domain, ())
+            plan = find_start(self.net, self.domain)
         task = Task(self.net, self.domain, "highs", tolerances, facets=True)
         self.builder = ChunkBuilder(self.net.n_neurons, self.net.n_inputs)
-        self.search = None if plan is None else SimplexSearch(task, self.builder, plan, keep_beyond=True)
+        self.search = (
+            None if plan is None else SimplexSearch(SimplexEngine(), task, self.builder, plan, keep_beyond=True)
+        )
         self.patterns: list[BoolArray] = []
         self.n_flips: list[int] = []
         self.known: list[_Known] = []

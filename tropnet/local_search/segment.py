@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +15,9 @@ from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.dyadic import nearest_float, to_integers
-from tropnet.network.layers import Layer, activate, identity_map, layer_map
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network, dense_network
+from tropnet.network.recurrence import Composition
 
 __all__ = ["SegmentRegions", "regions_on_segment"]
 
@@ -157,13 +157,10 @@ def _on_line(net: Network, x0: FloatArray, x1: FloatArray) -> tuple[list[Layer],
 def _pieces(layers: list[Layer], n_neurons: int) -> Iterator[tuple[Fraction, BoolArray, IntegerArray]]:
     """Yield the pieces of 0 < t < 1 from left to right: right end, pattern, and output rows (a | c) for a t + c.
 
-    Depth first, layer by layer: `outputs[k]` holds the rows of nu_k and `rows[l]` those of layer l on the piece at
-    hand; a layer's rows are updated by what has changed in its sources since it was last entered.
+    Depth first, layer by layer; a layer's rows are updated by what has changed in its sources since it was last
+    entered.
     """
-    outputs: list[Any] = [identity_map(1, object)] + [None] * (len(layers) - 1)
-    rows: list[Any] = [None] * len(layers)
-    seen: list[list[Any]] = [[] for _ in layers]
-    increments = [replace(layer, bias=layer.bias * 0) for layer in layers]
+    maps = Composition.of(layers, 1)
     starts = np.cumsum([0, *(layer.width for layer in layers)]).tolist()
     pattern = np.zeros(n_neurons, dtype=np.bool_)
     stack = [(-1, Fraction(0), Fraction(1), pattern)]
@@ -171,19 +168,13 @@ def _pieces(layers: list[Layer], n_neurons: int) -> Iterator[tuple[Fraction, Boo
         above, low, high, bits = stack.pop()
         if above >= 0:
             pattern[starts[above] : starts[above + 1]] = bits
-            outputs[above + 1] = activate(layers[above], rows[above], bits)
         index = above + 1
-        if seen[index]:
-            changes = [new - old for new, old in zip(outputs, seen[index], strict=False)]
-            rows[index] = rows[index] + layer_map(increments[index], changes)
-        else:
-            rows[index] = layer_map(layers[index], outputs)
-        seen[index] = outputs[: index + 1]
+        rows = maps.follow(pattern, index)
         if index == len(layers) - 1:
-            yield high, pattern.copy(), rows[index]
+            yield high, pattern.copy(), rows
         else:
             affine = layers[index].affine_neurons
-            stack += [(index, *part) for part in _split(rows[index], affine, low, high)][::-1]
+            stack += [(index, *part) for part in _split(rows, affine, low, high)][::-1]
 
 
 def _split(

@@ -213,8 +213,10 @@ class Polytope(Domain):
 
     @property
     def description(self) -> dict[str, Any]:
-        """The dimension, `A` and `b`."""
-        return {"kind": "polytope", "dimension": self.dimension, "A": self.A.tolist(), "b": self.b.tolist()}
+        """The dimension, `A`, `b` and, where rows given were left out, the numbers of those that are there."""
+        kept = self.row_numbers.tolist()
+        rows = {} if kept == list(range(len(kept))) else {"rows": kept}
+        return {"kind": "polytope", "dimension": self.dimension, "A": self.A.tolist(), "b": self.b.tolist(), **rows}
 
     def __repr__(self) -> str:
         return f"Polytope({self.A.tolist()}, {self.b.tolist()})"
@@ -257,7 +259,11 @@ def domain_from(description: Mapping[str, Any]) -> Domain:
         case "box":
             return Box(description["low"], description["high"])
         case "polytope":
-            return Polytope(np.reshape(description["A"], (-1, description["dimension"])), description["b"])
+            kept, d = description.get("rows", range(len(description["b"]))), description["dimension"]
+            # What was left out said nothing: zero rows without a bound keep its place.
+            A, b = np.zeros((max(kept, default=-1) + 1, d)), np.full(max(kept, default=-1) + 1, np.inf)
+            A[list(kept)], b[list(kept)] = np.reshape(description["A"], (-1, d)), description["b"]
+            return Polytope(A, b)
     raise DomainError(f"the kind of a domain must be whole space, box or polytope, got {description['kind']!r}.")
 
 

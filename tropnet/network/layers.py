@@ -1,7 +1,4 @@
-"""Layers in the general form, the recurrence that composes them, and the checks at the door.
-
-The recurrence is generic over the arithmetic: the same lines run on float64 and on exact integers.
-"""
+"""Layers in the general form, and the checks at the door."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from scipy import sparse
 
 from tropnet.arrays.checks import finite_array
 from tropnet.arrays.patterns import BoolArray
-from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError, SkipError
 from tropnet.network.affine import Matrix
 
@@ -26,16 +23,9 @@ __all__ = [
     "AFFINE",
     "RELU",
     "Layer",
-    "activate",
     "checked_layer",
-    "compose",
-    "compose_bounded",
-    "compose_many",
     "dense_layer",
-    "evaluate",
     "finite_matrix",
-    "identity_map",
-    "layer_map",
     "skip_sources",
     "slopes_per_layer",
 ]
@@ -78,130 +68,6 @@ class Layer:
         """Which neurons have equal slopes, bool of shape (n_l,)."""
         slopes = np.asarray(self.slopes)
         return np.asarray(slopes[:, 0] == slopes[:, 1], dtype=np.bool_)
-
-
-def layer_map(layer: Layer, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return the rows (a | c), shape (n_l, d + 1), of the pre-activation z_l = a x + c.
-
-    Parameters
-    ----------
-    layer
-        Layer l, float64 or integer (see `IntegerNetwork`).
-    outputs
-        The maps of nu_0, ..., nu_{l-1} on the cell at hand, each of shape (n_k, d + 1) and of the layer's dtype.
-
-    Notes
-    -----
-    Costs O(n_l n_k d) per source; rows of `outputs` that vanish (inactive neurons) are skipped.
-    """
-    width = outputs[0].shape[1]
-    rows = np.zeros((layer.width, width), dtype=layer.bias.dtype)
-    for source, weight in layer.weights.items():
-        values = outputs[source]
-        live = np.asarray(values != 0, dtype=np.bool_).any(axis=1)
-        if live.all():
-            rows = rows + weight @ values
-        elif live.any():
-            rows = rows + weight[:, live] @ values[live]
-    rows[:, -1] += layer.bias
-    return rows
-
-
-def activate(layer: Layer, rows: NDArray[Any], bits: BoolArray) -> NDArray[Any]:
-    """Return the rows of nu_l from those of z_l and the layer's pattern bits (True takes the positive slope)."""
-    slopes = np.asarray(layer.slopes)
-    return np.asarray(np.where(bits, slopes[:, 1], slopes[:, 0])[:, None] * rows)
-
-
-def identity_map(n_inputs: int, dtype: Any) -> NDArray[Any]:
-    """Return the rows (I | 0) of nu_0 = x."""
-    return np.eye(n_inputs, n_inputs + 1, dtype=np.int64).astype(dtype)
-
-
-def compose(layers: Sequence[Layer], pattern: BoolArray, n_inputs: int) -> list[NDArray[Any]]:
-    """Return the rows (a | c) of z_1, z_2, ... of all layers where the flat `pattern` of the hidden ones holds."""
-    outputs: list[NDArray[Any]] = [identity_map(n_inputs, layers[0].bias.dtype)]
-    maps, start = [], 0
-    for layer in layers:
-        maps.append(layer_map(layer, outputs))
-        bits = pattern[start : start + layer.width]
-        start += layer.width
-        if len(bits) == layer.width:
-            outputs.append(activate(layer, maps[-1], bits))
-    return maps
-
-
-def evaluate(layers: Sequence[Layer], point: IntegerArray, unit: int) -> list[IntegerArray]:
-    """Return z_1, z_2, ... of integer layers at the point x = `point` / `unit`, exactly, multiplied by `unit`."""
-    outputs, values = [point], []
-    for layer in layers:
-        z = sum((weight @ outputs[k] for k, weight in layer.weights.items()), start=layer.bias * unit)
-        values.append(z)
-        slopes = np.asarray(layer.slopes)
-        outputs.append(np.where(np.asarray(z > 0, dtype=np.bool_), slopes[:, 1], slopes[:, 0]) * z)
-    return values
-
-
-def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) -> list[FloatArray]:
-    """Return the rows of `compose` for many patterns (m, n_neurons) at once: float64, shapes (m, n_l, d + 1)."""
-    outputs: list[FloatArray] = [np.eye(n_inputs, n_inputs + 1)[None]]
-    maps, start = [], 0
-    for layer in layers:
-        rows = np.zeros((len(patterns), layer.width, n_inputs + 1))
-        rows[:, :, -1] = layer.bias
-        for source, weight in layer.weights.items():
-            rows += _products(weight, outputs[source])
-        maps.append(rows)
-        bits = patterns[:, start : start + layer.width]
-        start += layer.width
-        if layer is not layers[-1]:
-            slopes = np.asarray(layer.slopes)
-            outputs.append(np.where(bits, slopes[:, 1], slopes[:, 0])[:, :, None] * rows)
-    return maps
-
-
-def compose_bounded(
-    layers: Sequence[Layer], patterns: BoolArray, n_inputs: int
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return the rows of `compose` for many patterns (m, n_neurons), in float64, and bounds on their errors.
-
-    The bounds hold wherever they are finite: each layer adds its rounding (n terms in any order: n u / (1 - n u) of
-    their sizes, u = 2^-53) to what its sources hand on, multiplied by the weights' sizes. Layers that read the input
-    alone are not rounded at all.
-    """
-    outputs, output_errors = [np.eye(n_inputs, n_inputs + 1)[None]], [np.zeros((1, 1, 1))]
-    rounding = 0.5 * float(np.finfo(np.float64).eps)
-    maps, errors, start = [], [], 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in layers:
-            rows = np.zeros((len(patterns), layer.width, n_inputs + 1))
-            rows[:, :, -1] = layer.bias
-            size, error = np.abs(rows), np.zeros_like(rows)
-            for source, weight in layer.weights.items():
-                rows += _products(weight, outputs[source])
-                size += _products(abs(weight), np.abs(outputs[source]))
-                error += _products(abs(weight), np.broadcast_to(output_errors[source], outputs[source].shape))
-            n_terms = 4 + sum(weight.shape[1] + 1 for weight in layer.weights.values())
-            unit, tiny = n_terms * rounding, n_terms * float(np.finfo(np.float64).tiny)
-            if set(layer.weights) != {0}:
-                error = (error + unit * size) * (1 + unit) + tiny
-            maps.append(rows)
-            errors.append(error)
-            bits = patterns[:, start : start + layer.width]
-            start += layer.width
-            if layer is not layers[-1]:
-                slopes = np.asarray(layer.slopes)
-                chosen = np.where(bits, slopes[:, 1], slopes[:, 0])[:, :, None]
-                outputs.append(chosen * rows)
-                output_errors.append((np.abs(chosen) * error + unit * np.abs(outputs[-1])) * (1 + unit) + tiny)
-    return maps, errors
-
-
-def _products(weight: Matrix, stack: FloatArray) -> FloatArray:
-    """Return weight @ rows for every matrix `rows` of a stack (m, n, d); a sparse weight takes no stack itself."""
-    if isinstance(weight, np.ndarray):
-        return weight @ stack
-    return np.stack([weight @ rows for rows in stack]) if len(stack) else np.empty((0, weight.shape[0], stack.shape[2]))
 
 
 def dense_layer(layer: Layer) -> Layer:

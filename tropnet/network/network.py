@@ -45,13 +45,12 @@ from tropnet.network.layers import (
     RELU,
     Layer,
     checked_layer,
-    compose,
-    compose_many,
     dense_layer,
     finite_matrix,
     skip_sources,
     slopes_per_layer,
 )
+from tropnet.network.recurrence import compose, compose_many
 
 __all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
 
@@ -643,7 +642,12 @@ class Network:
         FileNotFoundError
             There is no such file.
         FileFormatError
-            The file is truncated, was not written by tropnet, or would need pickle.
+            The file is truncated, edited since it was written (a checksum tells), was not written by tropnet, or would
+            need pickle.
+
+        Notes
+        -----
+        Plain arrays made by hand need no checksum: see `tropnet.network.files` for their names.
         """
         layers, n_inputs = read_layers(source)
         try:

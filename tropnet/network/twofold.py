@@ -119,8 +119,8 @@ def _add_product(high: float, low: float, w: float, x: float, y: float) -> tuple
 
 @compiled(entry=True)
 def _accumulate(
-    data: Any, indices: Any, indptr: Any, needed: Any, from_high: Any, from_low: Any, from_error: Any, high: Any, low: Any,
-    error: Any, size: Any,
+    data: Any, indices: Any, indptr: Any, needed: Any, from_high: Any, from_low: Any, from_error: Any, high: Any,
+    low: Any, error: Any, size: Any,
 ) -> None:  # fmt: skip
     """Add a sparse matrix times the rows of a source, their errors, and the sizes of all terms."""
     for p in range(high.shape[0]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,8 +38,10 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
     """Return the graph whose nodes are the indices of the regions and whose edges are the facets they share.
 
     Each edge has the attribute `neurons`: the neurons that flip across the facet, ascending. It is one neuron, unless
-    the pre-activations of several vanish on the facet. The graph has the attribute `complete`, that of the regions:
-    where it is False, the neighbour beyond a facet may be missing.
+    the pre-activations of several vanish on the facet. The graph has the attributes `complete`, that of the regions
+    (where it is False, the neighbour beyond a facet may be missing), `regions`, a fingerprint of network, domain and
+    patterns in their order, and `n_edges`: by these `linear_regions` and `statistics` refuse the graph of other
+    regions, and one with nodes or edges removed. Copies and pickles keep them.
 
     Claim: region P (a pattern) has a facet of neuron j, in the first layer in which anything flips there. If P with bit
     j flipped occurs as a region D, then D is the neighbour: were it another C', take the first layer in which C' and D
@@ -73,7 +77,7 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
     data = [single[j] for j in edges.neuron.tolist()]
     for edge, neurons in edges.several.items():
         data[edge] = {"neurons": neurons}
-    graph = nx.Graph(complete=regions.complete)
+    graph = nx.Graph(complete=regions.complete, regions=_fingerprint(regions), n_edges=len(edges.first))
     graph.add_nodes_from(range(len(regions)))
     # networkx copies the attributes, so the edges share only the tuples.
     graph.add_edges_from(zip(edges.first.tolist(), edges.second.tolist(), data, strict=True))
@@ -83,12 +87,12 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
 def flip_path(graph: nx.Graph, source: int, target: int) -> list[tuple[int, ...]]:
     """Return the flips along a shortest path of regions from `source` to `target`, one tuple of neurons for each facet.
 
-    Costs a breadth-first search from both ends.
+    Costs a breadth-first search from both ends. In a subgraph, the path leads through its regions only.
 
     Raises
     ------
     ValueError
-        There is no such region, or no path (in an incomplete enumeration).
+        There is no such region, no path (in an incomplete enumeration), or the graph is no `adjacency_graph`.
 
     Examples
     --------
@@ -107,7 +111,10 @@ def flip_path(graph: nx.Graph, source: int, target: int) -> list[tuple[int, ...]
         raise ValueError(f"source and target must be regions 0 to {len(graph) - 1}, got {source}, {target}.") from error
     except nx.NetworkXNoPath as error:
         raise ValueError(f"no path of regions leads from {source} to {target}.") from error
-    return [graph.edges[edge]["neurons"] for edge in pairwise(path)]
+    try:
+        return [graph.edges[edge]["neurons"] for edge in pairwise(path)]
+    except KeyError:
+        raise ValueError("graph must be one that adjacency_graph made; its edges lack 'neurons'.") from None
 
 
 class Edges(NamedTuple):
@@ -222,12 +229,33 @@ def edges_of(graph: nx.Graph, regions: Regions) -> Edges:
     Raises
     ------
     ValueError
-        The graph has another number of nodes.
+        The graph is not the whole `adjacency_graph` of these regions, in this order.
     """
-    if len(graph) != len(regions):
-        raise ValueError(f"graph must be that of these {len(regions)} regions, got one with {len(graph)} nodes.")
+    known = graph.graph.get("regions")
+    reason = None
+    if known is None:
+        reason = "a graph that adjacency_graph did not make"
+    elif known != _fingerprint(regions):
+        reason = "that of another network, domain or enumeration (engines list regions in different orders)"
+    elif len(graph) != len(regions) or not all(i in graph for i in range(len(regions))):
+        reason = f"one with {len(graph)} nodes, a part of it or renumbered"
+    elif graph.number_of_edges() != graph.graph["n_edges"]:
+        reason = f"one with {graph.number_of_edges()} of its {graph.graph['n_edges']} edges"
+    if reason is not None:
+        raise ValueError(
+            f"graph must be the adjacency_graph of these {len(regions)} regions, got {reason}. Pass"
+            " adjacency_graph(regions), or leave it out."
+        )
     listed = [(*sorted(edge[:2]), edge[2]) for edge in graph.edges(data="neurons")]
     ends = np.array([(i, j, neurons[0]) for i, j, neurons in listed], dtype=np.int64).reshape(-1, 3).T
     return Edges(
         ends[0], ends[1], ends[2], {edge: neurons for edge, (_, _, neurons) in enumerate(listed) if len(neurons) > 1}
     )
+
+
+def _fingerprint(regions: Regions) -> str:
+    """Return a SHA-256 of what a graph's node numbers mean: the network, the domain and the patterns in their order."""
+    digest = hashlib.sha256(regions.network.fingerprint.encode())
+    digest.update(json.dumps(regions.domain.description, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(regions.packed).tobytes())
+    return digest.hexdigest()

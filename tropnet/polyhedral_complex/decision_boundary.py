@@ -16,7 +16,7 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.exact.dyadic import nearest_float
-from tropnet.exact.linear_programs import rank
+from tropnet.exact.elimination import rank
 from tropnet.feasibility import Backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.layers import AFFINE, Layer

@@ -100,6 +100,11 @@ def linear_regions(regions: Regions, graph: nx.Graph | None = None) -> LinearReg
     graph
         Their `adjacency_graph`, if it is at hand; else only the edges are computed.
 
+    Raises
+    ------
+    ValueError
+        `graph` is that of other regions, or a part of theirs.
+
     Notes
     -----
     Costs the edges (see `adjacency_graph`), some composed maps for each region, and about a millisecond for each region

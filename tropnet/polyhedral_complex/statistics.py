@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
@@ -93,8 +94,7 @@ class Statistics:
 def _distribution(name: str, values: FloatArray | None, n_bins: int) -> Distribution:
     if values is None:
         raise ValueError(f"{name} are not known; pass {name}= to statistics.")
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+    n_bins = as_count(n_bins, "n_bins")
     sizes = values[(values > 0) & (values < np.inf)]
     n_zero, n_infinite = int((values == 0).sum()), int((values == np.inf).sum())
     if not len(sizes):
@@ -132,7 +132,8 @@ def statistics(
     ShapeError
         `volumes` or `inradii` have another shape.
     ValueError
-        `volumes` are not finite, or negative, or all zero; `inradii` are negative or NaN.
+        `volumes` are not finite, or negative, or all zero; `inradii` are negative or NaN; `graph` is that of other
+        regions, or a part of theirs.
 
     Examples
     --------

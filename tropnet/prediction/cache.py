@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tropnet.archives import archive_bytes, read_archive, write_atomically
-from tropnet.arrays.checks import as_points
+from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
@@ -69,10 +69,8 @@ class CachedPredictor:
     """
 
     def __init__(self, net: Network, max_size: int = 10_000) -> None:
-        if not isinstance(max_size, int | np.integer) or max_size < 1:
-            raise ValueError(f"max_size must be a whole number of at least 1, got {max_size!r}.")
         self.network = as_network(net)
-        self.max_size = int(max_size)
+        self.max_size = as_count(max_size, "max_size")
         self._maps: OrderedDict[bytes, AffineMap] = OrderedDict()
         self._lock = threading.Lock()
         self._hits = self._misses = 0

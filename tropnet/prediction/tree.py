@@ -17,7 +17,7 @@ from tropnet.arrays.patterns import pack
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.kernels import compiled
-from tropnet.network.layers import compose_bounded
+from tropnet.network.recurrence import compose_bounded
 from tropnet.regions import Regions
 
 __all__ = ["Tree", "balanced_tree", "shared"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
-from tropnet.network.layers import activate, compose_bounded, identity_map, layer_map
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition, compose_bounded
 
 __all__ = ["PART", "bounded_rows", "multiples", "parts", "pattern_beyond", "surely_apart", "surely_single"]
 
@@ -26,11 +26,11 @@ def pattern_beyond(net: Network, pattern: BoolArray, neuron: int) -> BoolArray:
     active there iff c < 0, every other keeps its bit.
     """
     beyond = pattern.copy()
-    outputs: list[NDArray[Any]] = [identity_map(net.n_inputs, object)]
+    maps = Composition.of(net.integers.layers, net.n_inputs)
     hyperplane: list[int] | None = None
     start = 0
-    for layer in net.integers.layers[:-1]:
-        rows = layer_map(layer, outputs)
+    for layer in net.hidden:
+        rows = maps.enter()
         bits = beyond[start : start + layer.width]
         if hyperplane is None and neuron < start + layer.width:
             row = rows[neuron - start].tolist()
@@ -39,7 +39,7 @@ def pattern_beyond(net: Network, pattern: BoolArray, neuron: int) -> BoolArray:
             tied, factor = multiples(rows, hyperplane)
             bits[tied] = (factor < 0)[tied]
             bits[layer.affine_neurons] = False
-        outputs.append(activate(layer, rows, bits))
+        maps.decide(bits)
         start += layer.width
     return beyond
 

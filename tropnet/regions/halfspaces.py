@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
-from tropnet.network.layers import Layer, compose_bounded, compose_many
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network
+from tropnet.network.recurrence import compose_bounded, compose_many
 from tropnet.network.twofold import Twofold, compose_twofold
 from tropnet.regions.arrays import Halfspaces
 

@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.exact.certificates import Witness
@@ -228,8 +229,7 @@ class Regions(Sequence[ActivationRegion]):
         >>> (abs(values - 2.0) < 5 * errors).tolist()
         [True, True]
         """
-        if n_samples < 2:
-            raise ValueError(f"n_samples must be at least 2, for a standard error, got {n_samples}.")
+        n_samples = as_count(n_samples, "n_samples", 2)
         return self._measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
 
     def bounded(self) -> BoolArray:

@@ -16,8 +16,8 @@ from tropnet.errors import TropnetError
 from tropnet.exact.dyadic import to_float
 from tropnet.feasibility import Infeasible, Undecided, make_backend
 from tropnet.feasibility.tolerances import Tolerances
-from tropnet.network.layers import identity_map
 from tropnet.network.network import Network
+from tropnet.network.recurrence import identity_map
 from tropnet.tropical.recurrences import convex_terms
 
 __all__ = ["TropicalPolynomial", "TropicalRational", "tropical_rational"]

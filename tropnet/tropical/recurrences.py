@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tropnet.exact.dyadic import to_fractions
-from tropnet.network.layers import Layer, identity_map
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network
+from tropnet.network.recurrence import identity_map
 
 __all__ = ["FORMS", "LayerTerms", "convex_terms", "tropical_recurrences"]
 

@@ -14,14 +14,16 @@ from tropnet.arrays.checks import as_points
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, to_integers
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
+from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
-from tropnet.network.layers import evaluate
 from tropnet.network.network import Network, dense_network
+from tropnet.network.recurrence import evaluate
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, parts
 from tropnet.verification.lipschitz import check_norm
@@ -106,6 +108,7 @@ def distance_to_boundary(
     check_norm(norm)
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
+    require_interior(fitted, Tolerances())
     points, single = as_points(x, net.n_inputs)
     if not single:
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got shape {points.shape}.")

@@ -15,18 +15,23 @@ from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.errors import DomainError, NonFiniteError
+from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.linear_programs import maximise
 from tropnet.feasibility import Feasible, make_backend
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain
+from tropnet.network.layers import Layer
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
+from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior
 from tropnet.verification.extremum import Extremum, as_extremum, objective_rows
 from tropnet.verification.relaxation import Relaxation
 
-__all__ = ["bounding_box", "branch_and_bound"]
+__all__ = ["EXACTLY", "bounding_box", "branch_and_bound"]
 
-_EXACTLY = Tolerances(exact_pivots=sys.maxsize)
+# Exact arithmetic always decides.
+EXACTLY = Tolerances(exact_pivots=sys.maxsize)
 
 
 def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
@@ -37,7 +42,7 @@ def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
     rows = domain.integer_rows
     if len(rows) <= domain.dimension:
         return None
-    _, start = root_backend("highs", domain, _EXACTLY)
+    _, start = root_backend("highs", domain, EXACTLY)
     if not isinstance(start, Feasible):
         return None
     sides = []
@@ -51,6 +56,15 @@ def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
 
 
 def branch_and_bound(
+    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: float
+) -> Extremum:
+    """Maximise best first; neurons that the form does not depend on are left out."""
+    fewer = _relevant_part(net, c)
+    top = _search(fewer, domain, c, bounds, tolerance)
+    return top if fewer is net else replace(top, pattern=_region_at(net, domain, top.certificate))
+
+
+def _search(
     net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: float
 ) -> Extremum:
     """Maximise best first. A node fixes the signs of some neurons (1, 0; -1 is open); a leaf has none left open."""
@@ -86,6 +100,55 @@ def branch_and_bound(
     return replace(best, gap=nearest_float(max(gap.numerator, 0), gap.denominator), n_solved=n_nodes)
 
 
+def _relevant_part(net: Network, c: FloatArray) -> Network:
+    """Return the network without the neurons from which no path of non-zero weights leads to the form."""
+    wanted = [np.zeros(layer.width, dtype=np.bool_) for layer in net.hidden]
+    for index in range(len(net.layers), 0, -1):
+        layer = net.layers[index - 1]
+        readers = c != 0 if index == len(net.layers) else wanted[index - 1]
+        for source, weight in layer.weights.items():
+            if source:
+                wanted[source - 1] |= (weight[readers] != 0).any(axis=0)
+    if all(each.all() for each in wanted):
+        return net
+    for each in wanted:
+        # A layer has at least one neuron.
+        each[0] |= not each.any()
+    keep = [np.ones(net.n_inputs, dtype=np.bool_), *wanted, np.ones(net.n_outputs, dtype=np.bool_)]
+    layers = [
+        Layer(
+            {source: weight[rows][:, keep[source]] for source, weight in layer.weights.items()},
+            layer.bias[rows],
+            np.asarray(layer.slopes)[rows],
+        )
+        for layer, rows in zip(net.layers, keep[1:], strict=True)
+    ]
+    return Network(layers, net.n_inputs)
+
+
+def _region_at(net: Network, domain: Domain, point: Witness) -> BoolArray:
+    """Return the pattern of a region whose closure holds a point of the closed domain.
+
+    Next to the point only rows that vanish there count. If those so far leave an open cone, and it meets one side of a
+    further one, the point is in the closure of that side.
+    """
+    at = np.array(point.homogeneous, dtype=object)
+    backend = exact_backend(net.n_inputs)
+    tight = [row for row in domain.integer_rows if not row @ at]
+    maps = Composition.of(net.integers.layers, net.n_inputs)
+    pattern = [np.empty(0, dtype=np.bool_)]
+    for layer in net.hidden:
+        rows = maps.enter()
+        bits = np.asarray(rows @ at > 0, dtype=np.bool_) & ~layer.affine_neurons
+        for j in np.flatnonzero(np.asarray(rows @ at == 0, dtype=np.bool_) & ~layer.affine_neurons).tolist():
+            if rows[j].any():
+                bits[j] = has_interior(backend, [*tight, rows[j]])
+                tight.append(rows[j] if bits[j] else -rows[j])
+        pattern.append(bits)
+        maps.decide(bits)
+    return np.concatenate(pattern)
+
+
 def _done(bound: float, best: Extremum, tolerance: float) -> bool:
     return best.exact is not None and bound < math.inf and Fraction(bound) <= best.exact + Fraction(tolerance)
 
@@ -113,7 +176,7 @@ def _solve_cell(
     objective, scale = objective_rows(net, c)
     maps = net.integer_maps(bits)
     neurons = np.concatenate([np.empty((0, net.n_inputs + 1), dtype=object), *maps[:-1]])
-    backend = make_backend("highs", net.n_inputs, _EXACTLY)
+    backend = make_backend("highs", net.n_inputs, EXACTLY)
     rows = [*domain.integer_rows]
     for j in np.flatnonzero(fixed >= 0):
         row = neurons[j] if fixed[j] else -neurons[j]

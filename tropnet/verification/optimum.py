@@ -8,9 +8,10 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 
 from tropnet.enumeration import enumerate_regions
+from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
-from tropnet.verification.branch_and_bound import bounding_box, branch_and_bound
+from tropnet.verification.branch_and_bound import EXACTLY, bounding_box, branch_and_bound
 from tropnet.verification.extremum import Extremum, output_form, over_regions
 
 __all__ = ["maximum", "minimum"]
@@ -118,6 +119,7 @@ def _largest(
     net = dense_network(net)
     c = sign * output_form(net, form)
     fitted = as_domain(domain, net.n_inputs)
+    require_interior(fitted, EXACTLY)
     bounds = None if method == "enumerate" else bounding_box(fitted)
     if method == "branch" and bounds is None:
         raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
+from tropnet.feasibility.highs import QuietHighs
 from tropnet.network.domain import Box, Domain
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network
@@ -68,9 +69,7 @@ class Relaxation:
         self.row_high = np.concatenate([bias, b])
         self.cost = np.concatenate([np.zeros(d + n), c, np.zeros(n)])
         self.z_low, self.z_high = np.full(n, -np.inf), np.full(n, np.inf)
-        self.highs = highspy.Highs()
-        for name, value in {"output_flag": False, "presolve": "off", "solver": "simplex", "threads": 1}.items():
-            self.highs.setOptionValue(name, value)
+        self.highs = QuietHighs()
         self.tighten()
 
     def _activation_rows(self, slopes: FloatArray) -> Any:
@@ -179,9 +178,14 @@ class Relaxation:
                 if (low > high).any():
                     return None
                 s_neg, s_pos = np.asarray(layer.slopes).T
-                ends = np.stack([_times(np.where(end > 0, s_pos, s_neg), end) for end in (low, high)])
-                ends = np.concatenate([ends, np.where((low < 0) & (high > 0), 0.0, ends[:1])])
-                outputs.append((np.nextafter(ends.min(axis=0), -np.inf), np.nextafter(ends.max(axis=0), np.inf)))
+                slopes = np.stack([np.where(end > 0, s_pos, s_neg) for end in (low, high)])
+                ends = _times(slopes, np.stack([low, high]))
+                # Products with zero are exact: what is zero everywhere must not look as if it had a sign.
+                rounded = (slopes != 0) & (np.stack([low, high]) != 0)
+                lows, highs = (np.where(rounded, np.nextafter(ends, side), ends) for side in (-np.inf, np.inf))
+                kink = (low < 0) & (high > 0)
+                lows, highs = (np.concatenate([side, np.where(kink, 0.0, side[:1])]) for side in (lows, highs))
+                outputs.append((lows.min(axis=0), highs.max(axis=0)))
             z.append((low, high))
         none = np.empty(0)
         return (
@@ -196,6 +200,7 @@ def _reach(layer: Layer, outputs: Sequence[tuple[FloatArray, FloatArray]]) -> tu
     """Return bounds on z of a layer from those of its sources, rounded outwards; infinite where they overflow."""
     low = high = layer.bias
     size, n_terms = np.abs(layer.bias), 2
+    has_terms = np.zeros(layer.width, dtype=np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
         for source, weight in layer.weights.items():
             below, above = outputs[source]
@@ -203,7 +208,9 @@ def _reach(layer: Layer, outputs: Sequence[tuple[FloatArray, FloatArray]]) -> tu
             low, high = low + plus @ below + minus @ above, high + plus @ above + minus @ below
             size = size + np.abs(weight) @ np.maximum(np.abs(below), np.abs(above))
             n_terms += 2 * weight.shape[1] + 2
-        error = n_terms * (_EPS * size * 2 + _TINY)
+            has_terms |= (weight[:, (below != 0) | (above != 0)] != 0).any(axis=1)
+        # Without terms, as in a pruned neuron, z is the bias.
+        error = np.where(has_terms, n_terms * (_EPS * size * 2 + _TINY), 0.0)
         low, high = low - error, high + error
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 

@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, final
 
 import numpy as np
 
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Task
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
-from tropnet.network.layers import activate, identity_map, layer_map
+from tropnet.network.recurrence import Composition
 
-__all__ = ["enumerate_by_lp"]
+__all__ = ["LpEngine", "enumerate_by_lp"]
+
+
+@final
+@dataclass(frozen=True)
+class LpEngine(Engine):
+    """The tree of Algorithm 2 one neuron at a time; it can do every task."""
+
+    name = "lp"
+    abilities = frozenset({Ability.FIXED, Ability.SAMPLING})
+    seconds_per_chunk: float = Engine.seconds_per_chunk
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        return _LpPlan(self, task)
+
+
+@final
+@dataclass(frozen=True)
+class _LpPlan(Plan):
+    engine: LpEngine
+    task: Task
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return enumerate_by_lp(self.task, builder)
+
+
+def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+    """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
+
+    A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
+    neuron that is constant on the cell costs none. Any task can be done so, and what other engines cannot start is.
+    """
+    yield from _Search(task, builder).run()
 
 
 class _Pending(NamedTuple):
@@ -30,32 +63,22 @@ class _Pending(NamedTuple):
     weight: float
 
 
-def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate depth first, neuron by neuron; only a neuron whose hyperplane cuts the current cell branches.
-
-    A witness of the current cell settles one side of each neuron for free, so a neuron costs one linear program; a
-    neuron that is constant on the cell costs none.
-    """
-    yield from _Search(task, builder).run()
-
-
 class _Search:
-    """Depth-first search. `outputs[k]` and `rows[l - 1]` hold the exact maps of nu_k and z_l on the current path."""
+    """Depth-first search; `maps` holds the exact maps of all layers on the current path."""
 
     def __init__(self, task: Task, builder: ChunkBuilder) -> None:
         net = task.network
         self.builder = builder
         self.fixed = task.fixed
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
-        self.layers = net.integers.layers[:-1]
-        self.first = np.cumsum([0, *net.widths]).tolist()
-        self.places = [(index, i) for index, layer in enumerate(self.layers) for i in range(layer.width)]
-        self.outputs = [identity_map(net.n_inputs, object)]
-        self.rows: list[IntegerArray] = []
+        self.affine = net.affine_neurons
+        self.places = [(index, i) for index, width in enumerate(net.widths) for i in range(width)]
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.pattern = np.zeros(net.n_neurons, dtype=np.bool_)
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
         self.sampling = task.sampling
+        self.leaves, self.nodes = 0.0, np.zeros(0 if task.sampling is None else len(task.sampling.keep))
         self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
         self.depth, self.weight = (0, 1.0) if task.sampling is None else (task.sampling.depth, task.sampling.weight)
         if self.fixed:
@@ -64,11 +87,9 @@ class _Search:
     def _fix(self) -> None:
         """Restrict the root cell to the fixed bits."""
         for neuron, bit in sorted(self.fixed.items()):
-            index, i = self.places[neuron]
-            self._enter(index)
+            row = self._row(neuron)
             self.pattern[neuron] = bit
-            row = self.rows[index][i]
-            if row[:-1].any() and not self.layers[index].affine_neurons[i]:
+            if row[:-1].any() and not self.affine[neuron]:
                 self._take(neuron, bit, row)
         answer = self.backend.decide()
         if isinstance(answer, Infeasible):
@@ -86,30 +107,30 @@ class _Search:
         while self.pending:
             neuron, bit, witness, n_rows, share, self.depth, self.weight = self.pending.pop()
             self.backend.truncate(n_rows)
-            index, i = self.places[neuron]
-            del self.rows[index + 1 :], self.outputs[index + 1 :]
-            self._take(neuron, bit, self.rows[index][i])
+            self._take(neuron, bit, self._row(neuron))
             yield from self._descend(neuron + 1, witness, share)
         builder.fraction = 1.0
         yield self._flush()
 
     def _flush(self) -> Chunk:
         self.builder.counters["settled_exactly"] = self.backend.n_settled
-        return self.builder.flush()
+        sample = None
+        if self.sampling is not None:
+            sample = Sample(self.leaves, self.nodes)
+            self.leaves, self.nodes = 0.0, np.zeros(len(self.nodes))
+        return self.builder.flush(sample)
 
     def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
         """Follow the witness from `neuron` down to a leaf, leaving the other sides pending."""
         while witness is not None and neuron < len(self.places):
             if self.builder.due:
                 yield self._flush()
-            index, i = self.places[neuron]
-            self._enter(index)
-            row = self.rows[index][i]
             if neuron in self.fixed:
                 neuron += 1
                 continue
+            row = self._row(neuron)
             self.cuts[neuron] = False
-            if self.layers[index].affine_neurons[i]:
+            if self.affine[neuron]:
                 self.pattern[neuron] = False
             elif not row[:-1].any():
                 self.pattern[neuron] = row[-1] > 0
@@ -119,18 +140,12 @@ class _Search:
         self.builder.fraction += share
         if witness is not None:
             self.builder.add(self.pattern, self.cuts, witness)
-            if self.sampling is not None:
-                self.sampling.leaves[0] += self.weight
+            self.leaves += self.weight
 
-    def _enter(self, index: int) -> None:
-        """Compose the maps up to hidden layer `index` (from 0), as far as the path has changed."""
-        while len(self.rows) <= index:
-            if self.rows:
-                above = len(self.rows) - 1
-                first = self.first[above]
-                bits = self.pattern[first : first + self.layers[above].width]
-                self.outputs.append(activate(self.layers[above], self.rows[above], bits))
-            self.rows.append(layer_map(self.layers[len(self.rows)], self.outputs))
+    def _row(self, neuron: int) -> IntegerArray:
+        """Return the exact row of a neuron where the bits of the layers before hold."""
+        index, i = self.places[neuron]
+        return np.asarray(self.maps.follow(self.pattern, index)[i])
 
     def _split(self, neuron: int, row: IntegerArray, witness: Witness, share: float) -> tuple[Witness | None, float]:
         """Decide both sides of a neuron; take one, leave the other pending. None if no side is known to have interior.
@@ -172,7 +187,7 @@ class _Search:
         self.depth += 1
         if self.sampling is None:
             return True, True
-        self.sampling.nodes[self.depth] += 2 * self.weight
+        self.nodes[self.depth] += 2 * self.weight
         keep = self.sampling.keep[self.depth]
         self.weight /= keep
         first, second = self.random.random(2) < keep

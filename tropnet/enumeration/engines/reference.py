@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from itertools import product
+from typing import final
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.enumeration.algorithm_1 import EmptyRegion, FoundRegion, root_backend, run_algorithm_1
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Plan, Refusal, Task
 from tropnet.feasibility import Undecided
 
-__all__ = ["enumerate_by_algorithm_2"]
+__all__ = ["ReferenceEngine"]
 
 
-def enumerate_by_algorithm_2(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+@final
+@dataclass(frozen=True)
+class ReferenceEngine(Engine):
+    """Algorithm 2 as printed."""
+
+    name = "reference"
+    abilities = frozenset()
+    seconds_per_chunk: float = Engine.seconds_per_chunk
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        return _ReferencePlan(self, task)
+
+
+@final
+@dataclass(frozen=True)
+class _ReferencePlan(Plan):
+    engine: ReferenceEngine
+    task: Task
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return _enumerate_by_algorithm_2(self.task, builder)
+
+
+def _enumerate_by_algorithm_2(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
     """Enumerate by Algorithm 2: all 2^n_l assignments of every layer, Algorithm 1 at the leaves.
 
     Layers count from 1 and depth from 0 here, so line 14 reads ``depth >= layer``; the printed ``depth > index``

@@ -5,55 +5,43 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import EPS, Problem, Rows, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.pointed import inverse_and_defect, pointed_rows, scaled, separable_inputs
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel as kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
+from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
-from tropnet.exact.dyadic import to_integers
-from tropnet.exact.linear_programs import rank
 from tropnet.feasibility import Feasible, Infeasible, make_backend
 from tropnet.feasibility.exact import solve_exactly
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 
-__all__ = [
-    "CellFacets",
-    "Plan",
-    "SimplexSearch",
-    "enumerate_by_simplex",
-    "lift",
-    "make_plan",
-    "restrict_inputs",
-    "simplex_engine_fits",
-]
+__all__ = ["CellFacets", "SimplexEngine", "SimplexSearch", "Start", "find_start", "lift", "restrict_inputs"]
 
 _MAX_INPUTS = 128
-_BUFFER = 1 << 13
-_STEPS = 1 << 16
 _OFFSET = 1e-12
-_SMALLEST_PIVOT = 1e-9
 _MAX_DEFECT = 1e-2
 _N_LEVELS = 8
 
 
-class Plan(NamedTuple):
+class Start(NamedTuple):
     """How to start: inputs to keep, and independent rows (of the domain, of the first layer) that make cells pointed.
 
     A bounded box needs none.
@@ -65,43 +53,59 @@ class Plan(NamedTuple):
     box: Box | None = None
 
 
-def simplex_engine_fits(net: Network, domain: Domain) -> bool:
-    """Return whether the simplex engine can start: the domain and the first layer leave no cell with a line."""
-    return make_plan(net, domain, ()) is not None
+@final
+@dataclass(frozen=True)
+class SimplexEngine(Engine):
+    """Cells by their rows, one vertex and one point, compiled, for any number of inputs.
 
-
-def enumerate_by_simplex(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate with a warm simplex method per cell; any domain, any number of inputs.
-
-    Raises
-    ------
-    DomainError
-        The domain has no interior.
-    ValueError
-        The engine cannot start: use another one.
+    Attributes
+    ----------
+    buffer, steps
+        Regions a chunk, and steps of the kernel between two looks at the outside.
     """
-    net, domain = task.network, task.domain
-    plan = make_plan(net, domain, tuple(sorted(task.fixed)))
-    if plan is None:
-        raise ValueError(
+
+    name = "simplex"
+    abilities = frozenset(Ability)
+    compiled = True
+    buffer: int = 1 << 13
+    steps: int = 1 << 16
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        start = find_start(task.network, task.domain, tuple(sorted(task.fixed)))
+        if start is not None:
+            return _SimplexPlan(self, task, start)
+        return Refusal(
             f"engine 'simplex' needs a hidden layer, at most {_MAX_INPUTS} inputs (that the network tells apart), and a"
             " domain that together with the first layer contains no line, nor nearly one; use engine='lp'."
         )
-    if len(plan.inputs) < net.n_inputs:
-        yield from _enumerate_slice(task, builder, plan.inputs)
-    else:
-        yield from SimplexSearch(task, builder, plan).run()
 
 
-def _enumerate_slice(task: Task, builder: ChunkBuilder, inputs: list[int]) -> Iterator[Chunk]:
+@final
+@dataclass(frozen=True)
+class _SimplexPlan(Plan):
+    engine: SimplexEngine
+    task: Task
+    start: Start
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        if len(self.start.inputs) < self.task.network.n_inputs:
+            return _enumerate_slice(self.engine, self.task, self.start.inputs, builder)
+        return SimplexSearch(self.engine, self.task, builder, self.start).run()
+
+
+def _enumerate_slice(
+    engine: SimplexEngine, task: Task, inputs: list[int], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
     """Enumerate where all but some inputs are 0: nothing depends on the others but through these."""
     net = task.network
     small_net, domain = restrict_inputs(net, task.domain, inputs)
-    small = replace(task, network=small_net, domain=domain)
+    plan = engine.prepare(replace(task, network=small_net, domain=domain))
+    if isinstance(plan, Refusal):
+        raise TropnetError(plan.reason)
 
     # What it collects is only known once it is lifted, but the counters are shared.
     inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters)
-    for chunk in enumerate_by_simplex(small, inner):
+    for chunk in plan.run(inner):
         builder.fraction = chunk.fraction
         points = np.zeros((len(chunk.points), net.n_inputs))
         points[:, inputs] = chunk.points
@@ -131,7 +135,7 @@ def lift(witness: Witness, inputs: list[int], n_inputs: int) -> Witness:
 # --- where to start
 
 
-def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | None:
+def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Start | None:
     """Return how to start with some neurons fixed; None if the engine cannot."""
     d = net.n_inputs
     if not net.hidden:
@@ -142,78 +146,18 @@ def make_plan(net: Network, domain: Domain, fixed: tuple[int, ...]) -> Plan | No
         and np.isfinite(domain.low).all()
         and np.isfinite(domain.high).all()
     ):
-        return Plan(list(range(d)), [], [], domain)
-    sides = domain.halfspaces[0]
-    first = net.hidden[0].weights.get(0, np.empty((net.hidden[0].width, d)))
-    splitting = ~net.hidden[0].affine_neurons
-    candidates = [i for i in range(len(first)) if splitting[i] and i in fixed]
-    candidates += [i for i in range(len(first)) if splitting[i] and i not in fixed]
-    n_known = len([i for i in candidates if i in fixed])
-    rows = np.concatenate([sides, first[candidates]])
-    groups = [len(sides), n_known, len(candidates) - n_known]
-    chosen = _independent(rows, groups)
-    inputs = list(range(d))
-    if len(chosen) == d > _MAX_INPUTS:
-        return None
-    if len(chosen) < d:
+        return Start(list(range(d)), [], [], domain)
+    sides, first, inputs = domain.halfspaces[0], net.hidden[0], list(range(d))
+    rows = pointed_rows(first, sides, fixed)
+    if rows is None:
         weights = [layer.weights[0] for layer in net.hidden if 0 in layer.weights]
-        inputs = _independent_columns(np.concatenate([sides, *weights]))
-        if len(inputs) == d or not inputs or len(inputs) > _MAX_INPUTS:
+        inputs = separable_inputs(np.concatenate([sides, *weights]))
+        if not 0 < len(inputs) < d:
             return None
-        chosen = _independent(rows[:, inputs], groups)
-        if len(chosen) < len(inputs):
-            return None
-    return Plan(
-        inputs,
-        [i for i in chosen if i < len(sides)],
-        [candidates[i - len(sides)] for i in chosen if i >= len(sides)],
-    )
-
-
-def _independent(rows: FloatArray, groups: list[int]) -> list[int]:
-    """Return indices of well-conditioned independent rows: as many as possible of the first group, then of the next."""
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    left = rows / np.where(largest > 0, largest, 1.0)[:, None]
-    norms = np.linalg.norm(left, axis=1)
-    left /= np.where(norms > 0, norms, 1.0)[:, None]
-    chosen: list[int] = []
-    start = 0
-    for size in groups:
-        group = slice(start, start + size)
-        start += size
-        while size and len(chosen) < rows.shape[1]:
-            norms = np.linalg.norm(left[group], axis=1)
-            best = int(np.argmax(norms))
-            if norms[best] < _SMALLEST_PIVOT:
-                break
-            chosen.append(group.start + best)
-            unit = left[group][best] / norms[best]
-            for _ in range(2):
-                left -= np.outer(left @ unit, unit)
-    return chosen
-
-
-def _independent_columns(rows: FloatArray) -> list[int]:
-    """Return columns that form a basis of the column space, exactly: well-conditioned ones if float64 finds them."""
-    exact = to_integers(rows)[0]
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    R, order = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)
-    pivots = np.abs(np.diag(R))
-    n = int((pivots > _SMALLEST_PIVOT * pivots.max(initial=0.0)).sum())
-    chosen = sorted(order[:n].tolist())
-    if rank(exact[:, chosen].tolist()) < n or (n < len(rows) and rank(exact.tolist()) > n):
-        chosen = []
-        for k in order.tolist():
-            if rank(exact[:, [*chosen, k]].tolist()) > len(chosen):
-                chosen.append(k)
-        chosen.sort()
-    return chosen
-
-
-def _scaled(rows: FloatArray) -> FloatArray:
-    """Return rows divided by powers of two, with 1-norms about 1."""
-    norms = np.minimum(np.abs(rows) / 2, 1e307).max(axis=1)
-    return np.asarray(np.ldexp(rows, -np.clip(np.frexp(norms)[1], -1000, 1000)[:, None]))
+        rows = pointed_rows(replace(first, weights={0: first.weights[0][:, inputs]}), sides[:, inputs], fixed)
+    if rows is None or not rows.well_conditioned or len(inputs) > _MAX_INPUTS:
+        return None
+    return Start(inputs, rows.sides, rows.neurons)
 
 
 # --- the search
@@ -233,8 +177,11 @@ class CellFacets(NamedTuple):
 class SimplexSearch:
     """The state of a search, and what it needs besides the kernel: root cells and exact decisions."""
 
-    def __init__(self, task: Task, builder: ChunkBuilder, plan: Plan, *, keep_beyond: bool = False) -> None:
+    def __init__(
+        self, engine: SimplexEngine, task: Task, builder: ChunkBuilder, plan: Start, *, keep_beyond: bool = False
+    ) -> None:
         net = task.network
+        self.engine = engine
         self.keep_beyond = keep_beyond
         self.task, self.builder, self.plan = task, builder, plan
         self.net = net
@@ -244,12 +191,12 @@ class SimplexSearch:
         self.problem: Problem = make_problem(net)
         self.rows: Rows = make_rows(net, self.problem)
         A, b = task.domain.halfspaces
-        self.sides = np.empty((0, self.d + 1)) if self.is_box else _scaled(np.column_stack([-A, b]))
+        self.sides = np.empty((0, self.d + 1)) if self.is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._cell(), self._tree()
-        self.maps: tuple[bytes, IntegerArray] | None = None
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.first = np.cumsum([0, *net.widths]).tolist()
 
-    def run(self) -> Iterator[Chunk]:
+    def run(self) -> Generator[Chunk, None, None]:
         """Yield the regions of the whole tree."""
         task, builder, plan = self.task, self.builder, self.plan
         for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
@@ -265,7 +212,15 @@ class SimplexSearch:
         else:
             yield from self._search_roots(start)
         builder.fraction = 1.0
-        yield builder.flush()
+        yield builder.flush(self._sample())
+
+    def _sample(self) -> Sample | None:
+        """Take out what was seen of a sampled tree."""
+        if self.task.sampling is None:
+            return None
+        sample = Sample(float(self.tree.leaves[0]), self.tree.nodes.copy())
+        self.tree.leaves[:], self.tree.nodes[:] = 0.0, 0.0
+        return sample
 
     def _interior(self) -> FloatArray | None:
         """Return a point inside the domain and the fixed rows, or nearly so."""
@@ -291,7 +246,7 @@ class SimplexSearch:
         weights = layer.weights.get(0, np.empty((0, self.d)))
         fixed_rows = [j for j in task.fixed if j < layer.width and not layer.affine_neurons[j]]
         free = [j for j in plan.neurons if j not in task.fixed]
-        known = _scaled(np.concatenate([self.sides[:, :-1], weights[fixed_rows]]))
+        known = scaled(np.concatenate([self.sides[:, :-1], weights[fixed_rows]]))
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(self.d)
         lines = directions[self.d - len(free) :].T
@@ -334,7 +289,7 @@ class SimplexSearch:
         """Return the rows that make root cells pointed, and infinity."""
         layer, plan = self.net.hidden[0], self.plan
         weights = layer.weights.get(0, np.empty((layer.width, self.d)))
-        neurons = _scaled(np.column_stack([weights, layer.bias])[plan.neurons])
+        neurons = scaled(np.column_stack([weights, layer.bias])[plan.neurons])
         return np.concatenate([self.sides[plan.sides], neurons, np.eye(1, self.d + 1, self.d)])
 
     def _signs(self, n: int) -> Iterable[tuple[bool, ...]]:
@@ -344,7 +299,7 @@ class SimplexSearch:
         if sampling is None:
             return every
         depth = sampling.depth + n
-        sampling.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
+        self.tree.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
         self.start = replace(sampling, depth=depth)
         kept = float(np.prod(sampling.keep[sampling.depth + 1 : depth + 1]))
         if kept == 1.0:
@@ -359,7 +314,7 @@ class SimplexSearch:
         task, builder, cell, tree = self.task, self.builder, self.cell, self.tree
         n_words, n_bytes = len(tree.bits), (self.net.n_neurons + 7) // 8
         listing = not task.only_count
-        shape = _BUFFER if listing else 1
+        shape = self.engine.buffer if listing else 1
         out = np.zeros((shape, n_words), np.uint64), np.zeros((shape, n_words), np.uint64)
         points = np.zeros((shape, self.d))
         facets = unsure = None
@@ -368,7 +323,9 @@ class SimplexSearch:
         self._start({**task.fixed, **bits}, point, share)
         status = kernel.FULL
         while status != kernel.DONE:
-            status = kernel.search(self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, _STEPS)
+            status = kernel.search(
+                self.problem, self.rows, cell, tree, listing, *out, points, facets, unsure, self.engine.steps
+            )
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
             for name, place in _COUNTERS.items():
@@ -423,7 +380,9 @@ class SimplexSearch:
         words, cuts = np.zeros((1, n_words), np.uint64), np.zeros((1, n_words), np.uint64)
         facets, unsure = (np.zeros((1, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
         points = np.zeros((1, self.d))
-        kernel.search(self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, _STEPS)
+        kernel.search(
+            self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, self.engine.steps
+        )
         if cell.at[cells.N_OUT] != 1:
             return None
         packed, packed_cuts = (array.view(np.uint8)[:, : (len(pattern) + 7) // 8] for array in (words, cuts))
@@ -498,7 +457,7 @@ class SimplexSearch:
         builder.count("uncertain")
         builder.count("settled_exactly")
         neuron, sign = int(cell.at[cells.NEURON]), int(cell.at[cells.SIGN])
-        row = self._maps()[neuron]
+        row = self._exact_row(neuron)
         here = cell.vectors[cells.P].copy()
         set_aside: list[bool] = []
         taken: list[bool] = []
@@ -538,25 +497,20 @@ class SimplexSearch:
         self.tree.replies[int(bit)] = kernel.OPEN
         self.cell.vectors[cells.ANSWERS + int(bit)] = point
 
-    def _maps(self) -> IntegerArray:
-        """Return the exact rows of all neurons, valid up to the layer at hand."""
-        n = self.first[int(self.cell.at[cells.LAYER])]
-        pattern = self._pattern()
-        pattern[n:] = False
-        key = pattern.tobytes()
-        if self.maps is None or self.maps[0] != key:
-            self.maps = key, np.concatenate(self.net.integer_maps(pattern)[:-1])
-        return self.maps[1]
+    def _exact_row(self, neuron: int) -> IntegerArray:
+        """Return the exact row of a neuron of the layer at hand or one before."""
+        self.maps.follow(self._pattern(), int(self.cell.at[cells.LAYER]))
+        return np.asarray(self.maps.row(neuron))
 
     def _ask(self, row: IntegerArray, has_multipliers: bool) -> Feasible | Infeasible | object:
         """Decide exactly whether the cell meets a half-space."""
         cell, task = self.cell, self.task
-        maps, pattern, sides = self._maps(), self._pattern(), task.domain.integer_rows
+        pattern, sides = self._pattern(), task.domain.integer_rows
 
         def exact(owner: int) -> IntegerArray:
             if owner <= -2:
                 return np.asarray(sides[-2 - owner])
-            return np.asarray(maps[owner] if pattern[owner] else -maps[owner])
+            return self.maps.row(owner) if pattern[owner] else -self.maps.row(owner)
 
         owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != -1]
         if has_multipliers:
@@ -648,7 +602,7 @@ class SimplexSearch:
         n, L, D = net.n_neurons, len(net.hidden), self.d + 1
         words, frames = (n + 63) // 64, n + 2
         levels, n_levels = _levels(net)
-        sampling = self.task.sampling or Sampling.start(np.empty(0), 0)
+        sampling = self.task.sampling or Sampling(np.empty(0), 0)
         return Tree(
             bits=np.zeros(words, np.uint64),
             cuts=np.zeros(words, np.uint64),
@@ -673,8 +627,8 @@ class SimplexSearch:
             frame_weight=np.zeros(frames),
             keep=sampling.keep,
             random=np.array([sampling.seed | 1], np.uint64),
-            nodes=sampling.nodes,
-            leaves=sampling.leaves,
+            nodes=np.zeros(len(sampling.keep)),
+            leaves=np.zeros(1),
         )
 
 
@@ -740,19 +694,12 @@ def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 def _simplex_bounds(rows: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     """Return weights and bounds U: |X| <= U where all rows are >= 0 and their weighted sum is 1. None if ill-posed."""
+    inverse, size = inverse_and_defect(rows)
+    if not size < _MAX_DEFECT:
+        return None
     with np.errstate(all="ignore"):
-        try:
-            inverse = np.linalg.inv(rows)
-        except np.linalg.LinAlgError:
-            return None
         largest = np.abs(inverse).max(axis=0)
-        norm = np.abs(inverse).sum(axis=1).max()
-        rounding = (len(rows) + 4) * 2 * EPS
-        defect = np.abs(np.eye(len(rows)) - rows @ inverse) + rounding * (np.abs(rows) @ np.abs(inverse))
-        size = defect.sum(axis=1).max()
-        if not size < _MAX_DEFECT:
-            return None
         # The exact inverse is that times the inverse of I - defect.
-        wrong = norm * size / (1 - size)
+        wrong = np.abs(inverse).sum(axis=1).max() * size / (1 - size)
         bounds = ((np.abs(inverse) + wrong) / largest).max(axis=1) * (1 + 1e-12)
     return (largest, bounds) if np.isfinite(bounds).all() else None

@@ -5,34 +5,33 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import EPS, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.vertex import kernel as kernel
 from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
 from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.exact.dyadic import to_integers
+from tropnet.exact.elimination import null_vector
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Box, Domain, WholeSpace
-from tropnet.network.layers import activate, identity_map, layer_map
 from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
 
-__all__ = ["enumerate_by_vertices", "vertex_engine_fits"]
+__all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
-_POOL = 1 << 12
-_BUFFER = 1 << 14
-_STEPS = 1 << 18
 
 
 class _Root(NamedTuple):
@@ -43,32 +42,60 @@ class _Root(NamedTuple):
     bits: dict[int, bool]
 
 
-def vertex_engine_fits(net: Network, domain: Domain) -> bool:
-    """Return whether the vertex engine can start: low dimension, and cells with vertices to begin with."""
-    return _roots(net, domain) is not None
+@final
+@dataclass(frozen=True)
+class VertexEngine(Engine):
+    """Cells by their vertices and rays, compiled, in low dimension.
 
-
-def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-    """Enumerate with generators of cells; bounded and unbounded domains of low dimension.
-
-    Raises
-    ------
-    ValueError
-        The dimension is too high, or domain and first layer leave no cell with a vertex: use another engine.
+    Attributes
+    ----------
+    pool, buffer, steps
+        Room for generators to begin with, regions a chunk, and steps of the kernel between two looks at the outside.
     """
-    net = task.network
-    roots = _roots(net, task.domain)
-    if roots is None:
-        raise ValueError(
+
+    name = "vertex"
+    abilities = frozenset(Ability)
+    compiled = True
+    pool: int = 1 << 12
+    buffer: int = 1 << 14
+    steps: int = 1 << 18
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        roots = _roots(task.network, task.domain)
+        if roots is not None:
+            return _VertexPlan(self, task, roots)
+        return Refusal(
             f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
             f" {_MAX_FACETS} sides that, together with the first layer, contains no line; use engine='simplex' or 'lp'."
         )
+
+
+@final
+@dataclass(frozen=True)
+class _VertexPlan(Plan):
+    engine: VertexEngine
+    task: Task
+    roots: list[_Root]
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return _enumerate(self.engine, self.task, self.roots, builder)
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task: the roots are those of the network and the domain."""
+        return replace(self, task=task)
+
+
+def _enumerate(
+    engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
+    """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
+    net = task.network
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = make_problem(net), _stack(task, roots)
+    problem, stack = make_problem(net), _stack(task, roots, engine.pool)
     rows, exact = make_rows(net, problem), _Exact(net, task.domain)
-    size = _BUFFER if not task.only_count else 1
+    size = engine.buffer if not task.only_count else 1
     words = stack.bits.shape[1]
     out = Out(
         np.empty((size, words), np.uint64),
@@ -79,14 +106,14 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
     )
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
-        status, n_regions = search(problem, rows, stack, out, not task.only_count, _STEPS)
+        status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
         builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
         begin = time.perf_counter()
         aside = None
         if status == kernel.GROW:
             stack = _grown(stack)
         elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact.answer(problem.first_neuron, stack)
+            exact.answer(stack)
         elif status in (kernel.QUERY, kernel.ASIDE):
             aside = _top(task, stack)
         seconds_exact += time.perf_counter() - begin
@@ -99,11 +126,20 @@ def enumerate_by_vertices(task: Task, builder: ChunkBuilder) -> Generator[Chunk,
             seconds_exact=seconds_exact,
         )
         if n_regions or status == kernel.DONE:
-            yield _chunk(task, builder, out, n_regions)
+            yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, ChunkBuilder(net.n_neurons, net.n_inputs)):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+
+def _sample(task: Task, stack: Stack) -> Sample | None:
+    """Take out what was seen of a sampled tree."""
+    if task.sampling is None:
+        return None
+    sample = Sample(float(stack.leaves[0]), stack.nodes.copy())
+    stack.leaves[:], stack.nodes[:] = 0.0, 0.0
+    return sample
 
 
 def _top(task: Task, stack: Stack) -> Task:
@@ -184,33 +220,28 @@ class _Exact:
     """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
 
     def __init__(self, net: Network, domain: Domain) -> None:
-        self.layers = net.integers.layers[:-1]
-        self.widths = net.widths
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.n_neurons = net.n_neurons
         self.sides = [*domain.integer_rows.tolist(), [0] * net.n_inputs + [1]]
         self.n_answers = 0
-        self._prefix: bytes = b""
-        self._rows: list[IntegerArray] = []
-        self._outputs = [identity_map(net.n_inputs, object)]
 
-    def answer(self, first_neuron: np.ndarray[tuple[int, ...], np.dtype[np.int64]], stack: Stack) -> None:
+    def answer(self, stack: Stack) -> None:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
         bits = _unpacked(stack.bits[frame], self.n_neurons)
         neuron = stack.left[frame, stack.n_left[frame] - 1]
-        self._compose(layer, bits, first_neuron.tolist())
-        row = self._rows[layer][neuron].tolist()
+        row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()
         indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
         used = int(np.bitwise_or.reduce(stack.tight[indices]))
-        cell = {bit: self._row(owners[bit], bits, first_neuron.tolist()) for bit in _ones(used)}
+        cell = {bit: self._row(owners[bit], bits) for bit in _ones(used)}
         for m in range(stack.totals[kernel.N_MEMO]):
             u, sign = stack.memo[m].tolist()
             if sign != 2:
                 continue
             tight = _ones(int(stack.tight[u]))
-            vector = _null_vector([cell[bit] for bit in tight])
+            vector = null_vector([cell[bit] for bit in tight])
             if any(_dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
             value = _dot(row, vector)
@@ -219,32 +250,12 @@ class _Exact:
             stack.X[u], stack.radius[u] = _rounded(vector, exponent)
             self.n_answers += 1
 
-    def _compose(self, layer: int, bits: BoolArray, first: list[int]) -> None:
-        """Compose the rows of all layers up to `layer`, as far as the bits before have changed."""
-        prefix = bits[: first[layer]].tobytes()
-        same = 0
-        while (
-            same < len(self._rows)
-            and self._prefix[: first[same]] == prefix[: first[same]]
-            and (first[same] <= min(len(prefix), len(self._prefix)))
-        ):
-            same += 1
-        del self._rows[same:], self._outputs[max(same, 1) :]
-        while len(self._rows) <= layer:
-            above = len(self._rows) - 1
-            if above >= 0:
-                self._outputs.append(
-                    activate(self.layers[above], self._rows[above], bits[first[above] : first[above + 1]])
-                )
-            self._rows.append(layer_map(self.layers[len(self._rows)], self._outputs))
-        self._prefix = prefix
-
-    def _row(self, owner: int, bits: BoolArray, first: list[int]) -> list[int]:
+    def _row(self, owner: int, bits: BoolArray) -> list[int]:
+        """Return the row of a facet's owner, positive inside the cell."""
         if owner < 0:
             side: list[int] = self.sides[-1 - owner]
             return side
-        layer = int(np.searchsorted(first, owner, side="right")) - 1
-        row: list[int] = self._rows[layer][owner - first[layer]].tolist()
+        row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
 
 
@@ -254,33 +265,6 @@ def _ones(mask: int) -> list[int]:
 
 def _dot(row: list[int], vector: list[int]) -> int:
     return sum(a * x for a, x in zip(row, vector, strict=True))
-
-
-def _null_vector(rows: list[list[int]]) -> list[int]:
-    """Return a vector on which rows of rank D - 1 vanish, by fraction-free elimination."""
-    n = len(rows[0])
-    rows = [row.copy() for row in rows]
-    pivots: list[int] = []
-    divisor = 1
-    for column in range(n):
-        r = len(pivots)
-        pivot = next((i for i in range(r, len(rows)) if rows[i][column]), None)
-        if pivot is None:
-            continue
-        rows[r], rows[pivot] = rows[pivot], rows[r]
-        lead = rows[r][column]
-        for i, row in enumerate(rows):
-            if i != r:
-                factor = row[column]
-                rows[i] = [(lead * a - factor * b) // divisor for a, b in zip(row, rows[r], strict=True)]
-        divisor = lead
-        pivots.append(column)
-    free = next(column for column in range(n) if column not in pivots)
-    vector = [0] * n
-    vector[free] = divisor
-    for r, column in enumerate(pivots):
-        vector[column] = -rows[r][free]
-    return vector
 
 
 def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
@@ -309,12 +293,11 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
     if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
         return [_box_root(domain)]
     sides: IntegerArray = domain.integer_rows
-    rows = to_integers(np.column_stack([_input_weights(net), net.hidden[0].bias]))[0]
-    splitting = [i for i in range(len(rows)) if not net.hidden[0].affine_neurons[i]]
-    chosen = _complete_basis(sides[:, :-1].tolist(), rows[splitting, :-1].tolist(), d)
-    if chosen is None or len(sides) + len(chosen) >= _MAX_FACETS:
+    first = net.hidden[0]
+    chosen = pointed_rows(first, domain.halfspaces[0])
+    if chosen is None or len(sides) + len(chosen.neurons) >= _MAX_FACETS:
         return None
-    neurons = [splitting[i] for i in chosen]
+    rows, neurons = to_integers(np.column_stack([first.weights[0], first.bias]))[0], chosen.neurons
     if isinstance(domain, WholeSpace):
         return _orthants(rows, neurons)
     roots = []
@@ -322,6 +305,8 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
         cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
         generators = Polyhedron(cell).generators()
+        if not generators:
+            continue
         inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
         if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
             continue
@@ -348,7 +333,7 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
     basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
     generators = []
     for k, row in enumerate(basis):
-        vector = _null_vector([other for m, other in enumerate(basis) if m != k])
+        vector = null_vector([other for m, other in enumerate(basis) if m != k])
         generators.append(vector if _dot(row, vector) > 0 else [-x for x in vector])
     everything = (1 << (d + 1)) - 1
     roots = []
@@ -362,41 +347,16 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
     return roots
 
 
-def _input_weights(net: Network) -> FloatArray:
-    first = net.hidden[0]
-    return np.asarray(first.weights.get(0, np.zeros((first.width, net.n_inputs))))
-
-
-def _complete_basis(given: list[list[int]], candidates: list[list[int]], d: int) -> list[int] | None:
-    """Return indices of candidates that complete the span of `given` to all d dimensions, or None."""
-    basis: list[list[int]] = []
-
-    def add(row: list[int]) -> bool:
-        for pivot in basis:
-            lead = next(k for k, value in enumerate(pivot) if value)
-            if row[lead]:
-                row = [pivot[lead] * a - row[lead] * b for a, b in zip(row, pivot, strict=True)]
-        if any(row):
-            basis.append(row)
-            return True
-        return False
-
-    for row in given:
-        add(row)
-    chosen = [i for i, row in enumerate(candidates) if len(basis) < d and add(row)]
-    return chosen if len(basis) == d else None
-
-
-def _stack(task: Task, roots: list[_Root]) -> Stack:
+def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
     n_generators = sum(len(root.generators) for root in roots)
-    P, F = _POOL + 2 * n_generators, len(roots) + n + 2
+    P, F = pool + 2 * n_generators, len(roots) + n + 2
     A, b = task.domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
-    sampling = task.sampling or Sampling.start(np.empty(0), 0)
+    sampling = task.sampling or Sampling(np.empty(0), 0)
     stack = Stack(
         X=np.zeros((P, D)),
         radius=np.zeros(P),
@@ -436,12 +396,12 @@ def _stack(task: Task, roots: list[_Root]) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep if task.sampling else np.empty(0),
+        keep=sampling.keep,
         depth=np.full(F, sampling.depth),
         weight=np.full(F, sampling.weight),
         random=np.array([sampling.seed | 1], np.uint64),
-        nodes=sampling.nodes,
-        leaves=sampling.leaves,
+        nodes=np.zeros(len(sampling.keep)),
+        leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )

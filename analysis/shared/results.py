@@ -1,0 +1,96 @@
+"""Results that say how they were made, the published numbers beside them, and figures: where they are, how written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tropnet.archives import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = Path(__file__).parents[1] / "published"
+RESULTS = ROOT / "results"
+FIGURES = ROOT / "paper_figures"
+
+_PACKAGES = ("tropnet", "numpy", "scipy", "highspy")
+
+
+def published(name: str) -> Any:
+    """Return the published numbers `analysis/published/<name>.json`."""
+    return json.loads((PUBLISHED / f"{name}.json").read_text())
+
+
+def provenance(config: Any, command: str, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a reader needs to make the same numbers again: configuration, command, versions, hardware.
+
+    Versions are those of the packages that all studies need and of the given ones, None where one is not installed.
+    With PyTorch in use, the GPU too, if there is one.
+    """
+    record = {
+        "config": dataclasses.asdict(config),
+        "command": command,
+        "python": platform.python_version(),
+        "versions": {name: installed(name) for name in (*_PACKAGES, *packages)},
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+    }
+    torch = sys.modules.get("torch")  # imported by the studies that need it
+    if torch is not None and torch.cuda.is_available():
+        record["gpu"] = torch.cuda.get_device_name()
+    return record
+
+
+def installed(name: str) -> str | None:
+    """Return the version of a package, None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write JSON atomically; lists of plain numbers stay on one line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = _compact(json.dumps(record, indent=1)) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures as PNG under their names, each at its own resolution, and return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        figure.savefig(path)
+    return paths
+
+
+def _compact(text: str) -> str:
+    """Join the lines of arrays that hold only numbers, strings or null."""
+    out, row = [], None
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if row is None:
+            if stripped.endswith("["):
+                row = [line]
+            else:
+                out.append(line)
+        elif stripped in ("]", "],"):
+            out.append(row[0] + " ".join(part.strip() for part in row[1:]) + stripped)
+            row = None
+        elif stripped.endswith(("[", "{", "}", "},")):
+            out += row
+            row = [line] if stripped.endswith("[") else None
+            if row is None:
+                out.append(line)
+        else:
+            row.append(line)
+    return "\n".join(out + (row or []))

@@ -1,0 +1,64 @@
+"""The figure of `analysis.skip_strength_sweep`, drawn from its results file only."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.skip_strength_sweep.config import NAME
+
+_TITLES = {
+    "resnet34": "ResNet34",
+    "resnet18": "ResNet18",
+    "cnn3": "3-layer CNN",
+    "cnn3_linear": "3-layer CNN without ReLU",
+}
+_COLOURS = {"first": "#56b4e9", "last": "#0072b2"}
+_MARKERS = {
+    "t_vs_accuracy_shallow_relu": ("x", "“shallow, ReLU”"),
+    "t_vs_accuracy_shallow": ("+", "“shallow”"),
+    "t_vs_accuracy_shallow_linear": ("x", "“shallow, linear”"),
+}
+
+
+def draw(results: Path) -> dict[str, Figure]:
+    """Return the figure of a results file, by its name."""
+    record = json.loads(results.read_text())
+    figure = Figure(figsize=(11, 8.4), layout="constrained", dpi=150)
+    for axes, (name, found) in zip(figure.subplots(2, 2).flat, record["architectures"].items(), strict=True):
+        draw_architecture(axes, name, found, record["published"][name])
+    profile = record["config"]["profile"]
+    figure.suptitle(
+        f"Accuracy on MNIST against the strength t of the skips{'' if profile == 'full' else f' — {profile} profile'}"
+    )
+    return {NAME: figure}
+
+
+def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: dict[str, Any]) -> None:
+    """Draw the mean over trials after each epoch, every trial as a dot, and the published points."""
+    for figure, curves in published.items():
+        marker, label = _MARKERS.get(figure, ("x", ""))
+        for epoch, colour in (("first", "#bbbbbb"), ("last", "#666666")):
+            text = f"published {label}".strip() + f", {epoch} epoch"
+            axes.plot(*curves[epoch], marker, ms=4, mew=0.9, color=colour, label=text)
+    for epoch, colour in _COLOURS.items():
+        rows = found["rows"]
+        strengths = [row["t"] for row in rows]
+        axes.plot(strengths, [row[epoch]["mean"] for row in rows], "-", color=colour, label=f"ours, {epoch} epoch")
+        for row in rows:
+            trials = row[epoch]["trials"]
+            axes.plot([row["t"]] * len(trials), trials, "o", ms=3.5, color=colour)
+    reduced = "; ".join(found["reduced"])
+    title = textwrap.fill(f"ours: {reduced}", 90) if reduced else ""
+    axes.set_title(title, size=7)
+    axes.text(0.02, 0.98, _TITLES[name], transform=axes.transAxes, va="top", weight="bold")
+    axes.set(xlabel="t", ylabel="accuracy on the test images", xlim=(-0.03, 1.03))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.3 * (high - low), high + 0.12 * (high - low))  # room for the legend and the name
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=6.5, loc="lower center", ncols=2)

@@ -1,0 +1,1 @@
+"""The counts of the compiled engines, where other programs lose cells."""
