@@ -310,7 +310,9 @@ def _area(piece: _Piece) -> float:
     if polyhedron.dimension == 0:
         return 1.0
     # The projection along the pivot's axis shrinks areas by |g_pivot| / |g|.
-    return polyhedron.volume() * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    volume = polyhedron.volume()
+    area = volume * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    return area if volume == inf else min(area, float_info.max)
 
 
 def _without_twins(regions: Regions, found: Sequence[tuple[int, int, int]], facets: Sequence[int | None]) -> list[int]:

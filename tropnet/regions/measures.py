@@ -122,7 +122,9 @@ class Measures:
         values, errors = np.full(len(self.packed), np.inf), np.zeros(len(self.packed))
         for i in np.flatnonzero(bounded).tolist():
             one = slice(offsets[i], offsets[i + 1])
-            view = Centred(*(part[one] for part in rows[:-1]), rows.reach[i : i + 1])
+            view = Centred(
+                rows.units[one], rows.sides[one], rows.unit_errors[one], rows.side_errors[one], rows.reach[i : i + 1]
+            )
             log_value, error = sampled_volume(view, n_samples, rng)
             if not np.isfinite(log_value):
                 log_value, error = sampled_volume(self.polyhedron(i).from_inside(), n_samples, rng)
