@@ -30,13 +30,14 @@ from tropnet.errors import (
     UnsupportedModuleError,
 )
 from tropnet.feasibility.tolerances import Tolerances
+from tropnet.loading import load
 from tropnet.local_search import FlipBounds, FlipDistance, NearRegions, SegmentRegions, regions_near, regions_on_segment
 from tropnet.moved import MovedModules
 from tropnet.network.affine import AffineMap
 from tropnet.network.bounds import RegionBounds, region_bounds, zaslavsky_bound
 from tropnet.network.domain import Box, Domain, Polytope, WholeSpace
 from tropnet.network.layers import Layer
-from tropnet.network.network import Network, load
+from tropnet.network.network import Network
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ __all__ = ["archive_bytes", "read_archive", "write_atomically"]
 
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
+_MANY_ENTRIES = 0xFFFF  # and more, which zip counts elsewhere
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -81,6 +83,8 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FileFormatError(f"{where} is a single array, not a tropnet {kind} (.npz).")
         arrays = {name: archive[name] for name in archive.files}
+        if len(arrays) != _n_entries(data, len(arrays)):
+            raise zipfile.BadZipFile("entries are missing")
     except FileFormatError:
         raise
     except ValueError as error:
@@ -99,3 +103,10 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
             f"{where} has format version {written}, this tropnet reads up to {version}; update tropnet."
         )
     return arrays
+
+
+def _n_entries(data: bytes, default: int) -> int:
+    """Return how many entries the end of a zip archive announces: `zipfile` takes a damaged one for a comment."""
+    end = data.rfind(b"PK\5\6")
+    announced = int.from_bytes(data[end + 10 : end + 12], "little")
+    return default if announced == _MANY_ENTRIES else announced

@@ -1,4 +1,4 @@
-"""Modules that have moved: their old import paths still work, with a warning that says where they went."""
+"""Modules and functions that have moved: old import paths still work, with a warning that says where they went."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
-__all__ = ["MOVED", "MovedModules"]
+__all__ = ["MOVED", "MOVED_NAMES", "MovedModules", "moved_name"]
 
 MOVED = {
     "affine": "network.affine",
@@ -39,6 +40,11 @@ MOVED = {
     "recurrences": "tropical.recurrences",
     "tolerances": "feasibility.tolerances",
 }
+# Single names, by the module that they left, which calls `moved_name` for them.
+MOVED_NAMES = {
+    "network": {"load": "loading"},
+    "network.network": {"load": "loading"},
+}
 
 
 class MovedModules(MetaPathFinder, Loader):
@@ -58,3 +64,18 @@ class MovedModules(MetaPathFinder, Loader):
         new = f"tropnet.{MOVED[old.removeprefix('tropnet.')]}"
         warnings.warn(f"{old} is now {new}.", DeprecationWarning, stacklevel=2)
         sys.modules[old] = import_module(new)
+
+
+def moved_name(module: str, name: str) -> Any:
+    """Return what moved away from a module, for its `__getattr__`, with a warning that says where it went.
+
+    Raises
+    ------
+    AttributeError
+        Nothing of this name was ever there.
+    """
+    new = MOVED_NAMES.get(module.removeprefix("tropnet."), {}).get(name)
+    if new is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warnings.warn(f"{module}.{name} is now tropnet.{new}.{name}.", DeprecationWarning, stacklevel=3)
+    return getattr(import_module(f"tropnet.{new}"), name)

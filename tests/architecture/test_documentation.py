@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import tropnet as tn
-from tropnet.cli.commands import command
+from tropnet.cli import command
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

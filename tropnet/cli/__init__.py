@@ -1,5 +1,5 @@
-"""The command line: parse, call the library, print."""
+"""The command line: parse (options), call the library (commands), print (printing)."""
 
-from tropnet.cli.commands import main
+from tropnet.cli.program import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

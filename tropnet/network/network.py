@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -28,13 +27,13 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import (
     DomainError,
     FileFormatError,
-    MissingExtraError,
     NonFiniteError,
     ShapeError,
     TooLargeError,
     UnsupportedModuleError,
 )
 from tropnet.exact.dyadic import to_float, to_integers
+from tropnet.moved import moved_name
 from tropnet.network.affine import AffineMap, Matrix
 from tropnet.network.carrying import without_skips
 from tropnet.network.domain import Box, Domain, WholeSpace, as_domain
@@ -52,7 +51,7 @@ from tropnet.network.layers import (
 )
 from tropnet.network.recurrence import compose, compose_many
 
-__all__ = ["IntegerNetwork", "Network", "as_network", "dense_network", "load"]
+__all__ = ["IntegerNetwork", "Network", "as_network", "dense_network"]
 
 _DENSE_BYTES = 2**31
 # Products of weights down to 2**-900 keep all their digits, and sums of them and biases too.
@@ -729,33 +728,6 @@ def dense_network(net: Any) -> Network:
     return as_network(net).dense
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    FileFormatError
-        The file is truncated, was not written by tropnet, is of another format, or would need pickle.
-    MissingExtraError
-        It is an `.onnx` file, and the extra 'onnx' is not installed.
-    TropnetError
-        It is an `.onnx` file, and `from_onnx` refuses it.
-    """
-    if os.fspath(path).lower().endswith(".onnx"):
-        try:
-            # By name: importers stand above the core, and need what an extra installs.
-            importer = import_module("tropnet.importers.onnx.importer")
-        except ImportError as error:
-            raise MissingExtraError(
-                f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
-            ) from error
-        network: Network = importer.from_onnx(path)
-        return network
-    if os.fspath(path).lower().endswith((".pt", ".pth")):
-        raise FileFormatError(
-            f"'{os.fspath(path)}' is not a tropnet network (.npz). For a PyTorch model, build the module, load its"
-            " weights and use tropnet.from_torch(module).save('net.npz')."
-        )
-    return Network.load(path)
+def __getattr__(name: str) -> Any:
+    """Find what moved from here."""
+    return moved_name(__name__, name)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import hypot
+from math import hypot, inf
+from sys import float_info
 from typing import NamedTuple
 
 import numpy as np

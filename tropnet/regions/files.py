@@ -1,12 +1,20 @@
-"""Files of regions: Parquet, and `.npz` of plain arrays; no pickle. What is damaged is refused, never misread."""
+"""Files of regions: Parquet, and `.npz` of plain arrays; no pickle. What is damaged is refused, never misread.
+
+`FORMATS` says which functions write and read files of which suffix.
+
+The metadata of a Parquet file is text, as some readers demand: `tropnet`, JSON of network's fingerprint, domain, stats
+and a checksum of all there is, and `tropnet_network`, the bytes of `Network.to_bytes` in base64 (up to version 2 the
+bytes themselves, which are still read).
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +31,11 @@ from tropnet.errors import FileFormatError
 from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
 
-__all__ = ["Columns", "read_npz", "read_parquet", "write_npz", "write_parquet"]
+__all__ = ["FORMATS", "Columns", "Format", "read_npz", "read_parquet", "write_npz", "write_parquet"]
 
 _KIND = "regions"
-_VERSION = 2
+_VERSION = 2  # of the arrays
+_PARQUET_VERSION = 3  # 3: metadata is text
 
 
 class Columns(NamedTuple):
@@ -44,6 +53,13 @@ class Columns(NamedTuple):
     packed_facets: PackedArray | None
 
 
+class Format(NamedTuple):
+    """How one kind of file is written and read."""
+
+    write: Callable[[Columns, str | os.PathLike[str]], None]
+    read: Callable[[str | os.PathLike[str]], Columns]
+
+
 def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
     """Write a Parquet file; see `Regions.to_parquet`."""
     size = columns.packed.shape[1]
@@ -57,7 +73,7 @@ def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
         "witness": pa.array(rational, type=pa.string()),
     }
     network = columns.network.to_bytes()
-    metadata = {"tropnet": _header(columns, network), "tropnet_network": network}
+    metadata = {"tropnet": _header(columns, network, _PARQUET_VERSION), "tropnet_network": base64.b64encode(network)}
     stored = pa.table(table).replace_schema_metadata(metadata)
     write_atomically(path, lambda file: pq.write_table(stored, file, compression="zstd"))
 
@@ -67,8 +83,15 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
     data = Path(path).read_bytes()
     try:
         table = pq.read_table(io.BytesIO(data))
-        metadata = table.schema.metadata
+        metadata = table.schema.metadata or {}
+        if not {b"tropnet", b"tropnet_network"} <= metadata.keys():
+            raise FileFormatError(
+                "its metadata has no entry 'tropnet', which holds network, domain and checksum: Regions.to_parquet did"
+                " not write it, or another program, such as pandas, wrote the table again and dropped it"
+            )
         network = metadata[b"tropnet_network"]
+        if json.loads(metadata[b"tropnet"])["version"] >= _PARQUET_VERSION:
+            network = base64.b64decode(network, validate=True)
         size = -(-Network.load(network).n_neurons // 8)
         packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
         facets = None
@@ -95,7 +118,7 @@ def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
         "witnesses": columns.witnesses,
         "rational_index": np.array([i for i, _ in rational], dtype=np.int64),
         "rational": np.array([_text(value) for _, value in rational], dtype=str),
-        "header": np.array(_header(columns, network)),
+        "header": np.array(_header(columns, network, _VERSION)),
         "network": np.frombuffer(network, dtype=np.uint8),
     }
     if columns.packed_facets is not None:
@@ -132,9 +155,9 @@ def _facet_columns(packed_facets: PackedArray | None) -> dict[str, pa.Array]:
     return {"facets": pa.array([row.tobytes() for row in packed_facets], type=binary)}
 
 
-def _header(columns: Columns, network: bytes) -> str:
+def _header(columns: Columns, network: bytes, version: int) -> str:
     values = {
-        "version": _VERSION,
+        "version": version,
         "fingerprint": columns.network.fingerprint,
         "domain": columns.domain.description,
         "complete": columns.complete,
@@ -156,8 +179,8 @@ def _restored(
     packed_facets: PackedArray | None,
 ) -> Columns:
     values = json.loads(header)
-    if values["version"] != _VERSION:
-        raise FileFormatError(f"format version {values['version']}, this tropnet reads {_VERSION}")
+    if values["version"] not in (_VERSION, _PARQUET_VERSION):
+        raise FileFormatError(f"format version {values['version']}, this tropnet reads up to {_PARQUET_VERSION}")
     digest = values.pop("digest")
     if digest != _digest(values, network, (packed, packed_cuts, witnesses, packed_facets), rational):
         raise FileFormatError("its contents do not match their checksum")
@@ -201,3 +224,9 @@ def _digest(
         digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     digest.update(repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode())
     return digest.hexdigest()
+
+
+FORMATS: Mapping[str, Format] = {
+    ".parquet": Format(write_parquet, read_parquet),
+    ".npz": Format(write_npz, read_npz),
+}

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -21,11 +22,11 @@ from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
-from tropnet.regions.files import Columns, read_npz, read_parquet, write_npz, write_parquet
+from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
 from tropnet.regions.measures import Measures
 
-__all__ = ["Regions"]
+__all__ = ["Regions", "write_regions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,10 +325,24 @@ class Regions(Sequence[ActivationRegion]):
     # --- files
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file (atomically): columns `pattern` and `cuts` (packed bits), `x0`, ..., `witness`.
+        r"""Write a Parquet file (atomically), one row for each region, that pandas, Polars and DuckDB read, too.
 
-        `witness` holds exact coordinates as text where no float64 point was found inside, else null. Network, domain,
-        completeness and stats travel in the file's metadata, so `from_parquet` needs nothing else.
+        Notes
+        -----
+        `pattern` and `cuts` are packed bits (see `Regions`): bit j % 8, counted from the lowest, of byte j // 8 belongs
+        to neuron j, layers concatenated. `facets`, if they are known, the same, with bit n_neurons + i for row i of
+        `domain.halfspaces`. `x0`, `x1`, ...: the witness, float64; `witness`: exact coordinates as text where
+        no float64 point was found inside, else null. In the metadata travel network, domain, completeness and stats, so
+        `from_parquet` needs nothing else; it refuses tables that another program wrote again, which have lost them.
+
+        Examples
+        --------
+        Bits of a column, read without this library:
+
+        >>> column = [b"\x05", b"\x02"]  # such as pandas.read_parquet(path)["pattern"], for three neurons
+        >>> rows = np.frombuffer(b"".join(column), np.uint8).reshape(len(column), -1)
+        >>> np.unpackbits(rows, axis=1, bitorder="little", count=3).tolist()
+        [[1, 0, 1], [0, 1, 0]]
         """
         write_parquet(self._columns, path)
 
@@ -356,3 +371,8 @@ class Regions(Sequence[ActivationRegion]):
     @property
     def _columns(self) -> Columns:
         return Columns(*(getattr(self, each.name) for each in fields(self)))
+
+
+def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:
+    """Write regions to a file of the format that its suffix, one of `FORMATS`, names."""
+    FORMATS[Path(path).suffix.lower()].write(regions._columns, path)

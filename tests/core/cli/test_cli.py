@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tropnet as tn
-from tropnet.cli import commands as cli
+from tropnet.cli import main as cli
 from tropnet.feasibility import Cascade
 
 
@@ -71,13 +71,13 @@ def test_regions_table_json_and_files(net, run):
     assert (code, err) == (0, "")
     assert f"{len(expected)} activation regions in Box([-1.0, -1.0], [1.0, 1.0]), 2 shown" in out
     assert (tn.Regions.from_parquet("r.parquet").packed == expected.packed).all()
-    code, out, _ = run("regions", "net.npz", "--box", "-1", "1", "--limit", "2", "--out", "r.npz", "--json")
+    code, out, _ = run("regions", "net.npz", "--box", "-1", "1", "--limit", "2", "--out", "r.NPZ", "--json")
     record = json.loads(out)
     assert record["complete"] is True
     assert [r["pattern"].replace("|", "") for r in record["regions"]] == [
         "".join("01"[int(bit)] for bit in pattern) for pattern in expected.patterns[:2]
     ]
-    assert (tn.Regions.from_npz("r.npz").packed == expected.packed).all()
+    assert (tn.Regions.from_npz("r.NPZ").packed == expected.packed).all()
 
 
 def test_predict(net, run):

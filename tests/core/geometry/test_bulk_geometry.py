@@ -248,6 +248,17 @@ def test_estimates_of_slivers(problem: Problem) -> None:
     assert (np.abs(values[inside] - exact[inside]) <= 6 * errors[inside] + 1e-8 * exact[inside] + 1e-320).all()
 
 
+@pytest.mark.parametrize("width", [1e-15, 1e-18, 1e-200, 1e-310])
+def test_slivers_of_many_dimensions_are_refused(width: float) -> None:
+    """Where vertices take too long, a region that float64 cannot sample is refused by its number."""
+    sides = np.concatenate([np.eye(7), -np.eye(7)])
+    sides[0, 1], sides[7, 1] = 1.0, -1.0
+    sliver = Polytope(sides, np.where(np.arange(14) % 7, 1.0, width))
+    regions = enumerate_regions(Network.mlp([np.zeros((1, 7))], [[0.0]]), sliver)
+    with pytest.raises(TropnetError, match="region 0 is too thin for its volume to be estimated"):
+        regions.volume_estimates(300)
+
+
 def test_estimates_refuse_too_few_samples() -> None:
     with pytest.raises(ValueError, match="n_samples must be an integer of at least 2"):
         enumerate_regions(Network.random([2, 2, 1], seed=0), Box(-1, 1)).volume_estimates(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ from tests.checks import (
     strictly_inside,
     value,
 )
+from tests.damage import check_damaged
 from tests.oracles.brute_force import brute_force_patterns, exact_affine_map, exact_forward
 from tests.oracles.exact import Vector
 from tests.oracles.fourier_motzkin import has_interior
@@ -41,15 +44,16 @@ from tropnet import (
     FileFormatError,
     Layer,
     Network,
+    NonFiniteError,
     Polytope,
     Regions,
     Tolerances,
-    TropnetError,
     UndecidedError,
     enumerate_regions,
     find_linear_region,
 )
 from tropnet.network.domain import as_domain, domain_from
+from tropnet.regions import files as region_files
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]
@@ -239,9 +243,8 @@ def test_a_region_is_bounded_iff_it_stops_beyond_its_last_basic_point(problem: P
         ]
         polyhedron = region.polyhedron
         assert polyhedron.is_bounded() == (not any(beyond))
-        assert len(polyhedron.rays()) > 0 or polyhedron.is_bounded()
-        if any(beyond):
-            assert region.volume() == inf
+        assert (len(polyhedron.rays()) > 0) == any(beyond)
+        assert (region.volume() == inf) == any(beyond)
         for ray in polyhedron.rays():
             assert np.linalg.norm(ray) == pytest.approx(1)
             scales = [float(max(map(abs, a))) for a, _ in rows]
@@ -302,18 +305,15 @@ def test_polyhedra_known_by_hand() -> None:
     assert [rectangle.rows[i] for i in rectangle.facets()] == [-2, -3, -4, 0]
 
 
-def test_geometry_beyond_the_largest_float_is_rounded_or_refused() -> None:
-    """A vertex at 1e400 is rounded to the largest float64; a ball that float64 cannot hold is refused by name."""
+def test_geometry_beyond_the_largest_float_is_rounded() -> None:
+    """A vertex at 1e400 is rounded to the largest float64, and the ball of a half-line is infinite."""
     far = Network.mlp([[[1e-200]], [[1.0]]], [[-1e200], [0.0]])
     for bit in (False, True):
         region = find_linear_region(far, [bit])
         assert region.vertices().tolist() == [[np.finfo(np.float64).max]]
         assert region.facets().tolist() == [0]
         assert region.volume() == inf
-        try:
-            assert region.chebyshev_ball().radius == inf
-        except TropnetError as error:
-            assert "ball" in str(error)  # noqa: PT017 - either outcome is right
+        assert region.chebyshev_ball().radius == inf
 
 
 @settings(max_examples=N // 2)
@@ -424,14 +424,10 @@ def test_a_closed_region_contains_its_boundary() -> None:
 
 @pytest.mark.parametrize("x", [[np.nan, 0.0], [0.0, np.inf], [-np.inf, 1.0]])
 def test_no_region_contains_a_point_that_is_none(x: list[float]) -> None:
-    """NaN and infinity are no points of R^d: refused by name, or in no region; never a guess."""
+    """NaN and infinity are no points of R^d: they are refused by name."""
     for region in enumerate_regions(HALVES):
-        try:
-            inside = region.contains(x)
-        except TropnetError as error:
-            assert "finite" in str(error)  # noqa: PT017 - either outcome is right
-        else:
-            assert not inside
+        with pytest.raises(NonFiniteError, match="x must be finite"):
+            region.contains(x)
 
 
 @settings(max_examples=N)
@@ -542,6 +538,63 @@ KEPT = {
 }
 
 
+@given(problem=problems(max_neurons=9), facets=st.booleans())
+def test_parquet_is_plain_to_other_readers(
+    problem: Problem, facets: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """All metadata is text, and the columns hold what is documented: packed bits, coordinates, exact witnesses."""
+    net, domain = problem
+    show(net, domain)
+    regions = enumerate_regions(net, domain, facets=facets)
+    path = write(regions, tmp_path_factory.getbasetemp() / "plain.parquet")
+    table = pq.read_table(path)
+    for stored in (pq.read_metadata(path).metadata, table.schema.metadata):
+        for key, text in stored.items():
+            assert "\0" not in key.decode() + text.decode()
+    assert json.loads(table.schema.metadata[b"tropnet"])["fingerprint"] == net.fingerprint
+    network = base64.b64decode(table.schema.metadata[b"tropnet_network"])
+    assert Network.load(network).fingerprint == net.fingerprint
+
+    def bits(name: str, count: int) -> list[list[int]]:
+        rows = [np.frombuffer(blob, np.uint8) for blob in table[name].to_pylist()]
+        return [np.unpackbits(row, bitorder="little", count=count).tolist() for row in rows]
+
+    assert bits("pattern", net.n_neurons) == regions.patterns.tolist()
+    assert bits("cuts", net.n_neurons) == [region.cuts.tolist() for region in regions]
+    assert ("facets" in table.column_names) == facets
+    if facets:
+        numbers = regions.domain.row_numbers.tolist()
+        for region, row in zip(regions, bits("facets", net.n_neurons + len(numbers)), strict=True):
+            named = {j if j < net.n_neurons else -1 - numbers[j - net.n_neurons] for j in np.flatnonzero(row).tolist()}
+            assert len(named) == len(region.facets())
+            assert named <= set(region.rows.tolist())
+    assert np.column_stack([table[f"x{i}"].to_numpy() for i in range(net.n_inputs)]).tolist() == (
+        regions.witnesses.tolist()
+    )
+
+
+def test_parquet_of_the_earlier_version_is_read(saved: Regions, tmp_path: Path) -> None:
+    """Files whose metadata holds the network's bytes as they are, not as text, still load."""
+    columns, path = saved._columns, write(saved, tmp_path / "regions.parquet")
+    network = saved.network.to_bytes()
+    metadata = {"tropnet": region_files._header(columns, network, 2), "tropnet_network": network}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
+    check_same(saved, read(path))
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"pandas": "{}"}, {"tropnet": "{}"}])
+def test_parquet_written_again_by_another_program(
+    metadata: dict[str, str] | None, saved: Regions, tmp_path: Path
+) -> None:
+    """A table that lost what to_parquet keeps in its metadata says so; a table of something else, too."""
+    path = write(saved, tmp_path / "regions.parquet")
+    table = pq.read_table(path)
+    for other in (table, table.select(["x0"]).rename_columns(["a"])):
+        pq.write_table(other.replace_schema_metadata(metadata), path)
+        with pytest.raises(FileFormatError, match=r"no entry 'tropnet'.*such as pandas, wrote the table"):
+            read(path)
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("case", KEPT)
 def test_files_keep_the_rare_cases(suffix: str, case: str, tmp_path: Path) -> None:
@@ -570,22 +623,12 @@ def test_a_truncated_file_is_refused(suffix: str, saved: Regions, tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_a_damaged_file_is_refused_or_harmless(suffix: str, mask: int, saved: Regions, tmp_path: Path) -> None:
-    """A changed byte is refused by name or changes nothing; it raises nothing else and gives no other regions."""
+@pytest.mark.parametrize("start", range(3))
+def test_a_damaged_file_is_refused(suffix: str, start: int, saved: Regions, tmp_path: Path) -> None:
+    """A changed bit is refused by name, except where nothing is stored; no other regions, no other error."""
     path = write(saved, tmp_path / f"regions.{suffix}")
-    data = path.read_bytes()
-    outcomes = {"refused": 0, "harmless": 0}
-    for place in range(mask % 23, len(data), 23):
-        path.write_bytes(data[:place] + bytes([data[place] ^ mask]) + data[place + 1 :])
-        try:
-            again = read(path)
-        except FileFormatError:
-            outcomes["refused"] += 1
-        else:
-            check_same(saved, again)
-            outcomes["harmless"] += 1
-    assert outcomes["refused"] > 10
+    size = path.stat().st_size
+    check_damaged(path, read, lambda again: check_same(saved, again), range(start, size, 23))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

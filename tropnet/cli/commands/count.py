@@ -1,0 +1,70 @@
+"""`tropnet count`: the number of activation regions."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tropnet.cli.interrupts import INTERRUPTED
+from tropnet.cli.options import domain_of, network_argument, search_options
+from tropnet.cli.printing import print_json
+from tropnet.enumeration import count_regions
+from tropnet.errors import EnumerationInterrupted
+from tropnet.loading import load
+from tropnet.network.domain import as_domain
+
+__all__ = ["count"]
+
+
+@click.command()
+@network_argument
+@search_options
+def count(
+    path: str,
+    box: tuple[str, str] | None,
+    engine: str,
+    backend: str,
+    max_regions: int | None,
+    workers: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Count the activation regions of NET.
+
+    An activation region is the set of points with one activation pattern; it counts iff it has interior. The count is
+    exact for the stored network.
+
+    \b
+    Examples:
+      tropnet count examples/phi_1.npz
+      tropnet count examples/phi_1.npz --box -10 10 --json
+      tropnet count examples/phi_1.npz --box -10,0 10,5
+    """
+    net = load(path)
+    domain = as_domain(domain_of(box, net), net.n_inputs)
+    # One more than asked for tells a count that stopped from one that ended there.
+    limit = None if max_regions is None else max_regions + 1
+    interrupted = False
+    try:
+        n = count_regions(
+            net, domain, engine=engine, workers=workers, backend=backend, max_regions=limit, progress=not quiet
+        )
+    except EnumerationInterrupted as interrupt:
+        n, interrupted = interrupt.partial, True
+    at_least = interrupted or n == limit
+    n = n - 1 if n == limit else n
+    if as_json:
+        print_json(
+            {
+                "network": path,
+                "domain": domain.description,
+                "n_activation_regions": n,
+                "complete": not at_least,
+            }
+        )
+    else:
+        click.echo(f"{'at least ' if at_least else ''}{n} activation regions of {net} in {domain}")
+    if interrupted:
+        click.echo("tropnet: interrupted; the count is a lower bound", err=True)
+        sys.exit(INTERRUPTED)

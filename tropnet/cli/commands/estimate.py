@@ -1,0 +1,57 @@
+"""`tropnet estimate`: about how many activation regions there are."""
+
+from __future__ import annotations
+
+import click
+
+from tropnet.cli.options import box_option, domain_of, engine_option, json_option, network_argument
+from tropnet.cli.printing import print_json
+from tropnet.enumeration import estimate_regions
+from tropnet.loading import load
+from tropnet.network.domain import as_domain
+
+__all__ = ["estimate"]
+
+
+@click.command()
+@network_argument
+@box_option
+@engine_option
+@click.option("--width", type=click.IntRange(min=1), default=256, show_default=True, help="Nodes a probe keeps.")
+@click.option("--probes", type=click.IntRange(min=2), default=32, show_default=True, help="Number of probes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random choices.")
+@json_option
+def estimate(
+    path: str, box: tuple[str, str] | None, engine: str, width: int, probes: int, seed: int, as_json: bool
+) -> None:
+    """Estimate the number of activation regions of NET without enumerating them.
+
+    The mean of random probes of the search tree, with its standard error; exact where the tree is small.
+
+    \b
+    Examples:
+      tropnet estimate examples/phi_1.npz
+      tropnet estimate examples/phi_1.npz --box -10 10 --probes 100 --json
+    """
+    net = load(path)
+    domain = as_domain(domain_of(box, net), net.n_inputs)
+    guess = estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=True)
+    if as_json:
+        print_json(
+            {
+                "network": path,
+                "domain": domain.description,
+                "n_activation_regions": guess.n_regions,
+                "standard_error": guess.standard_error,
+                "n_probes": guess.n_probes,
+                "exact": guess.exact,
+                "seed": seed,
+            }
+        )
+    elif guess.exact:
+        click.echo(f"{guess.n_regions:.0f} activation regions of {net} in {domain} (counted)")
+    else:
+        click.echo(
+            f"about {guess.n_regions:.4g} +- {guess.standard_error:.2g} activation regions of {net} in {domain}"
+            f" (standard error, {probes} probes)"
+        )

@@ -1,0 +1,137 @@
+"""`tropnet regions`: the activation regions, as a table, as JSON and as a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Column, Table
+
+from tropnet.arrays.patterns import format_pattern
+from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
+from tropnet.cli.options import domain_of, network_argument, search_options
+from tropnet.cli.printing import print_json, print_table, vector
+from tropnet.enumeration import enumerate_regions
+from tropnet.errors import EnumerationInterrupted, TropnetError
+from tropnet.loading import load
+from tropnet.regions import Regions
+from tropnet.regions.files import FORMATS
+from tropnet.regions.regions import write_regions
+
+__all__ = ["regions"]
+
+_SUFFIXES = " or ".join(FORMATS)
+
+
+@click.command()
+@network_argument
+@search_options
+@click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, writable=True), help=f"Write all regions to this {_SUFFIXES} file."
+)
+def regions(
+    path: str,
+    box: tuple[str, str] | None,
+    engine: str,
+    backend: str,
+    max_regions: int | None,
+    workers: int,
+    quiet: bool,
+    as_json: bool,
+    limit: int,
+    out: str | None,
+) -> None:
+    """List the activation regions of NET: pattern, a point inside, number of facets, affine map.
+
+    The file is written before anything is printed. On Ctrl-C what was found so far is written and shown, and the exit
+    code is 130; until the file is written a second Ctrl-C changes nothing.
+
+    \b
+    Examples:
+      tropnet regions examples/phi_1.npz --box -10 10
+      tropnet regions examples/phi_1.npz --box -10 10 --limit 0 --out regions.parquet
+      tropnet regions examples/phi_1.npz --box -10 10 --limit 3 --json
+    """
+    if out is not None and Path(out).suffix.lower() not in FORMATS:
+        raise click.BadParameter(f"must end in {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
+    if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
+        raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
+    net = load(path)
+    domain = domain_of(box, net)
+    interrupted = False
+    with one_interrupt() if out is not None else nullcontext():
+        try:
+            found = enumerate_regions(
+                net,
+                domain,
+                engine=engine,
+                workers=workers,
+                backend=backend,
+                max_regions=max_regions,
+                on_undecided="collect",
+                progress=not quiet,
+            )
+        except EnumerationInterrupted as interrupt:
+            found, interrupted = interrupt.partial, True
+        if out is not None:
+            # First of all: what is printed below can be interrupted without loss.
+            write_regions(found, out)
+    if interrupted:
+        kept = f"written to {out}" if out is not None else "below"
+        click.echo(f"tropnet: interrupted; the {len(found)} regions found so far are {kept}", err=True)
+    if as_json:
+        print_json(_regions_record(found, limit))
+    else:
+        _print_regions(found, limit)
+        if out is not None:
+            click.echo(f"all {len(found)} written to {out}")
+    if interrupted:
+        sys.exit(INTERRUPTED)
+    if found.n_undecided:
+        raise TropnetError(f"{found.n_undecided} subtrees stayed undecided: regions may be missing.")
+
+
+def _regions_record(found: Regions, limit: int) -> dict[str, Any]:
+    return {
+        "n_activation_regions": len(found),
+        "domain": found.domain.description,
+        "complete": found.complete,
+        "n_undecided": found.n_undecided,
+        "stats": dict(found.stats),
+        "regions": [
+            {
+                "pattern": format_pattern(region.pattern, found.network.widths),
+                "witness": region.witness.tolist(),
+                "facets": region.rows[region.facets()].tolist(),
+                "weight": region.affine.weight.tolist(),
+                "bias": region.affine.bias.tolist(),
+            }
+            for region in found[:limit]
+        ],
+    }
+
+
+def _print_regions(found: Regions, limit: int) -> None:
+    if limit:
+        table = Table(
+            "#", Column("activation pattern", overflow="fold"), "point inside", "facets", "affine map: weight | bias"
+        )
+        for index, region in enumerate(found[:limit]):
+            affine = region.affine
+            rows = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
+            table.add_row(
+                str(index),
+                format_pattern(region.pattern, found.network.widths),
+                vector(region.witness),
+                str(len(region.facets())),
+                "\n".join(rows[:3] + ["..."] * (len(rows) > 3)),
+            )
+        print_table(table)
+    more = f", {min(limit, len(found))} shown" if len(found) > limit else ""
+    state = "" if found.complete else " (incomplete)"
+    click.echo(f"{len(found)} activation regions in {found.domain}{state}{more}")

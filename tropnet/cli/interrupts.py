@@ -1,0 +1,34 @@
+"""Ctrl-C: what it leaves alone, and the exit code that tells of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+__all__ = ["INTERRUPTED", "one_interrupt"]
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Let the first Ctrl-C raise KeyboardInterrupt here, and ignore further ones, until the block is left."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        click.echo("tropnet: stopping; what was found is written first", err=True)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,115 @@
+"""What commands are given: options that several share, and the values that users write as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration import ENGINES
+from tropnet.errors import ShapeError, TropnetError
+from tropnet.feasibility import BACKENDS
+from tropnet.network.domain import Box, Domain
+from tropnet.network.network import Network
+
+__all__ = ["box_option", "domain_of", "engine_option", "json_option", "network_argument", "points_of", "search_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def network_argument(function: F) -> F:
+    """Take the file of a network, as `path`."""
+    return click.argument("path", metavar="NET", type=click.Path(dir_okay=False))(function)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+box_option = click.option(
+    "--box",
+    nargs=2,
+    metavar="LOW HIGH",
+    help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="Engine; all give the same regions (reference: small networks only).",
+)
+
+
+def search_options(function: F) -> F:
+    """Take what every search takes: domain, engine, backend, limit, workers, and how it prints."""
+    for option in reversed(
+        [
+            box_option,
+            engine_option,
+            click.option(
+                "--backend",
+                type=click.Choice(BACKENDS),
+                default="highs",
+                show_default=True,
+                help="What proposes decisions; all are proven exactly.",
+            ),
+            click.option("--max-regions", type=click.IntRange(min=1), help="Stop after so many regions."),
+            click.option(
+                "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
+            ),
+            click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
+            json_option,
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def domain_of(box: tuple[str, str] | None, net: Network) -> Domain | None:
+    """Return the domain that --box means for a network, None if it was not given."""
+    if box is None:
+        return None
+    low, high = (_numbers(text, "--box") for text in box)
+    for side in (low, high):
+        if len(side) not in (1, net.n_inputs):
+            raise click.BadParameter(
+                f"LOW and HIGH must be one number or {net.n_inputs} (one per input), got {len(side)}.",
+                param_hint="'--box'",
+            )
+    d = net.n_inputs
+    return Box(np.broadcast_to(low, d), np.broadcast_to(high, d))
+
+
+def points_of(points: tuple[str, ...], source: str | None, net: Network) -> FloatArray:
+    """Return the points (n, d) that --at or --input means for a network."""
+    if bool(points) == (source is not None):
+        raise click.UsageError("give points either with --at or with --input FILE.")
+    if source is None:
+        rows = [_numbers(point, "--at") for point in points]
+        lengths = {len(row) for row in rows}
+        if lengths != {net.n_inputs}:
+            raise ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted(lengths)}.")
+        return as_points(rows, net.n_inputs)[0]
+    try:
+        if source.endswith(".npy"):
+            return as_points(np.load(source, allow_pickle=False), net.n_inputs)[0]
+        text = Path(source).read_text()
+        table: Any = np.loadtxt(text.splitlines(), delimiter=",", ndmin=2) if text.strip() else []
+        return as_points(table, net.n_inputs)[0]
+    except ValueError as error:
+        reason = (
+            str(error) if isinstance(error, TropnetError) else "a .npy file or rows of numbers with commas are read"
+        )
+        raise ShapeError(f"'{source}' must hold points of {net.n_inputs} coordinates: {reason}") from error
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"must be numbers separated by commas, got '{text}'.", param_hint=f"'{option}'"
+        ) from None

@@ -1,0 +1,70 @@
+"""Reading networks from files: which reader reads which kind of file, told by the suffix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tropnet.errors import FileFormatError, MissingExtraError
+from tropnet.network.network import Network
+
+__all__ = ["READERS", "load"]
+
+Reader = Callable[[str | os.PathLike[str]], Network]
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
+
+    The suffix, in whatever case, says which it is. A file of any other name is read if `Network.save` wrote it.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FileFormatError
+        The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+    MissingExtraError
+        It is an `.onnx` file, and the extra 'onnx' is not installed.
+    TropnetError
+        It is an `.onnx` file, and `from_onnx` refuses it.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in _ELSEWHERE:
+        raise FileFormatError(f"'{os.fspath(path)}' is not a tropnet network (.npz). {_ELSEWHERE[suffix]}")
+    return READERS.get(suffix, _read_by_content)(path)
+
+
+def _read_onnx(path: str | os.PathLike[str]) -> Network:
+    try:
+        from tropnet.importers.onnx.importer import from_onnx
+    except ImportError as error:
+        raise MissingExtraError(
+            f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
+        ) from error
+    return from_onnx(path)
+
+
+def _read_by_content(path: str | os.PathLike[str]) -> Network:
+    """Read a file whose suffix says nothing, if it is an archive as `Network.save` writes it."""
+    with open(path, "rb") as file:
+        if file.read(len(_ARCHIVE)) == _ARCHIVE:
+            return Network.load(path)
+    raise FileFormatError(
+        f"'{os.fspath(path)}' must be a network: a file that ends in {' or '.join(READERS)}, or one that Network.save"
+        " wrote under another name."
+    )
+
+
+# How every zip archive, and so every `.npz` file, begins.
+_ARCHIVE = b"PK"
+# Which function reads the networks in files of which suffix.
+READERS: Mapping[str, Reader] = {".npz": Network.load, ".onnx": _read_onnx}
+# Files of other things, and what to do with those.
+_TORCH = "For a PyTorch model, build the module, load its weights and use tropnet.from_torch(module).save('net.npz')."
+_ELSEWHERE = {
+    ".parquet": "Files of regions are read by tropnet.Regions.from_parquet(path); their attribute `network` is one.",
+    ".pt": _TORCH,
+    ".pth": _TORCH,
+}
