@@ -10,8 +10,8 @@ where nothing cancels. The errors of the vertices bound that of each determinant
 
 That is the volume of the polytope Q whose rows are exactly those given. The true one lies between (1 - e) Q and
 (1 + e) Q, seen from any point inside, if no row is wrong by more than e times its distance from it; the mean of the
-vertices is taken. So its volume differs by about d e at most. For the same reason distances may be changed by 1e-10 of
-themselves, each by another factor, where more than d rows meet: of what is left all vertices are simple.
+vertices is taken. So its volume differs by about d e at most. For the same reason distances may be changed by 1e-12 of
+themselves (if need be 1e-10), each by another factor, where more than d rows meet: then all vertices are simple.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ __all__ = ["MAX_DIMENSION", "volumes"]
 
 MAX_DIMENSION = 4
 _EPS = float(np.finfo(np.float64).eps)
-_MOVED = 2.0**-34
+# At first; then 16 and 256 times that.
+_LEAST_MOVE = 2.0**-42
 # Volumes outside are, or come from, subnormal or infinite numbers.
 _LEAST, _LARGEST = 1e-290, 1e290
 
@@ -100,18 +101,18 @@ def _volumes(
             known = known and side_errors[i] < np.inf
         if not known:
             continue
-        n, n_edges = walk(
-            units, moved, nothing, nothing, start, m, table, names, square, seen, work, corners, gaps, 0, edges
-        )
-        shift = 0.0
-        if n == 0:
-            # Perhaps it is not simple.
-            shift = 2.0 * _MOVED
-            for i in range(m):
-                moved[start + i] = sides[start + i] * (1.0 + _MOVED * _factor(i))
+        n, n_edges, shift = 0, 0, 0.0
+        for attempt in range(4):
+            # It may not be simple: the less is moved, the better.
+            if attempt > 0:
+                shift = _LEAST_MOVE * 16.0 ** (attempt - 1)
+                for i in range(m):
+                    moved[start + i] = sides[start + i] * (1.0 + shift * _factor(i))
             n, n_edges = walk(
                 units, moved, nothing, nothing, start, m, table, names, square, seen, work, corners, gaps, 0, edges
             )
+            if n > 0:
+                break
         if n <= d:
             continue
         volume, error = _triangulate(d, n, n_edges, m, seen, corners, gaps, edges, pulled, space)
@@ -154,9 +155,9 @@ def _relative_errors(
 
 @compiled(inline=True)
 def _factor(i: int) -> float:
-    """Return a number between 1 and 2; those of different rows are in no simple relation."""
+    """Return a number between -1 and 1; those of different rows are in no simple relation."""
     part = (0.6180339887498949 * (i + 1)) % 1.0
-    return 1.0 + part * part
+    return 2.0 * part * part - 1.0
 
 
 @compiled()

@@ -13,7 +13,7 @@ from scipy.spatial import ConvexHull
 from tests.checks import cell, exact_point, nearest_float, show
 from tests.oracles.fourier_motzkin import has_interior
 from tests.strategies import domains, halfspaces, problems
-from tropnet import Box, Domain, Network, Polytope, Regions, enumerate_regions
+from tropnet import Box, Domain, Network, Polytope, Regions, TropnetError, enumerate_regions
 from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.centred import centred
