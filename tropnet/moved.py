@@ -41,10 +41,7 @@ MOVED = {
     "tolerances": "feasibility.tolerances",
 }
 # Single names, by the module that they left, which calls `moved_name` for them.
-MOVED_NAMES = {
-    "network": {"load": "loading"},
-    "network.network": {"load": "loading"},
-}
+MOVED_NAMES = {"network": {"load": "loading"}}
 
 
 class MovedModules(MetaPathFinder, Loader):

@@ -66,12 +66,12 @@ def test_tropical_sums_check_scales_and_signs():
         _ = -1 * whole
 
 
-def test_a_search_reports_before_its_first_region(monkeypatch):
+def test_a_search_reports_before_its_first_region():
     """Nothing was reported before the first region, which can take long in wide networks."""
-    monkeypatch.setattr("tropnet.enumeration.engine._SECONDS_PER_CHUNK", 0.0)
     net = tn.Network.random([3, 8, 8, 1], seed=0)
     domain = tn.Box(-1, 1).expanded(3)
-    first = next(enumerate_by_lp(Task(net, domain, "highs", tn.Tolerances()), ChunkBuilder(net.n_neurons, 3)))
+    builder = ChunkBuilder(net.n_neurons, 3, seconds_per_chunk=0.0)
+    first = next(enumerate_by_lp(Task(net, domain, "highs", tn.Tolerances()), builder))
     assert len(first.packed) == 0
 
 

@@ -69,7 +69,7 @@ class FlipDistance:
         Without enumeration: look at so many regions around a point, at most.
     n_segments
         Without enumeration: to so many regions with data, the nearest in Hamming distance, draw a segment and count the
-        facets that it crosses, for a first upper bound.
+        facets that it crosses, for a first upper bound; 0 leaves it to the search alone.
     general_position
         Assume that no facet flips several neurons. For every choice of weights this holds for almost all biases, and
         the Hamming distance of patterns is then a lower bound; that the floats of a given network are no exception is
@@ -152,7 +152,7 @@ class FlipDistance:
         general_position: bool = False,
         tolerances: Tolerances | None = None,
     ) -> None:
-        max_regions, n_segments = as_count(max_regions, "max_regions"), as_count(n_segments, "n_segments")
+        max_regions, n_segments = as_count(max_regions, "max_regions"), as_count(n_segments, "n_segments", 0)
         self._regions = net_or_regions if isinstance(net_or_regions, Regions) else None
         if self._regions is None:
             self.network = dense_network(net_or_regions)

@@ -26,6 +26,7 @@ from tropnet.network.network import Network, dense_network
 from tropnet.progress import track
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, parts, pattern_beyond, surely_single
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["NearRegions", "Step", "Walk", "regions_near"]
 
@@ -226,7 +227,7 @@ class Walk:
 
     def found(self) -> NearRegions:
         """Return what was found so far."""
-        n, m = self.full.n_neurons, len(self.full_domain.row_numbers)
+        n, index = self.full.n_neurons, RowIndex.of(self.full, self.full_domain)
         n_found = len(self.known)
         points = np.zeros((n_found, self.full.n_inputs))
         for i, known in enumerate(self.known):
@@ -247,8 +248,8 @@ class Walk:
             exact,
             complete=self.finished,
             stats=dict(self.builder.counters),
-            packed_facets=pack(
-                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(n_found, n + m)
+            packed_facets=index.pack(
+                np.array([known.facets for known in self.known], dtype=np.bool_).reshape(n_found, index.n_places)
             ),
         )
         return NearRegions(regions, np.array(self.n_flips[:n_found], dtype=np.int64))
@@ -301,11 +302,9 @@ class Walk:
                 return _Known(point, witness, rows, cell.facets, cell.beyond)
         cuts = self._cuts(step.pattern[None])[0]
         region = ActivationRegion(self.net, self.domain, step.pattern, cuts, witness or Witness.at(point))
-        flags = np.zeros(self.net.n_neurons + len(self.domain.row_numbers), dtype=np.bool_)
-        # The domain's rows come first, in order.
-        n_sides, facets = len(self.domain.row_numbers), region.facets()
-        flags[self.net.n_neurons + facets[facets < n_sides]] = True
-        flags[region.rows[facets[facets >= n_sides]]] = True
+        index = RowIndex.of(self.net, self.domain)
+        flags = np.zeros(index.n_places, dtype=np.bool_)
+        flags[index.places(region.rows[region.facets()])] = True
         return _Known(point, witness, rows, flags, {})
 
     def _rows(self, pattern: BoolArray) -> FloatArray:

@@ -20,7 +20,7 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
 
-__all__ = ["Composition", "compose", "compose_bounded", "compose_many", "evaluate", "identity_map"]
+__all__ = ["Composition", "chosen_slopes", "compose", "compose_bounded", "compose_many", "evaluate", "identity_map"]
 
 
 class _Entered(NamedTuple):
@@ -97,7 +97,7 @@ class Composition:
 
     def decide(self, bits: BoolArray) -> None:
         """Choose the bits of the layer entered last, bool of shape (n_l,): True takes the positive slope."""
-        self.outputs.append(_slopes(self.layers[len(self.rows) - 1], bits)[:, None] * self.rows[-1])
+        self.outputs.append(chosen_slopes(self.layers[len(self.rows) - 1], bits)[:, None] * self.rows[-1])
         self._bits.append(bits.tobytes())
 
     def follow(self, pattern: BoolArray, index: int) -> NDArray[Any]:
@@ -156,7 +156,7 @@ def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) ->
             rows += _products(weight, outputs[source])
         maps.append(rows)
         if layer is not layers[-1]:
-            outputs.append(_slopes(layer, bits)[:, :, None] * rows)
+            outputs.append(chosen_slopes(layer, bits)[:, :, None] * rows)
     return maps
 
 
@@ -186,7 +186,7 @@ def compose_bounded(
             maps.append(rows)
             errors.append(error)
             if layer is not layers[-1]:
-                chosen = _slopes(layer, bits)[:, :, None]
+                chosen = chosen_slopes(layer, bits)[:, :, None]
                 outputs.append(chosen * rows)
                 output_errors.append((np.abs(chosen) * error + unit * np.abs(outputs[-1])) * (1 + unit) + tiny)
     return maps, errors
@@ -205,7 +205,7 @@ def _weighted(layer: Layer, sources: Mapping[int, NDArray[Any]], width: int) -> 
     return total
 
 
-def _slopes(layer: Layer, bits: BoolArray) -> NDArray[Any]:
+def chosen_slopes(layer: Layer, bits: BoolArray) -> NDArray[Any]:
     """Return the slopes that the bits (..., n_l) choose."""
     slopes = np.asarray(layer.slopes)
     return np.where(bits, slopes[:, 1], slopes[:, 0])

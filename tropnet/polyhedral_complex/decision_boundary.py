@@ -26,6 +26,7 @@ from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positio
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, reduced
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, multiples, parts, surely_apart
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["DecisionBoundary", "decision_boundary"]
 
@@ -230,8 +231,8 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
     maybe = np.asarray((np.bincount(at, minlength=len(regions)) != 1) | (np.diff(offsets) == 0), dtype=np.bool_)
     owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
     A, b = regions.domain.halfspaces
-    sides = np.column_stack([A, -b])[np.argsort(regions.domain.row_numbers)]
-    side = np.searchsorted(np.sort(regions.domain.row_numbers), -1 - rows)
+    sides, index = np.column_stack([A, -b]), RowIndex.of(net, regions.domain)
+    places = index.places(rows)
     for part in parts(len(rows), compared):
         patterns = unpack(regions.packed[owner[part]], net.n_neurons)
         maps, errors = bounded_rows(net, patterns)
@@ -239,10 +240,11 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
         with np.errstate(over="ignore", invalid="ignore"):
             values = signs @ maps[:, net.n_neurons :]
             gaps = (gaps + 4 * np.finfo(np.float64).eps * np.abs(values)) * (1 + 1e-9)
-        m, neuron = np.arange(len(maps)), rows[part]
-        h, e = maps[m, np.maximum(neuron, 0)], errors[m, np.maximum(neuron, 0)]
-        outer = neuron < 0
-        h[outer], e[outer] = sides[side[part][outer]], 0
+        m, place = np.arange(len(maps)), places[part]
+        outer = place >= net.n_neurons
+        neuron = np.where(outer, 0, place)
+        h, e = maps[m, neuron], errors[m, neuron]
+        h[outer], e[outer] = sides[place[outer] - net.n_neurons], 0
         touched = ~surely_apart(values, gaps, h, e).all(axis=1)
         maybe[owner[part][touched]] = True
     return maybe

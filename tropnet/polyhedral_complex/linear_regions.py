@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration import enumerate_regions
@@ -19,7 +20,7 @@ from tropnet.network.network import Network
 from tropnet.polyhedral_complex.adjacency import Edges, IndexArray, edges_of, find_edges, neuron_facets
 from tropnet.polyhedral_complex.exact_decisions import exact_backend, reduced
 from tropnet.regions import Regions
-from tropnet.regions.crossings import PART, bounded_rows, parts
+from tropnet.regions.crossings import bounded_rows, parts
 
 if TYPE_CHECKING:
     # Imported where it is used: it takes 0.2 s, which `import tropnet` need not spend.
@@ -205,9 +206,7 @@ def _is_convex(regions: Regions, members: IndexArray, facets: IndexArray) -> boo
     points = np.column_stack([regions.witnesses[members], np.ones(len(members))])
     # A witness that no float64 point stands for proves nothing here.
     points = points[[i not in regions.rational_witnesses for i in members.tolist()]].T
-    size = max(1, PART // ((net.n_inputs + 1) * (net.n_neurons + net.n_outputs) + len(members)))
-    for start in range(0, len(owner), size):
-        part = slice(start, start + size)
+    for part in chunks(len(owner), (net.n_inputs + 1) * (net.n_neurons + net.n_outputs) + len(members)):
         maps, errors = (rows[:, : net.n_neurons] for rows in bounded_rows(net, patterns[part]))
         at = np.arange(len(maps)), neuron[part]
         signs = np.where(patterns[part][at], 1.0, -1.0)[:, None]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
@@ -16,11 +17,9 @@ from tropnet.network.network import Network
 from tropnet.network.recurrence import compose_bounded, compose_many
 from tropnet.network.twofold import Twofold, compose_twofold
 from tropnet.regions.arrays import Halfspaces
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["TwofoldRows", "compose_halfspaces", "compose_twofold_rows", "compose_unit_rows", "row_errors"]
-
-# About 64 MB of float64 at a time.
-_PART = 1 << 23
 
 
 def compose_halfspaces(net: Network, domain: Domain, patterns: BoolArray, packed_cuts: PackedArray) -> Halfspaces:
@@ -133,20 +132,19 @@ def _gather(
     d, m = domain.dimension, len(b)
     offsets = np.concatenate([[0], np.cumsum(m + cuts.sum(axis=1))])
     rows = np.zeros((offsets[-1], width))
-    owners = np.empty(offsets[-1], dtype=np.int64)
+    index, owners = RowIndex.of(net, domain), np.empty(offsets[-1], dtype=np.int64)
     at = offsets[:-1, None] + np.arange(m)
     rows[at, : d + 1] = np.column_stack([A, b])
-    owners[at] = -1 - domain.row_numbers
+    owners[at] = index.named(index.sides)
     neurons = np.ones(offsets[-1], dtype=np.bool_)
     neurons[at.ravel()] = False
     owners[neurons] = np.nonzero(cuts)[1]
-    size = max(1, _PART // (width * max(net.n_neurons, 1)))
     parts = [np.empty((0, width))]
-    for i in range(0, len(patterns), size):
-        bits = patterns[i : i + size]
-        part = compose(bits, cuts[i : i + size])
+    for chunk in chunks(len(patterns), width * net.n_neurons):
+        bits = patterns[chunk]
+        part = compose(bits, cuts[chunk])
         part[:, :, : d + 1] *= np.where(bits, -1.0, 1.0)[:, :, None]
-        parts.append(part[cuts[i : i + size]])
+        parts.append(part[cuts[chunk]])
     rows[neurons] = np.concatenate(parts)
     rows[neurons, d] *= -1
     return rows, owners, offsets

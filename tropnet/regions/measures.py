@@ -29,6 +29,7 @@ from tropnet.network.network import Network
 from tropnet.network.twofold import slacks
 from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
 from tropnet.regions.halfspaces import compose_halfspaces, compose_twofold_rows, row_errors
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ACCURACY", "Measures"]
 
@@ -175,7 +176,7 @@ class Measures:
         if self.packed_facets is None:
             return self.packed_cuts[which], None
         n = self.network.n_neurons
-        flags = unpack(self.packed_facets[which], n + len(self.domain.row_numbers))
+        flags = RowIndex.of(self.network, self.domain).unpack(self.packed_facets[which])
 
         def keep(offsets: NDArray[np.int64]) -> tuple[BoolArray, NDArray[np.int64]]:
             # The domain's rows come first, in each region.

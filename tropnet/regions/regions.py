@@ -25,6 +25,7 @@ from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEs
 from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
 from tropnet.regions.measures import Measures
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["Regions", "write_regions"]
 
@@ -50,8 +51,8 @@ class Regions(Sequence[ActivationRegion]):
     stats
         Counters of the search: decisions, exact decisions, seconds, engine, ...
     packed_facets
-        Which rows define facets, if that was asked for: uint8, shape (R, ceil((n_neurons + m) / 8)), bit j for neuron
-        j and n_neurons + i for row i of the domain's m; see `facets`.
+        Which rows define facets, if that was asked for: uint8, shape (R, ceil((n_neurons + m) / 8)) for m rows of the
+        domain, bits by place (`RowIndex`); see `facets`.
     """
 
     network: Network
@@ -157,12 +158,10 @@ class Regions(Sequence[ActivationRegion]):
             parts = [region.rows[region.facets()] for region in self]
             rows = np.concatenate([np.empty(0, dtype=np.int64), *parts])
             return Facets(rows, np.cumsum([0, *map(len, parts)]))
-        n, sides = self.network.n_neurons, -1 - self.domain.row_numbers
-        flags = unpack(self.packed_facets, n + len(sides))
-        # The domain's rows come first.
-        order = np.concatenate([np.arange(n, n + len(sides)), np.arange(n)])
-        owners = np.concatenate([sides, np.arange(n)])
-        return Facets(owners[np.nonzero(flags[:, order])[1]], np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
+        index = RowIndex.of(self.network, self.domain)
+        flags = index.unpack(self.packed_facets)
+        places = index.in_order[np.nonzero(flags[:, index.in_order])[1]]
+        return Facets(index.named(places), np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
 
     def volumes(self) -> FloatArray:
         """Return the volumes of all regions, float64 of shape (R,), infinite where unbounded.

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.kernels import compiled
+from tropnet.regions.row_index import INFINITY
 
 SETTLED, CUT, UNSURE, ON_WITNESS = 0, 1, 2, 3
 # What is known of a row: that of infinity is no candidate.
@@ -72,7 +73,7 @@ class Cell(NamedTuple):
     columns: NDArray[np.float64]  # (D, M), the same
     about: NDArray[np.float64]  # (6, M)
     box: NDArray[np.float64]  # (6, d)
-    owner: NDArray[np.int64]  # (M,): a neuron, -1 for infinity, -2 - i for row i of the domain
+    owner: NDArray[np.int64]  # (M,): the place of each row (`RowIndex`), INFINITY included
     work: NDArray[np.float64]  # (D, 2 D)
     known: NDArray[np.uint8]  # (M + 2 d,): what is known of rows, then of the sides of a box, as facets
     beyond: NDArray[np.float64]  # (M + 2 d, D): of facets, a point beyond that one only; without columns: not kept
@@ -605,7 +606,7 @@ def passes_by(vectors: Any, numbers: Any, about: Any, rows: Any, box: Any, basis
 def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> int:
     """Return a level at which G is certainly a combination of the rows of the basis in V, all positive; -1 if none is.
 
-    V is that of a layer; G, the row of this owner, is known to lie in V at that level, too (-1: at all levels).
+    V is that of a layer; G, the row of this owner, is known to lie in V at that level, too (INFINITY: at all levels).
     """
     D = cell.T.shape[0]
     vectors, numbers, about, T = cell.vectors, cell.numbers, cell.about, cell.T
@@ -670,8 +671,10 @@ def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> 
 @compiled(reorder=True)
 def is_member(problem: Any, tree: Any, layer: int, level: int, owner: int) -> int:
     """Return 1 if the row of this owner is known to lie in the space V of a layer, at a level."""
-    if owner < 0:
-        return 1 if owner == -1 else 0
+    if owner == INFINITY:
+        return 1
+    if owner >= tree.layer_of.shape[0]:
+        return 0
     kind = tree.levels[layer, level, tree.layer_of[owner]]
     if kind == 1:
         bit = (tree.bits[owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1)

@@ -32,6 +32,7 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
+from tropnet.regions.row_index import INFINITY, RowIndex
 
 __all__ = ["CellFacets", "SimplexEngine", "SimplexSearch", "Start", "find_start", "lift", "restrict_inputs"]
 
@@ -186,6 +187,7 @@ class SimplexSearch:
         self.task, self.builder, self.plan = task, builder, plan
         self.net = net
         self.d = net.n_inputs
+        self.index = RowIndex.of(net, task.domain)
         self.start = task.sampling
         self.is_box = plan.box is not None
         self.problem: Problem = make_problem(net)
@@ -319,7 +321,7 @@ class SimplexSearch:
         points = np.zeros((shape, self.d))
         facets = unsure = None
         if listing and task.facets:
-            facets, unsure = (np.zeros((shape, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
+            facets, unsure = (np.zeros((shape, self.index.n_places // 64 + 1), np.uint64) for _ in range(2))
         self._start({**task.fixed, **bits}, point, share)
         status = kernel.FULL
         while status != kernel.DONE:
@@ -378,7 +380,7 @@ class SimplexSearch:
         self._start(bits, point, 1.0)
         n_words = len(self.tree.bits)
         words, cuts = np.zeros((1, n_words), np.uint64), np.zeros((1, n_words), np.uint64)
-        facets, unsure = (np.zeros((1, self.n_rows_in_all // 64 + 1), np.uint64) for _ in range(2))
+        facets, unsure = (np.zeros((1, self.index.n_places // 64 + 1), np.uint64) for _ in range(2))
         points = np.zeros((1, self.d))
         kernel.search(
             self.problem, self.rows, cell, self.tree, True, words, cuts, points, facets, unsure, self.engine.steps
@@ -386,12 +388,12 @@ class SimplexSearch:
         if cell.at[cells.N_OUT] != 1:
             return None
         packed, packed_cuts = (array.view(np.uint8)[:, : (len(pattern) + 7) // 8] for array in (words, cuts))
-        found = unpack(self._facets(packed, packed_cuts, facets, unsure), self.n_rows_in_all)[0]
+        found = unpack(self._facets(packed, packed_cuts, facets, unsure), self.index.n_places)[0]
         owners = cell.owner[: cell.at[cells.N_ROWS]].tolist()
         beyond = {
             owner: cell.beyond[i, :-1].copy()
             for i, owner in enumerate(owners)
-            if owner >= 0 and cell.known[i] == cells.FACET
+            if 0 <= owner < self.net.n_neurons and cell.known[i] == cells.FACET
         }
         return CellFacets(cell.vectors[cells.P, :-1].copy(), found, beyond)
 
@@ -435,7 +437,7 @@ class SimplexSearch:
         self, packed: PackedArray, cuts: PackedArray, facets: NDArray[np.uint64], unsure: NDArray[np.uint64]
     ) -> PackedArray:
         """Return the facets that the kernel found, packed, after exact decisions on rows of which it was unsure."""
-        n = self.n_rows_in_all
+        n = self.index.n_places
         flags = facets.view(np.uint8)[:, : -(-n // 8)].copy()
         for i in np.flatnonzero(unsure.any(axis=1)).tolist():
             begin = time.perf_counter()
@@ -508,18 +510,18 @@ class SimplexSearch:
         pattern, sides = self._pattern(), task.domain.integer_rows
 
         def exact(owner: int) -> IntegerArray:
-            if owner <= -2:
-                return np.asarray(sides[-2 - owner])
+            if owner >= self.net.n_neurons:
+                return np.asarray(sides[owner - self.net.n_neurons])
             return self.maps.row(owner) if pattern[owner] else -self.maps.row(owner)
 
-        owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != -1]
+        owners = [int(owner) for owner in cell.owner[: cell.at[cells.N_ROWS]] if owner != INFINITY]
         if has_multipliers:
             some = []
             for k, y in enumerate(cell.vectors[cells.Y, :-1].tolist()):
                 i = int(cell.basis[k])
                 if y > 0:
-                    some.append(int(cell.owner[i]) if i >= 0 else -2 - (-1 - i))
-            subset = [exact(owner) for owner in some if owner != -1]
+                    some.append(int(cell.owner[i]) if i >= 0 else self.net.n_neurons - 1 - i)
+            subset = [exact(owner) for owner in some if owner != INFINITY]
             answer = solve_exactly([*subset, row], self.d, task.tolerances.exact_pivots, central=False)
             if isinstance(answer, Infeasible):
                 return answer
@@ -533,11 +535,6 @@ class SimplexSearch:
         return backend.decide()
 
     # --- arrays
-
-    @property
-    def n_rows_in_all(self) -> int:
-        """The number of neurons and rows of the domain."""
-        return self.net.n_neurons + len(self.task.domain.halfspaces[1])
 
     @property
     def n_rows(self) -> int:
@@ -572,7 +569,7 @@ class SimplexSearch:
             cell.rows[:n_rows], cell.columns[:, :n_rows] = rows, rows.T
             cell.about[cells.NORM, :n_rows] = np.abs(rows).sum(axis=1)
             cell.about[cells.ERROR, :n_rows] = 1e-300
-            cell.owner[:n_rows] = [*(-2 - i for i in range(n_rows - 1)), -1]
+            cell.owner[:n_rows] = [*self.index.sides.tolist(), INFINITY]
         return cell
 
     def _set_box(self, box: Box) -> None:

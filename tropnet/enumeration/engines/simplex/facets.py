@@ -73,6 +73,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     take_q,
 )
 from tropnet.kernels import compiled
+from tropnet.regions.row_index import INFINITY
 
 
 @compiled(inline=True)
@@ -453,7 +454,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
 @compiled(reorder=True)
 def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
     """Return whether row `own`, in G, certainly lies in the cone of rows that are neither implied nor doubtful."""
-    if cell.at[IS_BOX] or cell.owner[own] < 0:
+    if cell.at[IS_BOX] or cell.owner[own] == INFINITY or cell.owner[own] >= tree.layer_of.shape[0]:
         return False
     for k in range(cell.basis.shape[0]):
         if cell.basis[k] < 0 or cell.basis[k] == own:
@@ -461,7 +462,7 @@ def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
     owner = cell.owner[own]
     first = tree.layer_of[owner]
     for layer in range(first, tree.n_levels.shape[0]):
-        level = lies_in_cone(problem, cell, tree, layer, -1 if layer == first else owner)
+        level = lies_in_cone(problem, cell, tree, layer, INFINITY if layer == first else owner)
         n_open = 0
         for k in range(cell.basis.shape[0]):
             row = cell.basis[k]
@@ -498,7 +499,7 @@ def find_facets(problem: Any, cell: Any, tree: Any) -> None:
     m, n_sides = at[N_ROWS], 2 * cell.basis.shape[0] if at[IS_BOX] else 0
     first_side = cell.owner.shape[0]
     for i in range(m):
-        known[i] = NO_ROW if cell.owner[i] == -1 else UNKNOWN
+        known[i] = NO_ROW if cell.owner[i] == INFINITY else UNKNOWN
     for side in range(n_sides):
         known[first_side + side] = UNKNOWN
     if _recall(cell) == 0:
@@ -530,12 +531,7 @@ def write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
     for number in range(m + n_sides):
         row = number if number < m else m - 1 - number
         known = cell.known[_place(row, cell.owner.shape[0])]
-        if number >= m:
-            bit = n_neurons - 1 - row
-        elif cell.owner[row] >= 0:
-            bit = cell.owner[row]
-        else:
-            bit = n_neurons - 2 - cell.owner[row]
+        bit = cell.owner[row] if number < m else n_neurons + number - m
         if known == FACET:
             set_bit(facets, bit, np.int64(1))
         elif known in (UNKNOWN, TOUCHING, DOUBTFUL):

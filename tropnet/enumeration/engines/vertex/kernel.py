@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from tropnet.enumeration.engines.composition import EPS, PENDING, complete_layer, enter_layer
 from tropnet.kernels import compiled, uniform
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
 
@@ -60,7 +61,7 @@ class Stack(NamedTuple):
     radius: NDArray[np.float64]  # (P,)
     tight: NDArray[np.uint64]  # (P,)
     members: NDArray[np.int32]  # (P,) the lists of the frames, one above the other
-    owner: NDArray[np.int32]  # (F, 64) a neuron, or -1 - i for row i of `sides`
+    owner: NDArray[np.int32]  # (F, 64): by bit of a mask, the place of its row (`RowIndex`), INFINITY included
     layer: NDArray[np.int64]  # (F,)
     start: NDArray[np.int64]  # (F,) into `members`
     size: NDArray[np.int64]  # (F,)
@@ -312,10 +313,10 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
     for bit in range(64):
         if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
             owner = stack.owner[frame, bit]
-            if owner >= 0:
-                tight[owner] = 1
-            elif owner == -stack.sides.shape[0]:
+            if owner == INFINITY:
                 infinite = True
+            elif owner < n_neurons:
+                tight[owner] = 1
     origin = stack.radius[u] == 0.0
     for k in range(D - 1):
         origin = origin and stack.X[u, k] == 0.0
@@ -340,7 +341,7 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
                     silent[m] = 0
     for bit in range(64):
         owner = stack.owner[frame, bit]
-        if stack.tight[u] >> np.uint64(bit) & np.uint64(1) and owner >= 0:
+        if stack.tight[u] >> np.uint64(bit) & np.uint64(1) and 0 <= owner < n_neurons:
             tight[owner] = 0
     return vanishes
 
@@ -350,10 +351,13 @@ def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: A
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
     owner = stack.owner[frame, bit]
-    if owner < 0:
+    n_neurons = problem.first_neuron[problem.widths.shape[0]]
+    if owner == INFINITY or owner >= n_neurons:
+        # Infinity is the last of the sides.
+        i = stack.sides.shape[0] - 1 if owner == INFINITY else owner - n_neurons
         norm = 0.0
         for k in range(D):
-            out[k] = stack.sides[-1 - owner, k]
+            out[k] = stack.sides[i, k]
             norm += abs(out[k])
         return norm, 0.0
     layer = 0
@@ -656,6 +660,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         largest = max(largest, abs(x))
         inside = inside and abs(x) < _HUGE
     row = stack.rows[1]
+    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
         if inside and used >> np.uint64(bit) & np.uint64(1):
             norm, error = _facet_row(problem, rows, stack, frame, bit, row)
@@ -663,7 +668,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             for k in range(D - 1):
                 z += row[k] * out.points[r, k]
             owner = stack.owner[frame, bit]
-            if owner >= 0 and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
+            if 0 <= owner < n_neurons and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
             inside = norm > _TINY and z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
@@ -671,17 +676,17 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         return
     for k in range(out.facets.shape[1]):
         out.facets[r, k] = 0
-    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
-        if used >> np.uint64(bit) & np.uint64(1) and (stack.simple[frame] or _is_facet(stack, frame, used, bit)):
+        if used >> np.uint64(bit) & np.uint64(1) and (
+            stack.simple[frame] or _is_facet(stack, n_neurons, frame, used, bit)
+        ):
             owner = np.int64(stack.owner[frame, bit])
-            place = owner if owner >= 0 else n_neurons - 1 - owner
-            if owner != -stack.sides.shape[0]:
-                out.facets[r, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+            if owner != INFINITY:
+                out.facets[r, owner >> 6] |= np.uint64(1) << np.uint64(owner & 63)
 
 
 @compiled()
-def _is_facet(stack: Any, frame: int, used: Any, bit: int) -> bool:
+def _is_facet(stack: Any, n_neurons: int, frame: int, used: Any, bit: int) -> bool:
     """Return whether a row that vanishes somewhere defines a facet; of coincident rows the first.
 
     Every face lies in a facet, so it does iff its generators are not a proper part of those of another row.
@@ -703,7 +708,7 @@ def _is_facet(stack: Any, frame: int, used: Any, bit: int) -> bool:
             return False
         a, b = stack.owner[frame, bit], stack.owner[frame, other]
         # Sides of the domain come first, in their order, then neurons; infinity is no row.
-        if b != -stack.sides.shape[0] and ((b < 0 and (a >= 0 or b > a)) or (0 <= b < a)):
+        if b != INFINITY and ((b >= n_neurons and (a < n_neurons or b < a)) or (b < a < n_neurons)):
             return False
     return True
 
