@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.centred import Centred
 from tropnet.kernels import compiled
 
 __all__ = ["DONE", "RAY", "balls", "invert", "solve"]
 
-_EPS = float(np.finfo(np.float64).eps)
 # Gains and rates below this count as zero; rows are unit rows.
 _ZERO = 1e-13
 # Below this a product with a step may be subnormal.
@@ -178,7 +178,7 @@ def _balls(
         if negative + other > 0.0:
             bound += (negative + other) * extent / reach[r]
         if low > 0.0:
-            gaps[r] = (max(bound - radius, radius - low) / low + 16.0 * _EPS) * (1.0 + 1e-9)
+            gaps[r] = (max(bound - radius, radius - low) / low + 16.0 * EPSILON) * (1.0 + 1e-9)
         if not gaps[r] >= 0.0:
             gaps[r] = np.inf
 
@@ -192,7 +192,7 @@ def _slack(
     slack = sides[i]
     for k in range(d):
         slack -= units[i, k] * steps[r, k]
-    return slack, side_errors[i] + unit_errors[i] * size + (d + 2) * _EPS * (sides[i] + size)
+    return slack, side_errors[i] + unit_errors[i] * size + (d + 2) * EPSILON * (sides[i] + size)
 
 
 @compiled()
@@ -214,7 +214,7 @@ def _multipliers(
             square[j, n + k] = 1.0 if j == k else 0.0
     if not invert(square, n):
         return np.inf, np.inf
-    unit = (n + 3) * _EPS
+    unit = (n + 3) * EPSILON
     # The residual of z, and the part of G that is rounding or errors of rows, with the column sums of |X|.
     for k in range(n):
         value, error = 1.0 if k == d else 0.0, 0.0

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.balls import DONE, RAY, invert, solve
 from tropnet.kernels import compiled
 
 __all__ = ["Directions", "directions"]
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class Directions(NamedTuple):
@@ -129,7 +128,7 @@ def _directions(units: Any, offsets: Any, table: Any, names: Any, square: Any, y
                 value += y[i] * units[start + i, k]
             rest += abs(value)
         found[r, 1] = _spread(units, start, m, names, square)
-        found[r, 2], found[r, 3] = rest + 4.0 * (m + 4) * d * _EPS * total, total
+        found[r, 2], found[r, 3] = rest + 4.0 * (m + 4) * d * EPSILON * total, total
 
 
 @compiled(inline=True)
@@ -158,7 +157,7 @@ def _inwards(units: Any, start: int, m: int, table: Any, names: Any, column: int
                 step = way * table[q, column] if q < m else way
                 value += units[start + i, -1 - name] * step
         worst = max(worst, value)
-    return -worst / norm - 4.0 * (d + 4) * _EPS if norm > 0.0 else -np.inf
+    return -worst / norm - 4.0 * (d + 4) * EPSILON if norm > 0.0 else -np.inf
 
 
 @compiled()
@@ -180,4 +179,4 @@ def _spread(units: Any, start: int, m: int, names: Any, square: Any) -> float:
             off += (value - (1.0 if i == k else 0.0)) ** 2
             size += square[i, d + k] ** 2
     # The last term is the rounding of the product itself.
-    return float((1.0 - np.sqrt(off) - 4.0 * d * d * _EPS * np.sqrt(size)) / np.sqrt(size))
+    return float((1.0 - np.sqrt(off) - 4.0 * d * d * EPSILON * np.sqrt(size)) / np.sqrt(size))

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 
 __all__ = ["Centred", "as_centred", "centred", "from_distances"]
 
-_EPS = float(np.finfo(np.float64).eps)
 # What a few roundings among subnormal numbers may lose.
 _TINY = 1e-320
 
@@ -63,7 +63,7 @@ def centred(
     ordered (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1).
     """
     n, d = np.diff(offsets), A.shape[1]
-    unit = (d + 8) * _EPS
+    unit = (d + 8) * EPSILON
     with np.errstate(all="ignore"):
         largest = np.abs(A).max(axis=1, initial=0.0)
         # Scaled first, so that squares neither overflow nor vanish.
@@ -99,7 +99,7 @@ def from_distances(
     offsets
         int64, shape (R + 1,).
     """
-    unit = (A.shape[1] + 8) * _EPS
+    unit = (A.shape[1] + 8) * EPSILON
     with np.errstate(all="ignore"):
         largest = np.abs(A).max(axis=1, initial=0.0)
         units = A / largest[:, None]
@@ -127,7 +127,7 @@ def as_centred(
             reach[filled] = np.minimum.reduceat(distances, offsets[:-1][filled])
         own = np.repeat(reach, np.diff(offsets))
         sides = distances / own
-        side_errors = distance_errors / own * (1 + 2 * _EPS) + _EPS * np.abs(sides)
+        side_errors = distance_errors / own * (1 + 2 * EPSILON) + EPSILON * np.abs(sides)
     # Kernels compare; whatever is no number would look small.
     known = np.isfinite(units).all(axis=1) & np.isfinite(sides)
     side_errors[~(known & np.isfinite(side_errors))] = np.inf

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd, hypot, isqrt
+from math import factorial, hypot, isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.checks import as_points
+from tropnet.arrays.rounding import EPSILON, SMALLEST_SUBNORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
@@ -20,8 +20,8 @@ from tropnet.exact.dyadic import nearest_float, unit_rows
 from tropnet.exact.elimination import rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.tolerances import Tolerances
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, deciding_backend
 from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.centred import Centred, as_centred
@@ -30,7 +30,6 @@ __all__ = ["Ball", "Polyhedron"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
-_EPS = float(np.finfo(np.float64).eps)
 # The relative accuracy of radii.
 _ACCURACY = 1e-12
 
@@ -191,9 +190,8 @@ class Polyhedron:
         """
         first: dict[tuple[int, ...], int] = {}
         for i, row in enumerate(self.rows.tolist()):
-            divisor = gcd(*row)
-            first.setdefault(tuple(value // divisor for value in row), i)
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+            first.setdefault(reduced(row), i)
+        backend = deciding_backend(self.dimension)
         facets = []
         for i in first.values():
             backend.truncate(0)
@@ -251,8 +249,8 @@ class Polyhedron:
             slack = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
             distances.append(nearest_float(slack << _NORM_BITS, _norm(a) * w))
         sides = np.array(distances, dtype=np.float64)
-        units = np.full(len(sides), (self.dimension + 8) * _EPS)
-        errors = 2 * _EPS * sides + float(np.finfo(np.float64).tiny) * _EPS
+        units = np.full(len(sides), (self.dimension + 8) * EPSILON)
+        errors = 2 * EPSILON * sides + SMALLEST_SUBNORMAL
         return as_centred(
             -unit_rows(self.rows, self.dimension)[:, :-1], sides, units, errors, np.array([0, len(sides)])
         )
@@ -327,14 +325,14 @@ class Polyhedron:
     def _sure(self) -> tuple[bool, bool]:
         """Whether floating point proves that the polyhedron is bounded, and that it holds balls of any size."""
         units = unit_rows(self.rows, self.dimension)[:, :-1]
-        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        errors = np.full(1, 4 * (self.dimension + 4) * EPSILON)
         found = directions(units, np.array([0, len(units)]))
         return bool(found.bounded(errors, self.dimension).item()), bool(found.unbounded(errors).item())
 
     @cached_property
     def _witness(self) -> Witness:
         """A point strictly inside, exactly."""
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        backend = deciding_backend(self.dimension)
         for row in self.rows:
             backend.push(row)
         answer = backend.decide()
@@ -387,7 +385,7 @@ def _pyramids(
     at = next(i for i, value in enumerate(pivot) if value)
     others = [i for i in range(len(pivot)) if i != at]
     # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
-    reduced = {
+    left = {
         v: [(pivot[at] * vector[i] - vector[at] * pivot[i]) // last for i in others]
         for v, vector in vectors.items()
         if v != apex
@@ -395,7 +393,7 @@ def _pyramids(
     total = Fraction(0)
     for part in parts:
         if not part >> apex & 1 and not any(part & other == part for other in parts if other != part):
-            kept = {v: vector for v, vector in reduced.items() if part >> v & 1}
+            kept = {v: vector for v, vector in left.items() if part >> v & 1}
             total += _pyramids(part, parts, kept, scales, pivot[at])
     return total / scales[apex]
 
@@ -410,9 +408,7 @@ def _dot(u: Sequence[int], v: Sequence[int]) -> int:
 
 
 def _combine(s: int, u: Sequence[int], t: int, v: Sequence[int]) -> tuple[int, ...]:
-    vector = [s * a + t * b for a, b in zip(u, v, strict=True)]
-    divisor = gcd(*vector) or 1
-    return tuple(x // divisor for x in vector)
+    return reduced([s * a + t * b for a, b in zip(u, v, strict=True)])
 
 
 def _cut(

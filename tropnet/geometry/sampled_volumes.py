@@ -13,12 +13,12 @@ from math import lgamma, log, pi, sqrt
 
 import numpy as np
 
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.centred import Centred
 
 __all__ = ["sampled_volume"]
 
-_EPS = float(np.finfo(np.float64).eps)
 _STEPS = 50
 # By how much wrong rows may change a volume, relatively: little beside any standard error.
 _TRUSTED = 1e-6
@@ -71,7 +71,7 @@ def sampled_volume(rows: Centred, n_samples: int, rng: np.random.Generator) -> t
         return np.nan, np.nan
     # Rows wrong by e of their slacks change the volume by d e of it; twice, as the centre is not exact.
     extent = float(np.linalg.norm(centre)) + 2 * n_rows / axes[-1]
-    wrong = (rows.side_errors + (rows.unit_errors + 4 * _EPS) * extent) / slacks
+    wrong = (rows.side_errors + (rows.unit_errors + 4 * EPSILON) * extent) / slacks
     if not d * wrong.max() < _TRUSTED:
         return np.nan, np.nan
     size = max(1, _PART // (n_rows + d))
@@ -101,7 +101,7 @@ def _analytic_centre(units: FloatArray, sides: FloatArray) -> FloatArray:
     y = np.zeros(units.shape[1])
     for _ in range(_STEPS):
         slacks = sides - units @ y
-        if not (slacks.min(initial=np.inf) > 0 and slacks.max() < 1 / np.finfo(np.float64).tiny):
+        if not (slacks.min(initial=np.inf) > 0 and slacks.max() < 1 / SMALLEST_NORMAL):
             break
         rows = units / slacks[:, None]
         step, *_ = np.linalg.lstsq(rows, -np.ones(len(rows)), rcond=None)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.balls import invert
 from tropnet.geometry.centred import Centred
@@ -25,7 +26,6 @@ from tropnet.kernels import compiled
 
 __all__ = ["MOST", "vertices", "walk"]
 
-_EPS = float(np.finfo(np.float64).eps)
 # Rates of unit rows along unit edges; what is more nearly parallel counts as that, or is doubtful.
 _PARALLEL = 1e-9
 _ZERO = 1e-11
@@ -247,7 +247,7 @@ def _locate(
     for k in range(d):
         size += abs(corners[place, k])
     # |rho| and |G|, all errors included; columns of |X| first.
-    unit, worst, largest = (d + 3) * _EPS, 0.0, 0.0
+    unit, worst, largest = (d + 3) * EPSILON, 0.0, 0.0
     for i in range(d):
         total_column = 0.0
         for k in range(d):

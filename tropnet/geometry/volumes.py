@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.geometry.centred import Centred
 from tropnet.geometry.vertices import MOST, walk
@@ -29,7 +30,6 @@ from tropnet.kernels import compiled
 __all__ = ["MAX_DIMENSION", "volumes"]
 
 MAX_DIMENSION = 4
-_EPS = float(np.finfo(np.float64).eps)
 # At first; then 16 and 256 times that.
 _LEAST_MOVE = 2.0**-42
 # Volumes outside are, or come from, subnormal or infinite numbers.
@@ -118,11 +118,11 @@ def _volumes(
         volume, error = _triangulate(d, n, n_edges, m, seen, corners, gaps, edges, pulled, space)
         wrong = _relative_errors(units, sides, unit_errors, side_errors, start, m, n, corners, gaps, work)
         # Twice is more than enough for the powers of 1 + e, and of 1 / (1 - e).
-        wrong += shift + 4.0 * _EPS
+        wrong += shift + 4.0 * EPSILON
         found[r] = volume
         if volume > 0.0 and wrong < 1e-2 and error < 0.5 * volume:
             part = error / (volume - error)
-            errors[r] = part + d * wrong * (1.0 + 8.0 * d * wrong) * (1.0 + part) + 16.0 * _EPS
+            errors[r] = part + d * wrong * (1.0 + 8.0 * d * wrong) * (1.0 + part) + 16.0 * EPSILON
 
 
 @compiled()
@@ -143,7 +143,7 @@ def _relative_errors(
         extent, gap = max(extent, size + gaps[v]), max(gap, gaps[v])
     wrong = 0.0
     for i in range(start, start + m):
-        slack = sides[i] - gap - (d + n) * _EPS * (sides[i] + extent)
+        slack = sides[i] - gap - (d + n) * EPSILON * (sides[i] + extent)
         for k in range(d):
             slack -= units[i, k] * work[0, k]
         error = side_errors[i] + unit_errors[i] * extent
@@ -166,7 +166,7 @@ def _triangulate(
 ) -> tuple[float, float]:
     """Return the volume of a simple polytope around the origin, and a bound on its error."""
     if d == 1:
-        return abs(corners[0, 0]) + abs(corners[1, 0]), gaps[0] + gaps[1] + _EPS * (
+        return abs(corners[0, 0]) + abs(corners[1, 0]), gaps[0] + gaps[1] + EPSILON * (
             1.0 + abs(corners[0, 0]) + abs(corners[1, 0])
         )
     # The first vertex on row i, and on rows i and j.
@@ -206,7 +206,7 @@ def _triangulate(
     for k in range(2, d + 1):
         factorial *= k
     # Up to twelve simplices for each edge are added.
-    return total / factorial, (error + 2.0 * (d * d * n_edges + 4) * _EPS * total) / factorial
+    return total / factorial, (error + 2.0 * (d * d * n_edges + 4) * EPSILON * total) / factorial
 
 
 @compiled()
@@ -231,7 +231,7 @@ def _add(
                 rows[k, j] -= corners[last, j]
             size += abs(rows[k, j])
         if last >= 0:
-            gap += gaps[last] + _EPS * size
+            gap += gaps[last] + EPSILON * size
         rows[k, 4] = gap
         product *= size
         bound *= size + gap
@@ -280,5 +280,5 @@ def _add(
                 cofactor = rows[other, p] * minors[q, r] - rows[other, q] * minors[p, r] + rows[other, r] * minors[p, q]
                 largest = max(largest, abs(cofactor))
             linear += rows[k, 4] * largest
-    rounding = 8.0 * _EPS * permanent
-    return total + abs(value), error + linear + rounding + 1.1 * relative * (relative + 32.0 * _EPS) * product
+    rounding = 8.0 * EPSILON * permanent
+    return total + abs(value), error + linear + rounding + 1.1 * relative * (relative + 32.0 * EPSILON) * product

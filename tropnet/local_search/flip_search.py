@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Set
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -11,6 +10,7 @@ import numpy as np
 
 from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack
+from tropnet.exact.reduction import reduced
 from tropnet.local_search.flip_segments import check_single
 from tropnet.local_search.near import Step, Walk
 from tropnet.network.network import Network
@@ -37,9 +37,8 @@ def lone_bits(net: Network) -> BoolArray:
                 row = [*weight[i].tolist(), layer.bias[i]]
                 if not any(row[:-1]):
                     continue
-                divisor = math.gcd(*row)
-                divisor = -divisor if next(filter(None, row)) < 0 else divisor
-                key = tuple(value // divisor for value in row)
+                # One key for both sides of a hyperplane.
+                key = max(reduced(row), reduced([-value for value in row]))
                 lone[start + i] = key not in seen
                 seen.add(key)
         start += layer.width

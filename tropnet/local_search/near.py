@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import BoolArray, pack
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import find_linear_region, require_interior, root_backend
 from tropnet.enumeration.engine import ChunkBuilder, Task
@@ -371,8 +372,8 @@ class Walk:
 
     @staticmethod
     def _rounding(A: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
-        unit = (A.shape[1] + 4) * np.finfo(np.float64).eps
-        lost = (A.shape[1] + 4) * float(np.finfo(np.float64).tiny)  # by products that underflow
+        unit = (A.shape[1] + 4) * EPSILON
+        lost = (A.shape[1] + 4) * SMALLEST_NORMAL  # by products that underflow
         return np.asarray(unit * (np.abs(points) @ np.abs(A).T + np.abs(b)) + lost)
 
     def _cuts(self, patterns: BoolArray) -> BoolArray:

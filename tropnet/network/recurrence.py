@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import SMALLEST_NORMAL, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
@@ -180,7 +181,7 @@ def compose_bounded(
                 size += _products(abs(weight), np.abs(outputs[source]))
                 error += _products(abs(weight), np.broadcast_to(output_errors[source], outputs[source].shape))
             n_terms = 4 + sum(weight.shape[1] + 1 for weight in layer.weights.values())
-            unit, tiny = 0.5 * n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+            unit, tiny = n_terms * UNIT_ROUNDOFF, n_terms * SMALLEST_NORMAL
             if set(layer.weights) != {0}:
                 error = (error + unit * size) * (1 + unit) + tiny
             maps.append(rows)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.layers import Layer
@@ -72,7 +73,7 @@ def compose_twofold(layers: Sequence[Layer], patterns: BoolArray, wanted: BoolAr
                 matrix = sparse.csr_array(weight)
                 terms += matrix.shape[1] + 1
                 _accumulate(matrix.data, matrix.indices, matrix.indptr, needed, *outputs[source], *rows, size)
-            rows.error[:] = (rows.error + terms * (_UNIT * size + _TINY)) * (1 + 4 * terms * np.finfo(np.float64).eps)
+            rows.error[:] = (rows.error + terms * (_UNIT * size + _TINY)) * (1 + 4 * terms * EPSILON)
             high, low, error = (np.zeros_like(rows.high) for _ in range(3))
             _scale(chosen, *rows, high, low, error)
         maps.append(rows)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
 from tropnet.network.layers import Layer
@@ -108,7 +109,7 @@ def compose_unit_rows(net: Network, domain: Domain, patterns: BoolArray, packed_
         units = scaled / norms[:, None]
         # |a / |a| - a' / |a'|| <= 2 |a - a'| / |a|, and what normalising rounds.
         errors = 2 * np.sqrt(((rows[:, d + 1 : -1] / largest[:, None]) ** 2).sum(axis=1)) / norms * (1 + 1e-9)
-        errors += 4 * (d + 4) * np.finfo(np.float64).eps
+        errors += 4 * (d + 4) * EPSILON
     unknown = ~(np.isfinite(units).all(axis=1) & (errors < 1))
     units[unknown], errors[unknown] = 0.0, np.inf
     worst = np.zeros(len(patterns))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.geometry.balls import balls
@@ -38,7 +39,6 @@ ACCURACY = 1e-9
 _OF_VERTICES = 1e-8
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
-_LARGEST = float(np.finfo(np.float64).max)
 
 
 class _Views(NamedTuple):
@@ -131,8 +131,8 @@ class Measures:
                 log_value, error = sampled_volume(self.polyhedron(i).from_inside(), n_samples, rng)
             if np.isfinite(log_value):
                 with np.errstate(over="ignore", under="ignore"):
-                    values[i] = min(np.exp(log_value), _LARGEST)
-                    errors[i] = min(values[i] * error, _LARGEST)
+                    values[i] = min(np.exp(log_value), LARGEST)
+                    errors[i] = min(values[i] * error, LARGEST)
             elif self.domain.dimension <= _EXACT_DIMENSIONS:
                 values[i] = self.polyhedron(i).volume()
             else:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -249,10 +250,15 @@ class Regions(Sequence[ActivationRegion]):
         >>> three.bounded().tolist()
         [False, True, False]
         """
-        found, _, unknown = self._boundedness
+        return self._bounded.copy()
+
+    @cached_property
+    def _bounded(self) -> BoolArray:
+        bounded, _, unknown = self._boundedness
+        bounded = bounded.copy()
         for i in unknown.tolist():
-            found[i] = self[i].is_bounded()
-        return found
+            bounded[i] = self[i].is_bounded()
+        return bounded
 
     def chebyshev_balls(self) -> Balls:
         """Return a largest inscribed ball of every region: centres and inradii, infinite where there is no largest.
@@ -308,7 +314,7 @@ class Regions(Sequence[ActivationRegion]):
             self.rational_witnesses, lambda i: self[i].polyhedron,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def _boundedness(self) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
         """Which regions are surely bounded, which surely hold balls of any size, and the indices of the others."""
         d = self.domain.dimension

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from math import gcd
 from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import EPS, Problem, Rows, make_problem, make_rows
+from tropnet.enumeration.engines.composition import Problem, Rows, make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import inverse_and_defect, pointed_rows, scaled, separable_inputs
 from tropnet.enumeration.engines.simplex import cell as cells
@@ -26,9 +25,9 @@ from tropnet.enumeration.engines.simplex import kernel as kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
-from tropnet.feasibility import Feasible, Infeasible, make_backend
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, Infeasible, deciding_backend, make_backend
 from tropnet.feasibility.exact import solve_exactly
-from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -280,7 +279,7 @@ class SimplexSearch:
         # Where this overflows, the root is decided in exact arithmetic.
         with np.errstate(over="ignore"):
             size, total = float(np.abs(parts).sum()), parts.sum(axis=0)
-        self._set_base(total, (len(root) + 4) * 2 * EPS * size, U)
+        self._set_base(total, (len(root) + 4) * 2 * UNIT_ROUNDOFF * size, U)
 
     @cached_property
     def _bounded_root(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray] | None]:
@@ -644,10 +643,9 @@ def _facets_among(task: Task, rows: dict[int, IntegerArray], asked: Iterable[int
     """Return which of the rows asked for define facets, by exact decisions; of coincident rows the first."""
     first: dict[tuple[int, ...], int] = {}
     for place, row in rows.items():
-        divisor = gcd(*row.tolist())
-        first.setdefault(tuple(value // divisor for value in row.tolist()), place)
+        first.setdefault(reduced(row.tolist()), place)
     kept = set(first.values())
-    backend = make_backend(task.backend, task.network.n_inputs, Tolerances(exact_pivots=sys.maxsize))
+    backend = deciding_backend(task.network.n_inputs, task.backend)
     found = []
     for own in asked:
         if own in kept:

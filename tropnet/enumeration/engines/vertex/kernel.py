@@ -37,7 +37,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.engines.composition import EPS, PENDING, complete_layer, enter_layer
+from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
 from tropnet.kernels import compiled, uniform
 from tropnet.regions.row_index import INFINITY
 
@@ -49,9 +50,8 @@ N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
-_ROUNDING = 8.0 * EPS
+_ROUNDING = 8.0 * UNIT_ROUNDOFF
 _COARSE = 1e-2
-_TINY, _HUGE = 1e-100, 1e100
 
 
 class Stack(NamedTuple):
@@ -396,11 +396,11 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
         mask &= mask - np.uint64(1)
         norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
-        if not _TINY < norm < _HUGE:
+        if not SAFE_LOW < norm < SAFE_HIGH:
             return False
         # Rows of norm 1, nearly; component c goes last.
         scale = 1.0 / norm
-        stack.errors[r] = error * scale + 2.0 * EPS
+        stack.errors[r] = error * scale + 2.0 * UNIT_ROUNDOFF
         for k in range(D):
             M[r, k] *= scale
         M[r, c], M[r, d] = M[r, d], M[r, c]
@@ -565,7 +565,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
                 radius = np.inf
             if largest < 0.01:
                 # A power of two scales exactly.
-                scale = math.ldexp(1.0, -math.frexp(max(largest, _TINY))[1])
+                scale = math.ldexp(1.0, -math.frexp(max(largest, SAFE_LOW))[1])
                 for k in range(D):
                     stack.X[top, k] *= scale
                 radius *= scale
@@ -658,7 +658,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         x = row[k] / row[D - 1]
         out.points[r, k] = x
         largest = max(largest, abs(x))
-        inside = inside and abs(x) < _HUGE
+        inside = inside and abs(x) < SAFE_HIGH
     row = stack.rows[1]
     n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
@@ -670,7 +670,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             owner = stack.owner[frame, bit]
             if 0 <= owner < n_neurons and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
-            inside = norm > _TINY and z > (norm * _ROUNDING * D + error) * largest
+            inside = norm > SAFE_LOW and z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
     if out.facets.shape[0] == 0:
         return
