@@ -48,9 +48,11 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+# Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
 _ROUNDING = 8.0 * UNIT_ROUNDOFF
+# New generators that are less certain than this are computed anew from their facets at once.
 _COARSE = 1e-2
 
 
@@ -482,6 +484,22 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
 @compiled(inline=True)
 def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
+
+    The pool of generators, and the lists of a frame's generators (indices into the pool), before and after; - 0 + are
+    the signs of z at the old generators, 0' copies of those on the hyperplane with the bit of the new facet, n the new
+    ones on crossing edges::
+
+        pool     | older frames | this frame's: - + 0 ... | free
+        pool     | older frames | this frame's: - + 0 ... | 0' 0' n n n | free
+                                                           ^ top before   ^ top of both sides
+
+        members  | older lists  | - + 0 - + ...     | free
+        members  | older lists  | - - ... 0' 0' n n | + + ... 0' 0' n n | free
+                                 ^ start[frame]      ^ start[frame + 1]
+
+    Both sides share the generators of the pool that they have in common. The active side is searched first; when it is
+    done, the free room begins at `top` of the inactive side again. Old generators keep their place and bits, as frames
+    below still list them.
 
     Returns
     -------
