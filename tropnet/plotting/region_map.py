@@ -13,6 +13,9 @@ from tropnet.regions import Regions
 
 __all__ = ["plot_regions"]
 
+# Coordinates whose sums and squares are drawn without overflow.
+_FARTHEST = 1e150
+
 
 def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
     """Draw a region map, each region filled by the network's value at the mean of its vertices.
@@ -33,7 +36,7 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
     ShapeError
         The network does not have two inputs, or no such output.
     DomainError
-        A region is unbounded: enumerate in a box.
+        A region is unbounded, or reaches beyond 1e150, too far to draw: enumerate in a (smaller) box.
 
     Examples
     --------
@@ -56,6 +59,11 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
         if not region.polyhedron.is_bounded():
             raise DomainError(f"region {index} is unbounded; enumerate in a Box to draw a region map.")
         corners = region.vertices()
+        if not np.abs(corners).max() < _FARTHEST:
+            raise DomainError(
+                f"region {index} reaches to {np.abs(corners).max():.2g}, too far to draw in float64; enumerate in a Box"
+                f" with sides below {_FARTHEST:.0e}."
+            )
         centre = corners.mean(axis=0)
         offsets = corners - centre
         polygons.append(corners[np.argsort(np.arctan2(offsets[:, 1], offsets[:, 0]))])

@@ -54,6 +54,9 @@ class BoundaryPoint:
     target: int
     pattern: BoolArray
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(distance={self.distance!r}, point={self.point.tolist()}, target={self.target})"
+
 
 def distance_to_boundary(
     net: Network, x: ArrayLike, domain: Domain | None = None, norm: float = 2, *, target: int | None = None
