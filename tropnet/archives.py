@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ __all__ = ["archive_bytes", "read_archive", "write_atomically"]
 
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
+_MANY_ENTRIES = 0xFFFF  # and more, which zip counts elsewhere
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -53,14 +55,20 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 
 def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`."""
+    """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`.
+
+    Raises
+    ------
+    ValueError
+        An array holds objects, which only a pickle could keep.
+    """
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(f"the arrays of an archive must hold plain numbers and text, {objects[0]} holds objects.")
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        allow_pickle=False,
-        **{_KIND: np.array(kind), _VERSION: np.array(version)},
-        **arrays,
-    )
+    # To an older numpy allow_pickle=False would be one more array.
+    members: dict[str, Any] = {_KIND: np.array(kind), _VERSION: np.array(version), **arrays}
+    np.savez_compressed(buffer, **members)
     return buffer.getvalue()
 
 
@@ -81,6 +89,8 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FileFormatError(f"{where} is a single array, not a tropnet {kind} (.npz).")
         arrays = {name: archive[name] for name in archive.files}
+        if len(arrays) != _n_entries(data, len(arrays)):
+            raise zipfile.BadZipFile("entries are missing")
     except FileFormatError:
         raise
     except ValueError as error:
@@ -99,3 +109,10 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
             f"{where} has format version {written}, this tropnet reads up to {version}; update tropnet."
         )
     return arrays
+
+
+def _n_entries(data: bytes, default: int) -> int:
+    """Return how many entries the end of a zip archive announces: `zipfile` takes a damaged one for a comment."""
+    end = data.rfind(b"PK\5\6")
+    announced = int.from_bytes(data[end + 10 : end + 12], "little")
+    return default if announced == _MANY_ENTRIES else announced

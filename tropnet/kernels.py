@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -11,6 +13,19 @@ from numba import njit
 __all__ = ["compiled", "uniform"]
 
 _Result = TypeVar("_Result")
+
+
+def _digest_of_kernels() -> str:
+    """Return a digest of all files of the package that hold kernels."""
+    digest = sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        source = path.read_bytes()
+        if b"@compiled(" in source:
+            digest.update(source)
+    return digest.hexdigest()
+
+
+_DIGEST = _digest_of_kernels()
 
 
 class _Decorator(Protocol):
@@ -22,9 +37,9 @@ class _Decorator(Protocol):
 def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False) -> _Decorator:
     """Compile a kernel: cached on disk, without the interpreter lock, and without counting references.
 
-    numba notices a change only in a function's own file: after one in a file that others call into, remove the cache
-    (the `*.nb?` files in `__pycache__`). Kernels borrow arrays and make none, and the atomic counters of numba's
-    arrays cost them more than the work itself.
+    Compiled code holds that of the kernels it calls, of whose files numba does not ask whether they changed; so what is
+    cached is valid for one digest of all kernels' files. Kernels borrow arrays and make none, and the atomic counters
+    of numba's arrays cost them more than the work itself.
 
     Parameters
     ----------
@@ -39,7 +54,16 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
     options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
     if not entry:
         options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    decorate: _Decorator = njit(forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options)
+    compile_kernel = njit(forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options)
+
+    def decorate(function: Callable[..., _Result]) -> Callable[..., _Result]:
+        kernel: Any = compile_kernel(function)
+        # A numba without this place keeps its own stamp, the time and size of the function's file.
+        if hasattr(kernel._cache, "_cache_file"):
+            kernel._cache._cache_file._source_stamp = _DIGEST
+        result: Callable[..., _Result] = kernel
+        return result
+
     return decorate
 
 

@@ -28,6 +28,10 @@ MOVED = {
     "extremes": "verification",
     "flips": "local_search",
     "hamming": "arrays.hamming",
+    "homotopy.activations": "homotopy.models.activations",
+    "homotopy.architectures": "homotopy.models.architectures",
+    "homotopy.skips": "homotopy.models.skips",
+    "homotopy.trials": "homotopy.training.trials",
     "importers.collapse": "importers.torch.collapse",
     "importers.torch_export": "importers.torch.export",
     "layers": "network.layers",
@@ -41,10 +45,7 @@ MOVED = {
     "tolerances": "feasibility.tolerances",
 }
 # Single names, by the module that they left, which calls `moved_name` for them.
-MOVED_NAMES = {
-    "network": {"load": "loading"},
-    "network.network": {"load": "loading"},
-}
+MOVED_NAMES = {"network": {"load": "loading"}}
 
 
 class MovedModules(MetaPathFinder, Loader):

@@ -15,6 +15,7 @@ import pytest
 from scipy import sparse
 
 import tropnet as tn
+from tests.damage import check_damaged
 from tropnet import (
     Box,
     CachedPredictor,
@@ -565,17 +566,32 @@ def test_truncated_networks(tmp_path: Path) -> None:
 
 
 def test_damaged_networks(tmp_path: Path) -> None:
-    """A changed byte is refused or changes nothing; nothing but FileFormatError is raised."""
+    """A changed bit is refused by name, except where nothing is stored; nothing but FileFormatError is raised."""
+    path = tmp_path / "net.npz"
+    NET.save(path)
+
+    def check(again: Network) -> None:
+        assert again.fingerprint == NET.fingerprint
+
+    check_damaged(path, tn.load, check, range(0, path.stat().st_size, 3))
+
+
+def test_a_seal_taken_for_a_comment(tmp_path: Path) -> None:
+    """A bit that hides the last entries of the archive, the seal among them, made another network of the file."""
     path = tmp_path / "net.npz"
     NET.save(path)
     data = path.read_bytes()
-    for place in range(0, len(data), 3):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1 :])
-        try:
-            again = tn.load(path)
-        except FileFormatError:
-            continue
-        assert again.fingerprint == NET.fingerprint
+    with zipfile.ZipFile(path) as archive:
+        (seal,) = (name for name in archive.namelist() if name.startswith("digest"))
+        before = archive.namelist()[-2]
+        assert archive.namelist()[-1] == seal
+    entry = data.rindex(b"PK\1\2", 0, data.rindex(b"PK\1\2"))
+    assert data[entry + 46 :].startswith(before.encode())
+    hidden = len(data) - 22 - data.rindex(b"PK\1\2")
+    # The length of the entry's comment: all that follows.
+    path.write_bytes(data[: entry + 32] + hidden.to_bytes(2, "little") + data[entry + 34 :])
+    with pytest.raises(FileFormatError, match=r"net\.npz' is truncated or damaged \(entries are missing\)"):
+        tn.load(path)
 
 
 SPARSE_SKIP = Network(

@@ -19,7 +19,7 @@ from tests.oracles.fourier_motzkin import has_interior
 from tests.strategies import halfspaces
 from tropnet import Box, Domain, Network, distance_to_boundary, lipschitz_constant, maximum, minimum, same_function
 from tropnet.enumeration import enumerate_regions
-from tropnet.network.layers import compose_bounded
+from tropnet.network.recurrence import compose_bounded
 
 # Terms that cancel to one unit in the last place, products that overflow or underflow, sums that swallow the smaller.
 MAGNITUDES = [0.0, 1.0, 1.5, 1e16, 1e16 + 2, 1 + 2**-52, 1e-16, 1e-160, 1e-200, 5e-324, 3e-320, 1e160, 1e200, 1.7e308]

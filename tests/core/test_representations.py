@@ -28,3 +28,9 @@ def test_results_print_as_one_short_line(case):
     assert "\n" not in text
     assert "array(" not in text
     assert "homogeneous" not in text
+
+
+def test_regions_too_far_to_draw():
+    """A box of 1.7e308 is refused by its size, not by an x that nobody gave."""
+    with pytest.raises(tn.DomainError, match=r"regions reach to 1\.7e\+308, too far to draw in float64"):
+        tn.plot_regions(tn.enumerate_regions(tn.Network.random([2, 4, 1], seed=0), tn.Box(-1.7e308, 1.7e308)))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import tropnet as tn
-from tropnet.importers.torch.importer import SkipMLP, from_torch
+from tropnet.importers.torch import SkipMLP, from_torch
 
 SEEDED_POINTS = np.random.default_rng(7).uniform(-3, 3, (200, 2))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BoolArray", "PackedArray", "format_pattern", "pack", "split", "unpack"]
+__all__ = ["BoolArray", "PackedArray", "as_bools", "format_pattern", "pack", "split", "unpack"]
 
 BoolArray = NDArray[np.bool_]
 PackedArray = NDArray[np.uint8]
@@ -55,3 +56,19 @@ def format_pattern(pattern: BoolArray, widths: Sequence[int]) -> str:
     '10|1'
     """
     return "|".join("".join("01"[int(bit)] for bit in part) for part in split(pattern, widths))
+
+
+def as_bools(pattern: NDArray[Any]) -> BoolArray:
+    """Return a pattern of bools or of 0 and 1 as one of bools.
+
+    Raises
+    ------
+    ValueError
+        An entry is neither (the papers' -1 and +1 change their meaning between pages).
+    """
+    if pattern.dtype.kind not in "biuf" or not ((pattern == 0) | (pattern == 1)).all():
+        raise ValueError(
+            "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
+            f" got {set(pattern.ravel().tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
+        )
+    return pattern.astype(np.bool_)

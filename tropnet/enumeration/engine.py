@@ -139,9 +139,8 @@ class Chunk:
     n_counted
         Regions that were counted but are not listed, where the task asks only for that.
     packed_facets
-        Which rows define facets, where the task asks for it: uint8, shape (n, ceil((n_neurons + m) / 8)), bit j for
-        neuron j and n_neurons + i for row i of the domain's m; of coincident rows the first. None if the engine leaves
-        that to others.
+        Which rows define facets, where the task asks for it: uint8, shape (n, ceil((n_neurons + m) / 8)) for m rows of
+        the domain, bits by place (`RowIndex`); of coincident rows the first. None if the engine leaves that to others.
     sample
         Where the task asks for a sample: what was seen since the chunk before.
     """

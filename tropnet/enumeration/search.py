@@ -23,6 +23,7 @@ from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.progress import track
 from tropnet.regions import Regions
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ENGINES", "Search"]
 
@@ -148,11 +149,11 @@ class Search:
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""
         net, domain = self.task.network, self.task.domain
-        places = {-1 - row: net.n_neurons + i for i, row in enumerate(domain.row_numbers.tolist())}
-        flags = np.zeros((len(chunk.packed), net.n_neurons + len(places)), dtype=np.bool_)
+        index = RowIndex.of(net, domain)
+        flags = np.zeros((len(chunk.packed), index.n_places), dtype=np.bool_)
         regions = Regions(net, domain, chunk.packed, chunk.packed_cuts, chunk.points)
         for i, region in enumerate(regions):
-            flags[i, [places.get(row, row) for row in region.rows[region.facets()].tolist()]] = True
+            flags[i, index.places(region.rows[region.facets()])] = True
         return replace(chunk, packed_facets=pack(flags))
 
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
@@ -184,7 +185,7 @@ class Search:
         )
 
     def _facets(self, chunks: list[Chunk]) -> PackedArray:
-        n_bytes = -(-(self.task.network.n_neurons + len(self.task.domain.row_numbers)) // 8)
+        n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
         return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
 

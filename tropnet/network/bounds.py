@@ -19,11 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tropnet.arrays.checks import as_count
 from tropnet.network.network import Network, as_network
 
 __all__ = ["RegionBounds", "region_bounds", "zaslavsky_bound"]
-
-_MOST_STATES = 4_096
 
 _Layers = frozenset[int]
 
@@ -82,7 +81,7 @@ def zaslavsky_bound(n: int, d: int) -> int:
     return sum(comb(n, k) for k in range(min(n, d) + 1))
 
 
-def region_bounds(net: Network) -> RegionBounds:
+def region_bounds(net: Network, *, max_states: int = 4_096) -> RegionBounds:
     """Bound the number of activation regions of a network, on R^d or on any convex domain, for whatever weights.
 
     For a chain of ReLU layers of widths n_1, ..., n_L with d = n_0 inputs,
@@ -95,6 +94,8 @@ def region_bounds(net: Network) -> RegionBounds:
     ----------
     net
         The network; only the inputs, the widths, who reads whom, and which slopes are zero or equal matter.
+    max_states
+        How much to keep of what later layers can still see: with more, `montufar` and `serra` may be sharper.
 
     Returns
     -------
@@ -105,6 +106,8 @@ def region_bounds(net: Network) -> RegionBounds:
     ------
     UnsupportedModuleError
         `net` is no `Network`.
+    ValueError
+        `max_states` is no integer of at least 1.
 
     Notes
     -----
@@ -120,7 +123,7 @@ def region_bounds(net: Network) -> RegionBounds:
     j <= r, of the formula.
 
     The sum runs over the dimensions that later layers can still see: O(L d max(n_l)) products for a chain, more when
-    many skips are open at once; past some thousands of such states neighbours are merged, which keeps a bound a bound.
+    many skips are open at once; past `max_states` such states neighbours are merged, which keeps a bound a bound.
 
     References
     ----------
@@ -136,17 +139,17 @@ def region_bounds(net: Network) -> RegionBounds:
     >>> region_bounds(Network.random([3, 2, 8, 1], seed=0))
     RegionBounds(trivial=1024, zaslavsky=372, montufar=148, serra=56)
     """
-    net = as_network(net)
+    net, max_states = as_network(net), as_count(max_states, "max_states")
     d = net.n_inputs
     shapes = [_shape(net, index) for index in range(1, len(net.hidden) + 1)]
     cutting = [shape.n_relu + shape.n_leaky for shape in shapes]
     never_constant = [shape._replace(n_relu=0, n_leaky=n) for shape, n in zip(shapes, cutting, strict=True)]
-    montufar = _sum_over_inactive(never_constant, d)
+    montufar = _sum_over_inactive(never_constant, d, max_states)
     return RegionBounds(
         trivial=2 ** sum(cutting),
         zaslavsky=prod(zaslavsky_bound(n, d) for n in cutting),
         montufar=montufar,
-        serra=min(montufar, _sum_over_inactive(shapes, d)),
+        serra=min(montufar, _sum_over_inactive(shapes, d, max_states)),
     )
 
 
@@ -158,7 +161,7 @@ def _shape(net: Network, index: int) -> _Shape:
     return _Shape(frozenset(layer.weights), *(int(np.count_nonzero(kind)) for kind in counts))
 
 
-def _sum_over_inactive(shapes: Sequence[_Shape], d: int) -> int:
+def _sum_over_inactive(shapes: Sequence[_Shape], d: int, max_states: int) -> int:
     """Sum over the numbers of inactive neurons, layer by layer, keeping only the least cuts that later layers ask for.
 
     The least cut between the input and a set T whose last layer is l, with a neurons that are not constant, either
@@ -178,13 +181,13 @@ def _sum_over_inactive(shapes: Sequence[_Shape], d: int) -> int:
                     cuts[last] if not rest else min(n_active + cuts[rest[0]], cuts[last]) for *rest, last in origins
                 )
                 reached[state] += number * n_parts
-        numbers = _merged(reached)
+        numbers = _merged(reached, max_states)
     return sum(numbers.values())
 
 
-def _merged(numbers: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
+def _merged(numbers: Counter[tuple[int, ...]], max_states: int) -> Counter[tuple[int, ...]]:
     """Merge neighbouring states until few are left; the greatest of their dimensions keeps an upper bound one."""
-    size = -(-len(numbers) // _MOST_STATES)
+    size = -(-len(numbers) // max_states)
     if size <= 1:
         return numbers
     merged: Counter[tuple[int, ...]] = Counter()

@@ -18,11 +18,11 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError
 from tropnet.exact.dyadic import nearest_float
 from tropnet.network.domain import Box
+from tropnet.network.intervals import Interval, output_intervals
 from tropnet.network.layers import RELU, Layer
 
 __all__ = ["without_skips"]
 
-_EPS = float(np.finfo(np.float64).eps)
 # Beyond this, 1 is less than rounding.
 _FAR = 2.0**52
 
@@ -80,7 +80,8 @@ def without_skips(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> li
 
 def _skipped(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> dict[int, _Skipped]:
     """Return what skips read, by source; entries with zero weights only are not read."""
-    lows: list[FloatArray] | None = None
+    inputs = (np.full(n_inputs, -np.inf), np.full(n_inputs, np.inf)) if box is None else (box.low, box.high)
+    bounds: list[Interval] | None = None
     found = {}
     for k in range(len(layers)):
         readers = {
@@ -92,8 +93,8 @@ def _skipped(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> dict[in
             if k and _is_nonnegative(layers[k - 1]):
                 shifts = np.ones(len(entries))
             else:
-                lows = _lower_bounds(layers, n_inputs, box) if lows is None else lows
-                shifts = _shifts(lows[k][entries], k)
+                bounds = output_intervals(layers[:-1], inputs) if bounds is None else bounds
+                shifts = _shifts(bounds[k][0][entries], k)
             found[k] = _Skipped(entries, max(readers), shifts)
     return found
 
@@ -113,41 +114,6 @@ def _shifts(lows: FloatArray, source: int) -> FloatArray:
             " active everywhere. Pass domain=Box(low, high) with finite sides, around all points of interest."
         )
     return np.exp2(np.ceil(np.log2(np.maximum(1.0 - lows, 1.0))))
-
-
-def _lower_bounds(layers: Sequence[Layer], n_inputs: int, box: Box | None) -> list[FloatArray]:
-    """Return lower bounds of nu_0, nu_1, ... on the box, by interval arithmetic with room for rounding."""
-    open_box = np.full(n_inputs, np.inf)
-    low, high = (-open_box, open_box) if box is None else (box.low, box.high)
-    bounds = [(low, high)]
-    for layer in layers[:-1]:
-        low, high = layer.bias, layer.bias
-        size = np.abs(layer.bias)
-        for source, weight in layer.weights.items():
-            entries = sparse.coo_array(weight)
-            rows, columns = entries.row, entries.col
-            ends = [_times(entries.data, side[columns]) for side in bounds[source]]
-            low = low + _row_sums(np.minimum(*ends), rows, layer.width)
-            high = high + _row_sums(np.maximum(*ends), rows, layer.width)
-            size = size + _row_sums(np.abs(ends).max(axis=0), rows, layer.width)
-        room = _EPS * (4 + sum(weight.shape[1] for weight in layer.weights.values())) * size
-        slopes = np.asarray(layer.slopes)
-        sides = [_times(slopes.T, side) for side in (np.minimum(low - room, 0), np.maximum(high + room, 0))]
-        # nu lies between the values at the ends and at the kink; a slope belongs to one side of it.
-        negative, positive = sides[0][0], sides[1][1]
-        bounds.append((np.minimum(np.minimum(negative, positive), 0), np.maximum(np.maximum(negative, positive), 0)))
-    return [low for low, _ in bounds]
-
-
-def _row_sums(values: FloatArray, rows: NDArray[np.int64], n_rows: int) -> FloatArray:
-    """Return the sums of the entries of each row of a sparse matrix."""
-    return np.asarray(np.bincount(rows, values, n_rows), dtype=np.float64)
-
-
-def _times(factors: FloatArray, values: FloatArray) -> FloatArray:
-    """Return products of finite factors and values that may be infinite, with 0 * infinity = 0."""
-    with np.errstate(invalid="ignore"):
-        return np.where(factors == 0, 0.0, factors * values)
 
 
 def _placed(weight: Any, columns: NDArray[np.int64], width: int) -> sparse.csr_array:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tropnet.archives import archive_bytes, read_archive
+from tropnet.arrays.chunks import chunks
 from tropnet.errors import FileFormatError
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
@@ -29,8 +30,6 @@ _KIND = "network"
 _VERSION = 1
 _DIGEST = "digest"
 _SPARSE_PARTS = ("data", "indices", "indptr")
-# How much of a matrix is unfolded at a time.
-_BLOCK_BYTES = 2**26
 
 
 def network_bytes(layers: Sequence[Layer], n_inputs: int) -> bytes:
@@ -115,9 +114,8 @@ def fingerprint(layers: Sequence[Layer], n_inputs: int) -> str:
         if isinstance(array, np.ndarray):
             digest.update(np.ascontiguousarray(array + 0.0).tobytes())
             continue
-        step = max(1, _BLOCK_BYTES // (8 * array.shape[1]))
-        for start in range(0, array.shape[0], step):
-            digest.update((array[start : start + step].toarray() + 0.0).tobytes())
+        for rows in chunks(*array.shape):
+            digest.update((array[rows].toarray() + 0.0).tobytes())
     return digest.hexdigest()
 
 

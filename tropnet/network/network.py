@@ -12,33 +12,26 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tropnet.archives import write_atomically
-from tropnet.arrays import patterns as patterns_
-from tropnet.arrays.checks import as_points, finite_array
-from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.checks import as_points
+from tropnet.arrays.chunks import chunks
+from tropnet.arrays.patterns import BoolArray, as_bools, split
 from tropnet.arrays.types import FloatArray, IntegerArray
-from tropnet.errors import (
-    DomainError,
-    FileFormatError,
-    NonFiniteError,
-    ShapeError,
-    TooLargeError,
-    UnsupportedModuleError,
-)
-from tropnet.exact.dyadic import to_float, to_integers
-from tropnet.moved import moved_name
-from tropnet.network.affine import AffineMap, Matrix
+from tropnet.errors import DomainError, FileFormatError, ShapeError, TooLargeError, UnsupportedModuleError
+from tropnet.exact.dyadic import to_float
+from tropnet.network.affine import AffineMap
 from tropnet.network.carrying import without_skips
 from tropnet.network.domain import Box, Domain, WholeSpace, as_domain
 from tropnet.network.files import fingerprint, network_bytes, read_layers
 from tropnet.network.folding import without_affine_neurons
+from tropnet.network.forward import certain_bits, pre_activations
+from tropnet.network.integers import IntegerNetwork, over_integers, underflows
 from tropnet.network.layers import (
     AFFINE,
     RELU,
@@ -49,25 +42,13 @@ from tropnet.network.layers import (
     skip_sources,
     slopes_per_layer,
 )
+from tropnet.network.random import random_weights
 from tropnet.network.recurrence import compose, compose_many
+from tropnet.network.slices import restricted_layers
 
-__all__ = ["IntegerNetwork", "Network", "as_network", "dense_network"]
+__all__ = ["Network", "as_network", "dense_network"]
 
 _DENSE_BYTES = 2**31
-# Products of weights down to 2**-900 keep all their digits, and sums of them and biases too.
-_SMALLEST_EXPONENT = -900.0
-_INITS = ("torch", "kaiming_uniform", "kaiming_normal", "glorot_uniform", "glorot_normal")
-
-
-class IntegerNetwork(NamedTuple):
-    """A network's layers over the integers, each layer multiplied by a power of two.
-
-    `layers` obeys the same recurrence as the float64 layers; its pre-activations are ``z_l * 2**exponents[l - 1]``,
-    so every sign is the exact sign of the stored float64 network.
-    """
-
-    layers: tuple[Layer, ...]
-    exponents: tuple[int, ...]
 
 
 class Network:
@@ -202,31 +183,7 @@ class Network:
         >>> Network.random([2, 5, 5, 5, 1], skips=[(1, 3)], seed=0)
         Network(2-5-5-5-1, skips 1-3)
         """
-        if init not in _INITS:
-            raise ValueError(f"init must be one of {', '.join(_INITS)}, got {init!r}.")
-        if len(widths) < 2 or any(int(width) < 1 for width in widths):
-            raise ShapeError(
-                f"widths must be at least two positive numbers (inputs, ..., outputs), got {list(widths)}."
-            )
-        rng = np.random.default_rng(seed)
-        weights, biases = [], []
-        for fan_in, fan_out in pairwise(widths):
-            shape, bound = (fan_out, fan_in), 1 / math.sqrt(fan_in)
-            match init:
-                case "torch":
-                    weight = rng.uniform(-bound, bound, shape)
-                case "kaiming_uniform":
-                    weight = rng.uniform(-math.sqrt(6) * bound, math.sqrt(6) * bound, shape)
-                case "kaiming_normal":
-                    weight = rng.normal(0.0, math.sqrt(2) * bound, shape)
-                case "glorot_uniform":
-                    limit = math.sqrt(6 / (fan_in + fan_out))
-                    weight = rng.uniform(-limit, limit, shape)
-                case _:
-                    weight = rng.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), shape)
-            weights.append(weight)
-            biases.append(rng.uniform(-bound, bound, fan_out))
-        return cls.mlp(weights, biases, skips, slopes)
+        return cls.mlp(*random_weights(widths, init, np.random.default_rng(seed)), skips, slopes)
 
     # --- shape
 
@@ -314,13 +271,13 @@ class Network:
             `x` has another shape or is not finite, or the network overflows float64 there.
         """
         points, single = as_points(x, self.n_inputs)
-        output = self._pre_activations(points)[-1]
+        output = pre_activations(self.layers, points)[-1]
         return output[0] if single else output
 
     def pre_activations(self, x: ArrayLike) -> FloatArray:
         """Return z of all hidden neurons, layers concatenated: (n_neurons,) or (n, n_neurons), in float64."""
         points, single = as_points(x, self.n_inputs)
-        hidden = np.concatenate([np.empty((len(points), 0)), *self._pre_activations(points)[:-1]], axis=1)
+        hidden = np.concatenate([np.empty((len(points), 0)), *pre_activations(self.layers, points)[:-1]], axis=1)
         return hidden[0] if single else hidden
 
     def activation_pattern(self, x: ArrayLike) -> BoolArray:
@@ -340,37 +297,7 @@ class Network:
         A bit is proven when the float64 pre-activation exceeds a running bound on its rounding error, underflow
         included (or is affine, or every term of it is exactly zero).
         """
-        points, _ = as_points(x, self.n_inputs)
-        outputs, errors = [points], [np.zeros_like(points)]
-        bits, certain = [np.empty((len(points), 0), dtype=np.bool_)], np.ones(len(points), dtype=np.bool_)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for layer in self.hidden:
-                n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
-                # A product that underflows is off by less than the smallest normal number.
-                unit, lost = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
-                z = np.broadcast_to(layer.bias, (len(points), layer.width))
-                size, error = np.abs(z), np.zeros_like(z)
-                for source, weight in layer.weights.items():
-                    z = z + outputs[source] @ weight.T
-                    size = size + np.abs(outputs[source]) @ abs(weight).T
-                    error = error + errors[source] @ abs(weight).T
-                blank = size == 0
-                if blank.any():
-                    # Terms of size 0 are zero unless they underflowed. (Where no bit so far is in doubt, an output is
-                    # exactly zero iff its float64 value has no error to carry.)
-                    blank = np.broadcast_to(layer.bias == 0, blank.shape)
-                    for source, weight in layer.weights.items():
-                        live = ((outputs[source] != 0) | (errors[source] != 0)).astype(np.float32)
-                        blank = blank & ~(live @ (weight != 0).astype(np.float32).T > 0)
-                error = np.where(blank, 0.0, (error + unit * size) * (1 + unit) + lost)
-                certain &= ((np.abs(z) > error) | layer.affine_neurons | blank).all(axis=1)
-                bits.append((z > 0) & ~layer.affine_neurons)
-                slopes = np.asarray(layer.slopes)
-                chosen = np.where(z > 0, slopes[:, 1], slopes[:, 0])
-                outputs.append(chosen * z)
-                carried = np.abs(chosen) * error * (1 + unit) + unit * np.abs(chosen * z) + lost
-                errors.append(np.where((chosen == 0) | blank, 0.0, carried))
-        return np.concatenate(bits, axis=1), certain
+        return certain_bits(self.hidden, as_points(x, self.n_inputs)[0])
 
     @cached_property
     def affine_neurons(self) -> BoolArray:
@@ -382,7 +309,7 @@ class Network:
         flat = np.asarray(pattern)
         if flat.shape[-1:] != (self.n_neurons,):
             raise ShapeError(f"pattern must end in {self.n_neurons} neurons, got shape {flat.shape}.")
-        return patterns_.split(_bools(flat), self.widths) if self.hidden else ()
+        return split(as_bools(flat), self.widths) if self.hidden else ()
 
     def as_pattern(self, pattern: ArrayLike | Sequence[ArrayLike]) -> BoolArray:
         """Return a flat bool pattern from a flat one or from one array per layer.
@@ -404,7 +331,7 @@ class Network:
                 f" {list(self.widths)}; got shape{'s' if nested else ''} {', '.join(map(str, lengths))}."
             )
         flat = np.concatenate([np.empty(0, dtype=np.bool_), *parts])
-        return _bools(flat)
+        return as_bools(flat)
 
     def affine_map(self, pattern: ArrayLike | Sequence[ArrayLike]) -> AffineMap:
         """Return the affine map that the network applies where `pattern` holds, composed in float64.
@@ -426,11 +353,10 @@ class Network:
         flat = np.asarray(patterns, dtype=np.bool_)
         if flat.ndim != 2 or flat.shape[1] != self.n_neurons:
             raise ShapeError(f"patterns must have shape (m, {self.n_neurons}), got {flat.shape}.")
-        # In parts of about 64 MB.
-        size = max(1, (1 << 23) // ((self.n_inputs + 1) * max(self.n_neurons, 1)))
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [
-                compose_many(self.layers, flat[i : i + size], self.n_inputs)[-1] for i in range(0, len(flat), size)
+                compose_many(self.layers, flat[part], self.n_inputs)[-1]
+                for part in chunks(len(flat), (self.n_inputs + 1) * self.n_neurons)
             ]
         rows = np.concatenate([np.empty((0, self.n_outputs, self.n_inputs + 1)), *parts])
         wrong = ~np.isfinite(rows).all(axis=(1, 2)) | self._underflows
@@ -440,14 +366,7 @@ class Network:
 
     @cached_property
     def _underflows(self) -> bool:
-        """Whether a product of weights and slopes, one of each layer, could be smaller than float64 holds."""
-        exponent = 0.0
-        for layer in self.layers:
-            factors = [weight.data if sparse.issparse(weight) else weight for weight in layer.weights.values()]
-            for values in (np.concatenate([np.ravel(each) for each in factors]), np.ravel(layer.slopes)):
-                sizes = np.abs(values[values != 0])
-                exponent += min(0.0, float(np.log2(sizes.min()))) if len(sizes) else 0.0
-        return exponent < _SMALLEST_EXPONENT
+        return underflows(self.layers)
 
     def composed_maps(self, pattern: ArrayLike | Sequence[ArrayLike]) -> list[FloatArray]:
         """Return the rows (a | c) of z_1, ..., z_{L+1} where `pattern` holds, in float64."""
@@ -460,22 +379,7 @@ class Network:
     @cached_property
     def integers(self) -> IntegerNetwork:
         """The same network over the integers, for exact signs; sparse weights become dense (see `dense`)."""
-        layers, exponents, output_exponents = [], [], [0]
-        for layer in self.dense.layers:
-            scaled = {source: to_integers(weight) for source, weight in layer.weights.items()}
-            bias, bias_exponent = to_integers(layer.bias)
-            exponent = max([bias_exponent, *(own + output_exponents[k] for k, (_, own) in scaled.items())])
-            slopes, slope_exponent = to_integers(np.asarray(layer.slopes))
-            layers.append(
-                Layer(
-                    {k: w << (exponent - own - output_exponents[k]) for k, (w, own) in scaled.items()},
-                    np.asarray(bias << (exponent - bias_exponent)),
-                    slopes,
-                )
-            )
-            exponents.append(exponent)
-            output_exponents.append(exponent + slope_exponent)
-        return IntegerNetwork(tuple(layers), tuple(exponents))
+        return over_integers(self.dense.layers)
 
     def restrict(self, origin: ArrayLike, basis: ArrayLike) -> Network:
         """Return the network on the affine slice x = origin + t @ basis, as a network of t.
@@ -510,25 +414,7 @@ class Network:
         >>> line, line([3.0]), net([1.0, 3.0])
         (Network(1-1-1), array([7.5]), array([7.5]))
         """
-        start, directions = finite_array(origin, "origin"), finite_matrix(basis, "basis")
-        if start.shape != (self.n_inputs,) or directions.shape != (len(directions) or 1, self.n_inputs):
-            raise ShapeError(
-                f"origin and basis must have shapes ({self.n_inputs},) and (k, {self.n_inputs}) with k >= 1,"
-                f" got {start.shape} and {directions.shape}."
-            )
-        columns, scale = to_integers(np.vstack([directions, start]).T)
-        layers = []
-        for layer in self.layers:
-            if 0 not in layer.weights:
-                layers.append(layer)
-                continue
-            products, exponent = _integer_products(layer.weights[0], columns)
-            bias, own = to_integers(layer.bias)
-            rows = products << own
-            rows[:, -1] += bias << (exponent + scale)
-            values = to_float(rows, exponent + scale + own)
-            layers.append(Layer({**layer.weights, 0: values[:, :-1]}, values[:, -1], layer.slopes))
-        return Network(layers, len(directions))
+        return Network(*restricted_layers(self.layers, self.n_inputs, origin, basis))
 
     def without_skips(self, domain: Domain | None = None) -> Network:
         """Return the same function as a chain, each layer reading the one before only, with the same regions.
@@ -660,43 +546,6 @@ class Network:
         """A SHA-256 of shapes, weights, biases and slopes: equal for equal networks, whatever file they came from."""
         return fingerprint(self.layers, self.n_inputs)
 
-    def _pre_activations(self, points: FloatArray) -> list[FloatArray]:
-        outputs, values = [points], []
-        with np.errstate(over="ignore", invalid="ignore"):
-            for layer in self.layers:
-                z = sum((outputs[k] @ weight.T for k, weight in layer.weights.items()), start=layer.bias)
-                z = np.broadcast_to(z, (len(points), layer.width))
-                values.append(z)
-                slopes = np.asarray(layer.slopes)
-                outputs.append(np.where(z > 0, slopes[:, 1] * z, slopes[:, 0] * z))
-        for index, z in enumerate(values, start=1):
-            bad = np.argwhere(~np.isfinite(z))
-            if len(bad):
-                raise NonFiniteError(f"layer {index} overflows float64 at point {bad[0, 0]} of x; scale the input.")
-        return values
-
-
-def _integer_products(weight: Matrix, columns: IntegerArray) -> tuple[IntegerArray, int]:
-    """Return weight @ columns exactly, as integers and by which power of two they are multiplied."""
-    if isinstance(weight, np.ndarray):
-        integers, exponent = to_integers(weight)
-        return integers @ columns, exponent
-    entries, exponent = to_integers(weight.data)
-    products = np.zeros((weight.shape[0], columns.shape[1]), dtype=object)
-    filled = np.flatnonzero(np.diff(weight.indptr))
-    if len(filled):
-        products[filled] = np.add.reduceat(entries[:, None] * columns[weight.indices], weight.indptr[filled], axis=0)
-    return products, exponent
-
-
-def _bools(pattern: NDArray[Any]) -> BoolArray:
-    if pattern.dtype.kind not in "biuf" or not ((pattern == 0) | (pattern == 1)).all():
-        raise ValueError(
-            "pattern must hold bools (or 0 and 1), True meaning active, z > 0;"
-            f" got {set(pattern.ravel().tolist())}. For the -1 and +1 of the papers, pass `pattern > 0` or `< 0`."
-        )
-    return pattern.astype(np.bool_)
-
 
 def as_network(net: Any) -> Network:
     """Return `net`, or raise an error that says how to get a network from what it is.
@@ -726,8 +575,3 @@ def dense_network(net: Any) -> Network:
         It would not fit into memory.
     """
     return as_network(net).dense
-
-
-def __getattr__(name: str) -> Any:
-    """Find what moved from here."""
-    return moved_name(__name__, name)

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import SMALLEST_NORMAL, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
 
-__all__ = ["Composition", "compose", "compose_bounded", "compose_many", "evaluate", "identity_map"]
+__all__ = ["Composition", "chosen_slopes", "compose", "compose_bounded", "compose_many", "evaluate", "identity_map"]
 
 
 class _Entered(NamedTuple):
@@ -97,7 +98,7 @@ class Composition:
 
     def decide(self, bits: BoolArray) -> None:
         """Choose the bits of the layer entered last, bool of shape (n_l,): True takes the positive slope."""
-        self.outputs.append(_slopes(self.layers[len(self.rows) - 1], bits)[:, None] * self.rows[-1])
+        self.outputs.append(chosen_slopes(self.layers[len(self.rows) - 1], bits)[:, None] * self.rows[-1])
         self._bits.append(bits.tobytes())
 
     def follow(self, pattern: BoolArray, index: int) -> NDArray[Any]:
@@ -156,7 +157,7 @@ def compose_many(layers: Sequence[Layer], patterns: BoolArray, n_inputs: int) ->
             rows += _products(weight, outputs[source])
         maps.append(rows)
         if layer is not layers[-1]:
-            outputs.append(_slopes(layer, bits)[:, :, None] * rows)
+            outputs.append(chosen_slopes(layer, bits)[:, :, None] * rows)
     return maps
 
 
@@ -165,12 +166,11 @@ def compose_bounded(
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Return the rows of `compose` for many patterns (m, n_neurons), in float64, and bounds on their errors.
 
-    The bounds hold wherever they are finite: each layer adds its rounding to what its sources hand on, multiplied by
-    the weights' sizes.
+    The bounds hold wherever they are finite: each layer adds its rounding (n terms in any order: n u / (1 - n u) of
+    their sizes, u = 2^-53) to what its sources hand on, multiplied by the weights' sizes. Layers that read the input
+    alone are not rounded at all.
     """
     outputs, output_errors = [np.eye(n_inputs, n_inputs + 1)[None]], [np.zeros((1, 1, 1))]
-    n_terms = 3 + n_inputs + sum(layer.width for layer in layers)
-    unit, tiny = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
     maps, errors = [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for layer, bits in _decided(layers, patterns):
@@ -180,11 +180,14 @@ def compose_bounded(
                 rows += _products(weight, outputs[source])
                 size += _products(abs(weight), np.abs(outputs[source]))
                 error += _products(abs(weight), np.broadcast_to(output_errors[source], outputs[source].shape))
-            error = (error + unit * size) * (1 + unit) + tiny
+            n_terms = 4 + sum(weight.shape[1] + 1 for weight in layer.weights.values())
+            unit, tiny = n_terms * UNIT_ROUNDOFF, n_terms * SMALLEST_NORMAL
+            if set(layer.weights) != {0}:
+                error = (error + unit * size) * (1 + unit) + tiny
             maps.append(rows)
             errors.append(error)
             if layer is not layers[-1]:
-                chosen = _slopes(layer, bits)[:, :, None]
+                chosen = chosen_slopes(layer, bits)[:, :, None]
                 outputs.append(chosen * rows)
                 output_errors.append((np.abs(chosen) * error + unit * np.abs(outputs[-1])) * (1 + unit) + tiny)
     return maps, errors
@@ -203,7 +206,7 @@ def _weighted(layer: Layer, sources: Mapping[int, NDArray[Any]], width: int) -> 
     return total
 
 
-def _slopes(layer: Layer, bits: BoolArray) -> NDArray[Any]:
+def chosen_slopes(layer: Layer, bits: BoolArray) -> NDArray[Any]:
     """Return the slopes that the bits (..., n_l) choose."""
     slopes = np.asarray(layer.slopes)
     return np.where(bits, slopes[:, 1], slopes[:, 0])

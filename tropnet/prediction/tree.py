@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import pack
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.kernels import compiled
@@ -21,10 +23,6 @@ from tropnet.network.recurrence import compose_bounded
 from tropnet.regions import Regions
 
 __all__ = ["Tree", "balanced_tree", "shared"]
-
-# About 64 MB of float64 at a time.
-_PART = 1 << 23
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class Tree(NamedTuple):
@@ -91,17 +89,15 @@ def _rows(
     """Return the rows of some neurons of hidden layer `index`, each where the prefix of its owner holds."""
     layers, d = regions.network.layers[: index + 1], regions.network.n_inputs
     rows = np.empty((len(neurons), d + 3))
-    size = max(1, _PART // (2 * (d + 1) * sum(layer.width for layer in layers)))
     by_owner = np.argsort(owners, kind="stable")
-    for first in range(0, len(prefixes), size):
-        part = slice(*np.searchsorted(owners[by_owner], [first, first + size]))
-        here = by_owner[part]
-        maps, errors = compose_bounded(layers, prefixes[first : first + size].astype(np.bool_), d)
-        at = owners[here] - first, neurons[here]
+    for part in chunks(len(prefixes), 2 * (d + 1) * sum(layer.width for layer in layers)):
+        here = by_owner[slice(*np.searchsorted(owners[by_owner], [part.start, part.stop]))]
+        maps, errors = compose_bounded(layers, prefixes[part].astype(np.bool_), d)
+        at = owners[here] - part.start, neurons[here]
         functions, wrong = maps[-1][at], errors[-1][at]
         with np.errstate(over="ignore", invalid="ignore"):
             # What the composition rounded, and what the evaluation rounds.
-            wrong = (wrong + (d + 3) * _EPS * np.abs(functions)) * (1 + (d + 3) * _EPS)
+            wrong = (wrong + (d + 3) * EPSILON * np.abs(functions)) * (1 + (d + 3) * EPSILON)
             rows[here] = np.column_stack([functions, wrong[:, :-1].sum(axis=1), wrong[:, -1]])
     return rows
 

@@ -18,6 +18,7 @@ from tropnet.geometry.polyhedron import Ball, Polyhedron
 from tropnet.network.affine import AffineMap
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ActivationRegion"]
 
@@ -56,8 +57,8 @@ class ActivationRegion:
 
         Rows of a polytope count as given; side 2 i of a box is x_i >= low_i, side 2 i + 1 is x_i <= high_i.
         """
-        sides = -1 - self.domain.row_numbers
-        return np.concatenate([sides, np.flatnonzero(self.cuts)]).astype(np.int64)
+        index = RowIndex.of(self.network, self.domain)
+        return index.named(np.concatenate([index.sides, np.flatnonzero(self.cuts)]))
 
     @property
     def A(self) -> FloatArray:

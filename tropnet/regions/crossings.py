@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition, compose_bounded
 
-__all__ = ["PART", "bounded_rows", "multiples", "parts", "pattern_beyond", "surely_apart", "surely_single"]
-
-# About 64 MB of float64 at a time.
-PART = 1 << 23
+__all__ = ["bounded_rows", "multiples", "parts", "pattern_beyond", "surely_apart", "surely_single"]
 
 
 def pattern_beyond(net: Network, pattern: BoolArray, neuron: int) -> BoolArray:
@@ -75,8 +74,7 @@ def bounded_rows(net: Network, patterns: BoolArray) -> tuple[FloatArray, FloatAr
 
 def parts(n: int, net: Network) -> Iterator[slice]:
     """Yield slices of n patterns whose composed maps fit in memory together."""
-    size = max(1, PART // ((net.n_inputs + 1) * max(net.n_neurons + net.n_outputs, 1)))
-    return (slice(i, i + size) for i in range(0, n, size))
+    return chunks(n, (net.n_inputs + 1) * (net.n_neurons + net.n_outputs))
 
 
 def surely_apart(maps: FloatArray, errors: FloatArray, h: FloatArray, e: FloatArray) -> BoolArray:
@@ -88,5 +86,5 @@ def surely_apart(maps: FloatArray, errors: FloatArray, h: FloatArray, e: FloatAr
         h, e = h[:, None], e[:, None]
         gap = np.abs(maps * p - q * h)
         bound = errors * np.abs(p) + (np.abs(maps) + errors) * pe + qe * np.abs(h) + (np.abs(q) + qe) * e
-        bound += 8 * np.finfo(np.float64).eps * (np.abs(maps * p) + np.abs(q * h)) + np.finfo(np.float64).tiny
+        bound += 8 * EPSILON * (np.abs(maps * p) + np.abs(q * h)) + SMALLEST_NORMAL
         return np.asarray((gap > bound * (1 + 1e-9)).any(axis=2))

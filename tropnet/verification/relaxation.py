@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -14,16 +13,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.feasibility.highs import QuietHighs
 from tropnet.network.domain import Box, Domain
-from tropnet.network.layers import Layer
+from tropnet.network.intervals import output_interval, pre_activation_interval, times
 from tropnet.network.network import Network
 
 __all__ = ["Relaxation"]
-
-_EPS = float(np.finfo(np.float64).eps)
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 class _Node(NamedTuple):
@@ -137,14 +134,15 @@ class Relaxation:
                 )
             )
         ends = np.where(open_, np.stack([lower, upper]), 0.0)
-        values = _times(self.slopes.T, ends)
+        values = times(self.slopes.T, ends)
         with np.errstate(over="ignore", invalid="ignore"):
             chord = (values[1] - values[0]) / np.where(open_, ends[1] - ends[0], 1.0)
             # Any line would do.
             chord = np.where(np.isfinite(chord), chord, 0.0)
-            over = values - _times(np.stack([chord, chord]), ends)
-            margin = 4 * _EPS * (np.abs(self.slopes).max(axis=1, initial=0) + np.abs(chord)) * np.abs(ends).max(axis=0)
-            under, over = (over.min(axis=0) - margin - 4 * _TINY, over.max(axis=0) + margin + 4 * _TINY)
+            over = values - times(np.stack([chord, chord]), ends)
+            steepest, farthest = np.abs(self.slopes).max(axis=1, initial=0) + np.abs(chord), np.abs(ends).max(axis=0)
+            margin = 4 * EPSILON * steepest * farthest + 4 * SMALLEST_NORMAL
+            under, over = over.min(axis=0) - margin, over.max(axis=0) + margin
             # Where this overflows the line says nothing.
             under, over = np.where(np.isnan(under), -np.inf, under), np.where(np.isnan(over), np.inf, over)
         sides.append(
@@ -169,7 +167,7 @@ class Relaxation:
         z: list[tuple[FloatArray, FloatArray]] = []
         start = 0
         for layer in self.net.layers:
-            low, high = _reach(layer, outputs)
+            low, high = pre_activation_interval(layer, outputs)
             if layer is not self.net.layers[-1]:
                 here = slice(start, start + layer.width)
                 bits, low, high = fixed[here], np.maximum(low, self.z_low[here]), np.minimum(high, self.z_high[here])
@@ -177,15 +175,7 @@ class Relaxation:
                 start += layer.width
                 if (low > high).any():
                     return None
-                s_neg, s_pos = np.asarray(layer.slopes).T
-                slopes = np.stack([np.where(end > 0, s_pos, s_neg) for end in (low, high)])
-                ends = _times(slopes, np.stack([low, high]))
-                # Products with zero are exact: what is zero everywhere must not look as if it had a sign.
-                rounded = (slopes != 0) & (np.stack([low, high]) != 0)
-                lows, highs = (np.where(rounded, np.nextafter(ends, side), ends) for side in (-np.inf, np.inf))
-                kink = (low < 0) & (high > 0)
-                lows, highs = (np.concatenate([side, np.where(kink, 0.0, side[:1])]) for side in (lows, highs))
-                outputs.append((lows.min(axis=0), highs.max(axis=0)))
+                outputs.append(output_interval(layer, (low, high)))
             z.append((low, high))
         none = np.empty(0)
         return (
@@ -194,31 +184,6 @@ class Relaxation:
             np.concatenate([none, *(low for low, _ in outputs[1:])]),
             np.concatenate([none, *(high for _, high in outputs[1:])]),
         )
-
-
-def _reach(layer: Layer, outputs: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
-    """Return bounds on z of a layer from those of its sources, rounded outwards; infinite where they overflow."""
-    low = high = layer.bias
-    size, n_terms = np.abs(layer.bias), 2
-    has_terms = np.zeros(layer.width, dtype=np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for source, weight in layer.weights.items():
-            below, above = outputs[source]
-            plus, minus = np.maximum(weight, 0), np.minimum(weight, 0)
-            low, high = low + plus @ below + minus @ above, high + plus @ above + minus @ below
-            size = size + np.abs(weight) @ np.maximum(np.abs(below), np.abs(above))
-            n_terms += 2 * weight.shape[1] + 2
-            has_terms |= (weight[:, (below != 0) | (above != 0)] != 0).any(axis=1)
-        # Without terms, as in a pruned neuron, z is the bias.
-        error = np.where(has_terms, n_terms * (_EPS * size * 2 + _TINY), 0.0)
-        low, high = low - error, high + error
-    return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
-
-
-def _times(factors: FloatArray, values: FloatArray) -> FloatArray:
-    """Return products of finite factors and values that may be infinite, with 0 * infinity = 0."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(factors == 0, 0.0, factors * values)
 
 
 @dataclass(frozen=True)
@@ -272,9 +237,9 @@ class _Program:
             first = np.where(y == 0, 0.0, y) * np.where(y == 0, 0.0, side)
             rest = cost - self.rows.T @ y
             # A product that underflows loses less than the smallest normal number, and is multiplied by a side below.
-            error = (len(y) + 4) * (_EPS * (np.abs(cost) + abs(self.rows).T @ np.abs(y)) + _TINY)
+            error = (len(y) + 4) * (EPSILON * (np.abs(cost) + abs(self.rows).T @ np.abs(y)) + SMALLEST_NORMAL)
             second = np.maximum(rest * self.low, rest * self.high)
             size = np.maximum(np.abs(self.low), np.abs(self.high))
-            lost = error @ size + (len(y) + len(cost) + 4) * _EPS * (np.abs(first).sum() + np.abs(rest) @ size)
-            total = float(first.sum() + second.sum() + 2 * lost + 4 * (len(y) + len(cost)) * _TINY)
+            lost = error @ size + (len(y) + len(cost) + 4) * EPSILON * (np.abs(first).sum() + np.abs(rest) @ size)
+            total = float(first.sum() + second.sum() + 2 * lost + 4 * (len(y) + len(cost)) * SMALLEST_NORMAL)
         return total if total == total else math.inf

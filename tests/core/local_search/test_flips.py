@@ -31,7 +31,6 @@ from tropnet import (
 )
 from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import pack, unpack
-from tropnet.local_search import flip_distance as distance
 from tropnet.local_search.flip_search import lone_bits
 from tropnet.local_search.flip_segments import n_crossings
 from tropnet.network.domain import as_domain
@@ -168,22 +167,20 @@ def test_neither_distance_bounds_the_other() -> None:
         assert (flips([-2.0]), flips.hamming([-2.0])) == ((3, 3), 1)
 
 
-def test_an_exception_to_general_position_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where several neurons flip, the assumption is refused, on a segment and at a region looked at."""
-    for _ in range(2):
-        with pytest.raises(TropnetError, match=r"neurons \[0, 1, 3\] flip at one facet. Use general_position=False"):
-            FlipDistance(COINCIDENT, [[1.0, 2.0]], general_position=True)([-1.0, 2.0])
-        bounds = FlipDistance(COINCIDENT, [[1.0, 2.0]])([[-1.0, 2.0], [-1.0, -9.0]])
-        assert (bounds.lower.tolist(), bounds.upper.tolist()) == ([1, 2], [1, 2])
-        monkeypatch.setattr(distance, "n_crossings", lambda *_, **__: None)
+@pytest.mark.parametrize("n_segments", [0, 1])
+def test_an_exception_to_general_position_is_named(n_segments: int) -> None:
+    """Where several neurons flip, the assumption is refused, at a region looked at and on a segment."""
+    with pytest.raises(TropnetError, match=r"neurons \[0, 1, 3\] flip at one facet. Use general_position=False"):
+        FlipDistance(COINCIDENT, [[1.0, 2.0]], general_position=True, n_segments=n_segments)([-1.0, 2.0])
+    bounds = FlipDistance(COINCIDENT, [[1.0, 2.0]], n_segments=n_segments)([[-1.0, 2.0], [-1.0, -9.0]])
+    assert (bounds.lower.tolist(), bounds.upper.tolist()) == ([1, 2], [1, 2])
 
 
-def test_no_path_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_path_is_an_error() -> None:
     """Where neither segments nor a search of few regions reach the data, nothing is claimed."""
-    monkeypatch.setattr(distance, "n_crossings", lambda *_, **__: None)
     with pytest.raises(UndecidedError, match="no path to the data was found; raise max_regions"):
-        FlipDistance(STAIRS, [[-1.0]], max_regions=1)([9.0])
-    assert FlipDistance(STAIRS, [[-1.0]])([9.0]) == (4, 4)
+        FlipDistance(STAIRS, [[-1.0]], max_regions=1, n_segments=0)([9.0])
+    assert FlipDistance(STAIRS, [[-1.0]], n_segments=0)([9.0]) == (4, 4)
 
 
 def test_lone_bits_name_every_hyperplane_of_the_input_once() -> None:
@@ -278,7 +275,7 @@ def test_hamming_distances_of_no_points_and_of_one() -> None:
     ("arguments", "error", "message"),
     [
         ({"max_regions": 0}, ValueError, "max_regions must be an integer of at least 1, got 0"),
-        ({"n_segments": 1.5}, ValueError, r"n_segments must be an integer of at least 1, got 1\.5"),
+        ({"n_segments": 1.5}, ValueError, r"n_segments must be an integer of at least 0, got 1\.5"),
         ({"data": np.empty((0, 1))}, ShapeError, "data must hold at least one point"),
         ({"data": [[0.0, 1.0]]}, ShapeError, r"\(n, 1\)"),
         ({"data": [[np.nan]]}, NonFiniteError, "finite"),

@@ -142,12 +142,11 @@ def test_slopes_decide_what_a_neuron_does():
     assert serra([DEAD] * 2) == 1
 
 
-def test_many_open_skips_stay_bounded(monkeypatch):
+def test_many_open_skips_stay_bounded():
     """Merging states when there are many gives a bound still, and the bounds keep their order."""
     net = tn.Network.random([6, *[6] * 7, 1], skips=[(1, 3), (2, 5), (1, 6), (3, 7), (2, 4)], seed=0)
     fine = tn.region_bounds(net)
-    monkeypatch.setattr("tropnet.network.bounds._MOST_STATES", 4)
-    coarse = tn.region_bounds(net)
+    coarse = tn.region_bounds(net, max_states=4)
     assert fine.serra <= coarse.serra <= coarse.montufar == fine.montufar
 
 
@@ -160,3 +159,9 @@ def test_no_network():
     """Anything else is refused by name."""
     with pytest.raises(tn.UnsupportedModuleError):
         tn.region_bounds([2, 3])
+
+
+def test_no_states():
+    """At least one state is kept."""
+    with pytest.raises(ValueError, match="max_states must be an integer of at least 1, got 0"):
+        tn.region_bounds(tn.Network.random([2, 3, 1], seed=0), max_states=0)

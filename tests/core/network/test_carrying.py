@@ -29,12 +29,11 @@ def exact_outputs(net: tn.Network, x: list[float]) -> list[list[Fraction]]:
 
 
 def carried(net: tn.Network) -> tuple[tn.Network, tn.Domain | None]:
-    """Return the network without skips, and the domain on which it is the same: all of R^d where that is possible."""
-    try:
-        return net.without_skips(), None
-    except tn.DomainError:
-        box = tn.Box(np.full(net.n_inputs, -4.0), 4.0)
-        return net.without_skips(box), box
+    """Return the network without skips, and its domain: R^d if skips hand on outputs >= 0 only, whatever comes in."""
+    slopes = [np.asarray(net.layers[k - 1].slopes) if k else np.ones((net.n_inputs, 2)) for k, _ in net.skips]
+    box = tn.Box(np.full(net.n_inputs, -4.0), 4.0)
+    domain = None if all(((pairs[:, 0] <= 0) & (pairs[:, 1] >= 0)).all() for pairs in slopes) else box
+    return net.without_skips(domain), domain
 
 
 def own_columns(net: tn.Network, chain: tn.Network) -> np.ndarray:
@@ -151,3 +150,11 @@ def test_boxes_beyond_rounding_are_refused(low):
     net = tn.Network.random([1, 1, 1, 1], [(0, 2)], seed=0)
     with pytest.raises(tn.DomainError, match=r"-2\*\*52"):
         net.without_skips(tn.Box(low, 1.0))
+
+
+def test_one_infinite_side_leaves_the_other():
+    """What leaky neurons hand on has a lower bound where x >= 0, however large x may get."""
+    leaky = tn.Network.mlp([[[1.0]], [[1.0]], [[1.0]]], [[0.0], [0.0], [0.0]], skips=[(1, 3)], slopes=(0.5, 1.0))
+    chain = leaky.without_skips(tn.Box(0.0, np.inf))
+    assert not chain.skips
+    assert chain([1e6]).tolist() == leaky([1e6]).tolist() == [2e6]

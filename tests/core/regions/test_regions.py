@@ -30,6 +30,7 @@ from tests.checks import (
     strictly_inside,
     value,
 )
+from tests.damage import check_damaged
 from tests.oracles.brute_force import brute_force_patterns, exact_affine_map, exact_forward
 from tests.oracles.exact import Vector
 from tests.oracles.fourier_motzkin import has_interior
@@ -43,10 +44,10 @@ from tropnet import (
     FileFormatError,
     Layer,
     Network,
+    NonFiniteError,
     Polytope,
     Regions,
     Tolerances,
-    TropnetError,
     UndecidedError,
     enumerate_regions,
     find_linear_region,
@@ -242,9 +243,8 @@ def test_a_region_is_bounded_iff_it_stops_beyond_its_last_basic_point(problem: P
         ]
         polyhedron = region.polyhedron
         assert polyhedron.is_bounded() == (not any(beyond))
-        assert len(polyhedron.rays()) > 0 or polyhedron.is_bounded()
-        if any(beyond):
-            assert region.volume() == inf
+        assert (len(polyhedron.rays()) > 0) == any(beyond)
+        assert (region.volume() == inf) == any(beyond)
         for ray in polyhedron.rays():
             assert np.linalg.norm(ray) == pytest.approx(1)
             scales = [float(max(map(abs, a))) for a, _ in rows]
@@ -305,18 +305,15 @@ def test_polyhedra_known_by_hand() -> None:
     assert [rectangle.rows[i] for i in rectangle.facets()] == [-2, -3, -4, 0]
 
 
-def test_geometry_beyond_the_largest_float_is_rounded_or_refused() -> None:
-    """A vertex at 1e400 is rounded to the largest float64; a ball that float64 cannot hold is refused by name."""
+def test_geometry_beyond_the_largest_float_is_rounded() -> None:
+    """A vertex at 1e400 is rounded to the largest float64, and the ball of a half-line is infinite."""
     far = Network.mlp([[[1e-200]], [[1.0]]], [[-1e200], [0.0]])
     for bit in (False, True):
         region = find_linear_region(far, [bit])
         assert region.vertices().tolist() == [[np.finfo(np.float64).max]]
         assert region.facets().tolist() == [0]
         assert region.volume() == inf
-        try:
-            assert region.chebyshev_ball().radius == inf
-        except TropnetError as error:
-            assert "ball" in str(error)  # noqa: PT017 - either outcome is right
+        assert region.chebyshev_ball().radius == inf
 
 
 @settings(max_examples=N // 2)
@@ -427,14 +424,10 @@ def test_a_closed_region_contains_its_boundary() -> None:
 
 @pytest.mark.parametrize("x", [[np.nan, 0.0], [0.0, np.inf], [-np.inf, 1.0]])
 def test_no_region_contains_a_point_that_is_none(x: list[float]) -> None:
-    """NaN and infinity are no points of R^d: refused by name, or in no region; never a guess."""
+    """NaN and infinity are no points of R^d: they are refused by name."""
     for region in enumerate_regions(HALVES):
-        try:
-            inside = region.contains(x)
-        except TropnetError as error:
-            assert "finite" in str(error)  # noqa: PT017 - either outcome is right
-        else:
-            assert not inside
+        with pytest.raises(NonFiniteError, match="x must be finite"):
+            region.contains(x)
 
 
 @settings(max_examples=N)
@@ -630,22 +623,12 @@ def test_a_truncated_file_is_refused(suffix: str, saved: Regions, tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_a_damaged_file_is_refused_or_harmless(suffix: str, mask: int, saved: Regions, tmp_path: Path) -> None:
-    """A changed byte is refused by name or changes nothing; it raises nothing else and gives no other regions."""
+@pytest.mark.parametrize("start", range(3))
+def test_a_damaged_file_is_refused(suffix: str, start: int, saved: Regions, tmp_path: Path) -> None:
+    """A changed bit is refused by name, except where nothing is stored; no other regions, no other error."""
     path = write(saved, tmp_path / f"regions.{suffix}")
-    data = path.read_bytes()
-    outcomes = {"refused": 0, "harmless": 0}
-    for place in range(mask % 23, len(data), 23):
-        path.write_bytes(data[:place] + bytes([data[place] ^ mask]) + data[place + 1 :])
-        try:
-            again = read(path)
-        except FileFormatError:
-            outcomes["refused"] += 1
-        else:
-            check_same(saved, again)
-            outcomes["harmless"] += 1
-    assert outcomes["refused"] > 10
+    size = path.stat().st_size
+    check_damaged(path, read, lambda again: check_same(saved, again), range(start, size, 23))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

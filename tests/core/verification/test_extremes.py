@@ -331,14 +331,14 @@ def nearest_by_cvxpy(net: Network, x: Sequence[float], domain: Domain | None, no
 @given(st.data(), st.sampled_from(NORMS))
 def test_distance_is_the_smallest(data: st.DataObject, norm: float) -> None:
     """The distance is that of one convex program per region, and the decision changes at the point."""
-    net = data.draw(networks(data.draw(st.integers(1, 2)), max_neurons=4))
+    net = data.draw(networks(data.draw(st.integers(1, 2)), max_neurons=4, nearly_degenerate=False))
     x = data.draw(points(net.n_inputs, 1))[0]
     domain = data.draw(st.sampled_from([None, Box(-9, 9)]))
     show(net, (domain, x, norm))
     found = distance_to_boundary(net, x, domain, norm)
     expected = nearest_by_cvxpy(net, x, domain, norm)
-    if found.distance == math.inf or expected == math.inf:
-        assert found.distance == expected or min(found.distance, expected) > 1e4
+    if expected == math.inf:
+        assert found.distance == math.inf
         return
     assert found.distance == pytest.approx(expected, rel=1e-5, abs=1e-5)
     assert np.linalg.norm(found.point - x, norm) == pytest.approx(found.distance)
@@ -346,7 +346,7 @@ def test_distance_is_the_smallest(data: st.DataObject, norm: float) -> None:
     if net.n_outputs == 1:
         assert (y[0] <= size) if found.target == 0 else (y[0] >= -size)
     else:
-        assert y[found.target] >= y.max() - size or y[found.target] >= y[int(np.argmax(net(x)))] - size
+        assert y[found.target] >= y[int(np.argmax(net(x)))] - size
 
 
 def test_nearest_points_are_on_the_boundary_of_a_larger_network() -> None:

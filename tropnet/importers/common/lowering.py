@@ -21,10 +21,14 @@ from tropnet.network.layers import AFFINE, RELU, Layer
 from tropnet.network.network import Network
 from tropnet.operators.operator import Shape
 
-__all__ = ["Lowering", "adaptive_windows", "sliding_windows", "windows_of"]
+__all__ = ["Lowering", "RefusedError", "adaptive_windows", "over_axes", "sliding_windows", "windows_of"]
 
 # Smaller matrices stay dense whatever they hold: they take no more than half a megabyte.
 _SMALL = 2**16
+
+
+class RefusedError(Exception):
+    """A step is not piecewise linear, or is not understood; the message says why, after the name of the step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +230,18 @@ def sliding_windows(
         n_out -= 1
     places = np.arange(max(n_out, 0))[:, None] * step - pads[0] + np.arange(size) * gap
     return np.where((places >= 0) & (places < length), places, -1)
+
+
+def over_axes(shape: Shape, axes: Sequence[int], *, keeps: bool) -> tuple[Indices, Shape]:
+    """Return the flat places that each output of a reduction over axes reads, and the shape of the outputs.
+
+    With `keeps` the axes stay, with length 1.
+    """
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    places = np.arange(math.prod(shape)).reshape(shape).transpose([*rest, *axes])
+    kept = tuple(shape[axis] for axis in rest)
+    whole = tuple(1 if axis in axes else length for axis, length in enumerate(shape))
+    return places.reshape(math.prod(kept), -1), whole if keeps else kept
 
 
 def adaptive_windows(length: int, size: int) -> Indices:

@@ -11,13 +11,14 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedByRuntime
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, TropnetError, UnsupportedModuleError
 from tropnet.importers.common.expression import Expression, constant, gathered_leaves
-from tropnet.importers.common.lowering import Lowering
+from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.common.verification import verify
-from tropnet.importers.onnx.steps import MOVES, RULES, RefusedError, Step
+from tropnet.importers.onnx.steps import MOVES, RULES, Step
 from tropnet.network.network import Network
 from tropnet.operators.operator import as_shape
 
@@ -109,10 +110,8 @@ def _session(model: Any, options: Any) -> Any:
     """Return an onnxruntime session, or None if it lacks an operator in this precision, as convolution in float64."""
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of a class that onnxruntime does not export
-        if "NOT_IMPLEMENTED" in str(error):
-            return None
-        raise
+    except NotImplementedByRuntime:
+        return None
 
 
 class _Graph:

@@ -45,6 +45,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     QUALITY,
     REFACTOR,
     ROUNDING,
+    TINY,
     TOUCHING,
     U_MAX,
     UNKNOWN,
@@ -73,6 +74,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     take_q,
 )
 from tropnet.kernels import compiled
+from tropnet.regions.row_index import INFINITY
 
 
 @compiled(inline=True)
@@ -346,7 +348,7 @@ def _walk(cell: Any, n: int) -> None:
         largest, edge = 0.0, T[k]
         for j in range(D):
             largest = max(largest, abs(edge[j]))
-        tiny = -1e-12 * largest
+        tiny = -FLAT * largest
         length, entering = BIG, -1
         for i in range(n):
             if rates[i] < tiny and slacks[i] < -length * rates[i]:
@@ -391,7 +393,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
     _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, own)
     find_prices(cell.vectors, cell.T)
     _find_slacks_without(cell, own)
-    tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
+    tiny = TINY * numbers[G_NORM] * numbers[U_MAX]
     forced = -1
     for k in range(D - 1):
         if cell.basis[k] == own:
@@ -414,7 +416,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
                 k = j
         if forced >= 0:
             k, forced = forced, -1
-        elif not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
+        elif not vectors[Y, k] < -FLAT * numbers[G_NORM]:
             if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) or _is_structural(
                 problem, cell, tree, own
             ):
@@ -453,7 +455,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
 @compiled(reorder=True)
 def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
     """Return whether row `own`, in G, certainly lies in the cone of rows that are neither implied nor doubtful."""
-    if cell.at[IS_BOX] or cell.owner[own] < 0:
+    if cell.at[IS_BOX] or cell.owner[own] == INFINITY or cell.owner[own] >= tree.layer_of.shape[0]:
         return False
     for k in range(cell.basis.shape[0]):
         if cell.basis[k] < 0 or cell.basis[k] == own:
@@ -461,7 +463,7 @@ def _is_structural(problem: Any, cell: Any, tree: Any, own: int) -> bool:
     owner = cell.owner[own]
     first = tree.layer_of[owner]
     for layer in range(first, tree.n_levels.shape[0]):
-        level = lies_in_cone(problem, cell, tree, layer, -1 if layer == first else owner)
+        level = lies_in_cone(problem, cell, tree, layer, INFINITY if layer == first else owner)
         n_open = 0
         for k in range(cell.basis.shape[0]):
             row = cell.basis[k]
@@ -498,7 +500,7 @@ def find_facets(problem: Any, cell: Any, tree: Any) -> None:
     m, n_sides = at[N_ROWS], 2 * cell.basis.shape[0] if at[IS_BOX] else 0
     first_side = cell.owner.shape[0]
     for i in range(m):
-        known[i] = NO_ROW if cell.owner[i] == -1 else UNKNOWN
+        known[i] = NO_ROW if cell.owner[i] == INFINITY else UNKNOWN
     for side in range(n_sides):
         known[first_side + side] = UNKNOWN
     if _recall(cell) == 0:
@@ -530,12 +532,7 @@ def write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
     for number in range(m + n_sides):
         row = number if number < m else m - 1 - number
         known = cell.known[_place(row, cell.owner.shape[0])]
-        if number >= m:
-            bit = n_neurons - 1 - row
-        elif cell.owner[row] >= 0:
-            bit = cell.owner[row]
-        else:
-            bit = n_neurons - 2 - cell.owner[row]
+        bit = cell.owner[row] if number < m else n_neurons + number - m
         if known == FACET:
             set_bit(facets, bit, np.int64(1))
         elif known in (UNKNOWN, TOUCHING, DOUBTFUL):

@@ -12,10 +12,11 @@ from typing import NamedTuple, final
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import EPS, make_problem, make_rows
+from tropnet.enumeration.engines.composition import make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.vertex import kernel as kernel
@@ -27,6 +28,7 @@ from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Box, Domain, WholeSpace
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
+from tropnet.regions.row_index import INFINITY, RowIndex
 
 __all__ = ["VertexEngine"]
 
@@ -178,7 +180,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     facets = None
     if task.facets:
-        n_bytes = -(-(net.n_neurons + len(task.domain.halfspaces[1])) // 8)
+        n_bytes = -(-RowIndex.of(net, task.domain).n_places // 8)
         facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
@@ -222,7 +224,8 @@ class _Exact:
     def __init__(self, net: Network, domain: Domain) -> None:
         self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.n_neurons = net.n_neurons
-        self.sides = [*domain.integer_rows.tolist(), [0] * net.n_inputs + [1]]
+        self.sides = domain.integer_rows.tolist()
+        self.infinity = [0] * net.n_inputs + [1]
         self.n_answers = 0
 
     def answer(self, stack: Stack) -> None:
@@ -252,8 +255,10 @@ class _Exact:
 
     def _row(self, owner: int, bits: BoolArray) -> list[int]:
         """Return the row of a facet's owner, positive inside the cell."""
-        if owner < 0:
-            side: list[int] = self.sides[-1 - owner]
+        if owner == INFINITY:
+            return self.infinity
+        if owner >= self.n_neurons:
+            side: list[int] = self.sides[owner - self.n_neurons]
             return side
         row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
@@ -275,7 +280,7 @@ def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[f
     rounded = [value / divisor for value in vector]
     ratios = [x.as_integer_ratio() for x in rounded]
     exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
-    return rounded, 0.0 if exact else EPS
+    return rounded, 0.0 if exact else UNIT_ROUNDOFF
 
 
 # --- from a network and a domain to arrays
@@ -412,10 +417,10 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         default=0,
     )
     exponent = int(far).bit_length()
-    top = 0
+    top, index = 0, RowIndex.of(net, task.domain)
     for frame, root in enumerate(roots):
         stack.start[frame], stack.size[frame] = top, len(root.generators)
-        owners = [-1 - i for i in range(len(sides) - 1)] + list(root.bits) + [-len(sides)]
+        owners = [*index.sides.tolist(), *root.bits, INFINITY]
         stack.owner[frame, : len(owners)] = owners
         for neuron, bit in root.bits.items():
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))

@@ -37,8 +37,10 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.engines.composition import EPS, PENDING, complete_layer, enter_layer
+from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
 from tropnet.kernels import compiled, uniform
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
 
@@ -46,11 +48,12 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+# Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
-_ROUNDING = 8.0 * EPS
+_ROUNDING = 8.0 * UNIT_ROUNDOFF
+# New generators that are less certain than this are computed anew from their facets at once.
 _COARSE = 1e-2
-_TINY, _HUGE = 1e-100, 1e100
 
 
 class Stack(NamedTuple):
@@ -60,7 +63,7 @@ class Stack(NamedTuple):
     radius: NDArray[np.float64]  # (P,)
     tight: NDArray[np.uint64]  # (P,)
     members: NDArray[np.int32]  # (P,) the lists of the frames, one above the other
-    owner: NDArray[np.int32]  # (F, 64) a neuron, or -1 - i for row i of `sides`
+    owner: NDArray[np.int32]  # (F, 64): by bit of a mask, the place of its row (`RowIndex`), INFINITY included
     layer: NDArray[np.int64]  # (F,)
     start: NDArray[np.int64]  # (F,) into `members`
     size: NDArray[np.int64]  # (F,)
@@ -312,10 +315,10 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
     for bit in range(64):
         if stack.tight[u] >> np.uint64(bit) & np.uint64(1):
             owner = stack.owner[frame, bit]
-            if owner >= 0:
-                tight[owner] = 1
-            elif owner == -stack.sides.shape[0]:
+            if owner == INFINITY:
                 infinite = True
+            elif owner < n_neurons:
+                tight[owner] = 1
     origin = stack.radius[u] == 0.0
     for k in range(D - 1):
         origin = origin and stack.X[u, k] == 0.0
@@ -340,7 +343,7 @@ def _vanishes(problem: Any, stack: Any, frame: int, layer: int, neuron: int, u: 
                     silent[m] = 0
     for bit in range(64):
         owner = stack.owner[frame, bit]
-        if stack.tight[u] >> np.uint64(bit) & np.uint64(1) and owner >= 0:
+        if stack.tight[u] >> np.uint64(bit) & np.uint64(1) and 0 <= owner < n_neurons:
             tight[owner] = 0
     return vanishes
 
@@ -350,10 +353,13 @@ def _facet_row(problem: Any, rows: Any, stack: Any, frame: int, bit: int, out: A
     """Copy the row of a facet; return its 1-norm and error."""
     D = stack.X.shape[1]
     owner = stack.owner[frame, bit]
-    if owner < 0:
+    n_neurons = problem.first_neuron[problem.widths.shape[0]]
+    if owner == INFINITY or owner >= n_neurons:
+        # Infinity is the last of the sides.
+        i = stack.sides.shape[0] - 1 if owner == INFINITY else owner - n_neurons
         norm = 0.0
         for k in range(D):
-            out[k] = stack.sides[-1 - owner, k]
+            out[k] = stack.sides[i, k]
             norm += abs(out[k])
         return norm, 0.0
     layer = 0
@@ -392,11 +398,11 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
         mask &= mask - np.uint64(1)
         norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
-        if not _TINY < norm < _HUGE:
+        if not SAFE_LOW < norm < SAFE_HIGH:
             return False
         # Rows of norm 1, nearly; component c goes last.
         scale = 1.0 / norm
-        stack.errors[r] = error * scale + 2.0 * EPS
+        stack.errors[r] = error * scale + 2.0 * UNIT_ROUNDOFF
         for k in range(D):
             M[r, k] *= scale
         M[r, c], M[r, d] = M[r, d], M[r, c]
@@ -478,6 +484,22 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
 @compiled(inline=True)
 def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
+
+    The pool of generators, and the lists of a frame's generators (indices into the pool), before and after; - 0 + are
+    the signs of z at the old generators, 0' copies of those on the hyperplane with the bit of the new facet, n the new
+    ones on crossing edges::
+
+        pool     | older frames | this frame's: - + 0 ... | free
+        pool     | older frames | this frame's: - + 0 ... | 0' 0' n n n | free
+                                                           ^ top before   ^ top of both sides
+
+        members  | older lists  | - + 0 - + ...     | free
+        members  | older lists  | - - ... 0' 0' n n | + + ... 0' 0' n n | free
+                                 ^ start[frame]      ^ start[frame + 1]
+
+    Both sides share the generators of the pool that they have in common. The active side is searched first; when it is
+    done, the free room begins at `top` of the inactive side again. Old generators keep their place and bits, as frames
+    below still list them.
 
     Returns
     -------
@@ -561,7 +583,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
                 radius = np.inf
             if largest < 0.01:
                 # A power of two scales exactly.
-                scale = math.ldexp(1.0, -math.frexp(max(largest, _TINY))[1])
+                scale = math.ldexp(1.0, -math.frexp(max(largest, SAFE_LOW))[1])
                 for k in range(D):
                     stack.X[top, k] *= scale
                 radius *= scale
@@ -654,8 +676,9 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         x = row[k] / row[D - 1]
         out.points[r, k] = x
         largest = max(largest, abs(x))
-        inside = inside and abs(x) < _HUGE
+        inside = inside and abs(x) < SAFE_HIGH
     row = stack.rows[1]
+    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
         if inside and used >> np.uint64(bit) & np.uint64(1):
             norm, error = _facet_row(problem, rows, stack, frame, bit, row)
@@ -663,25 +686,25 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             for k in range(D - 1):
                 z += row[k] * out.points[r, k]
             owner = stack.owner[frame, bit]
-            if owner >= 0 and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
+            if 0 <= owner < n_neurons and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
-            inside = norm > _TINY and z > (norm * _ROUNDING * D + error) * largest
+            inside = norm > SAFE_LOW and z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
     if out.facets.shape[0] == 0:
         return
     for k in range(out.facets.shape[1]):
         out.facets[r, k] = 0
-    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
-        if used >> np.uint64(bit) & np.uint64(1) and (stack.simple[frame] or _is_facet(stack, frame, used, bit)):
+        if used >> np.uint64(bit) & np.uint64(1) and (
+            stack.simple[frame] or _is_facet(stack, n_neurons, frame, used, bit)
+        ):
             owner = np.int64(stack.owner[frame, bit])
-            place = owner if owner >= 0 else n_neurons - 1 - owner
-            if owner != -stack.sides.shape[0]:
-                out.facets[r, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+            if owner != INFINITY:
+                out.facets[r, owner >> 6] |= np.uint64(1) << np.uint64(owner & 63)
 
 
 @compiled()
-def _is_facet(stack: Any, frame: int, used: Any, bit: int) -> bool:
+def _is_facet(stack: Any, n_neurons: int, frame: int, used: Any, bit: int) -> bool:
     """Return whether a row that vanishes somewhere defines a facet; of coincident rows the first.
 
     Every face lies in a facet, so it does iff its generators are not a proper part of those of another row.
@@ -703,7 +726,7 @@ def _is_facet(stack: Any, frame: int, used: Any, bit: int) -> bool:
             return False
         a, b = stack.owner[frame, bit], stack.owner[frame, other]
         # Sides of the domain come first, in their order, then neurons; infinity is no row.
-        if b != -stack.sides.shape[0] and ((b < 0 and (a >= 0 or b > a)) or (0 <= b < a)):
+        if b != INFINITY and ((b >= n_neurons and (a < n_neurons or b < a)) or (b < a < n_neurons)):
             return False
     return True
 

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import torch
-from torch import fx, nn
+from torch import fx
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, UnsupportedModuleError
-from tropnet.importers.common.activations import RefusedError, arguments, lowered, lowers
-from tropnet.importers.common.expression import Expression, combined, constant, gathered_leaves
-from tropnet.importers.common.lowering import Lowering
-from tropnet.importers.torch.affine_steps import CONSTANT, changes_in_place, step_name
+from tropnet.importers.common.expression import Expression, constant, gathered_leaves
+from tropnet.importers.common.lowering import Lowering, RefusedError
+from tropnet.importers.torch.activations import arguments, lowered, lowers
+from tropnet.importers.torch.affine_steps import Kind, Reason, changes_in_place, step_name
 from tropnet.importers.torch.collapse import affine_part
-from tropnet.importers.torch.reading import Reader, tensors
+from tropnet.importers.torch.interpreter import AffineInterpreter, tensors
+from tropnet.importers.torch.known_maps import known_map, known_module_map
 from tropnet.importers.torch.tracing import Trace
-from tropnet.operators import adaptive_average_pooling, average_pooling, batch_norm, convolution, linear
-from tropnet.operators.operator import Operator
 
 __all__ = ["split"]
 
 _BATCH = 2
 _MIXES = "mixes the entries of a batch; keep the batch as the first axis of every tensor"
-_JUMPS = "jumps, or is piecewise linear in a way that is not supported"
-_COMPARES = "orders or compares values in a way that is not supported (maxima, minima and max-pool are)"
-
-Affine: TypeAlias = Callable[[Expression, Mapping[str, Any]], Expression | None]
+# Why steps of these kinds are refused though a piecewise-linear one would do.
+_OTHERWISE = {
+    Kind.PIECEWISE: Reason("jumps, or is piecewise linear in a way that is not supported"),
+    Kind.COMPARES: Reason("orders or compares values in a way that is not supported (maxima, minima and max-pool are)"),
+}
 
 
 def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
@@ -42,7 +41,7 @@ def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
     ShapeError
         The module does not take inputs of this shape, or does not give one tensor per input.
     """
-    reader = _Splitter(graph, shape)
+    reader = _PiecewiseInterpreter(graph, shape)
     reader.read(shape)
     output = next(node for node in reader.module.graph.nodes if node.op == "output").args[0]
     found = reader.symbols.get(output)
@@ -52,7 +51,7 @@ def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
     return reader.lowering, found
 
 
-class _Splitter(Reader):
+class _PiecewiseInterpreter(AffineInterpreter):
     """Runs a graph on zeros and keeps beside every value what it is in terms of activations."""
 
     KIND = "piecewise linear"
@@ -64,10 +63,10 @@ class _Splitter(Reader):
         self.rules: dict[Any, str] = {}
         self.computed: Any = None
 
-    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> str | None:
+    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> Reason | None:
         """Return why a node is refused, as for affine ones, if there is no rule that lowers it."""
         reason = super().why_not(node, target, args, kwargs)
-        if reason is None or reason is CONSTANT:
+        if reason is None or reason.kind is Kind.CONSTANT:
             return reason
         name = step_name(node.op, target, args)
         if name == ".values" and isinstance(self.symbols.get(node.args[0]), tuple):
@@ -76,9 +75,7 @@ class _Splitter(Reader):
         if rule is not None and kwargs.get("out") is None:
             self.rules[node] = rule
             return None
-        if "piecewise linear, not affine" in reason:
-            return _JUMPS
-        return _COMPARES if reason.startswith("compares") else reason.replace("affine", self.KIND)
+        return _OTHERWISE.get(reason.kind, reason)
 
     def values(self, node: Any, value: Any) -> list[Any]:
         """Return the tensors that a node gives, without the places of maxima."""
@@ -161,15 +158,10 @@ class _Splitter(Reader):
         shapes = [tuple(part.shape) for part in tensors(value)]
         if any(not shape or shape[0] != _BATCH for shape in shapes):
             raise RefusedError(_MIXES)
-        found = None
-        if node.op == "call_module" and type(target) in _MODULES:
-            found = _MODULES[type(target)](self.symbols[node.args[0]], target)
-        elif name in _ARITHMETIC:
-            symbolic, named = self._symbolic(node, args, kwargs)
-            found = _arithmetic(_ARITHMETIC[name], symbolic, named, shapes[0][1:])
-        elif name in _FUNCTIONS:
-            symbolic, named = self._symbolic(node, args, kwargs)
-            found = _FUNCTIONS[name](symbolic, named)
+        if node.op == "call_module":
+            found = known_module_map(target, self.symbols[node.args[0]])
+        else:
+            found = known_map(name, *self._symbolic(node, args, kwargs), shapes[0])
         return self._general(node, value) if found is None else found
 
     def _general(self, node: Any, value: Any) -> Any:
@@ -225,108 +217,3 @@ def _leaves(symbol: Any) -> list[Expression]:
 
 def _filled(symbol: Any, values: Any) -> Any:
     return next(values) if isinstance(symbol, Expression) else tuple(next(values) for _ in symbol)
-
-
-# --- affine steps whose matrices are known; None leaves a step to its own code
-
-
-def _numbers(value: Any) -> Any:
-    return None if value is None else value.detach().numpy()
-
-
-def _dense(x: Expression, weight: Any, bias: Any) -> Expression:
-    matrix, constants = _numbers(weight), _numbers(bias)
-    if len(x.shape) == 1:
-        return x.mapped(matrix, constants, (len(matrix),))
-    return x.through(linear(x.shape, matrix, constants))
-
-
-def _convolved(x: Expression, module: Any) -> Expression:
-    operator = convolution(
-        x.shape,
-        _numbers(module.weight),
-        _numbers(module.bias),
-        stride=module.stride,
-        padding=module.padding,
-        dilation=module.dilation,
-        groups=module.groups,
-        padding_mode=module.padding_mode,
-    )
-    return x.through(operator)
-
-
-def _normalised(x: Expression, module: Any) -> Expression:
-    statistics = (_numbers(part) for part in (module.running_mean, module.running_var, module.weight, module.bias))
-    return x.through(batch_norm(x.shape, *statistics, eps=module.eps))
-
-
-def _averaged(x: Expression, module: Any) -> Expression | None:
-    if len(x.shape) < 2:
-        return None
-    options = {"stride": module.stride, "padding": module.padding, "ceil_mode": module.ceil_mode}
-    size, divisor = module.kernel_size, getattr(module, "divisor_override", None)
-    if divisor is not None:
-        return None
-    return x.through(average_pooling(x.shape, size, count_include_pad=module.count_include_pad, **options))
-
-
-def _adaptively_averaged(x: Expression, module: Any) -> Expression:
-    return x.through(adaptive_average_pooling(x.shape, module.output_size))
-
-
-_MODULES: dict[Any, Callable[[Expression, Any], Expression | None]] = {
-    nn.Linear: lambda x, module: _dense(x, module.weight, module.bias),
-    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolved),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _normalised),
-    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _averaged),
-    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptively_averaged),
-}
-
-
-def _linear_function(args: list[Any], named: dict[str, Any]) -> Expression | None:
-    given = {**dict(zip(("input", "weight", "bias"), args, strict=False)), **named}
-    if any(isinstance(given.get(name), Expression) for name in ("weight", "bias")):
-        return None
-    return _dense(given["input"], given["weight"], given.get("bias"))
-
-
-def _conv_function(args: list[Any], named: dict[str, Any]) -> Expression | None:
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, args, strict=False)), **named}
-    x, weight, bias = given.pop("input"), given.pop("weight"), given.pop("bias", None)
-    if not isinstance(x, Expression) or isinstance(weight, Expression) or isinstance(bias, Expression):
-        return None
-    operator: Operator = convolution(x.shape, _numbers(weight), _numbers(bias), **given)
-    return x.through(operator)
-
-
-_FUNCTIONS: dict[str, Callable[[list[Any], dict[str, Any]], Expression | None]] = {
-    "linear": _linear_function,
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv_function),
-}
-
-_ARITHMETIC = {
-    "add": "add",
-    "sub": "sub",
-    "subtract": "sub",
-    "mul": "mul",
-    "multiply": "mul",
-    "truediv": "div",
-    "div": "div",
-    "divide": "div",
-    "true_divide": "div",
-}
-
-
-def _arithmetic(kind: str, args: list[Any], named: dict[str, Any], shape: tuple[int, ...]) -> Expression | None:
-    if len(args) != 2 or named:
-        return None
-    left, right = (_fixed(part, shape) for part in args)
-    return combined(kind, left, right, shape)
-
-
-def _fixed(part: Any, shape: tuple[int, ...]) -> Any:
-    """Return a constant as an array that belongs to a single input; an expression stays one."""
-    if isinstance(part, torch.Tensor):
-        return np.asarray(torch.broadcast_to(part.detach(), (_BATCH, *shape)).numpy()[0], dtype=np.float64)
-    return part

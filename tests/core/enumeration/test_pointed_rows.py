@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.test_elimination import reduced_over_the_rationals
+from tests.core.exact.test_elimination import reduced_over_the_rationals
 from tropnet import Layer
 from tropnet.enumeration.engines.pointed import inverse_and_defect, pointed_rows, separable_inputs
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracles.exact import exact_layers, rationals
-from tests.property.strategies import networks, points
+from tests.strategies import networks, points
 from tropnet.exact.dyadic import to_integers
 from tropnet.network.recurrence import Composition, compose, compose_bounded, compose_many, evaluate
 

@@ -1,0 +1,157 @@
+"""The command line as a process of its own: what it prints where, the files it writes, the exit codes it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+import tropnet as tn
+from tropnet.cli import command
+
+NET = tn.Network.random([2, 4, 4, 1], skips=[(1, 3)], seed=0)
+BOX = tn.Box(-1, 1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call that succeeds.
+
+    Attributes
+    ----------
+    arguments
+        What follows the command and the network.
+    says
+        A part of what it prints for people.
+    record
+        A part of its JSON.
+    """
+
+    arguments: tuple[str, ...]
+    says: str
+    record: dict[str, Any]
+
+
+N_REGIONS = tn.count_regions(NET, BOX)
+CASES = {
+    "count": Case(
+        ("--box", "-1", "1"),
+        f"{N_REGIONS} activation regions of Network(2-4-4-1, skips 1-3)",
+        {"n_activation_regions": N_REGIONS, "complete": True},
+    ),
+    "regions": Case(
+        ("--box", "-1", "1", "--limit", "2"),
+        f"{N_REGIONS} activation regions in Box([-1.0, -1.0], [1.0, 1.0]), 2 shown",
+        {"n_activation_regions": N_REGIONS, "complete": True, "n_undecided": 0},
+    ),
+    "estimate": Case(
+        ("--box", "-1", "1"), f"{N_REGIONS} activation regions", {"n_activation_regions": N_REGIONS, "exact": True}
+    ),
+    "predict": Case(
+        ("--at", "0.5,-2", "--at", "0.5,-2"), "points: 2; activation regions met: 1", {"hits": 1, "misses": 1}
+    ),
+    "info": Case((), "1-3", {"hidden_widths": [4, 4], "skips": [[1, 3]], "fingerprint": NET.fingerprint}),
+}
+NAMES = sorted(CASES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds net.npz and text.npz."""
+    folder = tmp_path_factory.mktemp("process")
+    NET.save(folder / "net.npz")
+    (folder / "text.npz").write_text("hello")
+    return folder
+
+
+@cache
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error of `python -m tropnet ...`, run once."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tropnet", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def succeed(folder: Path, *arguments: str) -> str:
+    """Return what a call prints that succeeds and has nothing to complain about."""
+    code, out, err = run(folder, *arguments)
+    assert (code, err) == (0, "")
+    return out
+
+
+def test_every_command_has_a_case() -> None:
+    """A command that is added is called here too, and all of them print JSON when asked to."""
+    assert sorted(command.commands) == NAMES
+    assert all(any(option.name == "as_json" for option in each.params) for each in command.commands.values())
+
+
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_help(name: str, folder: Path) -> None:
+    """Help names the commands or the options, on standard output."""
+    out = succeed(folder, *name.split(), "--help")
+    assert out.startswith(f"Usage: tropnet {name}".rstrip())
+    expected = [p.opts[0] for p in command.commands[name].params if isinstance(p, click.Option)] if name else NAMES
+    assert all(word in out for word in expected)
+
+
+def test_version(folder: Path) -> None:
+    """The version is that of the package that runs."""
+    assert succeed(folder, "--version").split()[-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables(name: str, folder: Path) -> None:
+    """Without --json people read it."""
+    case = CASES[name]
+    out = succeed(folder, name, "net.npz", *case.arguments)
+    assert case.says in out
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(out)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json(name: str, folder: Path) -> None:
+    """With --json standard output is one JSON object, without NaN and infinity, and nothing else."""
+    case = CASES[name]
+    record = json.loads(succeed(folder, name, "net.npz", *case.arguments, "--json"), parse_constant=pytest.fail)
+    assert case.record.items() <= record.items()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_files(suffix: str, folder: Path) -> None:
+    """The file holds all regions, however many are shown, and the JSON stays alone on standard output."""
+    out = succeed(
+        folder, "regions", "net.npz", "--box", "-1", "1", "--limit", "1", "--out", f"regions.{suffix}", "--json"
+    )
+    read = tn.Regions.from_parquet if suffix == "parquet" else tn.Regions.from_npz
+    stored, expected = read(folder / f"regions.{suffix}"), tn.enumerate_regions(NET, BOX)
+    assert len(json.loads(out)["regions"]) == 1
+    assert stored.network.fingerprint == NET.fingerprint
+    assert np.array_equal(stored.packed, expected.packed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_errors_are_one_line_on_standard_error(name: str, folder: Path) -> None:
+    """A file that is no network: exit code 1, one line that names it, and nothing on standard output."""
+    code, out, err = run(folder, name, "text.npz", *CASES[name].arguments, "--json")
+    assert (code, out) == (1, "")
+    assert err.startswith("tropnet: 'text.npz' ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_usage(name: str, folder: Path) -> None:
+    """An option that is none: exit code 2, usage and the option's name on standard error."""
+    code, out, err = run(folder, name, "net.npz", "--nonsense", "--json")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Usage: tropnet {name}")
+    assert "--nonsense" in err
