@@ -12,6 +12,9 @@ from tropnet.regions import Regions
 
 __all__ = ["plot_regions"]
 
+# Coordinates whose sums and squares are drawn without overflow.
+_FARTHEST = 1e150
+
 
 def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
     """Draw a region map, each region filled by the network's value at the mean of its vertices.
@@ -32,7 +35,7 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
     ShapeError
         The network does not have two inputs, or no such output.
     DomainError
-        A region is unbounded: enumerate in a box.
+        A region is unbounded, or reaches beyond 1e150, too far to draw: enumerate in a (smaller) box.
 
     Examples
     --------
@@ -53,6 +56,12 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
     if len(unbounded):
         raise DomainError(f"region {unbounded[0]} is unbounded; enumerate in a Box to draw a region map.")
     corners, offsets = regions.vertices()
+    far = np.abs(corners).max(initial=0.0)
+    if not far < _FARTHEST:
+        raise DomainError(
+            f"regions reach to {far:.2g}, too far to draw in float64; enumerate in a Box with sides below"
+            f" {_FARTHEST:.0e}."
+        )
     owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
     centres = np.add.reduceat(corners, offsets[:-1]) / np.diff(offsets)[:, None]
     # Around each region, counterclockwise.

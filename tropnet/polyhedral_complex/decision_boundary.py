@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import hypot
+from math import hypot, inf
 from typing import NamedTuple
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, pack, unpack
-from tropnet.arrays.rounding import EPSILON
+from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
@@ -314,7 +314,9 @@ def _area(piece: _Piece) -> float:
     if polyhedron.dimension == 0:
         return 1.0
     # The projection along the pivot's axis shrinks areas by |g_pivot| / |g|.
-    return polyhedron.volume() * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    volume = polyhedron.volume()
+    area = volume * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    return area if volume == inf else min(area, LARGEST)
 
 
 def _without_twins(regions: Regions, found: Sequence[tuple[int, int, int]], facets: Sequence[int | None]) -> list[int]:

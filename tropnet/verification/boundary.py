@@ -55,6 +55,9 @@ class BoundaryPoint:
     target: int
     pattern: BoolArray
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(distance={self.distance!r}, point={self.point.tolist()}, target={self.target})"
+
 
 def distance_to_boundary(
     net: Network, x: ArrayLike, domain: Domain | None = None, norm: float = 2, *, target: int | None = None
@@ -186,7 +189,8 @@ def _distances(rows: FloatArray, errors: FloatArray, x: FloatArray, dual: float)
         normals = np.abs(rows[..., :-1]) + errors[..., :-1]
         # Scaled, so that no square underflows.
         largest = normals.max(axis=-1) + SMALLEST_NORMAL
-        norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1)
+        # Subnormal norms are rounded by more than the unit; a larger norm is a smaller distance.
+        norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1) + SMALLEST_NORMAL
         distances = np.minimum(short / norms * (1 - unit), LARGEST)
         return np.where((short > 0) & np.isfinite(norms) & ~np.isnan(distances), distances, 0.0)
 

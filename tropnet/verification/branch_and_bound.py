@@ -81,7 +81,7 @@ def _search(
         cell = fixed if node.branch is None else None
         if cell is None and node.point is not None and (best is None or _promises(net, c, node.point, best)):
             # Where the relaxation has its maximum there may be a better region than the best so far.
-            cell = np.where(net.affine_neurons, -1, net.activation_pattern(node.point)).astype(np.int8)
+            cell = np.where(net.affine_neurons, -1, net.certain_pattern(node.point)[0][0]).astype(np.int8)
         found = None if cell is None else _solve_cell(net, domain, c, cell, np.where(cell < 0, node.bits, cell == 1))
         if found is not None and (best is None or _above(found, best)):
             best = found

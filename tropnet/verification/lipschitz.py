@@ -31,6 +31,9 @@ class LipschitzConstant(NamedTuple):
     region: int
     pattern: BoolArray
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value={self.value!r}, region={self.region})"
+
 
 def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float = 2) -> LipschitzConstant:
     """Compute the best Lipschitz constant of a network on a domain.

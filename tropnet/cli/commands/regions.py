@@ -37,12 +37,9 @@ _SUFFIXES = " or ".join(FORMATS)
 def regions(
     path: str,
     box: tuple[str, str] | None,
-    engine: str,
-    backend: str,
     max_regions: int | None,
-    workers: int,
-    quiet: bool,
     as_json: bool,
+    search: dict[str, Any],
     limit: int,
     out: str | None,
 ) -> None:
@@ -66,16 +63,7 @@ def regions(
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
         try:
-            found = enumerate_regions(
-                net,
-                domain,
-                engine=engine,
-                workers=workers,
-                backend=backend,
-                max_regions=max_regions,
-                on_undecided="collect",
-                progress=not quiet,
-            )
+            found = enumerate_regions(net, domain, max_regions=max_regions, on_undecided="collect", **search)
         except EnumerationInterrupted as interrupt:
             found, interrupted = interrupt.partial, True
         if out is not None:
