@@ -25,6 +25,7 @@ from tropnet.feasibility import Feasible, deciding_backend
 from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.centred import Centred, as_centred
+from tropnet.geometry.double_description import Ray, double_description
 
 __all__ = ["Ball", "Polyhedron"]
 
@@ -39,11 +40,6 @@ class Ball(NamedTuple):
 
     centre: FloatArray
     radius: float
-
-
-class _Ray(NamedTuple):
-    vector: tuple[int, ...]
-    zeros: int
 
 
 class Polyhedron:
@@ -341,7 +337,7 @@ class Polyhedron:
         return answer.witness
 
     @property
-    def _rays(self) -> list[_Ray]:
+    def _rays(self) -> list[Ray]:
         return self._generators[0]
 
     @property
@@ -349,15 +345,9 @@ class Polyhedron:
         return self._generators[1]
 
     @cached_property
-    def _generators(self) -> tuple[list[_Ray], list[tuple[int, ...]]]:
+    def _generators(self) -> tuple[list[Ray], list[tuple[int, ...]]]:
         """The extreme rays and lines of the cone over the polyhedron; bit i of `zeros`: row i is tight."""
-        size = self.dimension + 1
-        lines = [tuple(int(i == j) for j in range(size)) for i in range(size)]
-        rays: list[_Ray] = []
-        at_infinity = lines[-1]
-        for i, row in enumerate([*map(tuple, self.rows.tolist()), at_infinity]):
-            rays, lines = _cut(rays, lines, row, i)
-        return rays, lines
+        return double_description(self.rows)
 
 
 def _pyramids(
@@ -401,41 +391,3 @@ def _pyramids(
 def _norm(a: Sequence[int]) -> int:
     """Return the length of a vector times 2**_NORM_BITS, rounded up."""
     return isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
-
-
-def _dot(u: Sequence[int], v: Sequence[int]) -> int:
-    return sum(a * b for a, b in zip(u, v, strict=True))
-
-
-def _combine(s: int, u: Sequence[int], t: int, v: Sequence[int]) -> tuple[int, ...]:
-    return reduced([s * a + t * b for a, b in zip(u, v, strict=True)])
-
-
-def _cut(
-    rays: list[_Ray], lines: list[tuple[int, ...]], row: tuple[int, ...], i: int
-) -> tuple[list[_Ray], list[tuple[int, ...]]]:
-    """Intersect the cone with row . X >= 0; `i` is the row's bit."""
-    crossing = next((line for line in lines if _dot(row, line)), None)
-    if crossing is not None:
-        value = _dot(row, crossing)
-        up = crossing if value > 0 else tuple(-x for x in crossing)
-        value = abs(value)
-        kept = [_Ray(_combine(value, ray.vector, -_dot(row, ray.vector), up), ray.zeros | 1 << i) for ray in rays]
-        others = [_combine(value, line, -_dot(row, line), up) for line in lines if line is not crossing]
-        return [*kept, _Ray(up, (1 << i) - 1)], others
-    values = [_dot(row, ray.vector) for ray in rays]
-    result = [
-        _Ray(ray.vector, ray.zeros | (0 if value else 1 << i))
-        for ray, value in zip(rays, values, strict=True)
-        if value >= 0
-    ]
-    above = [j for j, value in enumerate(values) if value > 0]
-    below = [j for j, value in enumerate(values) if value < 0]
-    for j in above:
-        for k in below:
-            common = rays[j].zeros & rays[k].zeros
-            # Two rays are adjacent iff no third one lies on every row that both lie on.
-            if any(common & ray.zeros == common for n, ray in enumerate(rays) if n not in (j, k)):
-                continue
-            result.append(_Ray(_combine(values[j], rays[k].vector, -values[k], rays[j].vector), common | 1 << i))
-    return result, lines

@@ -155,13 +155,13 @@ class _Graph:
             if any(name not in values for name in node.input):
                 continue  # it comes after a refused node
             try:
-                found = self._read(node, [values[name] for name in node.input], lowering)
+                results = self._read(node, [values[name] for name in node.input], lowering)
             except RefusedError as error:
                 refusals.append(f"{self.where(node)} {error}")
                 continue
             except NonFiniteError as error:
                 raise NonFiniteError(f"{self.where(node)}: {error}") from error
-            values |= dict(zip(node.output, found, strict=False))
+            values |= dict(zip(node.output, results, strict=False))
         if refusals:
             more = len(refusals) - _N_LISTED
             raise UnsupportedModuleError(
@@ -193,12 +193,12 @@ class _Graph:
             return self._run(node, [next(filled) if isinstance(part, Expression) else part for part in inputs])
 
         try:
-            found = gathered_leaves(moved, symbolic, self.batch)
+            results = gathered_leaves(moved, symbolic, self.batch)
         except (ValueError, IndexError, RuntimeError, TypeError) as error:
             raise ShapeError(f"{self.where(node)} does not take inputs of shape {self.shape}: {error}") from error
-        if found is None:
+        if results is None:
             raise RefusedError("mixes the entries of a batch, or does more than move entries, which is not supported")
-        return found
+        return results
 
     def _run(self, node: Any, inputs: Sequence[Any]) -> list[Any]:
         """Run one node in float64."""
@@ -215,8 +215,8 @@ class _Graph:
         def outputs(part: FloatArray) -> Any:
             values: dict[str, Any] = {"": None, **self.constants, self.input: part}
             for node in self.graph.node:
-                found = self._run(node, [values[name] for name in node.input])
-                values |= dict(zip(node.output, found, strict=False))
+                results = self._run(node, [values[name] for name in node.input])
+                values |= dict(zip(node.output, results, strict=False))
             return values[self.output]
 
         return self.batched(points, outputs)
@@ -228,12 +228,12 @@ class _Graph:
         for start in range(0, len(points), size):
             part = points[start : start + size]
             whole = np.concatenate([part, np.zeros((size - len(part), part.shape[1]))])
-            found = np.asarray(outputs(whole.reshape(size, *self.shape)), dtype=np.float64)
-            if found.ndim < 1 or len(found) != size:
+            batch = np.asarray(outputs(whole.reshape(size, *self.shape)), dtype=np.float64)
+            if batch.ndim < 1 or len(batch) != size:
                 raise TropnetError(
-                    f"the output {self.output} must have the batch as its first axis, got {found.shape}."
+                    f"the output {self.output} must have the batch as its first axis, got {batch.shape}."
                 )
-            parts.append(found.reshape(size, -1)[: len(part)])
+            parts.append(batch.reshape(size, -1)[: len(part)])
         return np.concatenate(parts)
 
 
