@@ -107,7 +107,11 @@ def _regions_record(listed: Regions, limit: int) -> dict[str, Any]:
 def _print_regions(listed: Regions, limit: int) -> None:
     if limit:
         table = Table(
-            "#", Column("activation pattern", overflow="fold"), "point inside", "facets", "affine map: weight | bias"
+            Column("#", min_width=len(str(limit))),
+            Column("activation pattern", overflow="fold"),
+            Column("point inside", no_wrap=True),
+            Column("facets", min_width=6),
+            Column("affine map: weight | bias", no_wrap=True),
         )
         for index, region in enumerate(listed[:limit]):
             affine = region.affine

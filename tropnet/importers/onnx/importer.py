@@ -28,6 +28,8 @@ __all__ = ["from_onnx"]
 _BATCH = 2
 _FLOAT32_ERROR = 1e-4
 _FLOAT32_ROUNDING = 1e-5
+# Steps at the end of classifiers that keep the order of the outputs.
+_MONOTONE = ("Softmax", "LogSoftmax", "Sigmoid")
 _N_LISTED = 8
 
 
@@ -181,7 +183,10 @@ class _Graph:
         if node.op_type in RULES:
             return [RULES[node.op_type](step)]
         if node.op_type not in MOVES or node.domain not in ("", "ai.onnx"):
-            raise RefusedError("is not piecewise linear, or not known to be")
+            last = "; as the last step leave it off: it does not change which output is the largest"
+            raise RefusedError(
+                f"is not piecewise linear, or not known to be{last if node.op_type in _MONOTONE else ''}"
+            )
 
         def moved(given: list[FloatArray]) -> list[FloatArray]:
             filled = iter(given)
