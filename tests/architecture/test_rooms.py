@@ -10,7 +10,7 @@ import networkx as nx
 import pytest
 from importlinter.cli import lint_imports
 
-from tropnet.moved import MOVED
+from tropnet.moved import MOVED, MOVED_NAMES
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +44,16 @@ def test_old_import_paths_work(old, new):
         del sys.modules[name]
     sys.modules.pop(f"tropnet.{old}", None)
     assert found is importlib.import_module(f"tropnet.{new}")
+
+
+@pytest.mark.parametrize(
+    ("old", "name", "new"), [(old, name, new) for old, names in MOVED_NAMES.items() for name, new in names.items()]
+)
+def test_names_are_found_where_they_were(old, name, new):
+    """A single name that moved out of a module is found there, with a warning that says where it is."""
+    with pytest.warns(DeprecationWarning, match=rf"tropnet\.{old}\.{name} is now tropnet\.{new}\.{name}\."):
+        found = getattr(importlib.import_module(f"tropnet.{old}"), name)
+    assert found is getattr(importlib.import_module(f"tropnet.{new}"), name)
 
 
 def test_plain_import_loads_no_extra():

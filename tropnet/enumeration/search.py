@@ -185,6 +185,7 @@ class Search:
         )
 
     def _facets(self, chunks: list[Chunk]) -> PackedArray:
+        """Stack the packed facets of the chunks, each of which has some."""
         n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
         return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])

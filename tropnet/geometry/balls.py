@@ -139,6 +139,7 @@ def _balls(
     units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, extent: float, table: Any,
     names: Any, square: Any, work: Any, steps: Any, radii: Any, gaps: Any,
 ) -> None:  # fmt: skip
+    """Fill in steps from the points to the centres, radii and proven gaps; lengths in units of `reach`."""
     d = units.shape[1]
     for r in range(len(reach)):
         start, m = offsets[r], offsets[r + 1] - offsets[r]

@@ -80,6 +80,7 @@ def directions(units: FloatArray, offsets: NDArray[np.int64]) -> Directions:
 
 @compiled(entry=True)
 def _directions(units: Any, offsets: Any, table: Any, names: Any, square: Any, y: Any, found: Any) -> None:
+    """Fill in the four columns of `Directions`, a row for each polyhedron."""
     d = units.shape[1]
     for r in range(len(found)):
         start, m = offsets[r], offsets[r + 1] - offsets[r]

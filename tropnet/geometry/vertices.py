@@ -353,6 +353,7 @@ def _neighbours(
 
 @compiled()
 def _sort(seen: Any, n: int, d: int) -> None:
+    """Sort the d numbers in row n, by insertion."""
     for i in range(1, d):
         j = i
         while j > 0 and seen[n, j] < seen[n, j - 1]:

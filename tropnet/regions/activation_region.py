@@ -129,6 +129,7 @@ class ActivationRegion:
 
     @cached_property
     def _float_rows(self) -> tuple[FloatArray, FloatArray]:
+        """`A` and `b`: the exact rows, each layer's divided by the power of two that it was multiplied by."""
         A, b = self.domain.halfspaces
         rows = [np.column_stack([A, b])]
         exponents = self.network.integers.exponents

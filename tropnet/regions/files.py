@@ -154,6 +154,7 @@ def _facet_columns(packed_facets: PackedArray | None) -> dict[str, pa.Array]:
 
 
 def _header(columns: Columns, network: bytes, version: int) -> str:
+    """Return what is kept as JSON: all but the arrays, and a checksum of everything."""
     values = {
         "version": version,
         "fingerprint": columns.network.fingerprint,

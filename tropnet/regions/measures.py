@@ -163,6 +163,7 @@ class Measures:
         )
 
     def _marked(self, which: NDArray[np.int64], rows: Centred, offsets: NDArray[np.int64]) -> _Views:
+        """Return views; those from a point that is not inside are marked to mean nothing."""
         rows.reach[np.isin(which, list(self.without_point))] = np.nan
         return _Views(rows, offsets, self.witnesses[which])
 

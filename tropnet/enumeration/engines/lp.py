@@ -113,6 +113,7 @@ class _Search:
         yield self._flush()
 
     def _flush(self) -> Chunk:
+        """Return what was collected as a chunk, with what was seen of a sampled tree since the last."""
         self.builder.counters["settled_exactly"] = self.backend.n_settled
         sample = None
         if self.sampling is not None:
@@ -194,11 +195,13 @@ class _Search:
         return bool(first), bool(second)
 
     def _take(self, neuron: int, bit: bool, row: IntegerArray) -> None:
+        """Go on with one side of a neuron, whose row cuts the cell."""
         self.pattern[neuron] = bit
         self.cuts[neuron] = True
         self.backend.push(row if bit else -row)
 
     def _ask(self, row: IntegerArray) -> Answer:
+        """Decide whether the cell meets the half-space of a row."""
         self.builder.count("decisions")
         n_rows = self.backend.n_rows
         self.backend.push(row)

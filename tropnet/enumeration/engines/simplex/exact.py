@@ -16,7 +16,7 @@ from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.state import SearchState
 from tropnet.exact.reduction import reduced
-from tropnet.feasibility import Feasible, Infeasible, deciding_backend, make_backend
+from tropnet.feasibility import Answer, Feasible, Infeasible, deciding_backend, make_backend
 from tropnet.feasibility.exact import solve_exactly
 from tropnet.network.recurrence import Composition
 from tropnet.regions.row_index import INFINITY
@@ -83,6 +83,7 @@ class ExactDecisions:
         return Unsettled(undecided, tuple({**prefix, neuron: bit} for bit in taken))
 
     def _reply(self, bit: bool, point: FloatArray) -> None:
+        """Tell the kernel that a side has interior, and a point in it to go on from."""
         self.state.tree.replies[int(bit)] = kernel.OPEN
         self.state.cell.vectors[cells.ANSWERS + int(bit)] = point
 
@@ -91,12 +92,13 @@ class ExactDecisions:
         self.maps.follow(self.state.pattern(), int(self.state.cell.at[cells.LAYER]))
         return np.asarray(self.maps.row(neuron))
 
-    def _ask(self, row: IntegerArray, has_multipliers: bool) -> Feasible | Infeasible | object:
+    def _ask(self, row: IntegerArray, has_multipliers: bool) -> Answer:
         """Decide exactly whether the cell meets a half-space."""
         cell, task = self.state.cell, self.task
         pattern, sides = self.state.pattern(), task.domain.integer_rows
 
         def exact(owner: int) -> IntegerArray:
+            """Return the row at a place, positive inside the cell."""
             if owner >= self.state.net.n_neurons:
                 return np.asarray(sides[owner - self.state.net.n_neurons])
             return self.maps.row(owner) if pattern[owner] else -self.maps.row(owner)

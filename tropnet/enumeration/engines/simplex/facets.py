@@ -1,7 +1,7 @@
 """The facets of one cell of the simplex engine, compiled.
 
 A row defines one iff the cell without it has points beyond it. One such point, certainly inside all other rows, proves
-that; multipliers as in `simplex_cell` prove the contrary, as a row that is positive on the closed cell never bounds it,
+that; multipliers as in `simplex.cell` prove the contrary, as a row that is positive on the closed cell never bounds it,
 and prove it for all cells that share the rows with multipliers. Each row is minimised in turn. Close to every vertex on
 the way there are points beyond any single row of the basis, unless the vertex is degenerate. What is left, as rows that
 touch the cell in less than a facet, is minimised over the cell without that row; there the last rows come first, so
@@ -233,6 +233,7 @@ def _is_beyond(cell: Any, own: int) -> bool:
 
 @compiled(inline=True, reorder=True)
 def _fill_table(cell: Any) -> None:
+    """Compute the rates of all rows and sides along the edges of the vertex, and their slacks there, last."""
     D, m = cell.T.shape[0], cell.at[N_ROWS]
     T, box = cell.T, cell.box
     for k in range(D):

@@ -1,4 +1,4 @@
-"""The compiled search of the simplex engine: depth first over the cells of `simplex_cell`.
+"""The compiled search of the simplex engine: depth first over the cells of `simplex.cell`.
 
 The cell at hand lives in `Cell`; a frame of `Tree` keeps what the other side of a branching needs. Rows of cuts lie
 contiguously in the order of the path, twice: by row and by component.
@@ -134,6 +134,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
 
 @compiled(reorder=True)
 def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None:
+    """Compose the rows that read a layer, all of whose neurons are decided; count those with a slope."""
     complete_layer(problem, rows, layer, tree.pending[layer], tree.n_pending[layer], tree.bits, cell.T.shape[0])
     n = 0
     for j in range(problem.first_neuron[layer], problem.first_neuron[layer + 1]):
@@ -217,6 +218,7 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k:
 
 @compiled(inline=True, reorder=True)
 def _measure(cell: Any) -> None:
+    """Set P_MAX, the largest coordinate of P."""
     largest = 1.0
     for u in range(cell.T.shape[0] - 1):
         largest = max(largest, abs(cell.vectors[P, u]))

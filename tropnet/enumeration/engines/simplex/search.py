@@ -19,7 +19,7 @@ from tropnet.enumeration.engines.simplex.exact import ExactDecisions, spend
 from tropnet.enumeration.engines.simplex.roots import RootCells
 from tropnet.enumeration.engines.simplex.start import Start
 from tropnet.enumeration.engines.simplex.state import SearchState
-from tropnet.feasibility import Feasible
+from tropnet.feasibility import Answer, Feasible
 
 __all__ = ["SimplexSearch"]
 
@@ -73,6 +73,7 @@ class SimplexSearch:
         box = self.start.box
         if not task.fixed and box is not None:
             return np.asarray(box.low / 2 + box.high / 2)
+        answer: Answer
         backend, answer = root_backend(task.backend, task.domain, task.tolerances)
         if task.fixed:
             pattern = np.zeros(net.n_neurons, dtype=np.bool_)
@@ -81,7 +82,7 @@ class SimplexSearch:
             for j, bit in sorted(task.fixed.items()):
                 if maps[j, :-1].any() and not net.affine_neurons[j]:
                     backend.push(maps[j] if bit else -maps[j])
-            answer = backend.decide()  # type: ignore[assignment]
+            answer = backend.decide()
         return answer.witness.point if isinstance(answer, Feasible) else None
 
     def _search_roots(self, inside: FloatArray) -> Iterator[Chunk]:

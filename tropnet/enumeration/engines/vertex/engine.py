@@ -211,6 +211,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
 def _exact_witness(
     task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
 ) -> Witness | None:
+    """Return a proven point inside a region: the guess if exact signs prove it, else by the lp engine."""
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
     if np.isfinite(guess).all():
@@ -327,6 +328,7 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
 
 
 def _box_root(box: Box) -> _Root:
+    """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
     d = len(box.low)
     corners = to_integers(np.column_stack([box.low, box.high]))
     one = 1 << corners[1]
@@ -358,6 +360,7 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
 
 
 def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
+    """Allocate the kernel's arrays, with a frame for each root and its generators in the pool."""
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
