@@ -161,9 +161,7 @@ def __getattr__(name: str) -> Any:
         found = import_module(module)
         return found if module == f"tropnet.{name}" else getattr(found, name)
     except ImportError as error:
-        raise MissingExtraError(
-            f"tropnet.{name} needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]'"
-        ) from error
+        raise MissingExtraError.of(f"tropnet.{name}", extra) from error
 
 
 def __dir__() -> list[str]:

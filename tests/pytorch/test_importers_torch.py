@@ -290,6 +290,13 @@ REFUSED = {
         lambda: nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Softmax(dim=1), nn.Softplus()),
         r"but 1 \(.*Sigmoid\) is not .*; 2 \(.*Softmax\) is not .*; 3 \(.*Softplus\) is not piecewise linear",
     ),
+    **{
+        f"last {kind.__name__}": (
+            lambda kind=kind: nn.Sequential(nn.Linear(2, 3), *([kind()] if kind is nn.Sigmoid else [kind(dim=1)])),
+            rf"but 1 \(.*{kind.__name__}\) is not piecewise linear; as the last step leave it off: it does not change",
+        )
+        for kind in (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
+    },
     "module list": (lambda: nn.ModuleList([nn.Linear(2, 1)]), r"the module itself \(.*ModuleList\) is not known to be"),
     "dropout in training mode": (
         lambda: nn.Sequential(nn.Linear(2, 3), nn.Dropout(), nn.ReLU()),

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import tropnet as tn
+from tropnet.enumeration.engines.vertex.engine import VertexEngine
 from tropnet.network.layers import AFFINE
-
-CHUNK_SECONDS = "tropnet.enumeration.engine._SECONDS_PER_CHUNK"
 
 
 @pytest.mark.parametrize("engine", ["vertex", "simplex"])
@@ -62,11 +61,10 @@ def test_badly_scaled_rows_do_not_stop_the_simplex_engine():
         assert counts == {tn.count_regions(big, domain, engine="lp")}
 
 
-def test_exact_witnesses_do_not_depend_on_the_clock(monkeypatch):
+def test_exact_witnesses_do_not_depend_on_the_clock():
     """The witness of one region was expected in a single chunk, which a slow machine splits."""
-    monkeypatch.setattr(CHUNK_SECONDS, 0.0)
     net = tn.Network.mlp([[[3.0], [1.0]], [[1.0, 1.0]]], [[-1.0, -1 / 3], [0.0]])
-    regions = tn.enumerate_regions(net, engine="vertex")
+    regions = tn.enumerate_regions(net, engine=VertexEngine(seconds_per_chunk=0.0))
     assert len(regions) == 3
     assert len(regions.rational_witnesses) == 1
 

@@ -48,9 +48,7 @@ def make_backend(name: str, dimension: int, tolerances: Tolerances) -> Backend:
             try:
                 convex = import_module("tropnet.feasibility.convex")
             except ImportError as error:
-                raise MissingExtraError(
-                    "backend 'cvxpy' needs cvxpy; install it with: pip install 'tropnet[cvxpy]'"
-                ) from error
+                raise MissingExtraError.of("backend 'cvxpy'", "cvxpy") from error
             return Cascade(convex.CvxpyBackend(dimension, tolerances), exact)
         case "exact":
             return exact

@@ -5,9 +5,7 @@ try:
 except ImportError as error:
     from tropnet.errors import MissingExtraError
 
-    raise MissingExtraError(
-        "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
-    ) from error
+    raise MissingExtraError.of("tropnet.homotopy", "torch") from error
 
 from tropnet.homotopy.models import (
     ActivationSlope,

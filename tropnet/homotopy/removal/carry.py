@@ -130,8 +130,8 @@ class _LayerAssembly:
 
     def _add_layer(self, source: Affine, number: int, *, relu: bool, name: str, holds: int | None = None) -> None:
         """Add the layer of an affine value, which carries what is read later; `holds` is what it holds if not new."""
-        own = number if holds is None else holds
-        alive = [channels for channels in self._alive(number) if channels.atom != own]
+        holder = number if holds is None else holds
+        alive = [channels for channels in self._alive(number) if channels.atom != holder]
         width = self._width(source, name)
         dims = self._dims(source, alive)
         blocks = [block for atom, m in source.terms for block in self._blocks(atom, m, width, dims, name)]
@@ -139,7 +139,7 @@ class _LayerAssembly:
         if len(strides) != 1:
             raise UnsupportedModuleError(f"{name} must read its sources by one stride, got {sorted(strides)}.")
         (stride,) = strides
-        state = [_Channels(own, 0, slice(0, width))]
+        state = [_Channels(holder, 0, slice(0, width))]
         for channels in alive:
             new, more = self._carried(channels, state[-1].place.stop, stride, relu=relu)
             state += new
@@ -154,16 +154,16 @@ class _LayerAssembly:
         for atom in {channels.atom for channels in alive}:
             self.every[atom] = _product(self.every.get(atom, (1,) * dims), stride)
         self.state = state
-        self.every[own] = (1,) * dims
+        self.every[holder] = (1,) * dims
 
     def _width(self, source: Affine, name: str) -> int:
-        found = [m.weight.shape[0] for _, m in source.terms if isinstance(m, ChannelMap)]
-        found += [self.widths[atom] for atom, m in source.terms if isinstance(m, float) and atom in self.widths]
-        if not found or any(atom not in self.widths for atom, _ in source.terms):
+        widths = [m.weight.shape[0] for _, m in source.terms if isinstance(m, ChannelMap)]
+        widths += [self.widths[atom] for atom, m in source.terms if isinstance(m, float) and atom in self.widths]
+        if not widths or any(atom not in self.widths for atom, _ in source.terms):
             raise UnsupportedModuleError(f"no layer tells how many channels {name} reads, or it reads none.")
-        if len(set(found)) > 1:
-            raise UnsupportedModuleError(f"{name} must add up equally many channels, got {sorted(set(found))}.")
-        return int(found[0])
+        if len(set(widths)) > 1:
+            raise UnsupportedModuleError(f"{name} must add up equally many channels, got {sorted(set(widths))}.")
+        return int(widths[0])
 
     def _dims(self, source: Affine, alive: list[_Channels]) -> int:
         atoms = [atom for atom, _ in source.terms] + [channels.atom for channels in alive]
@@ -174,15 +174,15 @@ class _LayerAssembly:
         if isinstance(m, float):
             m = ChannelMap(torch.eye(width, dtype=torch.float64) * m, name=name)
         every = self.every.get(atom, (1,) * dims)
-        found = m.lifted(dims).on_samples(every)
-        if found is None:
+        sampled = m.lifted(dims).on_samples(every)
+        if sampled is None:
             raise UnsupportedModuleError(
                 f"{m.name or name} reads all pixels of the output of {self.atoms[atom].name}, of which a layer with"
                 f" stride {max(every)} leaves one in {max(every)}. Only a 1x1 convolution of that stride can be carried"
                 " past it."
             )
         return [
-            Block(slice(0, width), channels.place, found.scaled(-1.0) if channels.sign < 0 else found)
+            Block(slice(0, width), channels.place, sampled.scaled(-1.0) if channels.sign < 0 else sampled)
             for channels in self.state
             if channels.atom == atom
         ]

@@ -154,12 +154,12 @@ class _Reading:
         if not args and "input" in kwargs:
             args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
         if name in ARITHMETIC and not kwargs and len(args) == 2:
-            found = ARITHMETIC[name](*args)
-            if found is not None:
+            result = ARITHMETIC[name](*args)
+            if result is not None:
                 if all(isinstance(value, Affine) for value in args):
                     self.adds = True
                     self._join(*args, where)
-                return found
+                return result
         if name == "neg" and len(args) == 1:
             return args[0].scaled(-1.0)
         if name == "relu" and args:
@@ -229,12 +229,12 @@ class _Reading:
 
     def _mapped(self, outer: ChannelMap, bias: Any, value: Affine) -> Affine:
         """Return a map of an affine value, through an atom if the two are not one map."""
-        found = composed(outer, value)
-        if found is None:
-            found = composed(outer, self._atom(value, outer.name))
-        if found is None:
+        image = composed(outer, value)
+        if image is None:
+            image = composed(outer, self._atom(value, outer.name))
+        if image is None:
             raise UnsupportedModuleError(f"{outer.name} must be a convolution of its input.")
-        return found if bias is None else found.plus(Affine((), bias.detach()))
+        return image if bias is None else image.plus(Affine((), bias.detach()))
 
     def _normalised(self, norm: Any, value: Affine, name: str) -> Affine:
         scale = 1 / torch.sqrt(norm.running_var + norm.eps)
@@ -300,6 +300,6 @@ def _is_plain(module: Any) -> bool:
 
 
 def _holds_affine(arguments: Any) -> bool:
-    found = []
-    fx.node.map_aggregate(arguments, lambda value: found.append(isinstance(value, Affine)))
-    return any(found)
+    affine = []
+    fx.node.map_aggregate(arguments, lambda value: affine.append(isinstance(value, Affine)))
+    return any(affine)

@@ -17,10 +17,10 @@ __all__ = ["checked_integer", "refuse_options", "refuse_parts", "tensors_of"]
 
 def refuse_parts(model: Any, optimizer: Any, schedulers: Any) -> None:
     """Refuse a model without parameters, an optimizer of others, and a single schedule."""
-    own = {id(parameter) for parameter in model.parameters()}
-    if not own:
+    parameters = {id(parameter) for parameter in model.parameters()}
+    if not parameters:
         raise UnsupportedModuleError(f"model must have parameters to train, but {type(model).__name__} has none.")
-    if not any(id(one) in own for group in getattr(optimizer, "param_groups", ()) for one in group["params"]):
+    if not any(id(one) in parameters for group in getattr(optimizer, "param_groups", ()) for one in group["params"]):
         raise UnsupportedModuleError(
             f"optimizer must be of parameters of the model, but {type(optimizer).__name__} has none of them. Build it"
             " of model.parameters(), after every step that replaces them."
@@ -42,24 +42,24 @@ def refuse_options(measures: Mapping[str, Any], mixed_precision: Any, directory:
 def checked_integer(name: str, value: Any, least: int, limit: float = math.inf) -> int:
     """Return an integer of at least `least` and below `limit`."""
     try:
-        found = operator.index(value)
+        number = operator.index(value)
     except TypeError:
-        found = least - 1
-    if not least <= found < limit:
+        number = least - 1
+    if not least <= number < limit:
         below = "" if math.isinf(limit) else f" and below {limit}"
         raise ShapeError(f"{name} must be an integer of at least {least}{below}, got {value!r}.")
-    return found
+    return number
 
 
 def tensors_of(data: Any, name: str) -> tuple[Any, Any]:
     """Return the inputs and targets of a data set, or of a pair."""
-    found = tuple(getattr(data, "tensors", data)) if hasattr(data, "tensors") or isinstance(data, tuple | list) else ()
-    if len(found) != 2 or not all(isinstance(part, torch.Tensor) for part in found):
+    pair = tuple(getattr(data, "tensors", data)) if hasattr(data, "tensors") or isinstance(data, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(part, torch.Tensor) for part in pair):
         raise ShapeError(
             f"{name} must be a TensorDataset of inputs and targets, or a pair of tensors, got {type(data).__name__}."
         )
-    if len(found[0]) != len(found[1]) or not len(found[0]):
+    if len(pair[0]) != len(pair[1]) or not len(pair[0]):
         raise ShapeError(
-            f"{name} must have as many inputs as targets, and at least one, got {len(found[0])} and {len(found[1])}."
+            f"{name} must have as many inputs as targets, and at least one, got {len(pair[0])} and {len(pair[1])}."
         )
-    return found
+    return pair

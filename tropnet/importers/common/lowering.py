@@ -177,17 +177,17 @@ def _layer(values: Sequence[Expression], slopes: Any, at: dict[int, tuple[int, i
     blocks: dict[int, list[tuple[int, int, Matrix | None]]] = {}
     start = 0
     for value in values:
-        for k, own in value.terms.items():
+        for k, matrix in value.terms.items():
             layer, column = at[k]
-            blocks.setdefault(layer, []).append((start, column, own))
+            blocks.setdefault(layer, []).append((start, column, matrix))
         start += value.size
     sizes = [value.size for value in values]
     whole: dict[int, Matrix] = {}  # one matrix for all sources that share it
     weights = {}
     for layer, parts in sorted(blocks.items()):
         if len(values) == len(parts) == 1 and parts[0][2] is not None and parts[0][2].shape[1] == widths[layer]:
-            own = parts[0][2]
-            weights[layer] = whole.setdefault(id(own), _stored(own))
+            matrix = parts[0][2]
+            weights[layer] = whole.setdefault(id(matrix), _stored(matrix))
         else:
             weights[layer] = _stored(_assembled(parts, (start, widths[layer]), sizes))
     if not weights:
@@ -198,8 +198,8 @@ def _layer(values: Sequence[Expression], slopes: Any, at: dict[int, tuple[int, i
 def _assembled(parts: Any, shape: tuple[int, int], sizes: Sequence[int]) -> Matrix:
     starts = dict(zip(np.cumsum([0, *sizes]).tolist(), sizes, strict=False))
     rows, columns, entries = [], [], []
-    for row, column, own in parts:
-        block = sparse.coo_array(sparse.eye_array(starts[row]) if own is None else own)
+    for row, column, matrix in parts:
+        block = sparse.coo_array(sparse.eye_array(starts[row]) if matrix is None else matrix)
         rows.append(block.coords[0].astype(np.int64) + row)
         columns.append(block.coords[1].astype(np.int64) + column)
         entries.append(block.data)
@@ -262,8 +262,8 @@ def windows_of(shape: Shape, tables: Sequence[Indices]) -> tuple[Indices, Shape]
     outputs = np.zeros((1, 1), dtype=np.int64)
     for length, table in zip(shape[n_lead:], tables, strict=True):
         # Windows of this axis within those of the axes before it: (outputs, new outputs, places, new places).
-        before, own = outputs[:, None, :, None], table[None, :, None, :]
-        both = np.where((before >= 0) & (own >= 0), before * length + own, -1)
+        before, within = outputs[:, None, :, None], table[None, :, None, :]
+        both = np.where((before >= 0) & (within >= 0), before * length + within, -1)
         outputs = both.reshape(len(outputs) * len(table), -1)
     size = math.prod(shape[n_lead:])
     whole = np.where(outputs >= 0, outputs + np.arange(lead)[:, None, None] * size, -1)

@@ -41,6 +41,7 @@ _PIECEWISE = Reason("is piecewise linear, not {wanted}", Kind.PIECEWISE)
 _SLOPE = Reason("is piecewise linear, not {wanted} unless its slope is 1", Kind.PIECEWISE)
 _COMPARES = Reason("compares values (a maximum, an order), which is not {wanted}", Kind.COMPARES)
 _CURVED = Reason("is not {wanted}")
+_LAST = Reason("is not {wanted}; as the last step leave it off: it does not change which output is the largest")
 _NORMALISES = Reason("divides by statistics of its input, which is not {wanted}")
 _BATCH = Reason("normalises by the statistics of its batch, which is not {wanted}; call module.eval() first")
 _NO_STATISTICS = Reason("has no stored statistics and normalises by those of its batch, which is not {wanted}")
@@ -213,6 +214,7 @@ _REASONS = {
         ),
         _CURVED,
     ),
+    **dict.fromkeys(_words("softmax softmax2d log_softmax logsoftmax sigmoid logsigmoid"), _LAST),
     **dict.fromkeys(
         ["layer_norm", "group_norm", "local_response_norm", "normalize", "rms_norm", "cosine_similarity"], _NORMALISES
     ),

@@ -44,11 +44,11 @@ def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
     reader = _PiecewiseInterpreter(graph, shape)
     reader.read(shape)
     output = next(node for node in reader.module.graph.nodes if node.op == "output").args[0]
-    found = reader.symbols.get(output)
-    if found is None:  # the output depends on no input
+    symbol = reader.symbols.get(output)
+    if symbol is None:  # the output depends on no input
         fixed = reader.computed[0].numpy()
         return reader.lowering, constant(fixed)
-    return reader.lowering, found
+    return reader.lowering, symbol
 
 
 class _PiecewiseInterpreter(AffineInterpreter):
@@ -108,26 +108,26 @@ class _PiecewiseInterpreter(AffineInterpreter):
         try:
             if node in self.rules:
                 given = arguments(self.rules[node], target, *self._symbolic(node, args, kwargs))
-                found = lowered(self.lowering, self.rules[node], given)
+                symbol = lowered(self.lowering, self.rules[node], given)
             else:
-                found = self._affine(node, target, args, kwargs, value)
+                symbol = self._affine(node, target, args, kwargs, value)
         except RefusedError as error:
             self.refuse(node, str(error))
             return
         except NonFiniteError as error:
             raise NonFiniteError(f"{self.trace.where(node)}: {error}") from error
-        self.symbols[node] = found
+        self.symbols[node] = symbol
         in_place = getattr(target, "inplace", False) or kwargs.get("inplace", False)
         if in_place or changes_in_place(node.op, target, args):
-            self._written(node, args[0], found)
+            self._written(node, args[0], symbol)
 
-    def _written(self, node: Any, tensor: Any, found: Any) -> None:
+    def _written(self, node: Any, tensor: Any, symbol: Any) -> None:
         """Give what later steps read from a tensor that was written into its new meaning; refuse other views of it."""
         memory = tensor.untyped_storage().data_ptr()
-        self.symbols[node.args[0]] = found
+        self.symbols[node.args[0]] = symbol
         for other, value in self.env.items():
             if value is tensor:
-                self.symbols[other] = found
+                self.symbols[other] = symbol
             elif other is not node and any(part.untyped_storage().data_ptr() == memory for part in tensors(value)):
                 self.refuse(
                     node, "changes in place what another view is read from later; use a form that is not in place"
@@ -159,10 +159,10 @@ class _PiecewiseInterpreter(AffineInterpreter):
         if any(not shape or shape[0] != _BATCH for shape in shapes):
             raise RefusedError(_MIXES)
         if node.op == "call_module":
-            found = known_module_map(target, self.symbols[node.args[0]])
+            image = known_module_map(target, self.symbols[node.args[0]])
         else:
-            found = known_map(name, *self._symbolic(node, args, kwargs), shapes[0])
-        return self._general(node, value) if found is None else found
+            image = known_map(name, *self._symbolic(node, args, kwargs), shapes[0])
+        return self._general(node, value) if image is None else image
 
     def _general(self, node: Any, value: Any) -> Any:
         """Return the expression of any affine step, from its own code."""
@@ -172,12 +172,12 @@ class _PiecewiseInterpreter(AffineInterpreter):
         def step(given: list[FloatArray]) -> list[FloatArray]:
             return [part.detach().numpy() for part in tensors(self._again(node, sources, map(torch.from_numpy, given)))]
 
-        found = gathered_leaves(step, leaves, _BATCH)
-        if found is None and isinstance(value, torch.Tensor):
-            found = [self._jacobian(node, sources, leaves, tuple(value.shape[1:]))]
-        if found is None:
+        images = gathered_leaves(step, leaves, _BATCH)
+        if images is None and isinstance(value, torch.Tensor):
+            images = [self._jacobian(node, sources, leaves, tuple(value.shape[1:]))]
+        if images is None:
             raise RefusedError("gives several tensors and does more than move entries, which is not supported")
-        return found[0] if isinstance(value, torch.Tensor) else tuple(found)
+        return images[0] if isinstance(value, torch.Tensor) else tuple(images)
 
     def _jacobian(self, node: Any, sources: list[Any], leaves: list[Expression], shape: tuple[int, ...]) -> Expression:
         """Return an affine step from its value on zero and its derivatives, as `collapse` does for a whole module."""
@@ -186,7 +186,7 @@ class _PiecewiseInterpreter(AffineInterpreter):
 
             def alone(x: Any, place: int = place) -> Any:
                 n = len(x)
-                given = (x if i == place else torch.zeros(n, *own.shape).double() for i, own in enumerate(leaves))
+                given = (x if i == place else torch.zeros(n, *other.shape).double() for i, other in enumerate(leaves))
                 return self._again(node, sources, given)
 
             size = leaf.size + math.prod(shape)
@@ -194,8 +194,8 @@ class _PiecewiseInterpreter(AffineInterpreter):
                 affine = affine_part(alone, leaf.shape, size)
             except RuntimeError as error:
                 raise RefusedError(f"has no derivative in PyTorch, which raises: {error}") from error
-            own = leaf.mapped(affine.weight, None if total is not None else affine.bias, shape)
-            total = own if total is None else total.plus(own)
+            term = leaf.mapped(affine.weight, None if total is not None else affine.bias, shape)
+            total = term if total is None else total.plus(term)
         if total is None:
             raise UnsupportedModuleError(f"{self.trace.where(node)} reads no tensor.")
         return total

@@ -53,6 +53,8 @@ class VertexEngine(Engine):
     ----------
     pool, buffer, steps
         Room for generators to begin with, regions a chunk, and steps of the kernel between two looks at the outside.
+    seconds_per_chunk
+        For the linear programs that settle what the kernel leaves open.
     """
 
     name = "vertex"
@@ -61,6 +63,7 @@ class VertexEngine(Engine):
     pool: int = 1 << 12
     buffer: int = 1 << 14
     steps: int = 1 << 18
+    seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
         roots = _roots(task.network, task.domain)
@@ -185,7 +188,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i])
+        witness = _exact_witness(task, pattern, cut, points[i], builder.seconds_per_chunk)
         builder.count("exact_witnesses")
         if witness is None:
             continue
@@ -205,7 +208,9 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     )
 
 
-def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
+def _exact_witness(
+    task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
+) -> Witness | None:
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
     if np.isfinite(guess).all():
@@ -214,7 +219,7 @@ def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: Float
             return witness
     fixed = dict(enumerate(pattern.tolist()))
     task = replace(task, fixed=fixed, only_count=False, sampling=None)
-    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess)))
+    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess), seconds_per_chunk=seconds_per_chunk))
     return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
 
 
