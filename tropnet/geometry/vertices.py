@@ -85,8 +85,8 @@ def vertices(
     parts, r = [np.empty((0, d))], 0
     while r < R:
         r, n = _vertices(
-            *rows, offsets, r, accuracy, relative, table, names, np.empty((d, 2 * d)), seen, work, corners, errors, edges,
-            counts, doubtful,
+            *rows, offsets, r, accuracy, relative, table, names, np.empty((d, 2 * d)), seen, work, corners, errors,
+            edges, counts, doubtful,
         )  # fmt: skip
         parts.append(corners[:n].copy())
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
