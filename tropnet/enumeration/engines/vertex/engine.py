@@ -19,7 +19,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.enumeration.engines.composition import make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
-from tropnet.enumeration.engines.vertex import kernel as kernel
+from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
 from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.exact.dyadic import to_integers
