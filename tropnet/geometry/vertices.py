@@ -35,7 +35,7 @@ _PART = 1 << 20
 
 
 def vertices(
-    rows: Centred, offsets: NDArray[np.int64], points: FloatArray, accuracy: float
+    rows: Centred, offsets: NDArray[np.int64], points: FloatArray, accuracy: float, relative: float = 0.0
 ) -> tuple[FloatArray, NDArray[np.int64], BoolArray]:
     """Return the vertices of polyhedra, and for which of them they are not proven.
 
@@ -48,7 +48,9 @@ def vertices(
     points
         float64, shape (R, d): those points.
     accuracy
-        How wrong a coordinate may be before it is rounded, in units of the distance of the point to the nearest side.
+        How wrong a coordinate may be before it is rounded, in units of the distance of the point to the nearest side,
+    relative
+        or as a part of the largest coordinate of the step from the point to the vertex, if that is more.
 
     Returns
     -------
@@ -83,8 +85,8 @@ def vertices(
     parts, r = [np.empty((0, d))], 0
     while r < R:
         r, n = _vertices(
-            *rows, offsets, r, accuracy, table, names, np.empty((d, 2 * d)), seen, work, corners, errors, edges, counts,
-            doubtful,
+            *rows, offsets, r, accuracy, relative, table, names, np.empty((d, 2 * d)), seen, work, corners, errors,
+            edges, counts, doubtful,
         )  # fmt: skip
         parts.append(corners[:n].copy())
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
@@ -103,8 +105,8 @@ def vertices(
 @compiled(entry=True)
 def _vertices(
     units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, first: int, accuracy: float,
-    table: Any, names: Any, square: Any, seen: Any, work: Any, corners: Any, errors: Any, edges: Any, counts: Any,
-    doubtful: Any,
+    relative: float, table: Any, names: Any, square: Any, seen: Any, work: Any, corners: Any, errors: Any, edges: Any,
+    counts: Any, doubtful: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Fill `corners` with the vertices of polyhedra from `first` on; return the next one, and how many there are."""
     total = 0
@@ -122,7 +124,10 @@ def _vertices(
         )[0]  # fmt: skip
         sure = n > 0
         for at in range(total, total + n):
-            sure = sure and errors[at] <= accuracy
+            farthest = 0.0
+            for k in range(corners.shape[1]):
+                farthest = max(farthest, abs(corners[at, k]))
+            sure = sure and errors[at] <= max(accuracy, relative * farthest)
         if sure:
             counts[r] = n
             doubtful[r] = False

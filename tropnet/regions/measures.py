@@ -36,7 +36,7 @@ __all__ = ["ACCURACY", "Measures"]
 
 # What is promised of bulk values; see `Regions.volumes`, `chebyshev_balls` and `vertices`.
 ACCURACY = 1e-9
-_OF_VERTICES = 1e-8
+_OF_VERTICES, _OF_FAR_VERTICES = 1e-8, 1e-10
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
 
@@ -99,7 +99,7 @@ class Measures:
         which = np.arange(len(self.packed))
         parts, owners = [], []
         for views in (self._quick, self._accurate):
-            found, counts, doubtful = vertices(*views(which), _OF_VERTICES)
+            found, counts, doubtful = vertices(*views(which), _OF_VERTICES, _OF_FAR_VERTICES)
             parts.append(found)
             owners.append(np.repeat(which, counts))
             which = which[doubtful]

@@ -287,8 +287,9 @@ class Regions(Sequence[ActivationRegion]):
         """Return the vertices of all regions as arrays; see `Vertices`.
 
         Each coordinate is within 1e-8 of the distance of the witness to the nearest side (and so of the inradius, in
-        thin regions too), before it is rounded to float64; typical errors are below 1e-12 of it. No vertex is missing
-        or there twice, though two may round to the same numbers. No particular order.
+        thin regions too) or within 1e-10 of the largest coordinate of the step from the witness to the vertex,
+        whichever is more, before it is rounded to float64; typical errors are below 1e-12. No vertex is missing or
+        there twice, though two may round to the same numbers. No particular order.
 
         In bulk, in float64, in any dimension, by walking along the edges; every vertex is proven, with bounds on all
         errors, those of the composed rows included (see `tropnet.geometry.vertices`). Where that fails, as where more

@@ -20,6 +20,7 @@ from tropnet import Box, Domain, Network, Polytope, Regions, enumerate_regions
 N = settings().max_examples
 BULK, ONE = Fraction(1, 10**9), Fraction(1, 10**12)
 VERTICES = Fraction(1, 10**8)
+FAR_VERTICES = Fraction(1, 10**10)
 # Half of the smallest float64: what rounding to subnormal numbers may lose.
 LAST = Fraction(5e-324) / 2
 
@@ -56,8 +57,10 @@ def check_vertices(regions: Regions, rows: Sequence[list[Row]]) -> None:
         assert sorted(map(tuple, single.tolist())) == sorted(tuple(map(nearest_float, x)) for x in expected)
         part = [tuple(map(exact, x)) for x in points[offsets[i] : offsets[i + 1]].tolist()]
         assert len(part) == len(expected)
-        error = VERTICES * polytopes.clearance(system, region.certificate.fractions)
+        witness = region.certificate.fractions
+        nearest = VERTICES * polytopes.clearance(system, witness)
         for x in expected:
+            error = max(nearest, FAR_VERTICES * max(abs(s - u) for s, u in zip(x, witness, strict=True)))
             near = [t for t in part if all(abs(s - u) <= error + _last(u) for s, u in zip(t, x, strict=True))]
             assert near
             part.remove(near[0])
@@ -216,11 +219,13 @@ def test_long_boxes(ratio: float, d: int) -> None:
     for value, accuracy in ((regions.chebyshev_balls().radii[0], BULK), (regions[0].chebyshev_ball().radius, ONE)):
         assert is_near(value, min(widths) / 2, min(widths) / 2, accuracy)
     corners = {tuple(high[i] if bit else low[i] for i, bit in enumerate(bits)) for bits in product([0, 1], repeat=d)}
-    for found in (regions.vertices().points, regions[0].vertices()):
-        assert len(found) == len(corners)
-        for corner in corners:
-            allowed = 1e-8 * float(min(widths)) + np.abs(corner) * 2.0**-52
-            assert (np.abs(found - np.array(corner)) <= allowed).all(axis=1).any()
+    assert set(map(tuple, regions[0].vertices().tolist())) == corners
+    found = regions.vertices().points
+    assert len(found) == len(corners)
+    for corner in corners:
+        far = np.abs(np.array(corner) - regions.witnesses[0]).max()
+        allowed = max(1e-8 * float(min(widths)), 1e-10 * far) + np.abs(corner) * 2.0**-52
+        assert (np.abs(found - np.array(corner)) <= allowed).all(axis=1).any()
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 5, 6])
