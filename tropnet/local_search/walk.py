@@ -98,7 +98,13 @@ class Walk:
         self.reach = max(1.0, _REACH * float(np.linalg.norm(self.centre)))
 
     def first_step(self, x: FloatArray) -> Step:
-        """Return the region of x, or one that touches x: the first one on a segment into the domain."""
+        """Return the region of x, or one that touches x: the first one on a segment into the domain.
+
+        Raises
+        ------
+        UndecidedError
+            The domain stayed undecided, or no region was found at x.
+        """
         net, domain = self.full, self.full_domain
         start = root_backend("highs", domain, self.tolerances)[1]
         if not isinstance(start, Feasible):
@@ -129,7 +135,13 @@ class Walk:
     # --- one region
 
     def explore(self, step: Step) -> CellAround:
-        """Return a region with its facets."""
+        """Return a region with its facets.
+
+        Raises
+        ------
+        UndecidedError
+            No point inside the region was found.
+        """
         found = self.point_inside(step)
         if found is None:
             # Its neighbour has a facet with it.

@@ -254,6 +254,11 @@ def as_domain(domain: Domain | None, dimension: int) -> Domain:
 def domain_from(description: Mapping[str, Any]) -> Domain:
     """Return the domain with this `description`.
 
+    Raises
+    ------
+    DomainError
+        It describes none of the kinds of domains.
+
     Examples
     --------
     >>> domain_from(Box(-1, 1).description)

@@ -172,7 +172,13 @@ class LayeredMap:
         return np.concatenate([np.empty(0, dtype=np.bool_), *(layer.affine_neurons for layer in self.hidden)])
 
     def split_pattern(self, pattern: ArrayLike) -> tuple[BoolArray, ...]:
-        """Split a flat pattern, or many (n, n_neurons), into one array per hidden layer."""
+        """Split a flat pattern, or many (n, n_neurons), into one array per hidden layer.
+
+        Raises
+        ------
+        ShapeError
+            The pattern has another number of neurons.
+        """
         flat = np.asarray(pattern)
         if flat.shape[-1:] != (self.n_neurons,):
             raise ShapeError(f"pattern must end in {self.n_neurons} neurons, got shape {flat.shape}.")
@@ -216,6 +222,11 @@ class LayeredMap:
         Returns
         -------
         weights (m, n_outputs, d) and biases (m, n_outputs), float64.
+
+        Raises
+        ------
+        ShapeError
+            `patterns` has another shape.
         """
         flat = np.asarray(patterns, dtype=np.bool_)
         if flat.ndim != 2 or flat.shape[1] != self.n_neurons:

@@ -82,7 +82,13 @@ def dense_layer(layer: Layer) -> Layer:
 
 
 def finite_matrix(values: Any, name: str) -> Matrix:
-    """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`; sparse stays sparse."""
+    """Return `values` as a read-only float64 matrix, or raise an error that calls it `name`; sparse stays sparse.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        They are no matrix of real numbers, or not finite.
+    """
     if sparse.issparse(values):
         return _finite_sparse(values, name)
     matrix = finite_array(values, name)
@@ -106,7 +112,13 @@ def _finite_sparse(values: Any, name: str) -> sparse.csr_array:
 
 
 def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bool) -> Layer:
-    """Return layer `index` (from 1) with checked read-only arrays; `widths` are those of nu_0, ..., nu_{index-1}."""
+    """Return layer `index` (from 1) with checked read-only arrays; `widths` are those of nu_0, ..., nu_{index-1}.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        A shape does not fit, a source is no earlier layer, or an entry is not finite; the message says where.
+    """
     where = f"layer {index}"
     if not isinstance(layer, Layer):
         raise ShapeError(f"{where} must be a Layer(weights, bias, slopes), got {type(layer).__name__}.")
@@ -140,7 +152,13 @@ def checked_layer(layer: Layer, index: int, widths: Sequence[int], *, affine: bo
 
 
 def slopes_per_layer(slopes: Any, n_hidden: int) -> list[Any]:
-    """Return one entry per hidden layer from one pair (s_neg, s_pos) or a list."""
+    """Return one entry per hidden layer from one pair (s_neg, s_pos) or a list.
+
+    Raises
+    ------
+    ShapeError
+        They are neither a pair nor one entry per hidden layer.
+    """
     if np.isscalar(slopes) or slopes is None:
         raise ShapeError(f"slopes must be a pair (s_neg, s_pos) or one entry per hidden layer, got {slopes!r}.")
     if len(slopes) == len(RELU) and all(np.isscalar(slope) for slope in slopes):
@@ -153,7 +171,13 @@ def slopes_per_layer(slopes: Any, n_hidden: int) -> list[Any]:
 
 
 def skip_sources(skips: Iterable[tuple[int, int]], widths: Sequence[int]) -> dict[int, list[int]]:
-    """Return the extra sources of each layer from the skips (k, l); `widths` are those of nu_0, ..., nu_{L+1}."""
+    """Return the extra sources of each layer from the skips (k, l); `widths` are those of nu_0, ..., nu_{L+1}.
+
+    Raises
+    ------
+    SkipError
+        A skip breaks 0 <= k < l - 1 <= L, is given twice, or joins layers of unequal width.
+    """
     n_layers = len(widths) - 1
     sources: dict[int, list[int]] = {}
     if not isinstance(skips, Iterable):

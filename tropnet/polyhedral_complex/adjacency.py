@@ -131,7 +131,13 @@ class Edges(NamedTuple):
 
 
 def find_edges(regions: Regions, facets: Facets | None = None) -> Edges:
-    """Return the facets that two regions share, in bulk; see `adjacency_graph`."""
+    """Return the facets that two regions share, in bulk; see `adjacency_graph`.
+
+    Raises
+    ------
+    TropnetError
+        The two sides of a facet do not agree; see `adjacency_graph`.
+    """
     net, packed, n = regions.network, regions.packed, max(regions.network.n_neurons, 1)
     owner, neuron = neuron_facets(regions, facets)
     # Ascending, since regions and, within a region, neurons are.

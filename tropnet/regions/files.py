@@ -79,7 +79,13 @@ def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
 
 
 def read_parquet(path: str | os.PathLike[str]) -> Columns:
-    """Read what `write_parquet` wrote; see `Regions.from_parquet`."""
+    """Read what `write_parquet` wrote; see `Regions.from_parquet`.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        There is no such file, or it is damaged or another one.
+    """
     data = Path(path).read_bytes()
     try:
         table = pq.read_table(io.BytesIO(data))
@@ -128,7 +134,13 @@ def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
 
 
 def read_npz(path: str | os.PathLike[str]) -> Columns:
-    """Read what `write_npz` wrote; see `Regions.from_npz`."""
+    """Read what `write_npz` wrote; see `Regions.from_npz`.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        As for `read_parquet`.
+    """
     arrays = read_archive(path, _KIND, _VERSION)
     with undamaged(path, "file of tropnet regions"):
         rational = {

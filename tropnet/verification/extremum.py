@@ -67,7 +67,13 @@ class Extremum:
 
 
 def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
-    """Return the coefficients of a form of the outputs."""
+    """Return the coefficients of a form of the outputs.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        It does not fit the outputs, or is left out though there are several.
+    """
     m = net.n_outputs
     if form is None and m > 1:
         raise ShapeError(f"the network has {m} outputs; pass form, the index of one or coefficients of shape ({m},).")
@@ -83,7 +89,13 @@ def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
 
 
 def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Extremum]:
-    """Return the largest of the forms' maxima, and which form that is: one exact program per form and region."""
+    """Return the largest of the forms' maxima, and which form that is: one exact program per form and region.
+
+    Raises
+    ------
+    TropnetError
+        There are no regions.
+    """
     best: tuple[int, Extremum] | None = None
     net = regions.network
     objectives = [objective_rows(net, c) for c in forms]
