@@ -224,6 +224,24 @@ class SimplexSearch:
         self.tree.leaves[:], self.tree.nodes[:] = 0.0, 0.0
         return sample
 
+    @cached_property
+    def _constant(self) -> PackedArray:
+        """The fixed neurons that are constant, packed: float64 may have a row for them, which cuts nothing."""
+        flags = np.zeros(self.net.n_neurons, dtype=np.bool_)
+        for j, row in self._fixed_rows.items():
+            flags[j] = not row[:-1].any()
+        return pack(flags[None])[0]
+
+    @cached_property
+    def _fixed_rows(self) -> dict[int, IntegerArray]:
+        """The exact rows of the fixed neurons."""
+        if not self.task.fixed:
+            return {}
+        pattern = np.zeros(self.net.n_neurons, dtype=np.bool_)
+        pattern[list(self.task.fixed)] = list(self.task.fixed.values())
+        maps = np.concatenate(self.net.integer_maps(pattern)[:-1])
+        return {j: maps[j] for j in sorted(self.task.fixed)}
+
     def _interior(self) -> FloatArray | None:
         """Return a point inside the domain and the fixed rows, or nearly so."""
         task, net = self.task, self.net
@@ -232,12 +250,9 @@ class SimplexSearch:
             return np.asarray(box.low / 2 + box.high / 2)
         backend, answer = root_backend(task.backend, task.domain, task.tolerances)
         if task.fixed:
-            pattern = np.zeros(net.n_neurons, dtype=np.bool_)
-            pattern[list(task.fixed)] = list(task.fixed.values())
-            maps = np.concatenate(net.integer_maps(pattern)[:-1])
-            for j, bit in sorted(task.fixed.items()):
-                if maps[j, :-1].any() and not net.affine_neurons[j]:
-                    backend.push(maps[j] if bit else -maps[j])
+            for j, row in self._fixed_rows.items():
+                if row[:-1].any() and not self.net.affine_neurons[j]:
+                    backend.push(row if task.fixed[j] else -row)
             answer = backend.decide()  # type: ignore[assignment]
         return answer.witness.point if isinstance(answer, Feasible) else None
 
@@ -334,6 +349,7 @@ class SimplexSearch:
                 builder.counters[name] = int(cell.at[place])
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
+                cuts &= ~self._constant
                 found = None
                 if facets is not None and unsure is not None:
                     found = self._facets(packed, cuts, facets[:n], unsure[:n])
@@ -622,7 +638,7 @@ class SimplexSearch:
             frame_bits=np.zeros((frames, words), np.uint64),
             frame_cuts=np.zeros((frames, words), np.uint64),
             frame_weight=np.zeros(frames),
-            keep=sampling.keep,
+            keep=sampling.keep.copy(),
             random=np.array([sampling.seed | 1], np.uint64),
             nodes=np.zeros(len(sampling.keep)),
             leaves=np.zeros(1),

@@ -400,7 +400,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep,
+        keep=sampling.keep.copy(),
         depth=np.full(F, sampling.depth),
         weight=np.full(F, sampling.weight),
         random=np.array([sampling.seed | 1], np.uint64),
