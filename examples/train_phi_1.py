@@ -29,7 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from tropnet.archives import write_atomically
-from tropnet.importers.torch.importer import SkipMLP, from_torch
+from tropnet.importers.torch import SkipMLP, from_torch
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINT_SECONDS = 10.0

@@ -1,7 +1,14 @@
-"""Hypothesis profiles, and no unexpected skips."""
+"""Hypothesis profiles, one cache of compiled kernels for each process of pytest-xdist, and no hole that nobody notices.
+
+A session fails if a test was skipped, or if a full run collected no test from some test file.
+"""
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +17,12 @@ _COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": [Heal
 settings.register_profile("quick", max_examples=60, **_COMMON)
 settings.register_profile("long", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("TROPNET_HYPOTHESIS_PROFILE", "quick"))
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # numba's files are not safe from two processes that write them at once. Numba and torch are not imported yet.
+    caches = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1] / ".numba_cache"
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(caches) / worker)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +41,21 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_collection_finish(session):
+    """Look for silent files in a run of one process; those of pytest-xdist do not know what the run was asked for."""
+    if session.items:
+        _fail_if_a_file_is_silent(session.config, (item.path for item in session.items))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids):
+    """Look for silent files in what a process of pytest-xdist collected: all of them collect the same."""
+    _fail_if_a_file_is_silent(node.config, (node.config.rootpath / name.partition("::")[0] for name in ids))
+
+
+def _fail_if_a_file_is_silent(config: pytest.Config, collected: Iterable[Path]) -> None:
     """Fail a full run in which some test file gave no test: a runner that stops collecting must not go unnoticed."""
-    config = session.config
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.option.keyword or config.option.markexpr:
         return
-    files = set((config.rootpath / "tests").rglob("test_*.py"))
-    silent = sorted(str(path) for path in files - {item.path for item in session.items})
+    silent = sorted(map(str, {*(config.rootpath / "tests").rglob("test_*.py")} - {*collected}))
     if silent:
         raise pytest.UsageError(f"no test was collected from {', '.join(silent)}")

@@ -65,11 +65,11 @@ from tropnet.verification import (
 
 if TYPE_CHECKING:
     from tropnet import homotopy as homotopy
-    from tropnet.importers.onnx.importer import from_onnx as from_onnx
-    from tropnet.importers.torch.collapse import collapse as collapse
-    from tropnet.importers.torch.export import to_torch as to_torch
-    from tropnet.importers.torch.importer import SkipMLP as SkipMLP
-    from tropnet.importers.torch.importer import from_torch as from_torch
+    from tropnet.importers.onnx import from_onnx as from_onnx
+    from tropnet.importers.torch import SkipMLP as SkipMLP
+    from tropnet.importers.torch import collapse as collapse
+    from tropnet.importers.torch import from_torch as from_torch
+    from tropnet.importers.torch import to_torch as to_torch
     from tropnet.plotting.region_map import plot_regions as plot_regions
 
     __version__: str
@@ -137,11 +137,11 @@ __all__ = [
 ]
 
 _EXTRAS = {
-    "SkipMLP": ("tropnet.importers.torch.importer", "torch"),
-    "collapse": ("tropnet.importers.torch.collapse", "torch"),
-    "from_onnx": ("tropnet.importers.onnx.importer", "onnx"),
-    "from_torch": ("tropnet.importers.torch.importer", "torch"),
-    "to_torch": ("tropnet.importers.torch.export", "torch"),
+    "SkipMLP": ("tropnet.importers.torch", "torch"),
+    "collapse": ("tropnet.importers.torch", "torch"),
+    "from_onnx": ("tropnet.importers.onnx", "onnx"),
+    "from_torch": ("tropnet.importers.torch", "torch"),
+    "to_torch": ("tropnet.importers.torch", "torch"),
     "plot_regions": ("tropnet.plotting.region_map", "plot"),
     "homotopy": ("tropnet.homotopy", "torch"),
 }
@@ -161,9 +161,7 @@ def __getattr__(name: str) -> Any:
         found = import_module(module)
         return found if module == f"tropnet.{name}" else getattr(found, name)
     except ImportError as error:
-        raise MissingExtraError(
-            f"tropnet.{name} needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]'"
-        ) from error
+        raise MissingExtraError.of(f"tropnet.{name}", extra) from error
 
 
 def __dir__() -> list[str]:

@@ -55,14 +55,20 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 
 def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`."""
+    """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`.
+
+    Raises
+    ------
+    ValueError
+        An array holds objects, which only a pickle could keep.
+    """
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(f"the arrays of an archive must hold plain numbers and text, {objects[0]} holds objects.")
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        allow_pickle=False,
-        **{_KIND: np.array(kind), _VERSION: np.array(version)},
-        **arrays,
-    )
+    # To an older numpy allow_pickle=False would be one more array.
+    members: dict[str, Any] = {_KIND: np.array(kind), _VERSION: np.array(version), **arrays}
+    np.savez_compressed(buffer, **members)
     return buffer.getvalue()
 
 

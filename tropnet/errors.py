@@ -58,6 +58,14 @@ class TooLargeError(TropnetError, MemoryError):
 class MissingExtraError(TropnetError, ImportError):
     """A feature needs an optional dependency that is not installed; the message names the extra."""
 
+    @classmethod
+    def of(cls, what: str, extra: str) -> MissingExtraError:
+        """Return the error that says what needs the extra, and how to install it, from an index or in a clone."""
+        return cls(
+            f"{what} needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]', in a clone of the"
+            f" repository with: pip install '.[{extra}]'"
+        )
+
 
 class UndecidedError(TropnetError, ArithmeticError):
     """Some decision stayed undecided, so the enumeration is not known to be complete.

@@ -38,11 +38,9 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 def _read_onnx(path: str | os.PathLike[str]) -> Network:
     try:
-        from tropnet.importers.onnx.importer import from_onnx
+        from tropnet.importers.onnx import from_onnx
     except ImportError as error:
-        raise MissingExtraError(
-            f"reading '{os.fspath(path)}' needs the extra 'onnx'; install it with: pip install 'tropnet[onnx]'"
-        ) from error
+        raise MissingExtraError.of(f"reading '{os.fspath(path)}'", "onnx") from error
     return from_onnx(path)
 
 

@@ -26,8 +26,16 @@ MOVED = {
     "enumeration.near": "local_search.near",
     "enumeration.segment": "local_search.segment",
     "extremes": "verification",
+    "extremes.optimum": "verification.maximum_and_minimum",
     "flips": "local_search",
+    "flips.distance": "local_search.flip_distance",
+    "flips.search": "local_search.flip_search",
+    "flips.segments": "local_search.flip_segments",
     "hamming": "arrays.hamming",
+    "homotopy.activations": "homotopy.models.activations",
+    "homotopy.architectures": "homotopy.models.architectures",
+    "homotopy.skips": "homotopy.models.skips",
+    "homotopy.trials": "homotopy.training.trials",
     "importers.collapse": "importers.torch.collapse",
     "importers.torch_export": "importers.torch.export",
     "layers": "network.layers",
@@ -52,15 +60,27 @@ class MovedModules(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         """Return a spec for the old name of a module, and None for all others."""
         del path, target
-        old = fullname.removeprefix("tropnet.")
-        return ModuleSpec(fullname, self) if fullname != old and old in MOVED else None
+        return ModuleSpec(fullname, self) if _new_name(fullname) is not None else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module that is meant under the old name."""
         old = module.__name__
-        new = f"tropnet.{MOVED[old.removeprefix('tropnet.')]}"
+        new = _new_name(old)
+        if new is None:
+            raise ModuleNotFoundError(f"No module named {old!r}", name=old)
         warnings.warn(f"{old} is now {new}.", DeprecationWarning, stacklevel=2)
         sys.modules[old] = import_module(new)
+
+
+def _new_name(fullname: str) -> str | None:
+    """Return the new full name of a module by its old one; what stood in a package that moved went with it."""
+    if not fullname.startswith("tropnet."):
+        return None
+    old = fullname.removeprefix("tropnet.")
+    if old in MOVED:
+        return f"tropnet.{MOVED[old]}"
+    package, _, name = old.rpartition(".")
+    return f"tropnet.{MOVED[package]}.{name}" if package in MOVED else None
 
 
 def moved_name(module: str, name: str) -> Any:

@@ -44,12 +44,11 @@ def examples_of(name):
 
 @pytest.mark.usefixtures("workplace")
 def test_readme_python_runs():
-    """The README's Python blocks run, in order, in one namespace."""
+    """The README's Python blocks run, each by itself."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert blocks
-    namespace = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)  # noqa: S102 (the README is ours)
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102 (the README is ours)
 
 
 @pytest.mark.usefixtures("workplace")
@@ -86,3 +85,17 @@ def test_two_commands_are_marked():
     for name in ("install and run", "tests"):
         assert re.search(rf"<!-- command: {name} -->\n```sh\n.+\n```", README)
         assert f"command: {name}'" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_folder_section_is_true():
+    """Each room stands in the README's table, and each path and table of names that the section gives exists."""
+    section = README.split("## The folder")[1].split("\n## ")[0]
+    rooms = {f"{path.name}/" if path.is_dir() else path.name for path in (ROOT / "tropnet").iterdir()}
+    table = set(re.findall(r"`([a-z_]+(?:/|\.py))`", section.split("To add")[0]))
+    assert table - {"tropnet/", "engines/"} == rooms - {"__pycache__/", "__init__.py", "__main__.py", "py.typed"}
+    for line in section.split("To add")[1].split(";"):
+        paths = [ROOT / path for path in re.findall(r"`((?:tropnet|tests|analysis|results)/[a-z_/.]*)`", line)]
+        assert all(path.exists() for path in paths), paths
+        for name in re.findall(r"`(_?[A-Z]+)`", line):
+            files = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.py"))]
+            assert any(re.search(rf"^{name}\b", file.read_text(), flags=re.MULTILINE) for file in files), name

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import tropnet as tn
-from tropnet.importers.torch.importer import SkipMLP, from_torch
+from tropnet.importers.torch import SkipMLP, from_torch
 
 SEEDED_POINTS = np.random.default_rng(7).uniform(-3, 3, (200, 2))
 
@@ -290,6 +290,13 @@ REFUSED = {
         lambda: nn.Sequential(nn.Linear(2, 3), nn.Sigmoid(), nn.Softmax(dim=1), nn.Softplus()),
         r"but 1 \(.*Sigmoid\) is not .*; 2 \(.*Softmax\) is not .*; 3 \(.*Softplus\) is not piecewise linear",
     ),
+    **{
+        f"last {kind.__name__}": (
+            lambda kind=kind: nn.Sequential(nn.Linear(2, 3), *([kind()] if kind is nn.Sigmoid else [kind(dim=1)])),
+            rf"but 1 \(.*{kind.__name__}\) is not piecewise linear; as the last step leave it off: it does not change",
+        )
+        for kind in (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
+    },
     "module list": (lambda: nn.ModuleList([nn.Linear(2, 1)]), r"the module itself \(.*ModuleList\) is not known to be"),
     "dropout in training mode": (
         lambda: nn.Sequential(nn.Linear(2, 3), nn.Dropout(), nn.ReLU()),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["EPSILON", "SMALLEST_NORMAL", "SMALLEST_SUBNORMAL", "UNIT_ROUNDOFF"]
+import sys
+
+__all__ = ["EPSILON", "LARGEST", "SAFE_HIGH", "SAFE_LOW", "SMALLEST_NORMAL", "SMALLEST_SUBNORMAL", "UNIT_ROUNDOFF"]
 
 # A sum, product, quotient or root is off by at most this part of itself, unless it overflows or underflows.
 UNIT_ROUNDOFF = 2.0**-53
@@ -11,3 +13,7 @@ EPSILON = 2.0**-52
 # Below this, a product or quotient loses digits (underflow): it is off by half the smallest subnormal number or less.
 SMALLEST_NORMAL = 2.0**-1022
 SMALLEST_SUBNORMAL = 2.0**-1074
+# What is larger than this overflows.
+LARGEST = sys.float_info.max
+# Of numbers between these sizes, products of two neither overflow nor underflow, by far.
+SAFE_LOW, SAFE_HIGH = 1e-100, 1e100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,29 +44,31 @@ engine_option = click.option(
 )
 
 
-def search_options(function: F) -> F:
-    """Take what every search takes: domain, engine, backend, limit, workers, and how it prints."""
-    for option in reversed(
-        [
-            box_option,
-            engine_option,
-            click.option(
-                "--backend",
-                type=click.Choice(BACKENDS),
-                default="highs",
-                show_default=True,
-                help="What proposes decisions; all are proven exactly.",
-            ),
-            click.option("--max-regions", type=click.IntRange(min=1), help="Stop after so many regions."),
-            click.option(
-                "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
-            ),
-            click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
-            json_option,
-        ]
-    ):
-        function = option(function)
-    return function
+def search_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Take what every search takes; the command gets domain and limit, and `search` for the call of the library."""
+
+    @wraps(function)
+    def command(*, engine: str, backend: str, workers: int, quiet: bool, **others: Any) -> None:
+        function(search={"engine": engine, "backend": backend, "workers": workers, "progress": not quiet}, **others)
+
+    options = [
+        box_option,
+        engine_option,
+        click.option(
+            "--backend",
+            type=click.Choice(BACKENDS),
+            default="highs",
+            show_default=True,
+            help="What proposes decisions; all are proven exactly.",
+        ),
+        click.option("--max-regions", type=click.IntRange(min=1), help="Stop after so many regions."),
+        click.option(
+            "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
+        json_option,
+    ]
+    return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
 def domain_of(box: tuple[str, str] | None, net: Network) -> Domain | None:

@@ -14,7 +14,8 @@ from tropnet.arrays.types import FloatArray
 
 __all__ = ["MANY_DIGITS", "print_json", "print_table", "rounded_up", "vector"]
 
-_MANY_COLUMNS = 6
+# Longer vectors are cut, to fewer entries, so that a table of two of them fits on a screen.
+_MANY_COLUMNS, _FEW_COLUMNS = 4, 3
 _LONG_INTEGER = 10**15
 MANY_DIGITS = 4_000  # Python itself, like many readers of JSON, refuses to write longer integers by default
 
@@ -42,8 +43,9 @@ def _finite(value: Any) -> Any:
 
 def vector(values: FloatArray) -> str:
     """Write a vector in a few digits, and of a long one the beginning."""
-    shown = [f"{value:.4g}" for value in values[:_MANY_COLUMNS]]
-    return ", ".join(shown + ["..."] * (len(values) > _MANY_COLUMNS))
+    many = len(values) > _MANY_COLUMNS
+    shown = [f"{value:.4g}" for value in (values[:_FEW_COLUMNS] if many else values)]
+    return ", ".join(shown + ["..."] * many)
 
 
 def rounded_up(value: int) -> str:

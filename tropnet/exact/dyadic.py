@@ -7,13 +7,13 @@ Integer arrays have dtype object; `numpy` applies Python's integer arithmetic el
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 
 __all__ = ["float_or_inf", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
@@ -21,15 +21,13 @@ __all__ = ["float_or_inf", "nearest_float", "to_float", "to_fractions", "to_inte
 _MANTISSA_BITS = 53
 
 
-def to_integers(array: ArrayLike, exponent: int | None = None) -> tuple[IntegerArray, int]:
+def to_integers(array: ArrayLike) -> tuple[IntegerArray, int]:
     """Return integers `n` and the exponent `e` >= 0 with `array == n / 2**e` exactly.
 
     Parameters
     ----------
     array
         Finite float64 values of any shape.
-    exponent
-        Use this exponent instead of the smallest one; it must not be smaller than that one.
 
     Examples
     --------
@@ -48,7 +46,7 @@ def to_integers(array: ArrayLike, exponent: int | None = None) -> tuple[IntegerA
         zeros = (mantissa & -mantissa).bit_length() - 1
         pairs.append((mantissa >> zeros, shift + zeros))
         smallest = min(smallest, shift + zeros)
-    scale = -smallest if exponent is None else exponent
+    scale = -smallest
     out = np.zeros(values.size, dtype=object)
     out[places] = [mantissa << (shift + scale) for mantissa, shift in pairs]
     return out.reshape(values.shape), scale
@@ -78,7 +76,7 @@ def nearest_float(numerator: int, denominator: int) -> float:
     try:
         return numerator / denominator
     except OverflowError:
-        return sys.float_info.max if numerator > 0 else -sys.float_info.max
+        return LARGEST if numerator > 0 else -LARGEST
 
 
 def float_or_inf(value: Fraction) -> float:

@@ -138,7 +138,8 @@ def _propose(A: IntegerArray, s: IntegerArray) -> list[int]:
     scale = -float(slack.min())
     if not 0 < scale < np.inf:
         return []
-    system = np.vstack([units.T, -np.minimum(slack / scale, 1e15)[None, :]])
+    with np.errstate(over="ignore"):
+        system = np.vstack([units.T, -np.minimum(slack / scale, 1e15)[None, :]])
     try:
         weights, _ = nnls(system, np.append(np.zeros(A.shape[1]), 1.0), maxiter=100 * len(A) + 100)
     except RuntimeError:

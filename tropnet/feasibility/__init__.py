@@ -8,7 +8,7 @@ from tropnet.errors import MissingExtraError
 from tropnet.feasibility.contract import Answer, Backend, Cascade, Feasible, Infeasible, Undecided
 from tropnet.feasibility.exact import ExactBackend
 from tropnet.feasibility.highs import HighsBackend
-from tropnet.feasibility.tolerances import Tolerances
+from tropnet.feasibility.tolerances import EXACTLY, Tolerances
 
 __all__ = [
     "BACKENDS",
@@ -18,6 +18,7 @@ __all__ = [
     "Feasible",
     "Infeasible",
     "Undecided",
+    "deciding_backend",
     "make_backend",
 ]
 
@@ -47,11 +48,17 @@ def make_backend(name: str, dimension: int, tolerances: Tolerances) -> Backend:
             try:
                 convex = import_module("tropnet.feasibility.convex")
             except ImportError as error:
-                raise MissingExtraError(
-                    "backend 'cvxpy' needs cvxpy; install it with: pip install 'tropnet[cvxpy]'"
-                ) from error
+                raise MissingExtraError.of("backend 'cvxpy'", "cvxpy") from error
             return Cascade(convex.CvxpyBackend(dimension, tolerances), exact)
         case "exact":
             return exact
         case _:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}.")
+
+
+def deciding_backend(dimension: int, name: str = "highs") -> Backend:
+    """Return a backend that decides everything: what floating point leaves open exact arithmetic settles, at any cost.
+
+    Parameters and errors as for `make_backend`.
+    """
+    return make_backend(name, dimension, EXACTLY)

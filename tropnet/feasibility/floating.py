@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tropnet.arrays.rounding import EPSILON, SAFE_HIGH
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import unit_rows
@@ -18,9 +19,8 @@ __all__ = ["FloatingBackend", "Proposal"]
 
 # Each entry of a unit row is rounded three times, a product and a sum over d + 1 terms at most d + 2 times.
 _ROUNDINGS = 8
-_EPS = float(np.finfo(np.float64).eps)
-# Within these magnitudes underflow is far below the rounding bound.
-_HUGE, _TINY = 1e100, 1e-200
+# What underflow may lose of values below SAFE_HIGH, with a wide margin.
+_UNDERFLOW = 1e-200
 # What solvers take as infinite begins at 1e20.
 _LARGEST_SIDE = 1e19
 
@@ -102,10 +102,10 @@ class FloatingBackend(Backend):
         return Infeasible({support[i]: y for i, y in answer.multipliers.items()})
 
     def _prove_inside(self, rows: FloatArray, point: FloatArray) -> Witness | None:
-        if not np.abs(point).max() < _HUGE:
+        if not np.abs(point).max() < SAFE_HIGH:
             return None
         homogeneous = np.append(point, 1.0)
-        bound = (self.dimension + _ROUNDINGS) * _EPS * (np.abs(rows) @ np.abs(homogeneous)) + _TINY
+        bound = (self.dimension + _ROUNDINGS) * EPSILON * (np.abs(rows) @ np.abs(homogeneous)) + _UNDERFLOW
         witness = Witness.at(point)
         for i in np.flatnonzero(~(rows @ homogeneous > bound)):
             if witness.sign(self._integers[i].tolist()) <= 0:

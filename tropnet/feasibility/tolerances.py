@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from tropnet.arrays.checks import as_count
@@ -35,3 +36,7 @@ class Tolerances:
         if not (0 <= self.slack < 1):
             raise ValueError(f"slack must lie in [0, 1), got {self.slack}.")
         as_count(self.exact_pivots, "exact_pivots", 0)
+
+
+# With these, exact arithmetic always decides.
+EXACTLY = Tolerances(exact_pivots=sys.maxsize)

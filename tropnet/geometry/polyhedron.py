@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from math import factorial, gcd, isqrt, prod
+from math import factorial, hypot, isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import Delaunay, QhullError
 
 from tropnet.arrays.checks import as_points
+from tropnet.arrays.rounding import EPSILON, SMALLEST_SUBNORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, unit_rows
-from tropnet.exact.elimination import determinant, rank
+from tropnet.exact.elimination import rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.tolerances import Tolerances
-from tropnet.geometry.balls import Centred, balls, directions
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, deciding_backend
+from tropnet.geometry.balls import balls
+from tropnet.geometry.boundedness import directions
+from tropnet.geometry.centred import Centred, as_centred
+from tropnet.geometry.double_description import Ray, double_description
 
 __all__ = ["Ball", "Polyhedron"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
-_EPS = float(np.finfo(np.float64).eps)
-_FAR = 1e15
-# What is flatter loses digits in float64.
-_FLAT = 1e-5
+# The relative accuracy of radii.
+_ACCURACY = 1e-12
 
 
 class Ball(NamedTuple):
@@ -40,11 +40,6 @@ class Ball(NamedTuple):
 
     centre: FloatArray
     radius: float
-
-
-class _Ray(NamedTuple):
-    vector: tuple[int, ...]
-    zeros: int
 
 
 class Polyhedron:
@@ -191,9 +186,8 @@ class Polyhedron:
         """
         first: dict[tuple[int, ...], int] = {}
         for i, row in enumerate(self.rows.tolist()):
-            divisor = gcd(*row)
-            first.setdefault(tuple(value // divisor for value in row), i)
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+            first.setdefault(reduced(row), i)
+        backend = deciding_backend(self.dimension)
         facets = []
         for i in first.values():
             backend.truncate(0)
@@ -204,41 +198,33 @@ class Polyhedron:
         return np.array(facets, dtype=np.int64)
 
     def volume(self) -> float:
-        """Return the d-dimensional volume, infinite if unbounded, in float64 from exact vertices.
+        """Return the d-dimensional volume, rounded once: the finite float64 nearest to it, or infinity if unbounded.
 
-        A polytope too flat to triangulate in float64 is triangulated exactly, which takes longer.
+        However thin, long, far, small or large the polyhedron is: a pulling triangulation of its exact vertices, over
+        the integers. Volumes beyond float64 become its largest number, about 1.8e308, or 0.0.
+
+        Notes
+        -----
+        Each face is made of pyramids over those of its facets that do not hold its first vertex. Their determinants are
+        reduced together, one vertex at a time, so d! simplices of a cube cost about as much as its faces.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0], [-3, 1]], dtype=object)).volume()
+        0.3333333333333333
         """
         if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
             return float("inf")
-        vectors = [ray.vector for ray in self._rays]
-        *origin, w0 = vectors[0]
-        # Differences are exact before they are rounded, so a small polytope far away loses nothing.
-        edges = [[nearest_float(x * w0 - x0 * w, w * w0) for x, x0 in zip(v, origin, strict=True)] for *v, w in vectors]
-        points = np.array(edges)
-        if self.dimension == 1:
-            return float(np.ptp(points))
-        scale = np.ptp(points, axis=0)
-        if not (scale > 0).all():
-            return self._exact_volume()
-        values = np.linalg.svd(points / scale - (points / scale).mean(axis=0), compute_uv=False)
-        if not values[-1] > _FLAT * values[0]:
-            return self._exact_volume()
-        try:
-            found = Delaunay(points / scale)
-        except QhullError:
-            return self._exact_volume()
-        # Of nearly flat polytopes Qhull can leave points out, or even name points that are not there.
-        if not found.simplices.size or found.simplices.max() >= len(points) or len(found.coplanar):
-            return self._exact_volume()
-        simplices = points[found.simplices]
-        sides = simplices[:, 1:] - simplices[:, :1]
-        return float(np.abs(np.linalg.det(sides)).sum() / factorial(self.dimension))
+        sides = {sum(1 << v for v, ray in enumerate(self._rays) if ray.zeros >> i & 1) for i in range(len(self.rows))}
+        vectors = {v: ray.vector for v, ray in enumerate(self._rays)}
+        scales = [ray.vector[-1] for ray in self._rays]
+        total = _pyramids((1 << len(vectors)) - 1, sides, vectors, scales, 1) / factorial(self.dimension)
+        return nearest_float(total.numerator, total.denominator)
 
-    def from_inside(self) -> tuple[FloatArray, FloatArray]:
-        """Return the unit rows a (m, d) and distances s (m,) of {y : a y <= s}: the polyhedron from a point inside.
+    def from_inside(self) -> Centred:
+        """Return the rows seen from a point inside, which is exact: rounded once or twice, however thin or far it is.
 
-        The point is exact, the distances are positive and rounded once or twice, however thin or far the
-        polyhedron is (they underflow or overflow only where float64 ends).
+        Distances underflow or overflow only where float64 ends.
 
         Raises
         ------
@@ -249,25 +235,54 @@ class Polyhedron:
         --------
         From 5 to 5.5:
 
-        >>> units, distances = Polyhedron(np.array([[1, -5], [-2, 11]], dtype=object)).from_inside()
-        >>> units.ravel().tolist(), round(float(distances.sum()), 12)
+        >>> rows = Polyhedron(np.array([[1, -5], [-2, 11]], dtype=object)).from_inside()
+        >>> rows.units.ravel().tolist(), round(float((rows.sides * rows.reach).sum()), 12)
         ([-1.0, 1.0], 0.5)
         """
-        witness = self._witness
-        *x, w = witness.homogeneous
+        *x, w = self._witness.homogeneous
         distances = []
         for *a, c in self.rows.tolist():
             slack = sum(p * q for p, q in zip(a, x, strict=True)) + c * w
             distances.append(nearest_float(slack << _NORM_BITS, _norm(a) * w))
-        return -unit_rows(self.rows, self.dimension)[:, :-1], np.array(distances, dtype=np.float64)
+        sides = np.array(distances, dtype=np.float64)
+        units = np.full(len(sides), (self.dimension + 8) * EPSILON)
+        errors = 2 * EPSILON * sides + SMALLEST_SUBNORMAL
+        return as_centred(
+            -unit_rows(self.rows, self.dimension)[:, :-1], sides, units, errors, np.array([0, len(sides)])
+        )
+
+    def extent(self) -> float:
+        """Return a bound on the distance of two points: the diagonal of the box that some of the rows are, or infinity.
+
+        Examples
+        --------
+        >>> Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 3], [0, -1, 4]], dtype=object)).extent() < 5.000001
+        True
+        """
+        sides: dict[tuple[int, bool], Fraction] = {}
+        for *a, c in self.rows.tolist():
+            along = [i for i, value in enumerate(a) if value]
+            if len(along) == 1:
+                # a x + c >= 0 is x >= -c / a or x <= c / -a.
+                key, bound = (along[0], a[along[0]] > 0), Fraction(c, abs(a[along[0]]))
+                sides[key] = min(bound, sides.get(key, bound))
+        if len(sides) < 2 * self.dimension:
+            return float("inf")
+        widths = [sides[i, True] + sides[i, False] for i in range(self.dimension)]
+        # Rounding, of subnormal widths too.
+        return hypot(*(nearest_float(width.numerator, width.denominator) for width in widths)) * (1 + 1e-12) + 1e-300
 
     def chebyshev_ball(self) -> Ball:
         """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
 
-        A linear program in float64, from an exact point inside and in units of its distance to the sides, so thin and
-        far polyhedra are no harder than others; its answer is taken if multipliers prove that no ball is larger by more
-        than 1e-9 of it. Else the program is solved over the integers, with norms of the rows to 64 bits (they are
-        irrational). Whether there is a largest ball is decided exactly. Centre and radius are rounded to float64.
+        The radius is within 1e-12 of the largest one, relatively; a ball of that radius around the centre reaches
+        beyond no side by more, before the centre is rounded to float64. Radii beyond float64 become its largest number;
+        of subnormal ones the last digit may be wrong. Whether there is a largest ball is decided exactly.
+
+        A linear program in float64, from an exact point inside and in units of its distance to the sides, is taken if
+        multipliers prove all that, with bounds on all rounding (see `tropnet.geometry.balls`). Else the program is
+        solved over the integers, with norms of the rows (they are irrational) to 64 bits more than those of the
+        integers, rounded up: that makes no radius smaller by more than 2^-64 of it, and none larger.
 
         Raises
         ------
@@ -283,15 +298,10 @@ class Polyhedron:
         if not len(self.rows) or self._sure[1]:
             return nothing
         d, witness = self.dimension, self._witness
-        units, distances = self.from_inside()
-        reach = float(distances.min())
-        if 0 < reach < np.inf and np.isfinite(units).all() and self.is_bounded():
-            with np.errstate(over="ignore"):
-                sides = np.minimum(distances / reach, _FAR)
-            rows = Centred(units, sides, 64 * _EPS * sides, np.array([reach]))
-            centres, radii, doubtful = balls(rows, np.array([0, len(units)]), witness.point[None])
-            if not doubtful.item():
-                return Ball(centres[0], float(radii.item()))
+        offsets = np.array([0, len(self.rows)])
+        centres, radii, gaps = balls(self.from_inside(), offsets, witness.point[None], self.extent())
+        if gaps.item() <= _ACCURACY:
+            return Ball(centres[0], float(radii.item()))
         *x, w = witness.homogeneous
         rows_of_balls, nearest = [], None
         for *a, c in self.rows.tolist():
@@ -311,14 +321,14 @@ class Polyhedron:
     def _sure(self) -> tuple[bool, bool]:
         """Whether floating point proves that the polyhedron is bounded, and that it holds balls of any size."""
         units = unit_rows(self.rows, self.dimension)[:, :-1]
-        errors = np.full(1, 4 * (self.dimension + 4) * np.finfo(np.float64).eps)
+        errors = np.full(1, 4 * (self.dimension + 4) * EPSILON)
         found = directions(units, np.array([0, len(units)]))
         return bool(found.bounded(errors, self.dimension).item()), bool(found.unbounded(errors).item())
 
     @cached_property
     def _witness(self) -> Witness:
         """A point strictly inside, exactly."""
-        backend = make_backend("highs", self.dimension, Tolerances(exact_pivots=sys.maxsize))
+        backend = deciding_backend(self.dimension)
         for row in self.rows:
             backend.push(row)
         answer = backend.decide()
@@ -326,34 +336,8 @@ class Polyhedron:
             raise TropnetError("the polyhedron has no interior.")
         return answer.witness
 
-    def _exact_volume(self) -> float:
-        """Return the volume of a polytope, rounded once: a pulling triangulation over the integers.
-
-        The facets of a face are the largest of its intersections with rows; those without its first vertex are joined
-        to it.
-        """
-
-        def triangulate(face: frozenset[int]) -> Iterator[list[int]]:
-            apex = min(face)
-            if len(face) == 1:
-                yield [apex]
-                return
-            parts = {frozenset(v for v in face if rays[v].zeros >> i & 1) for i in range(len(self.rows))} - {face}
-            for part in parts:
-                if part and apex not in part and not any(part < other for other in parts):
-                    for simplex in triangulate(part):
-                        yield [apex, *simplex]
-
-        rays = self._rays
-        total = Fraction(0)
-        for simplex in triangulate(frozenset(range(len(rays)))):
-            vectors = [rays[v].vector for v in simplex]
-            total += Fraction(abs(determinant(vectors)), prod(vector[-1] for vector in vectors))
-        total /= factorial(self.dimension)
-        return nearest_float(total.numerator, total.denominator)
-
     @property
-    def _rays(self) -> list[_Ray]:
+    def _rays(self) -> list[Ray]:
         return self._generators[0]
 
     @property
@@ -361,57 +345,49 @@ class Polyhedron:
         return self._generators[1]
 
     @cached_property
-    def _generators(self) -> tuple[list[_Ray], list[tuple[int, ...]]]:
+    def _generators(self) -> tuple[list[Ray], list[tuple[int, ...]]]:
         """The extreme rays and lines of the cone over the polyhedron; bit i of `zeros`: row i is tight."""
-        size = self.dimension + 1
-        lines = [tuple(int(i == j) for j in range(size)) for i in range(size)]
-        rays: list[_Ray] = []
-        at_infinity = lines[-1]
-        for i, row in enumerate([*map(tuple, self.rows.tolist()), at_infinity]):
-            rays, lines = _cut(rays, lines, row, i)
-        return rays, lines
+        return double_description(self.rows)
+
+
+def _pyramids(
+    face: int, sides: Collection[int], vectors: Mapping[int, Sequence[int]], scales: Sequence[int], last: int
+) -> Fraction:
+    """Return the sum of |det| / product of scales over the simplices of a face.
+
+    Parameters
+    ----------
+    face, sides
+        Sets of vertices, as bits: those of the face, and those on each row.
+    vectors
+        The homogeneous vectors of its vertices, after elimination by the vertices already taken.
+    scales
+        Of all vertices, the last entry of the vector.
+    last
+        The last pivot.
+    """
+    apex = (face & -face).bit_length() - 1
+    pivot = vectors[apex]
+    if len(pivot) == 1:
+        return Fraction(abs(pivot[0]), scales[apex])
+    # The facets of a face are the largest of its intersections with rows.
+    parts = {face & side for side in sides} - {face, 0}
+    at = next(i for i, value in enumerate(pivot) if value)
+    others = [i for i in range(len(pivot)) if i != at]
+    # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
+    left = {
+        v: [(pivot[at] * vector[i] - vector[at] * pivot[i]) // last for i in others]
+        for v, vector in vectors.items()
+        if v != apex
+    }
+    total = Fraction(0)
+    for part in parts:
+        if not part >> apex & 1 and not any(part & other == part for other in parts if other != part):
+            kept = {v: vector for v, vector in left.items() if part >> v & 1}
+            total += _pyramids(part, parts, kept, scales, pivot[at])
+    return total / scales[apex]
 
 
 def _norm(a: Sequence[int]) -> int:
     """Return the length of a vector times 2**_NORM_BITS, rounded up."""
     return isqrt(sum(value * value for value in a) << 2 * _NORM_BITS) + 1
-
-
-def _dot(u: Sequence[int], v: Sequence[int]) -> int:
-    return sum(a * b for a, b in zip(u, v, strict=True))
-
-
-def _combine(s: int, u: Sequence[int], t: int, v: Sequence[int]) -> tuple[int, ...]:
-    vector = [s * a + t * b for a, b in zip(u, v, strict=True)]
-    divisor = gcd(*vector) or 1
-    return tuple(x // divisor for x in vector)
-
-
-def _cut(
-    rays: list[_Ray], lines: list[tuple[int, ...]], row: tuple[int, ...], i: int
-) -> tuple[list[_Ray], list[tuple[int, ...]]]:
-    """Intersect the cone with row . X >= 0; `i` is the row's bit."""
-    crossing = next((line for line in lines if _dot(row, line)), None)
-    if crossing is not None:
-        value = _dot(row, crossing)
-        up = crossing if value > 0 else tuple(-x for x in crossing)
-        value = abs(value)
-        kept = [_Ray(_combine(value, ray.vector, -_dot(row, ray.vector), up), ray.zeros | 1 << i) for ray in rays]
-        others = [_combine(value, line, -_dot(row, line), up) for line in lines if line is not crossing]
-        return [*kept, _Ray(up, (1 << i) - 1)], others
-    values = [_dot(row, ray.vector) for ray in rays]
-    result = [
-        _Ray(ray.vector, ray.zeros | (0 if value else 1 << i))
-        for ray, value in zip(rays, values, strict=True)
-        if value >= 0
-    ]
-    above = [j for j, value in enumerate(values) if value > 0]
-    below = [j for j, value in enumerate(values) if value < 0]
-    for j in above:
-        for k in below:
-            common = rays[j].zeros & rays[k].zeros
-            # Two rays are adjacent iff no third one lies on every row that both lie on.
-            if any(common & ray.zeros == common for n, ray in enumerate(rays) if n not in (j, k)):
-                continue
-            result.append(_Ray(_combine(values[j], rays[k].vector, -values[k], rays[j].vector), common | 1 << i))
-    return result, lines

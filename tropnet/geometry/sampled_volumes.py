@@ -13,25 +13,27 @@ from math import lgamma, log, pi, sqrt
 
 import numpy as np
 
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
+from tropnet.geometry.centred import Centred
 
 __all__ = ["sampled_volume"]
 
 _STEPS = 50
-# Unit rows are rounded to 1e-16, and lines through a thinner body would see that.
+# By how much wrong rows may change a volume, relatively: little beside any standard error.
+_TRUSTED = 1e-6
+# The factorisations round to 1e-16 of the longest axis.
 _THINNEST = 1e-9
 _PART = 1 << 22
 
 
-def sampled_volume(
-    units: FloatArray, sides: FloatArray, n_samples: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return an unbiased estimate of the volume of {y : units y <= sides} and its standard error.
+def sampled_volume(rows: Centred, n_samples: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Return an unbiased estimate of the volume of a polytope and its standard error.
 
     Parameters
     ----------
-    units, sides
-        float64, shapes (m, d) and (m,): unit rows, all sides positive; bounded.
+    rows
+        The rows of one bounded polytope.
     n_samples
         The number of lines through the centre, at least 2; each gives two opposite directions.
     rng
@@ -40,34 +42,44 @@ def sampled_volume(
     Returns
     -------
     The natural logarithm of the estimate (volumes in many dimensions overflow), and the standard error divided by the
-    estimate; NaN if rounding left no bounded body, or one so thin that its sides are no longer told apart well.
+    estimate; NaN where rounding may change the volume by more than about 1e-6 of it, as in very thin or long bodies.
 
     Examples
     --------
-    >>> square = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    >>> value, error = sampled_volume(square, np.ones(4), 10_000, np.random.default_rng(0))
+    >>> from tropnet.geometry.centred import centred
+    >>> A = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> square = centred(A, np.ones(4), np.array([0, 4]), np.zeros((1, 2)))
+    >>> value, error = sampled_volume(square, 10_000, np.random.default_rng(0))
     >>> bool(abs(np.exp(value) - 4) < 5 * 4 * error), error < 0.01
     (True, True)
     """
-    d = units.shape[1]
-    if not (sides.min(initial=np.inf) > 0 and sides.max(initial=0.0) < np.inf):
+    units, sides, reach = rows.units, rows.sides, rows.reach.item()
+    n_rows, d = units.shape
+    if not (0 < reach < np.inf and rows.side_errors.max(initial=0.0) < 1):
         return np.nan, np.nan
     centre = _analytic_centre(units, sides)
-    rows = units / (sides - units @ centre)[:, None]
-    if not np.isfinite(rows).all():
+    slacks = sides - units @ centre
+    with np.errstate(all="ignore"):
+        scaled = units / slacks[:, None]
+    if not (slacks.min(initial=np.inf) > 0 and np.isfinite(scaled).all()):
         return np.nan, np.nan
-    # rows = Q R: in z = R (y - centre) the ellipsoid is the unit ball, and the rows are those of Q.
-    rows, factor = np.linalg.qr(rows)
+    # scaled = Q R: in z = R (y - centre) the ellipsoid is the unit ball, and the rows are those of Q.
+    scaled, factor = np.linalg.qr(scaled)
     scale = np.abs(np.diag(factor))
     axes = np.linalg.svd(factor, compute_uv=False)
     if not (scale.min() > 0 and axes[-1] > _THINNEST * axes[0]):
         return np.nan, np.nan
-    size = max(1, _PART // (len(rows) + d))
+    # Rows wrong by e of their slacks change the volume by d e of it; twice, as the centre is not exact.
+    extent = float(np.linalg.norm(centre)) + 2 * n_rows / axes[-1]
+    wrong = (rows.side_errors + (rows.unit_errors + 4 * EPSILON) * extent) / slacks
+    if not d * wrong.max() < _TRUSTED:
+        return np.nan, np.nan
+    size = max(1, _PART // (n_rows + d))
     powers = np.empty(n_samples)
     for i in range(0, n_samples, size):
         directions = rng.normal(size=(min(size, n_samples - i), d))
         directions /= np.linalg.norm(directions, axis=1)[:, None]
-        rates = directions @ rows.T
+        rates = directions @ scaled.T
         high, low = rates.max(axis=1), -rates.min(axis=1)
         if not (high.min() > 0 and low.min() > 0):
             return np.nan, np.nan
@@ -78,7 +90,7 @@ def sampled_volume(
     mean = float(values.mean())
     error = float(values.std(ddof=1)) / sqrt(n_samples)
     ball = 0.5 * d * log(pi) - lgamma(0.5 * d + 1)
-    return shift + log(mean) + ball - float(np.log(scale).sum()), error / mean
+    return shift + log(mean) + ball - float(np.log(scale).sum()) + d * log(reach), error / mean
 
 
 def _analytic_centre(units: FloatArray, sides: FloatArray) -> FloatArray:
@@ -88,7 +100,10 @@ def _analytic_centre(units: FloatArray, sides: FloatArray) -> FloatArray:
     """
     y = np.zeros(units.shape[1])
     for _ in range(_STEPS):
-        rows = units / (sides - units @ y)[:, None]
+        slacks = sides - units @ y
+        if not (slacks.min(initial=np.inf) > 0 and slacks.max() < 1 / SMALLEST_NORMAL):
+            break
+        rows = units / slacks[:, None]
         step, *_ = np.linalg.lstsq(rows, -np.ones(len(rows)), rcond=None)
         # The Newton decrement: a step of length below 1 in the ellipsoid stays inside.
         length = float(np.linalg.norm(rows @ step))

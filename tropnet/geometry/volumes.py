@@ -1,11 +1,17 @@
-"""Volumes of many polyhedra at once, compiled, in two to four dimensions.
+"""Volumes of many polytopes at once, compiled, in one to four dimensions, with proofs.
 
-Lasserre's recursion (1983, doi:10.1007/BF00935543): with c_i the distance from a point to the hyperplane of row i,
+The vertices and edges of a simple polytope are found, and proven, by a walk (see `tropnet.geometry.vertices`). With a
+point inside, and one vertex of each face of two dimensions or more, every edge of every such chain of faces spans a
+simplex, and all of them together are the polytope (a pulling triangulation), so
 
-    vol(P) = 1/d * sum over rows of c_i * vol(facet i),
+    vol(P) = 1/d! * sum over chains of |det|,
 
-down to polygons. The point is inside, so all terms are positive and nothing cancels; a row that defines no facet adds
-nothing. In a polygon the same is done from a point between its sides.
+where nothing cancels. The errors of the vertices bound that of each determinant.
+
+That is the volume of the polytope Q whose rows are exactly those given. The true one lies between (1 - e) Q and
+(1 + e) Q, seen from any point inside, if no row is wrong by more than e times its distance from it; the mean of the
+vertices is taken. So its volume differs by about d e at most. For the same reason distances may be changed by 1e-12 of
+themselves (if need be 1e-10), each by another factor, where more than d rows meet: then all vertices are simple.
 """
 
 from __future__ import annotations
@@ -15,207 +21,264 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
+from tropnet.geometry.centred import Centred
+from tropnet.geometry.vertices import MOST, walk
 from tropnet.kernels import compiled
 
 __all__ = ["MAX_DIMENSION", "volumes"]
 
 MAX_DIMENSION = 4
-# What is more nearly parallel, or coincident, counts as that; where it matters the result is doubtful.
-_PARALLEL = 1e-10
-_SAME = 1e-12
-_THIN = 1e-6
+# At first; then 16 and 256 times that.
+_LEAST_MOVE = 2.0**-42
+# Volumes outside are, or come from, subnormal or infinite numbers.
+_LEAST, _LARGEST = 1e-290, 1e290
 
 
-def volumes(A: FloatArray, b: FloatArray, offsets: NDArray[np.int64], points: FloatArray) -> tuple[FloatArray, Any]:
-    """Return the volumes of polyhedra {x : A x <= b}, and which of them are not to be trusted.
+def volumes(rows: Centred, offsets: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Return the volumes of polytopes in one to four dimensions, and bounds on their relative errors.
 
     Parameters
     ----------
-    A, b
-        float64, shapes (n, d) and (n,), 1 <= d <= 4: the rows of polyhedron i are offsets[i], ..., offsets[i + 1] - 1.
+    rows
+        The rows, seen from points inside: those of polytope i are offsets[i], ..., offsets[i + 1] - 1.
     offsets
         int64, shape (R + 1,).
-    points
-        float64, shape (R, d): a point strictly inside each.
 
     Returns
     -------
     volumes
         float64, shape (R,).
-    doubtful
-        bool, shape (R,): the polyhedron is unbounded, or not by less than rounding, or very thin.
+    errors
+        float64, shape (R,): infinite where nothing is proven, as for unbounded polyhedra.
 
     Notes
     -----
-    O(m^d) operations for m rows.
+    O(d (d^2 + m d)) operations for each vertex and m rows, and d! for each edge.
 
     Examples
     --------
+    >>> from tropnet.geometry.centred import centred
     >>> A, b = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), np.array([2.0, 0.0, 1.0, 0.0])
-    >>> volumes(A, b, np.array([0, 4]), np.array([[0.5, 0.5]]))
-    (array([2.]), array([False]))
+    >>> found, errors = volumes(centred(A, b, np.array([0, 4]), np.array([[0.5, 0.5]])), np.array([0, 4]))
+    >>> found, errors < 1e-12
+    (array([2.]), array([ True]))
     """
+    R, d = len(rows.reach), rows.units.shape[1]
     most = int(np.diff(offsets).max(initial=0))
-    d = A.shape[1]
-    work = np.empty((max(d, 2), most, max(d, 2) + 1))
-    found, doubtful = np.empty(len(points)), np.empty(len(points), dtype=np.bool_)
-    _volumes(np.ascontiguousarray(A), b, offsets, points, work, np.empty((most, 2)), found, doubtful)
-    return found, doubtful
+    found, errors = np.zeros(R), np.full(R, np.inf)
+    with np.errstate(all="ignore"):
+        scale = rows.reach**d
+    table, names = np.empty((most, d + 1)), np.empty(most + d, dtype=np.int64)
+    seen, work, edges = np.empty((MOST, d), np.int64), np.empty((3, most + d)), np.empty((d * MOST, 3), np.int64)
+    pulled, nothing, moved = np.empty((most + 1, most + 1), np.int64), np.zeros(len(rows.sides)), rows.sides.copy()
+    _volumes(
+        *rows, offsets, moved, nothing, table, names, np.empty((d, 2 * d)), seen,
+        work, np.empty((3, 4, 5)), np.empty((MOST, d)), np.empty(MOST), edges, pulled, found, errors,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        found *= scale
+        bad = ~((found > _LEAST) & (found < _LARGEST) & (scale > _LEAST) & (scale < _LARGEST) & np.isfinite(errors))
+    errors[bad] = np.inf
+    return found, errors
 
 
 @compiled(entry=True)
-def _volumes(A: Any, b: Any, offsets: Any, points: Any, work: Any, ends: Any, found: Any, doubtful: Any) -> None:
-    d = A.shape[1]
-    for r in range(points.shape[0]):
-        # Unit rows around the point; the last column is the distance. Of rows that coincide one is kept.
-        m = 0
-        rows = work[d - 1]
-        for i in range(offsets[r], offsets[r + 1]):
-            norm = distance = 0.0
-            for k in range(d):
-                norm += A[i, k] * A[i, k]
-                distance -= A[i, k] * points[r, k]
-            norm = np.sqrt(norm)
-            for k in range(d):
-                rows[m, k] = A[i, k] / norm
-            rows[m, d] = (distance + b[i]) / norm
-            new = True
-            for j in range(m):
-                apart = abs(rows[m, d] - rows[j, d]) / rows[j, d]
-                for k in range(d):
-                    apart = max(apart, abs(rows[m, k] - rows[j, k]))
-                new = new and apart > _SAME
-            m += new
-        nearest, farthest = np.inf, 0.0
-        for i in range(m):
-            nearest, farthest = min(nearest, rows[i, d]), max(farthest, rows[i, d])
-        found[r] = _measure(work, d, m, farthest, ends)
-        doubtful[r] = not (found[r] < np.inf and nearest > _THIN * farthest)
-
-
-@compiled()
-def _measure(work: Any, d: int, m: int, size: float, ends: Any) -> float:
-    """Return the volume of the polyhedron in work[d - 1], the origin being inside."""
-    rows = work[d - 1]
-    if d == 1:
-        low, high = -np.inf, np.inf
-        for i in range(m):
-            if rows[i, 0] > 0.0:
-                high = min(high, rows[i, 1])
-            else:
-                low = max(low, -rows[i, 1])
-        return high - low
-    if d == 2:
-        return float(_area(rows, m, ends))
-    total = 0.0
-    for i in range(m):
-        n, k = _facet(rows, m, i, d, size, work[d - 2])
-        if n < 0:
+def _volumes(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, moved: Any, nothing: Any,
+    table: Any, names: Any, square: Any, seen: Any, work: Any, space: Any, corners: Any, gaps: Any, edges: Any,
+    pulled: Any, found: Any, errors: Any,
+) -> None:  # fmt: skip
+    """Fill `found` and `errors`; `moved` is a copy of the sides, and `nothing` zeros."""
+    d = units.shape[1]
+    for r in range(len(reach)):
+        start, m = offsets[r], offsets[r + 1] - offsets[r]
+        if not (reach[r] > 0.0 and reach[r] < np.inf):
             continue
-        facet = _area(work[1], n, ends) if d == 3 else _volume(work, n, size, ends)
-        total += rows[i, d] / abs(rows[i, k]) * facet
-    return total / d if m else np.inf
-
-
-@compiled()
-def _volume(work: Any, m: int, size: float, ends: Any) -> float:
-    """Return the volume of the polyhedron in work[2], three dimensions, the origin being anywhere."""
-    rows, total = work[2], 0.0
-    for i in range(m):
-        n, k = _facet(rows, m, i, 3, size, work[1])
-        if n == -2:
-            return 0.0
-        if n < 0:
+        known = True
+        for i in range(start, start + m):
+            known = known and side_errors[i] < np.inf
+        if not known:
             continue
-        total += rows[i, 3] / abs(rows[i, k]) * _area(work[1], n, ends)
-    return max(total, 0.0) / 3.0
-
-
-@compiled()
-def _facet(rows: Any, m: int, i: int, d: int, size: float, out: Any) -> tuple[int, int]:
-    """Eliminate coordinate k, the largest of row i, on its hyperplane.
-
-    Returns
-    -------
-    The number of rows left (-1: it defines no facet, -2: the polyhedron is flat), and k.
-    """
-    k = 0
-    for j in range(1, d):
-        if abs(rows[i, j]) > abs(rows[i, k]):
-            k = j
-    n = 0
-    for other in range(m):
-        if other == i:
-            continue
-        factor = rows[other, k] / rows[i, k]
-        place = 0
-        norm = 0.0
-        for j in range(d + 1):
-            if j != k:
-                value = rows[other, j] - factor * rows[i, j]
-                out[n, place] = value
-                place += 1
-                if j < d:
-                    norm += value * value
-        norm = np.sqrt(norm)
-        if norm > _PARALLEL:
-            for j in range(d):
-                out[n, j] /= norm
-            # Where three hyperplanes share a ridge, two rows coincide here: keep one.
-            new = True
-            for q in range(n):
-                apart = abs(out[n, d - 1] - out[q, d - 1]) / size
-                for j in range(d - 1):
-                    apart = max(apart, abs(out[n, j] - out[q, j]))
-                new = new and apart > _SAME
-            n += new
-        elif factor < 0.0 and abs(out[n, d - 1]) <= _SAME * size:
-            # Opposite and at the same place: the polyhedron is flat.
-            return -2, k
-        elif out[n, d - 1] < 0.0:
-            # Parallel and before it: the hyperplane misses the polyhedron.
-            return -1, k
-    return n, k
-
-
-@compiled()
-def _area(rows: Any, m: int, ends: Any) -> float:
-    """Return the area of the polygon {y : rows[:, :2] y <= rows[:, 2]}, unit rows, the origin being anywhere."""
-    n = 0
-    x = y = 0.0
-    for i in range(m):
-        a, b, c = rows[i, 0], rows[i, 1], rows[i, 2]
-        # The line is c (a, b) + t (-b, a).
-        low, high = -np.inf, np.inf
-        for j in range(m):
-            if j == i:
-                continue
-            rate = rows[j, 1] * a - rows[j, 0] * b
-            slack = rows[j, 2] - c * (rows[j, 0] * a + rows[j, 1] * b)
-            if rate > _PARALLEL:
-                high = min(high, slack / rate)
-            elif rate < -_PARALLEL:
-                low = max(low, slack / rate)
-            elif slack < 0.0:
-                high = low
-            if high <= low:
+        n, n_edges, shift = 0, 0, 0.0
+        for attempt in range(4):
+            # It may not be simple: the less is moved, the better.
+            if attempt > 0:
+                shift = _LEAST_MOVE * 16.0 ** (attempt - 1)
+                for i in range(m):
+                    moved[start + i] = sides[start + i] * (1.0 + shift * _factor(i))
+            n, n_edges = walk(
+                units, moved, nothing, nothing, start, m, table, names, square, seen, work, corners, gaps, 0, edges
+            )
+            if n > 0:
                 break
-        ends[i, 0], ends[i, 1] = low, high
-        if high <= low:
+        if n <= d:
             continue
-        if not high - low < np.inf:
+        volume, error = _triangulate(d, n, n_edges, m, seen, corners, gaps, edges, pulled, space)
+        wrong = _relative_errors(units, sides, unit_errors, side_errors, start, m, n, corners, gaps, work)
+        # Twice is more than enough for the powers of 1 + e, and of 1 / (1 - e).
+        wrong += shift + 4.0 * EPSILON
+        found[r] = volume
+        if volume > 0.0 and wrong < 1e-2 and error < 0.5 * volume:
+            part = error / (volume - error)
+            errors[r] = part + d * wrong * (1.0 + 8.0 * d * wrong) * (1.0 + part) + 16.0 * EPSILON
+
+
+@compiled()
+def _relative_errors(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, start: int, m: int, n: int, corners: Any, gaps: Any,
+    work: Any,
+) -> float:  # fmt: skip
+    """Return how wrong rows are, relative to their distance from the mean of n vertices, within the polytope."""
+    d = units.shape[1]
+    for k in range(d):
+        work[0, k] = 0.0
+    extent = gap = 0.0
+    for v in range(n):
+        size = 0.0
+        for k in range(d):
+            size += abs(corners[v, k])
+            work[0, k] += corners[v, k] / n
+        extent, gap = max(extent, size + gaps[v]), max(gap, gaps[v])
+    wrong = 0.0
+    for i in range(start, start + m):
+        slack = sides[i] - gap - (d + n) * EPSILON * (sides[i] + extent)
+        for k in range(d):
+            slack -= units[i, k] * work[0, k]
+        error = side_errors[i] + unit_errors[i] * extent
+        if not slack > error:
             return np.inf
-        middle = 0.5 * (low + high)
-        x += c * a - middle * b
-        y += c * b + middle * a
-        n += 1
-    if n < 3:
-        return 0.0 if m else np.inf
-    x /= n
-    y /= n
-    total = 0.0
+        wrong = max(wrong, error / slack)
+    return wrong
+
+
+@compiled(inline=True)
+def _factor(i: int) -> float:
+    """Return a number between -1 and 1; those of different rows are in no simple relation."""
+    part = (0.6180339887498949 * (i + 1)) % 1.0
+    return 2.0 * part * part - 1.0
+
+
+@compiled()
+def _triangulate(
+    d: int, n: int, n_edges: int, m: int, seen: Any, corners: Any, gaps: Any, edges: Any, pulled: Any, space: Any
+) -> tuple[float, float]:
+    """Return the volume of a simple polytope around the origin, and a bound on its error."""
+    if d == 1:
+        return abs(corners[0, 0]) + abs(corners[1, 0]), gaps[0] + gaps[1] + EPSILON * (
+            1.0 + abs(corners[0, 0]) + abs(corners[1, 0])
+        )
+    # The first vertex on row i, and on rows i and j.
     for i in range(m):
-        if ends[i, 1] > ends[i, 0]:
-            total += (rows[i, 2] - rows[i, 0] * x - rows[i, 1] * y) * (ends[i, 1] - ends[i, 0])
-    return 0.5 * total
+        pulled[i, m] = -1
+        for j in range(m if d == 4 else 0):
+            pulled[i, j] = -1
+    for v in range(n):
+        for p in range(d):
+            i = seen[v, p]
+            if pulled[i, m] < 0:
+                pulled[i, m] = v
+            for q in range(d if d == 4 else 0):
+                if pulled[i, seen[v, q]] < 0:
+                    pulled[i, seen[v, q]] = v
+    total = error = 0.0
+    for e in range(n_edges):
+        a, b, left = edges[e, 0], edges[e, 1], edges[e, 2]
+        if d == 2:
+            total, error = _add(total, error, corners, gaps, space, d, a, b, -1, -1)
+            continue
+        for p in range(d):
+            if p == left:
+                continue
+            first = pulled[seen[a, p], m]
+            if d == 3:
+                if first != a and first != b:
+                    total, error = _add(total, error, corners, gaps, space, d, first, a, b, -1)
+                continue
+            for q in range(d):
+                if q in (left, p):
+                    continue
+                second = pulled[seen[a, p], seen[a, q]]
+                if second != first and second != a and second != b:
+                    total, error = _add(total, error, corners, gaps, space, d, first, second, a, b)
+    factorial = 1.0
+    for k in range(2, d + 1):
+        factorial *= k
+    # Up to twelve simplices for each edge are added.
+    return total / factorial, (error + 2.0 * (d * d * n_edges + 4) * EPSILON * total) / factorial
+
+
+@compiled()
+def _add(
+    total: float, error: float, corners: Any, gaps: Any, space: Any, d: int, first: int, second: int, third: int,
+    fourth: int,
+) -> tuple[float, float]:  # fmt: skip
+    """Add |det| of d vertices and a bound on its error: rows are the first, and each less the one before.
+
+    Row errors e_k change a determinant by sum |e_k|_1 |C_k|_max at first order, C being its cofactors. With n_k the l1
+    norms of the rows and s = sum |e_k|_1 / n_k, the other orders sum up to at most s^2 times the product of all n_k.
+    Rounding adds to that a multiple of the permanent of the absolute values.
+    """
+    rows, upper, lower = space[0], space[1], space[2]
+    last, product, bound, relative, linear = -1, 1.0, 1.0, 0.0, 0.0
+    for k in range(d):
+        v = first if k == 0 else second if k == 1 else third if k == 2 else fourth
+        size, gap = 0.0, gaps[v]
+        for j in range(d):
+            rows[k, j] = corners[v, j]
+            if last >= 0:
+                rows[k, j] -= corners[last, j]
+            size += abs(rows[k, j])
+        if last >= 0:
+            gap += gaps[last] + EPSILON * size
+        rows[k, 4] = gap
+        product *= size
+        bound *= size + gap
+        relative += gap / size if size > 0.0 else np.inf
+        last = v
+    if not relative < 1e-3:
+        # Vertices about as near to each other as their errors, where a vertex was split into simple ones.
+        return total, error + bound * (1.0 + 1e-9)
+    value = permanent = 0.0
+    if d == 2:
+        one, other = rows[0, 0] * rows[1, 1], rows[0, 1] * rows[1, 0]
+        value, permanent = one - other, abs(one) + abs(other)
+        for k in range(2):
+            linear += rows[k, 4] * max(abs(rows[1 - k, 0]), abs(rows[1 - k, 1]))
+    elif d == 3:
+        for k in range(3):
+            a, b, largest = (k + 1) % 3, (k + 2) % 3, 0.0
+            for j in range(3):
+                p, q = (j + 1) % 3, (j + 2) % 3
+                one, other = rows[a, p] * rows[b, q], rows[a, q] * rows[b, p]
+                largest = max(largest, abs(one - other))
+                if k == 0:
+                    value += rows[0, j] * (one - other)
+                    permanent += abs(rows[0, j]) * (abs(one) + abs(other))
+            linear += rows[k, 4] * largest
+    else:
+        # By the minors of the first two rows and those of the others.
+        for p in range(3):
+            for q in range(p + 1, 4):
+                upper[p, q] = rows[0, p] * rows[1, q] - rows[0, q] * rows[1, p]
+                upper[q, p] = abs(rows[0, p] * rows[1, q]) + abs(rows[0, q] * rows[1, p])
+                lower[p, q] = rows[2, p] * rows[3, q] - rows[2, q] * rows[3, p]
+                lower[q, p] = abs(rows[2, p] * rows[3, q]) + abs(rows[2, q] * rows[3, p])
+        for p in range(3):
+            for q in range(p + 1, 4):
+                s = 0 if p != 0 and q != 0 else 1 if p != 1 and q != 1 else 2
+                t = 6 - p - q - s
+                value += (-1.0 if (p + q) % 2 == 0 else 1.0) * upper[p, q] * lower[s, t]
+                permanent += upper[q, p] * lower[t, s]
+        for k in range(4):
+            # The other row of the two, and the minors of the other two rows.
+            other, largest = k + 1 - 2 * (k % 2), 0.0
+            minors = lower if k < 2 else upper
+            for j in range(4):
+                p, q, r = (1 if j == 0 else 0), (2 if j <= 1 else 1), (3 if j <= 2 else 2)
+                cofactor = rows[other, p] * minors[q, r] - rows[other, q] * minors[p, r] + rows[other, r] * minors[p, q]
+                largest = max(largest, abs(cofactor))
+            linear += rows[k, 4] * largest
+    rounding = 8.0 * EPSILON * permanent
+    return total + abs(value), error + linear + rounding + 1.1 * relative * (relative + 32.0 * EPSILON) * product

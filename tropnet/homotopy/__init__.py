@@ -5,14 +5,23 @@ try:
 except ImportError as error:
     from tropnet.errors import MissingExtraError
 
-    raise MissingExtraError(
-        "tropnet.homotopy needs the extra 'torch'; install it with: pip install 'tropnet[torch]'"
-    ) from error
+    raise MissingExtraError.of("tropnet.homotopy", "torch") from error
 
-from tropnet.homotopy.models.activations import ActivationSlope, LinearActivationSlope, activation_slopes
-from tropnet.homotopy.models.architectures import Skips, resnet18, resnet34, skip_cnn
-from tropnet.homotopy.models.skips import PlainChain, PlainSkip, WeightedChain, WeightedSkip, set_skip_strength
-from tropnet.homotopy.removal.removal import remove_skips
+from tropnet.homotopy.models import (
+    ActivationSlope,
+    LinearActivationSlope,
+    PlainChain,
+    PlainSkip,
+    Skips,
+    WeightedChain,
+    WeightedSkip,
+    activation_slopes,
+    resnet18,
+    resnet34,
+    set_skip_strength,
+    skip_cnn,
+)
+from tropnet.homotopy.removal import remove_skips
 from tropnet.homotopy.schedules import (
     PUBLISHED_SCHEDULES,
     CosineSkipStrength,
@@ -23,8 +32,7 @@ from tropnet.homotopy.schedules import (
     SkipStrengthScheduler,
     ThresholdSkipStrength,
 )
-from tropnet.homotopy.training.training import Trainer, accuracy
-from tropnet.homotopy.training.trials import StackedTrials
+from tropnet.homotopy.training import StackedTrials, Trainer, accuracy
 
 __all__ = [
     "PUBLISHED_SCHEDULES",

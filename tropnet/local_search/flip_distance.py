@@ -20,7 +20,7 @@ from tropnet.errors import DomainError, ShapeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.local_search.flip_search import Goals, flips_to_goals, lone_bits
 from tropnet.local_search.flip_segments import n_crossings
-from tropnet.local_search.near import Step, Walk
+from tropnet.local_search.walk import Step, Walk
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.polyhedral_complex.adjacency import find_edges, positions
@@ -258,7 +258,7 @@ class FlipDistance:
             self._settled[key] = key if self._regions is None and self._occurs(packed) else None
         if self._settled[key] is not None:
             return packed
-        return np.asarray(pack(self._walk.first(x).pattern[None])[0])
+        return np.asarray(pack(self._walk.first_step(x).pattern[None])[0])
 
     def _occurs(self, packed: PackedArray) -> bool:
         pattern = unpack(packed[None], self.network.n_neurons)[0]
@@ -277,7 +277,7 @@ class FlipDistance:
         """Return lower and upper bound for the region of x, whose pattern this is."""
         if packed.tobytes() in self._goals.keys:
             return 0, 0
-        self._walk.aim(x)
+        self._walk.centre_on(x)
         pattern, origin = unpack(packed[None], self.network.n_neurons)[0], self._inside(packed, x)
         known = self._segments(pattern, origin)
         start = Step(pattern, 0, origin, None)
@@ -289,7 +289,7 @@ class FlipDistance:
     def _inside(self, packed: PackedArray, x: FloatArray) -> FloatArray:
         """Return a point strictly inside a region that x is in: x, if it surely is, else a witness."""
         pattern = unpack(packed[None], self.network.n_neurons)[0]
-        found = self._walk.inside(Step(pattern, 0, self._walk.shrink(x), None))
+        found = self._walk.point_inside(Step(pattern, 0, self._walk.reduced(x), None))
         if found is None:
             raise UndecidedError("the region of a point was not found; move it a little.", None)
         return found[0]
@@ -315,7 +315,7 @@ class FlipDistance:
         size = max(1.0, float(np.abs(origin).max(initial=0.0)))
         for _ in range(_TRIES):
             points = origin + rng.normal(size=len(origin)) * size * 0.5 ** np.arange(_HALVINGS)[:, None]
-            inside = np.flatnonzero(self._walk.certain(points, pattern))
+            inside = np.flatnonzero(self._walk.surely_inside(points, pattern))
             if len(inside):
                 yield points[inside[0]]
 

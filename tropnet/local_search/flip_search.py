@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Set
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -11,8 +10,9 @@ import numpy as np
 
 from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack
+from tropnet.exact.reduction import reduced
 from tropnet.local_search.flip_segments import check_single
-from tropnet.local_search.near import Step, Walk
+from tropnet.local_search.walk import Step, Walk
 from tropnet.network.network import Network
 
 __all__ = ["Goals", "flips_to_goals", "lone_bits"]
@@ -37,9 +37,8 @@ def lone_bits(net: Network) -> BoolArray:
                 row = [*weight[i].tolist(), layer.bias[i]]
                 if not any(row[:-1]):
                     continue
-                divisor = math.gcd(*row)
-                divisor = -divisor if next(filter(None, row)) < 0 else divisor
-                key = tuple(value // divisor for value in row)
+                # One key for both sides of a hyperplane.
+                key = max(reduced(row), reduced([-value for value in row]))
                 lone[start + i] = key not in seen
                 seen.add(key)
         start += layer.width
@@ -113,7 +112,7 @@ def flips_to_goals(walk: Walk, start: Step, goals: Goals, upper: float, max_regi
     Parameters
     ----------
     walk
-        Aimed at the start.
+        Centred on the start.
     start
         Its pattern, and a point in it if one is known.
     goals
@@ -158,7 +157,7 @@ def _within(pattern: BoolArray, goals: Goals, upper: float) -> PackedArray:
 def _look(walk: Walk, key: bytes, known: _Open, near: PackedArray, goals: Goals) -> None:
     """Find the neighbours of a region."""
     step = known.steps.pop(key)
-    steps = list(walk.neighbours(step, walk.look(step)))
+    steps = list(walk.neighbours(step, walk.explore(step)))
     patterns = np.array([beyond.pattern for beyond in steps], dtype=np.bool_).reshape(len(steps), len(step.pattern))
     if goals.all_lone:
         for flipped in patterns ^ step.pattern:

@@ -17,6 +17,9 @@ from tropnet.exact.dyadic import to_integers
 
 __all__ = ["Box", "Domain", "Polytope", "WholeSpace", "as_domain", "domain_from"]
 
+# Boxes of more inputs are written by one number a side, if one will do.
+_MANY = 4
+
 
 class Domain(ABC):
     """A closed convex set {x : A x <= b}. Final subclasses say how it was given."""
@@ -150,7 +153,10 @@ class Box(Domain):
         return {"kind": "box", "low": self.low.tolist(), "high": self.high.tolist()}
 
     def __repr__(self) -> str:
-        return f"Box({self.low.tolist()}, {self.high.tolist()})"
+        sides = self.low.tolist(), self.high.tolist()
+        if self.low.size > _MANY and all(len(set(side)) == 1 for side in sides):
+            return f"Box({sides[0][0]}, {sides[1][0]}) in R^{self.low.size}"
+        return f"Box({sides[0]}, {sides[1]})"
 
 
 class Polytope(Domain):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError
 from tropnet.network.layers import Layer
@@ -45,7 +46,7 @@ def certain_bits(layers: Sequence[Layer], points: FloatArray) -> tuple[BoolArray
         for layer in layers:
             n_terms = 3 + sum(weight.shape[1] for weight in layer.weights.values())
             # A product that underflows is off by less than the smallest normal number.
-            unit, lost = n_terms * np.finfo(np.float64).eps, n_terms * float(np.finfo(np.float64).tiny)
+            unit, lost = n_terms * EPSILON, n_terms * SMALLEST_NORMAL
             z = np.broadcast_to(layer.bias, (len(points), layer.width))
             size, error = np.abs(z), np.zeros_like(z)
             for source, weight in layer.weights.items():

@@ -7,11 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.regions import Regions
 
 __all__ = ["plot_regions"]
+
+# Coordinates whose sums and squares are drawn without overflow.
+_FARTHEST = 1e150
 
 
 def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
@@ -33,7 +35,7 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
     ShapeError
         The network does not have two inputs, or no such output.
     DomainError
-        A region is unbounded: enumerate in a box.
+        A region is unbounded, or reaches beyond 1e150, too far to draw: enumerate in a (smaller) box.
 
     Examples
     --------
@@ -50,20 +52,26 @@ def plot_regions(regions: Regions, ax: Axes | None = None, *, output: int = 0, c
         raise ShapeError(f"a region map needs a network with 2 inputs, got {net.n_inputs}.")
     if not 0 <= output < net.n_outputs:
         raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
-    polygons: list[FloatArray] = []
-    values = []
-    for index, region in enumerate(regions):
-        if not region.polyhedron.is_bounded():
-            raise DomainError(f"region {index} is unbounded; enumerate in a Box to draw a region map.")
-        corners = region.vertices()
-        centre = corners.mean(axis=0)
-        offsets = corners - centre
-        polygons.append(corners[np.argsort(np.arctan2(offsets[:, 1], offsets[:, 0]))])
-        values.append(region.affine(centre)[output])
+    unbounded = np.flatnonzero(~regions.bounded())
+    if len(unbounded):
+        raise DomainError(f"region {unbounded[0]} is unbounded; enumerate in a Box to draw a region map.")
+    corners, offsets = regions.vertices()
+    far = np.abs(corners).max(initial=0.0)
+    if not far < _FARTHEST:
+        raise DomainError(
+            f"regions reach to {far:.2g}, too far to draw in float64; enumerate in a Box with sides below"
+            f" {_FARTHEST:.0e}."
+        )
+    owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
+    centres = np.add.reduceat(corners, offsets[:-1]) / np.diff(offsets)[:, None]
+    # Around each region, counterclockwise.
+    x, y = (corners - centres[owner]).T
+    polygons = np.split(corners[np.lexsort((np.arctan2(y, x), owner))], offsets[1:-1])[: len(regions)]
+    weights, biases = regions.affine_maps()
+    values = (weights[:, output] * centres).sum(axis=1) + biases[:, output]
     axes: Axes = Figure(figsize=(6, 5), layout="constrained").add_subplot() if ax is None else ax
-    collection = PolyCollection(polygons, array=np.array(values), cmap=cmap, edgecolors="black", linewidths=0.4)
+    collection = PolyCollection(polygons, array=values, cmap=cmap, edgecolors="black", linewidths=0.4)
     axes.add_collection(collection)
-    corners = np.concatenate([*polygons, np.empty((0, 2))])
     if len(corners):
         axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
         axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())

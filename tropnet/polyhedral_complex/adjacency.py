@@ -246,11 +246,10 @@ def edges_of(graph: nx.Graph, regions: Regions) -> Edges:
             f"graph must be the adjacency_graph of these {len(regions)} regions, got {reason}. Pass"
             " adjacency_graph(regions), or leave it out."
         )
-    listed = [(*sorted(edge[:2]), edge[2]) for edge in graph.edges(data="neurons")]
-    ends = np.array([(i, j, neurons[0]) for i, j, neurons in listed], dtype=np.int64).reshape(-1, 3).T
-    return Edges(
-        ends[0], ends[1], ends[2], {edge: neurons for edge, (_, _, neurons) in enumerate(listed) if len(neurons) > 1}
-    )
+    listed = [(i, j, neurons[0], neurons) for i, j, neurons in graph.edges(data="neurons")]
+    ends = np.array([edge[:3] for edge in listed], dtype=np.int64).reshape(-1, 3).T
+    several = {edge: neurons for edge, (*_, neurons) in enumerate(listed) if len(neurons) > 1}
+    return Edges(ends[:2].min(axis=0), ends[:2].max(axis=0), ends[2], several)
 
 
 def _fingerprint(regions: Regions) -> str:

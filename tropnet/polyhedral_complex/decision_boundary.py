@@ -6,23 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import hypot
+from math import hypot, inf
 from typing import NamedTuple
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, pack, unpack
+from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.elimination import rank
-from tropnet.feasibility import Backend
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
-from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior, reduced
+from tropnet.polyhedral_complex.exact_decisions import has_interior
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, multiples, parts, surely_apart
 from tropnet.regions.row_index import RowIndex
@@ -163,7 +165,7 @@ def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) ->
     """
     net = regions.network
     labels = _classes(net, classes)
-    backends = exact_backend(net.n_inputs), exact_backend(max(net.n_inputs - 1, 1))
+    backends = deciding_backend(net.n_inputs), deciding_backend(max(net.n_inputs - 1, 1))
     found: list[tuple[int, int, int]] = []
     pieces: list[_Piece] = []
     facets: list[int | None] = []
@@ -238,7 +240,7 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
         gaps = np.abs(signs) @ errors[:, net.n_neurons :]
         with np.errstate(over="ignore", invalid="ignore"):
             values = signs @ maps[:, net.n_neurons :]
-            gaps = (gaps + 4 * np.finfo(np.float64).eps * np.abs(values)) * (1 + 1e-9)
+            gaps = (gaps + 4 * EPSILON * np.abs(values)) * (1 + 1e-9)
         m, place = np.arange(len(maps)), places[part]
         outer = place >= net.n_neurons
         neuron = np.where(outer, 0, place)
@@ -312,7 +314,9 @@ def _area(piece: _Piece) -> float:
     if polyhedron.dimension == 0:
         return 1.0
     # The projection along the pivot's axis shrinks areas by |g_pivot| / |g|.
-    return polyhedron.volume() * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    volume = polyhedron.volume()
+    area = volume * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    return area if volume == inf else min(area, LARGEST)
 
 
 def _without_twins(regions: Regions, found: Sequence[tuple[int, int, int]], facets: Sequence[int | None]) -> list[int]:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from math import gcd
 
 from tropnet.arrays.types import IntegerArray
-from tropnet.feasibility import Backend, Feasible, make_backend
-from tropnet.feasibility.tolerances import Tolerances
+from tropnet.feasibility import Backend, Feasible
 
-__all__ = ["exact_backend", "has_interior", "reduced"]
-
-
-def reduced(row: Sequence[int]) -> tuple[int, ...]:
-    """Return the integers divided by their greatest common divisor."""
-    divisor = gcd(*row)
-    return tuple(value // divisor for value in row)
-
-
-def exact_backend(dimension: int) -> Backend:
-    """Return a backend that always decides."""
-    return make_backend("highs", dimension, Tolerances(exact_pivots=sys.maxsize))
+__all__ = ["has_interior"]
 
 
 def has_interior(backend: Backend, rows: Sequence[IntegerArray]) -> bool:

@@ -12,13 +12,15 @@ from scipy.sparse.csgraph import connected_components
 
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration import enumerate_regions
-from tropnet.feasibility import Feasible
+from tropnet.exact.reduction import reduced
+from tropnet.feasibility import Feasible, deciding_backend
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
+from tropnet.network.recurrence import chosen_slopes
 from tropnet.polyhedral_complex.adjacency import Edges, IndexArray, edges_of, find_edges, neuron_facets
-from tropnet.polyhedral_complex.exact_decisions import exact_backend, reduced
 from tropnet.regions import Regions
 from tropnet.regions.crossings import bounded_rows, parts
 
@@ -189,8 +191,7 @@ def _reaches_output(net: Network, patterns: BoolArray) -> BoolArray:
         if index == len(net.layers):
             live = np.ones((len(patterns), layer.width), dtype=np.bool_)
         else:
-            slopes = np.asarray(layer.slopes) != 0
-            live = reached[index - 1] & np.where(bits[index - 1], slopes[:, 1], slopes[:, 0])
+            live = reached[index - 1] & (chosen_slopes(layer, bits[index - 1]) != 0)
         for source, weight in layer.weights.items():
             if source:
                 reached[source - 1] |= live.astype(np.float32) @ (weight != 0).astype(np.float32) > 0
@@ -211,15 +212,15 @@ def _is_convex(regions: Regions, members: IndexArray, facets: IndexArray) -> boo
         at = np.arange(len(maps)), neuron[part]
         signs = np.where(patterns[part][at], 1.0, -1.0)[:, None]
         with np.errstate(over="ignore", invalid="ignore"):
-            bound = errors[at] + 2 * (net.n_inputs + 3) * np.finfo(np.float64).eps * np.abs(maps[at])
-            beyond = signs * (maps[at] @ points) < -(bound @ np.abs(points)) * (1 + 1e-9) - np.finfo(np.float64).tiny
+            bound = errors[at] + 2 * (net.n_inputs + 3) * EPSILON * np.abs(maps[at])
+            beyond = signs * (maps[at] @ points) < -(bound @ np.abs(points)) * (1 + 1e-9) - SMALLEST_NORMAL
         if beyond.any():
             return False
     hyperplanes = set()
     for i, j in zip(owner.tolist(), neuron.tolist(), strict=True):
         region = regions[i]
         hyperplanes.add(reduced(region.integer_rows[region.rows == j][0].tolist()))
-    backend = exact_backend(net.n_inputs)
+    backend = deciding_backend(net.n_inputs)
     for i in members.tolist():
         rows = regions[i].integer_rows
         own = {reduced(row) for row in rows.tolist()}

@@ -68,6 +68,11 @@ class Statistics:
     volumes: FloatArray | None
     inradii: FloatArray | None = None
 
+    def __repr__(self) -> str:
+        known = [name for name in ("volumes", "inradii") if getattr(self, name) is not None]
+        dead = sum(map(len, self.never_active))
+        return f"Statistics({len(self.n_facets)} regions, {dead} dead neurons{''.join(f', {name}' for name in known)})"
+
     def facet_distribution(self) -> IndexArray:
         """Return how many regions have 0, 1, 2, ... facets."""
         return np.bincount(self.n_facets)

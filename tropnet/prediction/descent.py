@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.kernels import compiled
 
 __all__ = ["DONE", "NEAR", "OUTSIDE", "OVERFLOW", "count_comparisons", "descend"]
 
 DONE, NEAR, OUTSIDE, OVERFLOW = range(4)
-_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
 @compiled(inline=True)
@@ -55,7 +55,7 @@ def _side(x: Any, box: Any, sides: Any) -> int:
         for j in range(d):
             z += sides[i, j] * x[j]
             size += abs(sides[i, j] * x[j])
-        bound = (d + 3) * _EPS * size + _TINY
+        bound = (d + 3) * EPSILON * size + SMALLEST_NORMAL
         if z > bound:
             return OUTSIDE
         if not z < -bound:

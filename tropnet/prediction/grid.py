@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.prediction.tree import Tree
@@ -14,7 +15,6 @@ from tropnet.prediction.tree import Tree
 __all__ = ["MAX_DIMENSION", "Grid", "cover"]
 
 MAX_DIMENSION = 3
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class Grid(NamedTuple):
@@ -93,7 +93,8 @@ def _cover(
                     rest //= shape[j]
                     x = low[j] + (place + 0.5) / steps[j]
                     # A point next to the box may be counted to it: the place is computed in float64.
-                    half = (0.5 / steps[j] + 16 * _EPS * (abs(low[j]) + abs(low[j] + shape[j] / steps[j]))) * (1 + 1e-9)
+                    inexact = 16 * EPSILON * (abs(low[j]) + abs(low[j] + shape[j] / steps[j]))
+                    half = (0.5 / steps[j] + inexact) * (1 + 1e-9)
                     middle += row[j] * x
                     radius += abs(row[j]) * half
                     far = max(far, abs(x) + half)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tropnet.archives import archive_bytes, read_archive, write_atomically
 from tropnet.arrays.checks import as_points
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, FileFormatError, TooLargeError, TropnetError
@@ -38,7 +39,6 @@ _NODES_PER_REGION = 48
 _MOST_NODES = 1 << 30
 # The share of a bounded box from which a grid of its own for what is busy in it does not pay.
 _BUSY = 0.5
-_LARGEST = float(np.finfo(np.float64).max)
 _FAR = 1e100
 # Points that go down the tree together.
 _BLOCK = 128
@@ -321,8 +321,8 @@ def _membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
     """Return the domain as a box (2, d) and rows (A | b); infinite points are in no domain."""
     d = domain.dimension
     if isinstance(domain, Box):
-        return np.clip(np.array([domain.low, domain.high]), -_LARGEST, _LARGEST), np.empty((0, d + 1))
-    return np.array([[-_LARGEST] * d, [_LARGEST] * d]), np.column_stack(domain.halfspaces)
+        return np.clip(np.array([domain.low, domain.high]), -LARGEST, LARGEST), np.empty((0, d + 1))
+    return np.array([[-LARGEST] * d, [LARGEST] * d]), np.column_stack(domain.halfspaces)
 
 
 def _central_box(regions: Regions) -> tuple[FloatArray, FloatArray]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import pack
+from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.kernels import compiled
@@ -22,8 +23,6 @@ from tropnet.network.recurrence import compose_bounded
 from tropnet.regions import Regions
 
 __all__ = ["Tree", "balanced_tree", "shared"]
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class Tree(NamedTuple):
@@ -98,7 +97,7 @@ def _rows(
         functions, wrong = maps[-1][at], errors[-1][at]
         with np.errstate(over="ignore", invalid="ignore"):
             # What the composition rounded, and what the evaluation rounds.
-            wrong = (wrong + (d + 3) * _EPS * np.abs(functions)) * (1 + (d + 3) * _EPS)
+            wrong = (wrong + (d + 3) * EPSILON * np.abs(functions)) * (1 + (d + 3) * EPSILON)
             rows[here] = np.column_stack([functions, wrong[:, :-1].sum(axis=1), wrong[:, -1]])
     return rows
 

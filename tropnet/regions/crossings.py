@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition, compose_bounded
@@ -85,5 +86,5 @@ def surely_apart(maps: FloatArray, errors: FloatArray, h: FloatArray, e: FloatAr
         h, e = h[:, None], e[:, None]
         gap = np.abs(maps * p - q * h)
         bound = errors * np.abs(p) + (np.abs(maps) + errors) * pe + qe * np.abs(h) + (np.abs(q) + qe) * e
-        bound += 8 * np.finfo(np.float64).eps * (np.abs(maps * p) + np.abs(q * h)) + np.finfo(np.float64).tiny
+        bound += 8 * EPSILON * (np.abs(maps * p) + np.abs(q * h)) + SMALLEST_NORMAL
         return np.asarray((gap > bound * (1 + 1e-9)).any(axis=2))

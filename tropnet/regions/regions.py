@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,27 +16,19 @@ from numpy.typing import NDArray
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
 from tropnet.arrays.types import FloatArray
-from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
-from tropnet.geometry.balls import FAR, balls, centred, directions
+from tropnet.geometry.boundedness import directions
 from tropnet.geometry.polyhedron import Polyhedron
-from tropnet.geometry.sampled_volumes import sampled_volume
-from tropnet.geometry.vertices import vertices
-from tropnet.geometry.volumes import MAX_DIMENSION, volumes
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
+from tropnet.regions.measures import Measures
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["Regions", "write_regions"]
-
-# A side known to so much of its distance is known well enough for an estimate, which is wrong by d times that.
-_TRUSTED = 1e-9
-# Up to here the volume of a region too thin to be sampled is computed from its vertices.
-_EXACT_DIMENSIONS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,10 +167,12 @@ class Regions(Sequence[ActivationRegion]):
     def volumes(self) -> FloatArray:
         """Return the volumes of all regions, float64 of shape (R,), infinite where unbounded.
 
-        Up to four dimensions in bulk, in float64, with relative errors of about 1e-15 times how much farther a region
-        is from the origin than its sides are from each other; very thin regions, and in more dimensions all, from exact
-        vertices, region by region. Which are bounded is decided exactly. For many dimensions
-        see `volume_estimates`.
+        Each is within 1e-9 of the exact volume, relatively; typical errors are below 1e-12. Up to four dimensions in
+        bulk, in float64, with a bound on all errors, those of the composed rows included (see
+        `tropnet.geometry.volumes`); what is not proven by it, and in more dimensions all, over the integers, region by
+        region, rounded once (see `Polyhedron.volume`). Infinite only where the region is unbounded, which is decided
+        exactly; a volume beyond float64 is its largest number, or the nearest one near 0. For many dimensions see
+        `volume_estimates`.
 
         Examples
         --------
@@ -188,15 +183,7 @@ class Regions(Sequence[ActivationRegion]):
         >>> both.volumes().tolist()
         [2.0, 1.0]
         """
-        if self.domain.dimension > MAX_DIMENSION or self.rational_witnesses:
-            return np.array([region.volume() for region in self])
-        A, b, offsets = self._needed_rows
-        found, doubtful = volumes(A, b, offsets, self.witnesses)
-        unbounded = ~self.bounded()
-        found[unbounded], doubtful[unbounded] = np.inf, False
-        for i in np.flatnonzero(doubtful).tolist():
-            found[i] = self[i].volume()
-        return found
+        return self._measures.volumes(self.bounded())
 
     def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0) -> VolumeEstimates:
         """Estimate the volumes of all regions from random directions, with standard errors, in any dimension.
@@ -215,8 +202,9 @@ class Regions(Sequence[ActivationRegion]):
         Returns
         -------
         VolumeEstimates
-            Estimates and standard errors. Unbounded regions are decided exactly; up to six dimensions, the volume of
-            a region too thin to be sampled is computed from its vertices, with standard error 0.
+            Estimates and standard errors. Rounding changes no estimate by more than about 1e-6 of it. Unbounded
+            regions are decided exactly; up to six dimensions, the volume of a region too thin or too long to be
+            sampled in float64 is computed exactly, with standard error 0.
 
         Raises
         ------
@@ -243,28 +231,7 @@ class Regions(Sequence[ActivationRegion]):
         [True, True]
         """
         n_samples = as_count(n_samples, "n_samples", 2)
-        rng = np.random.default_rng(seed)
-        A, b, offsets = self._needed_rows
-        rows = centred(A, b, offsets, self.witnesses)
-        values, errors = np.full(len(self), np.inf), np.zeros(len(self))
-        for i in np.flatnonzero(self.bounded()).tolist():
-            own, reach = slice(offsets[i], offsets[i + 1]), float(rows.reach[i])
-            units, sides = rows.units[own], rows.sides[own]
-            if not (0 < reach < np.inf and rows.errors[own].max() < _TRUSTED) or i in self.rational_witnesses:
-                units, distances = self[i].polyhedron.from_inside()
-                reach = float(distances.min())
-                sides = distances / reach if 0 < reach < np.inf else distances
-            far = bool((sides >= FAR).any())
-            log_value, error = (np.nan, np.nan) if far else sampled_volume(units, sides, n_samples, rng)
-            if not np.isfinite(log_value):
-                if self.domain.dimension > _EXACT_DIMENSIONS:
-                    raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
-                values[i] = self[i].volume()
-                continue
-            with np.errstate(over="ignore", under="ignore"):
-                values[i] = np.exp(log_value + self.domain.dimension * np.log(reach))
-            errors[i] = values[i] * error
-        return VolumeEstimates(values, errors)
+        return self._measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
 
     def bounded(self) -> BoolArray:
         """Return which regions are bounded, bool of shape (R,), exactly.
@@ -283,18 +250,27 @@ class Regions(Sequence[ActivationRegion]):
         >>> three.bounded().tolist()
         [False, True, False]
         """
-        found, _, unknown = self._boundedness
+        return self._bounded.copy()
+
+    @cached_property
+    def _bounded(self) -> BoolArray:
+        bounded, _, unknown = self._boundedness
+        bounded = bounded.copy()
         for i in unknown.tolist():
-            found[i] = self[i].is_bounded()
-        return found
+            bounded[i] = self[i].is_bounded()
+        return bounded
 
     def chebyshev_balls(self) -> Balls:
         """Return a largest inscribed ball of every region: centres and inradii, infinite where there is no largest.
 
-        In bulk, in float64, in any dimension: one small linear program for each region; its multipliers prove that no
-        ball is larger by more than 1e-9 of the radius. Where they do not, or where it is doubtful whether there is a
-        largest, over the integers, region by region (see `Polyhedron.chebyshev_ball`).
-        The rows are those of `halfspaces`; where huge terms cancel in them, the balls are only as good as they are.
+        Each radius is within 1e-9 of the exact inradius, relatively, and the ball of the inradius around the centre
+        reaches beyond no side by more than 1e-9 of it, before the centre is rounded to float64. Infinite only where
+        there is no largest ball, which is decided exactly.
+
+        In bulk, in float64, in any dimension: one small linear program for each region. The distances of the centre
+        from the rows, and multipliers, prove both by weak duality, with bounds on all errors, those of the composed
+        rows included (see `tropnet.geometry.balls`). Where they do not, or where it is doubtful whether there is a
+        largest, region by region, if need be over the integers (see `Polyhedron.chebyshev_ball`).
 
         Examples
         --------
@@ -305,24 +281,19 @@ class Regions(Sequence[ActivationRegion]):
         >>> both.chebyshev_balls().radii.tolist()
         [1.0, 0.5]
         """
-        bounded, endless, _ = self._boundedness
-        A, b, offsets = self._needed_rows
-        centres, radii, doubtful = balls(centred(A, b, offsets, self.witnesses), offsets, self.witnesses)
-        # In a bounded region there is a largest ball, whatever rounding does to the rows.
-        doubtful |= ~bounded
-        doubtful |= np.isin(np.arange(len(self)), list(self.rational_witnesses))
-        centres[endless], radii[endless], doubtful[endless] = np.nan, np.inf, False
-        for i in np.flatnonzero(doubtful).tolist():
-            centres[i], radii[i] = self[i].chebyshev_ball()
-        return Balls(centres, radii)
+        return self._measures.balls(self._boundedness[1])
 
     def vertices(self) -> Vertices:
         """Return the vertices of all regions as arrays; see `Vertices`.
 
-        In bulk, in float64 (to about 1e-12 of a region's size), in any dimension, by walking along the edges. Where
-        more rows than d meet within rounding, or an unbounded edge is nearly parallel to a row, exactly, region by
-        region (milliseconds in few dimensions, far more in many). No particular order. The rows are those of
-        `halfspaces`.
+        Each coordinate is within 1e-8 of the distance of the witness to the nearest side (and so of the inradius, in
+        thin regions too), before it is rounded to float64; typical errors are below 1e-12 of it. No vertex is missing
+        or there twice, though two may round to the same numbers. No particular order.
+
+        In bulk, in float64, in any dimension, by walking along the edges; every vertex is proven, with bounds on all
+        errors, those of the composed rows included (see `tropnet.geometry.vertices`). Where that fails, as where more
+        than d rows meet, over the integers, region by region, rounded once (milliseconds in few dimensions, far more
+        in many).
 
         Examples
         --------
@@ -334,34 +305,16 @@ class Regions(Sequence[ActivationRegion]):
         >>> [sorted(part.ravel().tolist()) for part in np.split(points, offsets[1:-1])]
         [[0.0, 2.0], [-1.0, 0.0]]
         """
-        A, b, offsets = self._needed_rows
-        rows = centred(A, b, offsets, self.witnesses)
-        for i in self.rational_witnesses:
-            # Not a point inside, perhaps.
-            rows.reach[i] = np.nan
-        points, counts, doubtful = vertices(rows, offsets, self.witnesses)
-        if not doubtful.any():
-            return Vertices(points, np.concatenate([[0], np.cumsum(counts)]))
-        owner = np.repeat(np.arange(len(self)), counts)
-        exact = {i: self[i].vertices() for i in np.flatnonzero(doubtful).tolist()}
-        owner = np.concatenate([owner, np.repeat(list(exact), [len(part) for part in exact.values()]).astype(np.int64)])
-        points = np.concatenate([points, *exact.values()])[np.argsort(owner, kind="stable")]
-        return Vertices(points, np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(self)))]))
+        return self._measures.vertices()
 
     @property
-    def _needed_rows(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-        """A, b and offsets as `halfspaces`, without the rows that are known to define no facet."""
-        A, b, rows, offsets = self.halfspaces()
-        if self.packed_facets is None:
-            return A, b, offsets
-        # The other rows would only cost time.
-        facets, starts = self.facets()
-        region = np.repeat(np.arange(len(self)), np.diff(offsets))
-        wanted = np.repeat(np.arange(len(self)), np.diff(starts))
-        keep = np.isin(_pairs(region, rows), _pairs(wanted, facets))
-        return A[keep], b[keep], starts
+    def _measures(self) -> Measures:
+        return Measures(
+            self.network, self.domain, self.packed, self.packed_cuts, self.packed_facets, self.witnesses,
+            self.rational_witnesses, lambda i: self[i].polyhedron,
+        )  # fmt: skip
 
-    @property
+    @cached_property
     def _boundedness(self) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
         """Which regions are surely bounded, which surely hold balls of any size, and the indices of the others."""
         d = self.domain.dimension
@@ -428,8 +381,3 @@ class Regions(Sequence[ActivationRegion]):
 def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:
     """Write regions to a file of the format that its suffix, one of `FORMATS`, names."""
     FORMATS[Path(path).suffix.lower()].write(regions._columns, path)
-
-
-def _pairs(regions: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for each pair."""
-    return regions * (1 << 32) + rows

@@ -4,7 +4,7 @@ from tropnet.verification.boundary import BoundaryPoint, distance_to_boundary
 from tropnet.verification.comparison import Comparison, same_function
 from tropnet.verification.extremum import Extremum
 from tropnet.verification.lipschitz import LipschitzConstant, lipschitz_constant
-from tropnet.verification.optimum import maximum, minimum
+from tropnet.verification.maximum_and_minimum import maximum, minimum
 
 __all__ = [
     "BoundaryPoint",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import as_points
 from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.enumeration.algorithm_1 import require_interior
@@ -53,6 +54,9 @@ class BoundaryPoint:
     point: FloatArray
     target: int
     pattern: BoolArray
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(distance={self.distance!r}, point={self.point.tolist()}, target={self.target})"
 
 
 def distance_to_boundary(
@@ -170,22 +174,24 @@ def _lower_bounds(regions: Regions, forms: FloatArray, x: FloatArray, dual: floa
         with np.errstate(over="ignore", invalid="ignore"):
             gaps = forms @ maps[:, net.n_neurons :]
             wrong = np.abs(forms) @ errors[:, net.n_neurons :]
-            wrong = (wrong + 4 * np.finfo(np.float64).eps * np.abs(gaps)) * (1 + 1e-9)
+            wrong = (wrong + 4 * EPSILON * np.abs(gaps)) * (1 + 1e-9)
         bounds[:, part] = np.maximum(region, _distances(-gaps, wrong, x, dual).T)
     return bounds
 
 
 def _distances(rows: FloatArray, errors: FloatArray, x: FloatArray, dual: float) -> FloatArray:
     """Return lower bounds on the distances of x to a . x + c >= 0, for rows (a | c) known up to `errors`."""
-    at, unit = np.append(x, 1.0), 4 * (len(x) + 4) * float(np.finfo(np.float64).eps)
-    tiny = float(np.finfo(np.float64).tiny)
+    at, unit = np.append(x, 1.0), 4 * (len(x) + 4) * EPSILON
     with np.errstate(over="ignore", invalid="ignore"):
-        short = -(rows @ at) - (errors @ np.abs(at) + unit * (np.abs(rows) @ np.abs(at)) + 4 * len(at) * tiny)
+        short = -(rows @ at) - (
+            errors @ np.abs(at) + unit * (np.abs(rows) @ np.abs(at)) + 4 * len(at) * SMALLEST_NORMAL
+        )
         normals = np.abs(rows[..., :-1]) + errors[..., :-1]
         # Scaled, so that no square underflows.
-        largest = normals.max(axis=-1) + tiny
-        norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1)
-        distances = np.minimum(short / norms * (1 - unit), np.finfo(np.float64).max)
+        largest = normals.max(axis=-1) + SMALLEST_NORMAL
+        # Subnormal norms are rounded by more than the unit; a larger norm is a smaller distance.
+        norms = largest * np.linalg.norm(normals / largest[..., None], dual, axis=-1) + SMALLEST_NORMAL
+        distances = np.minimum(short / norms * (1 - unit), LARGEST)
         return np.where((short > 0) & np.isfinite(norms) & ~np.isnan(distances), distances, 0.0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -18,20 +17,17 @@ from tropnet.errors import DomainError, NonFiniteError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.linear_programs import maximise
-from tropnet.feasibility import Feasible, make_backend
-from tropnet.feasibility.tolerances import Tolerances
+from tropnet.feasibility import Feasible, deciding_backend
+from tropnet.feasibility.tolerances import EXACTLY
 from tropnet.network.domain import Box, Domain
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
-from tropnet.polyhedral_complex.exact_decisions import exact_backend, has_interior
+from tropnet.polyhedral_complex.exact_decisions import has_interior
 from tropnet.verification.extremum import Extremum, as_extremum, objective_rows
 from tropnet.verification.relaxation import Relaxation
 
-__all__ = ["EXACTLY", "bounding_box", "branch_and_bound"]
-
-# Exact arithmetic always decides.
-EXACTLY = Tolerances(exact_pivots=sys.maxsize)
+__all__ = ["bounding_box", "branch_and_bound"]
 
 
 def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
@@ -85,7 +81,7 @@ def _search(
         cell = fixed if node.branch is None else None
         if cell is None and node.point is not None and (best is None or _promises(net, c, node.point, best)):
             # Where the relaxation has its maximum there may be a better region than the best so far.
-            cell = np.where(net.affine_neurons, -1, net.activation_pattern(node.point)).astype(np.int8)
+            cell = np.where(net.affine_neurons, -1, net.certain_pattern(node.point)[0][0]).astype(np.int8)
         found = None if cell is None else _solve_cell(net, domain, c, cell, np.where(cell < 0, node.bits, cell == 1))
         if found is not None and (best is None or _above(found, best)):
             best = found
@@ -133,7 +129,7 @@ def _region_at(net: Network, domain: Domain, point: Witness) -> BoolArray:
     further one, the point is in the closure of that side.
     """
     at = np.array(point.homogeneous, dtype=object)
-    backend = exact_backend(net.n_inputs)
+    backend = deciding_backend(net.n_inputs)
     tight = [row for row in domain.integer_rows if not row @ at]
     maps = Composition.of(net.integers.layers, net.n_inputs)
     pattern = [np.empty(0, dtype=np.bool_)]
@@ -176,7 +172,7 @@ def _solve_cell(
     objective, scale = objective_rows(net, c)
     maps = net.integer_maps(bits)
     neurons = np.concatenate([np.empty((0, net.n_inputs + 1), dtype=object), *maps[:-1]])
-    backend = make_backend("highs", net.n_inputs, EXACTLY)
+    backend = deciding_backend(net.n_inputs)
     rows = [*domain.integer_rows]
     for j in np.flatnonzero(fixed >= 0):
         row = neurons[j] if fixed[j] else -neurons[j]

@@ -41,6 +41,11 @@ class Comparison:
         """Whether the networks are equal on the whole domain, exactly."""
         return self.extremum is None
 
+    def __repr__(self) -> str:
+        if self.extremum is None:
+            return "Comparison(equal)"
+        return f"Comparison(difference={self.difference!r}, output={self.output}, at {self.extremum.point.tolist()})"
+
     def __bool__(self) -> bool:
         return self.equal
 

@@ -54,6 +54,12 @@ class Extremum:
     gap: float = 0.0
     n_solved: int = 0
 
+    def __repr__(self) -> str:
+        gap = f", gap={self.gap!r}" if self.gap else ""
+        return (
+            f"{type(self).__name__}(value={self.value!r}, point={self.point.tolist()}, n_solved={self.n_solved}{gap})"
+        )
+
     @property
     def point(self) -> FloatArray:
         """The float64 point nearest to the exact one, shape (d,)."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.exact.dyadic import float_or_inf
@@ -29,6 +30,9 @@ class LipschitzConstant(NamedTuple):
     value: float
     region: int
     pattern: BoolArray
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value={self.value!r}, region={self.region})"
 
 
 def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float = 2) -> LipschitzConstant:
@@ -92,12 +96,12 @@ def _upper_bounds(net: Network, patterns: BoolArray, norm: float) -> FloatArray:
     """Return numbers that the norms of the regions' maps do not exceed; infinite where float64 cannot tell."""
     maps, errors = (rows[:, net.n_neurons :, :-1] for rows in bounded_rows(net, patterns))
     known = np.asarray((np.isfinite(maps) & np.isfinite(errors)).all(axis=(1, 2)), dtype=np.bool_)
-    unit = 8 * (net.n_inputs + net.n_outputs) * float(np.finfo(np.float64).eps)
+    unit = 8 * (net.n_inputs + net.n_outputs) * EPSILON
     with np.errstate(over="ignore"):
         values = np.linalg.norm(np.where(known[:, None, None], maps, 0.0), norm, axis=(1, 2)) * (1 + unit)
         # The largest singular value exceeds the geometric mean of the other two norms nowhere.
         wrong = [np.linalg.norm(np.where(known[:, None, None], errors, 0.0), p, axis=(1, 2)) for p in (1, math.inf)]
-        bounds = values + np.maximum(*wrong) * (1 + unit) + float(np.finfo(np.float64).tiny)
+        bounds = values + np.maximum(*wrong) * (1 + unit) + SMALLEST_NORMAL
     return np.where(known, bounds, math.inf)
 
 

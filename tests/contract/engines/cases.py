@@ -16,7 +16,7 @@ from tests.checks import Row, exact_halfspaces, meets, neuron_rows
 from tests.oracles.brute_force import brute_force_patterns
 from tests.oracles.exact import Pattern
 from tests.oracles.planar import planar_patterns
-from tests.property.strategies import halfspaces
+from tests.strategies import halfspaces
 from tropnet import Box, Domain, Layer, Network, Polytope
 from tropnet.network.layers import AFFINE
 

@@ -14,7 +14,7 @@ from tests.contract.engines.cases import Case, case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_progress, same_rows
 from tests.contract.engines.runs import prepared, run, run_case, task_of
-from tests.property.strategies import problems
+from tests.strategies import problems
 from tropnet import (
     Domain,
     EnumerationInterrupted,

@@ -13,7 +13,7 @@ from tests.contract.engines.engines import ENGINES, Candidate, asked
 from tests.contract.engines.laws import check_regions
 from tests.contract.engines.runs import prepared, run, run_case, task_of
 from tests.oracles.zaslavsky import zaslavsky
-from tests.property.strategies import problems
+from tests.strategies import problems
 from tropnet import Domain, Network, Tolerances, enumerate_regions
 
 N = settings().max_examples

@@ -12,7 +12,7 @@ from tests.contract.engines.cases import COINCIDENT, DOMAINS, NETWORKS, Case, ca
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_covered, check_cuts, check_witness
 from tests.contract.engines.runs import prepared, run, task_of
-from tests.property.strategies import problems
+from tests.strategies import problems
 from tropnet import (
     Domain,
     Network,

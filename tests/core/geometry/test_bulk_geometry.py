@@ -14,7 +14,9 @@ from tests.checks import cell, exact_point, nearest_float, show
 from tests.oracles.fourier_motzkin import has_interior
 from tests.strategies import domains, halfspaces, problems
 from tropnet import Box, Domain, Network, Polytope, Regions, TropnetError, enumerate_regions
-from tropnet.geometry.balls import balls, centred, directions
+from tropnet.geometry.balls import balls
+from tropnet.geometry.boundedness import directions
+from tropnet.geometry.centred import centred
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.geometry.vertices import vertices
 
@@ -174,8 +176,8 @@ def test_compiled_kernels_prefer_doubt() -> None:
     for b in ([1e-17, 1e-17, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0], [-1.0, 2.0, 1.0, 1.0], [np.inf] * 4):
         far = np.full((1, 2), 1e3)
         rows = centred(square, np.array(b) + square @ far[0], offsets, far)
-        assert balls(rows, offsets, far)[2].all()
-        assert vertices(rows, offsets, far)[2].all()
+        assert (balls(rows, offsets, far)[2] > 1e-9).all()
+        assert vertices(rows, offsets, far, 1e-8)[2].all()
     # A strip; and one whose sides meet 1e15 away.
     for slope in (0.0, 1e-15):
         strip = np.array([[slope, 1.0], [0.0, -1.0], [-1.0, 0.0]])
@@ -184,11 +186,11 @@ def test_compiled_kernels_prefer_doubt() -> None:
         assert not found.bounded(errors, 2).any()
         assert not found.unbounded(errors).any()
         rows = centred(strip, np.ones(3), np.array([0, 3]), origin)
-        assert vertices(rows, np.array([0, 3]), origin)[2].all()
+        assert vertices(rows, np.array([0, 3]), origin, 1e-8)[2].all()
     # The corner is cut off at 1e-16.
     corner = np.vstack([square, [[1.0, 1.0]]])
     rows = centred(corner, np.array([1.0, 1.0, 1.0, 1.0, 2.0 - 2.0**-52]), np.array([0, 5]), origin)
-    assert vertices(rows, np.array([0, 5]), origin)[2].all()
+    assert vertices(rows, np.array([0, 5]), origin, 1e-8)[2].all()
 
 
 def test_boundedness_in_many_dimensions_needs_no_vertices() -> None:

@@ -24,7 +24,7 @@ from tropnet.homotopy import (
     WeightedSkip,
     accuracy,
 )
-from tropnet.homotopy.training import training
+from tropnet.homotopy.training import trainer as training
 
 N_STEPS = 6
 X = torch.randn(10 * N_STEPS, 2, generator=torch.Generator().manual_seed(1))

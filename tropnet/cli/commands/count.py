@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -23,12 +24,9 @@ __all__ = ["count"]
 def count(
     path: str,
     box: tuple[str, str] | None,
-    engine: str,
-    backend: str,
     max_regions: int | None,
-    workers: int,
-    quiet: bool,
     as_json: bool,
+    search: dict[str, Any],
 ) -> None:
     """Count the activation regions of NET.
 
@@ -47,9 +45,7 @@ def count(
     limit = None if max_regions is None else max_regions + 1
     interrupted = False
     try:
-        n = count_regions(
-            net, domain, engine=engine, workers=workers, backend=backend, max_regions=limit, progress=not quiet
-        )
+        n = count_regions(net, domain, max_regions=limit, **search)
     except EnumerationInterrupted as interrupt:
         n, interrupted = interrupt.partial, True
     at_least = interrupted or n == limit

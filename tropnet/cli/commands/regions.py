@@ -37,12 +37,9 @@ _SUFFIXES = " or ".join(FORMATS)
 def regions(
     path: str,
     box: tuple[str, str] | None,
-    engine: str,
-    backend: str,
     max_regions: int | None,
-    workers: int,
-    quiet: bool,
     as_json: bool,
+    search: dict[str, Any],
     limit: int,
     out: str | None,
 ) -> None:
@@ -66,72 +63,67 @@ def regions(
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
         try:
-            found = enumerate_regions(
-                net,
-                domain,
-                engine=engine,
-                workers=workers,
-                backend=backend,
-                max_regions=max_regions,
-                on_undecided="collect",
-                progress=not quiet,
-            )
+            listed = enumerate_regions(net, domain, max_regions=max_regions, on_undecided="collect", **search)
         except EnumerationInterrupted as interrupt:
-            found, interrupted = interrupt.partial, True
+            listed, interrupted = interrupt.partial, True
         if out is not None:
             # First of all: what is printed below can be interrupted without loss.
-            write_regions(found, out)
+            write_regions(listed, out)
     if interrupted:
         kept = f"written to {out}" if out is not None else "below"
-        click.echo(f"tropnet: interrupted; the {len(found)} regions found so far are {kept}", err=True)
+        click.echo(f"tropnet: interrupted; the {len(listed)} regions found so far are {kept}", err=True)
     if as_json:
-        print_json(_regions_record(found, limit))
+        print_json(_regions_record(listed, limit))
     else:
-        _print_regions(found, limit)
+        _print_regions(listed, limit)
         if out is not None:
-            click.echo(f"all {len(found)} written to {out}")
+            click.echo(f"all {len(listed)} written to {out}")
     if interrupted:
         sys.exit(INTERRUPTED)
-    if found.n_undecided:
-        raise TropnetError(f"{found.n_undecided} subtrees stayed undecided: regions may be missing.")
+    if listed.n_undecided:
+        raise TropnetError(f"{listed.n_undecided} subtrees stayed undecided: regions may be missing.")
 
 
-def _regions_record(found: Regions, limit: int) -> dict[str, Any]:
+def _regions_record(listed: Regions, limit: int) -> dict[str, Any]:
     return {
-        "n_activation_regions": len(found),
-        "domain": found.domain.description,
-        "complete": found.complete,
-        "n_undecided": found.n_undecided,
-        "stats": dict(found.stats),
+        "n_activation_regions": len(listed),
+        "domain": listed.domain.description,
+        "complete": listed.complete,
+        "n_undecided": listed.n_undecided,
+        "stats": dict(listed.stats),
         "regions": [
             {
-                "pattern": format_pattern(region.pattern, found.network.widths),
+                "pattern": format_pattern(region.pattern, listed.network.widths),
                 "witness": region.witness.tolist(),
                 "facets": region.rows[region.facets()].tolist(),
                 "weight": region.affine.weight.tolist(),
                 "bias": region.affine.bias.tolist(),
             }
-            for region in found[:limit]
+            for region in listed[:limit]
         ],
     }
 
 
-def _print_regions(found: Regions, limit: int) -> None:
+def _print_regions(listed: Regions, limit: int) -> None:
     if limit:
         table = Table(
-            "#", Column("activation pattern", overflow="fold"), "point inside", "facets", "affine map: weight | bias"
+            Column("#", min_width=len(str(limit))),
+            Column("activation pattern", overflow="fold"),
+            Column("point inside", no_wrap=True),
+            Column("facets", min_width=6),
+            Column("affine map: weight | bias", no_wrap=True),
         )
-        for index, region in enumerate(found[:limit]):
+        for index, region in enumerate(listed[:limit]):
             affine = region.affine
             rows = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
             table.add_row(
                 str(index),
-                format_pattern(region.pattern, found.network.widths),
+                format_pattern(region.pattern, listed.network.widths),
                 vector(region.witness),
                 str(len(region.facets())),
                 "\n".join(rows[:3] + ["..."] * (len(rows) > 3)),
             )
         print_table(table)
-    more = f", {min(limit, len(found))} shown" if len(found) > limit else ""
-    state = "" if found.complete else " (incomplete)"
-    click.echo(f"{len(found)} activation regions in {found.domain}{state}{more}")
+    more = f", {min(limit, len(listed))} shown" if len(listed) > limit else ""
+    state = "" if listed.complete else " (incomplete)"
+    click.echo(f"{len(listed)} activation regions in {listed.domain}{state}{more}")

@@ -25,15 +25,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["EPS", "PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
+__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
 
-EPS = 2.0**-53
 PENDING = 2
-# Magnitudes of rows that underflow and overflow stay clear of, and the least factor of an error.
-_TINY, _HUGE, _SMALLEST = 1e-100, 1e100, 1e-60
+# The least factor of an error.
+_SMALLEST = 1e-60
 
 
 class Problem(NamedTuple):
@@ -111,7 +111,7 @@ def make_problem(net: Network) -> Problem:
         done_at=done_at[:-1],
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
         base_norm=base_norm,
-        rounding=(longest + net.n_inputs + 12) * 2 * EPS,
+        rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
     )
 
 
@@ -133,7 +133,9 @@ def make_rows(net: Network, problem: Problem) -> Rows:
         np.zeros(size),
         problem.base_norm.copy(),
         # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
-        np.where((problem.base_norm == 0) | (problem.base_norm > _TINY) & (problem.base_norm < _HUGE), 0.0, np.inf),
+        np.where(
+            (problem.base_norm == 0) | (problem.base_norm > SAFE_LOW) & (problem.base_norm < SAFE_HIGH), 0.0, np.inf
+        ),
         np.zeros(widest, np.int64),
         np.zeros(widest),
         np.zeros(widest),
@@ -242,6 +244,6 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
         for u in range(n):
             # Underflow or overflow would escape the bounds.
             bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
-            sure = bound if _TINY < norm[u] < _HUGE else np.inf
+            sure = bound if SAFE_LOW < norm[u] < SAFE_HIGH else np.inf
             # 0: nothing but the weights from the input and the bias was added, and these are exact.
-            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or _TINY < norm[u] < _HUGE) else 0.0
+            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH) else 0.0

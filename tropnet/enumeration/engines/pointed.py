@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from tropnet.arrays.rounding import SMALLEST_NORMAL, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.engines.composition import EPS
 from tropnet.exact.dyadic import to_integers
 from tropnet.exact.elimination import independent
 from tropnet.network.layers import Layer
@@ -18,7 +18,6 @@ from tropnet.network.layers import Layer
 __all__ = ["PointedRows", "inverse_and_defect", "pointed_rows", "scaled", "separable_inputs"]
 
 _SMALLEST_PIVOT = 1e-9
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 class PointedRows(NamedTuple):
@@ -98,10 +97,10 @@ def inverse_and_defect(rows: FloatArray) -> tuple[FloatArray, float]:
             inverse = np.asarray(np.linalg.inv(rows), dtype=np.float64)
         except np.linalg.LinAlgError:
             return np.full_like(rows, np.nan), np.inf
-        rounding = (len(rows) + 4) * 2 * EPS
+        rounding = (len(rows) + 4) * 2 * UNIT_ROUNDOFF
         defect = np.abs(np.eye(len(rows)) - rows @ inverse) + rounding * (np.abs(rows) @ np.abs(inverse))
         # What underflows, in the rows' scaling too.
-        defect += len(rows) * _TINY * (1 + np.abs(inverse).max(initial=0.0))
+        defect += len(rows) * SMALLEST_NORMAL * (1 + np.abs(inverse).max(initial=0.0))
         size = float(defect.sum(axis=1).max(initial=0.0))
     return inverse, size if size == size else np.inf
 

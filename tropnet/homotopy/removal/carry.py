@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from tropnet.errors import UnsupportedModuleError
+from tropnet.homotopy.removal.affine_values import Affine, ResidualGraph
 from tropnet.homotopy.removal.channel_maps import Block, ChannelMap, layer_of
 from tropnet.homotopy.removal.copies import copied
-from tropnet.homotopy.removal.residual_graph import Affine, ResidualGraph, read
+from tropnet.homotopy.removal.residual_graph import read
 
 __all__ = ["carried"]
 
@@ -24,7 +25,7 @@ def carried(module: Any) -> Any:
     copy = copied(module)
     tensor = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     with torch.no_grad():
-        layers = _Assembly(read(copy.cpu().double())).run()
+        layers = _LayerAssembly(read(copy.cpu().double())).run()
     return nn.Sequential(*layers).to(tensor.device, tensor.dtype).eval()
 
 
@@ -43,8 +44,19 @@ class _Channels:
     place: slice
 
 
-class _Assembly:
-    """Makes layers atom by atom; the state after each holds the atom and what later ones read of those before.
+class _LayerAssembly:
+    r"""Makes layers atom by atom; the state after each holds the atom and what later ones read of those before.
+
+    The blocks of the layer of ``nu_2 = relu(W nu_1 + nu_0)``, where a later layer reads nu_0 too, which may be
+    negative; a ReLU follows::
+
+        state after \ before | nu_1 | nu_0
+        nu_2                 |  W   |  I
+        relu(nu_0)           |  0   |  I
+        relu(-nu_0)          |  0   | -I
+
+    The layer that reads nu_0 later takes the difference of its two halves. A stride leaves every so many-th pixel of
+    what is carried, which `every` counts.
 
     Attributes
     ----------
@@ -58,8 +70,8 @@ class _Assembly:
         self.atoms, self.output, self.flat = graph.atoms, graph.output, graph.flat
         # It changes nothing of (n, features) and lets the first layer refuse what has axes between.
         self.layers: list[Any] = [nn.Flatten()] if 0 in self.flat else []
-        self.widths = self._widths()
-        self.last_reader = self._last_readers()
+        self.widths = graph.widths()
+        self.last_reader = graph.last_readers()
         self.state = [_Channels(0, 0, slice(0, self.widths.get(0, 0)))]
         self.every: dict[int, tuple[int, ...]] = {}
 
@@ -78,41 +90,6 @@ class _Assembly:
         if last is None or not self._is_alone(last):
             self._add_layer(self.output, len(self.atoms), relu=False, name="the output")
         return self.layers
-
-    def _widths(self) -> dict[int, int]:
-        """Return the number of channels of each atom, as far as a layer tells."""
-        widths: dict[int, int] = {}
-        sources = dict(enumerate([*(atom.source for atom in self.atoms), self.output]))
-        made = {number for number, atom in enumerate(self.atoms) if atom.module is not None}
-        n_known = -1
-        # A layer tells the width of what it reads, too, and that the width of what that is made of.
-        while len(widths) > n_known:
-            n_known = len(widths)
-            for number, source in sources.items():
-                maps = [(a, m) for a, m in source.terms if isinstance(m, ChannelMap)]
-                for a, m in maps:
-                    widths.setdefault(a, m.weight.shape[1])
-                if number in made:
-                    continue
-                own = [m.weight.shape[0] for _, m in maps]
-                own += [
-                    widths[a] for a in (number, *(a for a, m in source.terms if isinstance(m, float))) if a in widths
-                ]
-                # What is added up has as many channels.
-                for a in (number, *(a for a, m in source.terms if isinstance(m, float))) if own else ():
-                    widths.setdefault(a, own[0])
-        return widths
-
-    def _last_readers(self) -> dict[int, int]:
-        """Return the last atom, or the output, that reads each atom which the output depends on."""
-        last: dict[int, int] = {}
-        for number in range(len(self.atoms), 0, -1):
-            if number < len(self.atoms) and number not in last:
-                continue
-            source = self.output if number == len(self.atoms) else self.atoms[number].source
-            for atom, _ in source.terms:
-                last.setdefault(atom, number)
-        return last
 
     def _alive(self, number: int) -> list[_Channels]:
         """Return the channels that are read after an atom."""
@@ -153,8 +130,8 @@ class _Assembly:
 
     def _add_layer(self, source: Affine, number: int, *, relu: bool, name: str, holds: int | None = None) -> None:
         """Add the layer of an affine value, which carries what is read later; `holds` is what it holds if not new."""
-        own = number if holds is None else holds
-        alive = [channels for channels in self._alive(number) if channels.atom != own]
+        holder = number if holds is None else holds
+        alive = [channels for channels in self._alive(number) if channels.atom != holder]
         width = self._width(source, name)
         dims = self._dims(source, alive)
         blocks = [block for atom, m in source.terms for block in self._blocks(atom, m, width, dims, name)]
@@ -162,7 +139,7 @@ class _Assembly:
         if len(strides) != 1:
             raise UnsupportedModuleError(f"{name} must read its sources by one stride, got {sorted(strides)}.")
         (stride,) = strides
-        state = [_Channels(own, 0, slice(0, width))]
+        state = [_Channels(holder, 0, slice(0, width))]
         for channels in alive:
             new, more = self._carried(channels, state[-1].place.stop, stride, relu=relu)
             state += new
@@ -177,16 +154,16 @@ class _Assembly:
         for atom in {channels.atom for channels in alive}:
             self.every[atom] = _product(self.every.get(atom, (1,) * dims), stride)
         self.state = state
-        self.every[own] = (1,) * dims
+        self.every[holder] = (1,) * dims
 
     def _width(self, source: Affine, name: str) -> int:
-        found = [m.weight.shape[0] for _, m in source.terms if isinstance(m, ChannelMap)]
-        found += [self.widths[atom] for atom, m in source.terms if isinstance(m, float) and atom in self.widths]
-        if not found or any(atom not in self.widths for atom, _ in source.terms):
+        widths = [m.weight.shape[0] for _, m in source.terms if isinstance(m, ChannelMap)]
+        widths += [self.widths[atom] for atom, m in source.terms if isinstance(m, float) and atom in self.widths]
+        if not widths or any(atom not in self.widths for atom, _ in source.terms):
             raise UnsupportedModuleError(f"no layer tells how many channels {name} reads, or it reads none.")
-        if len(set(found)) > 1:
-            raise UnsupportedModuleError(f"{name} must add up equally many channels, got {sorted(set(found))}.")
-        return int(found[0])
+        if len(set(widths)) > 1:
+            raise UnsupportedModuleError(f"{name} must add up equally many channels, got {sorted(set(widths))}.")
+        return int(widths[0])
 
     def _dims(self, source: Affine, alive: list[_Channels]) -> int:
         atoms = [atom for atom, _ in source.terms] + [channels.atom for channels in alive]
@@ -197,15 +174,15 @@ class _Assembly:
         if isinstance(m, float):
             m = ChannelMap(torch.eye(width, dtype=torch.float64) * m, name=name)
         every = self.every.get(atom, (1,) * dims)
-        found = m.lifted(dims).on_samples(every)
-        if found is None:
+        sampled = m.lifted(dims).on_samples(every)
+        if sampled is None:
             raise UnsupportedModuleError(
                 f"{m.name or name} reads all pixels of the output of {self.atoms[atom].name}, of which a layer with"
                 f" stride {max(every)} leaves one in {max(every)}. Only a 1x1 convolution of that stride can be carried"
                 " past it."
             )
         return [
-            Block(slice(0, width), channels.place, found.scaled(-1.0) if channels.sign < 0 else found)
+            Block(slice(0, width), channels.place, sampled.scaled(-1.0) if channels.sign < 0 else sampled)
             for channels in self.state
             if channels.atom == atom
         ]

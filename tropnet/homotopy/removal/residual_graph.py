@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from tropnet.errors import SkipError, UnsupportedModuleError
+from tropnet.homotopy.removal.affine_values import ARITHMETIC, Affine, Atom, ResidualGraph, composed
+from tropnet.homotopy.removal.calls import Call
 from tropnet.homotopy.removal.channel_maps import ChannelMap
 from tropnet.homotopy.removal.pixel_axes import PixelAxes
 
-__all__ = ["Affine", "Atom", "ResidualGraph", "read"]
+__all__ = ["read"]
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 # Those of one axis take (n, features) for one line of n channels, so they tell nothing.
@@ -29,119 +31,6 @@ _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 # Of values that are not negative they give values that are not.
 _KEEP_SIGN = (*_POOLS, *_LINE_POOLS, nn.Flatten)
 _OTHER_NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div"}
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """A sum of maps of atoms, and a bias: ``sum of map(atom) + bias``; a map that is a number multiplies by it.
-
-    Attributes
-    ----------
-    terms
-        Pairs (number of the atom, ChannelMap or float).
-    bias
-        float64 per output channel; None is 0.
-    """
-
-    terms: tuple[tuple[int, ChannelMap | float], ...]
-    bias: Any = None
-
-    @property
-    def atom(self) -> int | None:
-        """Return the atom that this is, if it is one as it stands."""
-        plain = self.bias is None and len(self.terms) == 1 and self.terms[0][1] == 1.0
-        return self.terms[0][0] if plain else None
-
-    def scaled(self, factor: float) -> Affine:
-        """Return it times a number; times 0 nothing is left."""
-        if factor == 0:
-            return Affine(())
-        terms = tuple((atom, m * factor if isinstance(m, float) else m.scaled(factor)) for atom, m in self.terms)
-        return Affine(terms, None if self.bias is None else self.bias * factor)
-
-    def plus(self, other: Affine) -> Affine:
-        """Return the sum."""
-        biases = [bias for bias in (self.bias, other.bias) if bias is not None]
-        return Affine(self.terms + other.terms, sum(biases[1:], start=biases[0]) if biases else None)
-
-
-@dataclass(frozen=True, eq=False)
-class Atom:
-    """A value that layers read: the input, the ReLU of an affine value or that value itself, or what a module gives.
-
-    Attributes
-    ----------
-    source
-        What it is made of; of the input, nothing.
-    relu
-        Whether it is the ReLU of it.
-    module
-        The module that makes it of its source, which is an atom then; else None.
-    is_nonnegative
-        Whether no value of it is negative.
-    dims
-        Axes of pixels, 0 where a linear layer reads the last axis; None if no layer tells.
-    name
-        The module or function behind it.
-    """
-
-    source: Affine
-    relu: bool = False
-    module: Any = None
-    is_nonnegative: bool = False
-    dims: int | None = None
-    name: str = "the input"
-
-
-@dataclass(frozen=True, eq=False)
-class ResidualGraph:
-    """The atoms in order, the first of which is the input, and the output.
-
-    Attributes
-    ----------
-    atoms, output
-        The values.
-    flat
-        Atoms that must be (n, features), for what reads them to be as it was read.
-    """
-
-    atoms: list[Atom]
-    output: Affine
-    flat: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class _Held:
-    """An argument that is a parameter or buffer of the module that calls."""
-
-    name: str
-
-
-class _Call(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, so nn.Module is Any
-    """A function or method of one tensor as a module."""
-
-    def __init__(self, op: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super().__init__()
-        self.op, self.target = op, target
-        # Tensors become the module's own, so that they move, are saved and take its type.
-        self.arguments = fx.node.map_aggregate((args, kwargs), self._held)
-
-    def _held(self, argument: Any) -> Any:
-        if not isinstance(argument, torch.Tensor):
-            return argument
-        name = f"argument_{len(self._parameters) + len(self._buffers)}"
-        if isinstance(argument, nn.Parameter):
-            self.register_parameter(name, argument)
-        else:
-            self.register_buffer(name, argument)
-        return _Held(name)
-
-    def forward(self, x: Any) -> Any:
-        args, kwargs = fx.node.map_aggregate(
-            self.arguments, lambda argument: getattr(self, argument.name) if isinstance(argument, _Held) else argument
-        )
-        call = getattr(x, self.target) if self.op == "call_method" else lambda *a, **k: self.target(x, *a, **k)
-        return call(*args, **kwargs)
 
 
 def read(module: Any) -> ResidualGraph:
@@ -264,13 +153,13 @@ class _Reading:
         where = f"'{name}' in the forward of {self._owner(node)}"
         if not args and "input" in kwargs:
             args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
-        if name in _ARITHMETIC and not kwargs and len(args) == 2:
-            found = _ARITHMETIC[name](*args)
-            if found is not None:
+        if name in ARITHMETIC and not kwargs and len(args) == 2:
+            result = ARITHMETIC[name](*args)
+            if result is not None:
                 if all(isinstance(value, Affine) for value in args):
                     self.adds = True
                     self._join(*args, where)
-                return found
+                return result
         if name == "neg" and len(args) == 1:
             return args[0].scaled(-1.0)
         if name == "relu" and args:
@@ -278,7 +167,7 @@ class _Reading:
         if name == "flatten" and (args[1:], kwargs) in (((1,), {}), ((), {"start_dim": 1})):
             return self._made(nn.Flatten(), args[0], where)
         if args and isinstance(args[0], Affine) and not _holds_affine((args[1:], kwargs)):
-            return self._made(_Call(node.op, node.target, args[1:], kwargs), args[0], where)
+            return self._made(Call(node.op, node.target, args[1:], kwargs), args[0], where)
         raise UnsupportedModuleError(
             f"{where} must be a sum, a product with a number, or a function of one value, to carry skips past it."
         )
@@ -340,12 +229,12 @@ class _Reading:
 
     def _mapped(self, outer: ChannelMap, bias: Any, value: Affine) -> Affine:
         """Return a map of an affine value, through an atom if the two are not one map."""
-        found = _composed(outer, value)
-        if found is None:
-            found = _composed(outer, self._atom(value, outer.name))
-        if found is None:
+        image = composed(outer, value)
+        if image is None:
+            image = composed(outer, self._atom(value, outer.name))
+        if image is None:
             raise UnsupportedModuleError(f"{outer.name} must be a convolution of its input.")
-        return found if bias is None else found.plus(Affine((), bias.detach()))
+        return image if bias is None else image.plus(Affine((), bias.detach()))
 
     def _normalised(self, norm: Any, value: Affine, name: str) -> Affine:
         scale = 1 / torch.sqrt(norm.running_var + norm.eps)
@@ -410,58 +299,7 @@ def _is_plain(module: Any) -> bool:
     return module.groups == 1 and module.padding_mode == "zeros" and is_symmetric
 
 
-def _composed(outer: ChannelMap, value: Affine) -> Affine | None:
-    """Return a map of an affine value as an affine value, None if it is none of its atoms."""
-    terms: list[tuple[int, ChannelMap | float]] = []
-    for atom, inner in value.terms:
-        found = outer.scaled(inner) if isinstance(inner, float) else outer.after(inner)
-        if found is None:
-            return None
-        terms.append((atom, found))
-    if value.bias is None:
-        return Affine(tuple(terms))
-    if any(outer.start):
-        # Pixels of padding have no bias.
-        return None
-    return Affine(
-        tuple(terms), outer.weight.flatten(2).sum(2) @ value.bias if outer.dims else outer.weight @ value.bias
-    )
-
-
 def _holds_affine(arguments: Any) -> bool:
-    found = []
-    fx.node.map_aggregate(arguments, lambda value: found.append(isinstance(value, Affine)))
-    return any(found)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, torch.Tensor):
-        return float(value) if value.numel() == 1 and value.ndim <= 1 else None
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _sum(left: Any, right: Any, sign: float = 1.0) -> Affine | None:
-    if isinstance(left, Affine) and isinstance(right, Affine):
-        return left.plus(right.scaled(sign))
-    if isinstance(left, Affine):
-        return left if _number(right) == 0 else None
-    return right.scaled(sign) if _number(left) == 0 else None
-
-
-def _product(left: Any, right: Any) -> Affine | None:
-    value, factor = (left, right) if isinstance(left, Affine) else (right, left)
-    number = _number(factor)
-    return None if number is None or not isinstance(value, Affine) else value.scaled(number)
-
-
-def _quotient(left: Any, right: Any) -> Affine | None:
-    number = _number(right)
-    return left.scaled(1 / number) if number and isinstance(left, Affine) else None
-
-
-_ARITHMETIC: dict[str, Callable[[Any, Any], Affine | None]] = {
-    "add": _sum,
-    "sub": lambda left, right: _sum(left, right, -1.0),
-    "mul": _product,
-    "div": _quotient,
-}
+    affine = []
+    fx.node.map_aggregate(arguments, lambda value: affine.append(isinstance(value, Affine)))
+    return any(affine)

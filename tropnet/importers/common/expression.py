@@ -53,7 +53,7 @@ class Expression:
         """Return weight @ self + bias, as a tensor of another shape."""
         # NaN, infinity and overflow are for Network to report, with the layer's name.
         with np.errstate(all="ignore"):
-            terms = {k: weight if own is None else _compacted(weight @ own) for k, own in self.terms.items()}
+            terms = {k: weight if matrix is None else _compacted(weight @ matrix) for k, matrix in self.terms.items()}
             constants = None if self.bias is None else np.asarray(weight @ self.bias)
             if bias is not None:
                 constants = bias if constants is None else constants + bias
@@ -73,18 +73,18 @@ class Expression:
         flat = places.ravel()
         if np.array_equal(flat, np.arange(self.size)):
             return self.reshaped(places.shape)
-        known = flat >= 0
-        bias = None if self.bias is None else np.where(known, self.bias[flat], 0.0)
+        there = flat >= 0
+        bias = None if self.bias is None else np.where(there, self.bias[flat], 0.0)
         terms: dict[int, Matrix | None] = {}
         rows: Matrix | None = None  # made once if several terms need it
-        for k, own in self.terms.items():
-            if isinstance(own, np.ndarray):
-                terms[k] = np.where(known[:, None], own[flat], 0.0)
+        for k, matrix in self.terms.items():
+            if isinstance(matrix, np.ndarray):
+                terms[k] = np.where(there[:, None], matrix[flat], 0.0)
                 continue
             if rows is None:
-                pointers = np.concatenate([[0], np.cumsum(known)])
-                rows = sparse.csr_array((np.ones(pointers[-1]), flat[known], pointers), shape=(len(flat), self.size))
-            terms[k] = rows if own is None else rows @ own
+                pointers = np.concatenate([[0], np.cumsum(there)])
+                rows = sparse.csr_array((np.ones(pointers[-1]), flat[there], pointers), shape=(len(flat), self.size))
+            terms[k] = rows if matrix is None else rows @ matrix
         return Expression(places.shape, terms, bias)
 
     def broadcast_to(self, shape: Sequence[int]) -> Expression:
@@ -95,8 +95,8 @@ class Expression:
     def plus(self, other: Expression, sign: float = 1.0) -> Expression:
         """Return self + sign * other, for equal shapes."""
         terms = dict(self.terms)
-        for k, own in other.terms.items():
-            term = own if sign == 1 else _matrix(own, other.size) * sign
+        for k, matrix in other.terms.items():
+            term = matrix if sign == 1 else _matrix(matrix, other.size) * sign
             terms[k] = term if k not in terms else _sum(terms[k], term, self.size)
         bias = self.bias
         if other.bias is not None:
@@ -116,20 +116,20 @@ class Expression:
         if (flat == 1).all():
             return self
         with np.errstate(all="ignore"):
-            terms = {k: _scaled(own, flat) for k, own in self.terms.items()}
+            terms = {k: _scaled(matrix, flat) for k, matrix in self.terms.items()}
             return Expression(self.shape, terms, None if self.bias is None else self.bias * flat)
 
     def holds_copies(self) -> bool:
         """Return whether every entry is one entry of one unit, or zero: differences are those of the entries."""
         n_entries = np.zeros(self.size, dtype=np.int64)
-        for own in self.terms.values():
-            if own is None:
+        for matrix in self.terms.values():
+            if matrix is None:
                 n_entries += 1
-            elif isinstance(own, np.ndarray):
-                n_entries += np.where(own == 0, 0, np.where(own == 1, 1, 2)).sum(axis=1)
+            elif isinstance(matrix, np.ndarray):
+                n_entries += np.where(matrix == 0, 0, np.where(matrix == 1, 1, 2)).sum(axis=1)
             else:
-                scaled = np.concatenate([[0], np.cumsum(own.data != 1)])
-                n_entries += np.diff(own.indptr) + scaled[own.indptr[1:]] - scaled[own.indptr[:-1]]
+                scaled = np.concatenate([[0], np.cumsum(matrix.data != 1)])
+                n_entries += np.diff(matrix.indptr) + scaled[matrix.indptr[1:]] - scaled[matrix.indptr[:-1]]
         return not self.constants.any() and bool((n_entries <= 1).all())
 
 
@@ -213,12 +213,12 @@ def gathered_leaves(
     fixed = step([np.zeros((batch, *leaf.shape)) for leaf in leaves])
     # A mean of numbers can be one of them: of numbers at random hardly ever, and of two draws not the same one.
     draws = [_places(step, leaves, batch, fixed, seed) for seed in range(2)]
-    found, joined = [], stacked(leaves)
+    moved, joined = [], stacked(leaves)
     for places, again, bias in zip(*draws, fixed, strict=True):
         if places is None or again is None or not (places == again).all():
             return None
-        found.append(joined.gathered(places).shifted(bias[0]))
-    return found
+        moved.append(joined.gathered(places).shifted(bias[0]))
+    return moved
 
 
 def _places(
@@ -239,7 +239,7 @@ def _places(
         numbers[:, end - leaf.size : end].reshape(batch, *leaf.shape).copy()
         for leaf, end in zip(leaves, ends.tolist(), strict=True)
     ])  # fmt: skip
-    found: list[NDArray[np.int64] | None] = []
+    by_result: list[NDArray[np.int64] | None] = []
     for image, bias in zip(moved, fixed, strict=True):
         if image.ndim < 1 or len(image) != batch or not image.size:
             return [None] * len(moved)
@@ -248,17 +248,17 @@ def _places(
         order = np.argsort(numbers[0])
         at = order[np.minimum(np.searchsorted(numbers[0], values[0], sorter=order), total - 1)] if total else None
         places = np.full(values[0].shape, -1) if at is None else np.where(values[0] == 0, -1, at)
-        known = places >= 0
-        expected = np.where(known, numbers[:, places] if total else 0.0, 0.0)
-        found.append(places.astype(np.int64) if (values == expected).all() else None)
-    return found
+        there = places >= 0
+        expected = np.where(there, numbers[:, places] if total else 0.0, 0.0)
+        by_result.append(places.astype(np.int64) if (values == expected).all() else None)
+    return by_result
 
 
 # --- matrices, dense or sparse, or None for the identity
 
 
-def _matrix(own: Matrix | None, size: int) -> Matrix:
-    return sparse_identity(size) if own is None else own
+def _matrix(matrix: Matrix | None, size: int) -> Matrix:
+    return sparse_identity(size) if matrix is None else matrix
 
 
 def _compacted(weight: Matrix) -> Matrix:
@@ -272,8 +272,8 @@ def _sum(left: Matrix | None, right: Matrix | None, size: int) -> Matrix:
     return total if sparse.issparse(total) else np.asarray(total)
 
 
-def _scaled(own: Matrix | None, factors: FloatArray) -> Matrix:
-    if isinstance(own, np.ndarray):
-        return own * factors[:, None]
+def _scaled(matrix: Matrix | None, factors: FloatArray) -> Matrix:
+    if isinstance(matrix, np.ndarray):
+        return matrix * factors[:, None]
     diagonal = sparse.csr_array(sparse.diags_array(factors))
-    return diagonal if own is None else sparse.csr_array(diagonal @ own)
+    return diagonal if matrix is None else sparse.csr_array(diagonal @ matrix)

@@ -21,10 +21,14 @@ from tropnet.network.layers import AFFINE, RELU, Layer
 from tropnet.network.network import Network
 from tropnet.operators.operator import Shape
 
-__all__ = ["Lowering", "adaptive_windows", "sliding_windows", "windows_of"]
+__all__ = ["Lowering", "RefusedError", "adaptive_windows", "over_axes", "sliding_windows", "windows_of"]
 
 # Smaller matrices stay dense whatever they hold: they take no more than half a megabyte.
 _SMALL = 2**16
+
+
+class RefusedError(Exception):
+    """A step is not piecewise linear, or is not understood; the message says why, after the name of the step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,17 +177,17 @@ def _layer(values: Sequence[Expression], slopes: Any, at: dict[int, tuple[int, i
     blocks: dict[int, list[tuple[int, int, Matrix | None]]] = {}
     start = 0
     for value in values:
-        for k, own in value.terms.items():
+        for k, matrix in value.terms.items():
             layer, column = at[k]
-            blocks.setdefault(layer, []).append((start, column, own))
+            blocks.setdefault(layer, []).append((start, column, matrix))
         start += value.size
     sizes = [value.size for value in values]
     whole: dict[int, Matrix] = {}  # one matrix for all sources that share it
     weights = {}
     for layer, parts in sorted(blocks.items()):
         if len(values) == len(parts) == 1 and parts[0][2] is not None and parts[0][2].shape[1] == widths[layer]:
-            own = parts[0][2]
-            weights[layer] = whole.setdefault(id(own), _stored(own))
+            matrix = parts[0][2]
+            weights[layer] = whole.setdefault(id(matrix), _stored(matrix))
         else:
             weights[layer] = _stored(_assembled(parts, (start, widths[layer]), sizes))
     if not weights:
@@ -194,8 +198,8 @@ def _layer(values: Sequence[Expression], slopes: Any, at: dict[int, tuple[int, i
 def _assembled(parts: Any, shape: tuple[int, int], sizes: Sequence[int]) -> Matrix:
     starts = dict(zip(np.cumsum([0, *sizes]).tolist(), sizes, strict=False))
     rows, columns, entries = [], [], []
-    for row, column, own in parts:
-        block = sparse.coo_array(sparse.eye_array(starts[row]) if own is None else own)
+    for row, column, matrix in parts:
+        block = sparse.coo_array(sparse.eye_array(starts[row]) if matrix is None else matrix)
         rows.append(block.coords[0].astype(np.int64) + row)
         columns.append(block.coords[1].astype(np.int64) + column)
         entries.append(block.data)
@@ -228,6 +232,18 @@ def sliding_windows(
     return np.where((places >= 0) & (places < length), places, -1)
 
 
+def over_axes(shape: Shape, axes: Sequence[int], *, keeps: bool) -> tuple[Indices, Shape]:
+    """Return the flat places that each output of a reduction over axes reads, and the shape of the outputs.
+
+    With `keeps` the axes stay, with length 1.
+    """
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    places = np.arange(math.prod(shape)).reshape(shape).transpose([*rest, *axes])
+    kept = tuple(shape[axis] for axis in rest)
+    whole = tuple(1 if axis in axes else length for axis, length in enumerate(shape))
+    return places.reshape(math.prod(kept), -1), whole if keeps else kept
+
+
 def adaptive_windows(length: int, size: int) -> Indices:
     """Return the places that adaptive pooling to `size` reads along an axis, shape (size, longest); -1 is none."""
     outputs = np.arange(size)
@@ -246,8 +262,8 @@ def windows_of(shape: Shape, tables: Sequence[Indices]) -> tuple[Indices, Shape]
     outputs = np.zeros((1, 1), dtype=np.int64)
     for length, table in zip(shape[n_lead:], tables, strict=True):
         # Windows of this axis within those of the axes before it: (outputs, new outputs, places, new places).
-        before, own = outputs[:, None, :, None], table[None, :, None, :]
-        both = np.where((before >= 0) & (own >= 0), before * length + own, -1)
+        before, within = outputs[:, None, :, None], table[None, :, None, :]
+        both = np.where((before >= 0) & (within >= 0), before * length + within, -1)
         outputs = both.reshape(len(outputs) * len(table), -1)
     size = math.prod(shape[n_lead:])
     whole = np.where(outputs >= 0, outputs + np.arange(lead)[:, None, None] * size, -1)

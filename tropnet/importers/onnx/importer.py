@@ -11,13 +11,14 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedByRuntime
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError, NonFiniteError, ShapeError, TropnetError, UnsupportedModuleError
 from tropnet.importers.common.expression import Expression, constant, gathered_leaves
-from tropnet.importers.common.lowering import Lowering
+from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.common.verification import verify
-from tropnet.importers.onnx.steps import MOVES, RULES, RefusedError, Step
+from tropnet.importers.onnx.steps import MOVES, RULES, Step
 from tropnet.network.network import Network
 from tropnet.operators.operator import as_shape
 
@@ -27,6 +28,8 @@ __all__ = ["from_onnx"]
 _BATCH = 2
 _FLOAT32_ERROR = 1e-4
 _FLOAT32_ROUNDING = 1e-5
+# Steps at the end of classifiers that keep the order of the outputs.
+_MONOTONE = ("Softmax", "LogSoftmax", "Sigmoid")
 _N_LISTED = 8
 
 
@@ -109,10 +112,8 @@ def _session(model: Any, options: Any) -> Any:
     """Return an onnxruntime session, or None if it lacks an operator in this precision, as convolution in float64."""
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of a class that onnxruntime does not export
-        if "NOT_IMPLEMENTED" in str(error):
-            return None
-        raise
+    except NotImplementedByRuntime:
+        return None
 
 
 class _Graph:
@@ -154,13 +155,13 @@ class _Graph:
             if any(name not in values for name in node.input):
                 continue  # it comes after a refused node
             try:
-                found = self._read(node, [values[name] for name in node.input], lowering)
+                results = self._read(node, [values[name] for name in node.input], lowering)
             except RefusedError as error:
                 refusals.append(f"{self.where(node)} {error}")
                 continue
             except NonFiniteError as error:
                 raise NonFiniteError(f"{self.where(node)}: {error}") from error
-            values |= dict(zip(node.output, found, strict=False))
+            values |= dict(zip(node.output, results, strict=False))
         if refusals:
             more = len(refusals) - _N_LISTED
             raise UnsupportedModuleError(
@@ -182,19 +183,22 @@ class _Graph:
         if node.op_type in RULES:
             return [RULES[node.op_type](step)]
         if node.op_type not in MOVES or node.domain not in ("", "ai.onnx"):
-            raise RefusedError("is not piecewise linear, or not known to be")
+            last = "; as the last step leave it off: it does not change which output is the largest"
+            raise RefusedError(
+                f"is not piecewise linear, or not known to be{last if node.op_type in _MONOTONE else ''}"
+            )
 
         def moved(given: list[FloatArray]) -> list[FloatArray]:
             filled = iter(given)
             return self._run(node, [next(filled) if isinstance(part, Expression) else part for part in inputs])
 
         try:
-            found = gathered_leaves(moved, symbolic, self.batch)
+            results = gathered_leaves(moved, symbolic, self.batch)
         except (ValueError, IndexError, RuntimeError, TypeError) as error:
             raise ShapeError(f"{self.where(node)} does not take inputs of shape {self.shape}: {error}") from error
-        if found is None:
+        if results is None:
             raise RefusedError("mixes the entries of a batch, or does more than move entries, which is not supported")
-        return found
+        return results
 
     def _run(self, node: Any, inputs: Sequence[Any]) -> list[Any]:
         """Run one node in float64."""
@@ -211,8 +215,8 @@ class _Graph:
         def outputs(part: FloatArray) -> Any:
             values: dict[str, Any] = {"": None, **self.constants, self.input: part}
             for node in self.graph.node:
-                found = self._run(node, [values[name] for name in node.input])
-                values |= dict(zip(node.output, found, strict=False))
+                results = self._run(node, [values[name] for name in node.input])
+                values |= dict(zip(node.output, results, strict=False))
             return values[self.output]
 
         return self.batched(points, outputs)
@@ -224,12 +228,12 @@ class _Graph:
         for start in range(0, len(points), size):
             part = points[start : start + size]
             whole = np.concatenate([part, np.zeros((size - len(part), part.shape[1]))])
-            found = np.asarray(outputs(whole.reshape(size, *self.shape)), dtype=np.float64)
-            if found.ndim < 1 or len(found) != size:
+            batch = np.asarray(outputs(whole.reshape(size, *self.shape)), dtype=np.float64)
+            if batch.ndim < 1 or len(batch) != size:
                 raise TropnetError(
-                    f"the output {self.output} must have the batch as its first axis, got {found.shape}."
+                    f"the output {self.output} must have the batch as its first axis, got {batch.shape}."
                 )
-            parts.append(found.reshape(size, -1)[: len(part)])
+            parts.append(batch.reshape(size, -1)[: len(part)])
         return np.concatenate(parts)
 
 

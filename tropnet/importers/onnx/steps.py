@@ -1,9 +1,10 @@
-"""The operations of ONNX that are affine or piecewise linear, and how each is lowered."""
+"""The operations of ONNX that are affine or piecewise linear, and how each is lowered.
+
+A new activation is one entry of `RULES`; what it is made of (slopes, bounds, maxima) are the methods of `Lowering`.
+"""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -13,24 +14,21 @@ import numpy as np
 from scipy import sparse
 
 from tropnet.arrays.types import FloatArray
-from tropnet.importers.common.expression import Expression, combined, constant
-from tropnet.importers.common.lowering import Lowering, sliding_windows, windows_of
+from tropnet.importers.common.expression import Expression, Indices, combined, constant
+from tropnet.importers.common.lowering import Lowering, RefusedError, over_axes, sliding_windows, windows_of
 from tropnet.operators import adaptive_average_pooling, average_pooling, batch_norm, convolution, linear, padding
+from tropnet.operators.operator import Shape
 
-__all__ = ["MOVES", "RULES", "RefusedError", "Step"]
+__all__ = ["MOVES", "RULES", "Step"]
 
+# Defaults are float32, as all attributes are.
+_ALPHA, _BETA, _LEAK, _EPSILON = (float(np.float32(value)) for value in (0.2, 0.5, 0.01, 1e-5))
 # Steps that only move entries: where to is asked of their own code.
 _MOVES = (
     "Concat Flatten Reshape Transpose Slice Split Pad Squeeze Unsqueeze Identity Dropout Expand Tile Gather"
     " DepthToSpace SpaceToDepth Cast Trilu"
 )
-# Defaults are float32, as all attributes are.
-_ALPHA, _BETA, _LEAK, _EPSILON = (float(np.float32(value)) for value in (0.2, 0.5, 0.01, 1e-5))
-MOVES = frozenset(re.split(" ", _MOVES))
-
-
-class RefusedError(Exception):
-    """A node is not piecewise linear, or is not understood; the message says why."""
+MOVES = frozenset(_MOVES.split())
 
 
 @dataclass(frozen=True)
@@ -224,27 +222,21 @@ def _hard_sigmoid(step: Step) -> Expression:
     return step.to.clipped(step.x.scaled(slope).shifted(offset), 0.0, 1.0)
 
 
-def _groups(step: Step, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
+def _groups(step: Step) -> tuple[Indices, Shape]:
     """Return the places that each output of a reduction reads, and the shape of the outputs."""
-    shape = step.x.shape
-    rest = [axis for axis in range(len(shape)) if axis not in axes]
-    numbers = np.arange(step.x.size).reshape(shape).transpose([*rest, *axes])
-    kept = tuple(shape[axis] for axis in rest)
-    if step.attributes.get("keepdims", 1):
-        return numbers.reshape(math.prod(kept), -1), tuple(1 if i in axes else n for i, n in enumerate(shape))
-    return numbers.reshape(math.prod(kept), -1), kept
+    return over_axes(step.x.shape, step.axes(), keeps=bool(step.attributes.get("keepdims", 1)))
 
 
 def _reduced_maximum(step: Step) -> Expression:
-    return step.to.maximum_over(step.x, *_groups(step, step.axes()))
+    return step.to.maximum_over(step.x, *_groups(step))
 
 
 def _reduced_minimum(step: Step) -> Expression:
-    return step.to.maximum_over(step.x.scaled(-1.0), *_groups(step, step.axes())).scaled(-1.0)
+    return step.to.maximum_over(step.x.scaled(-1.0), *_groups(step)).scaled(-1.0)
 
 
 def _reduced_sum(step: Step, *, mean: bool = False) -> Expression:
-    places, shape = _groups(step, step.axes())
+    places, shape = _groups(step)
     pointers = np.arange(len(places) + 1) * places.shape[1]
     values = np.full(places.size, 1.0 / places.shape[1] if mean else 1.0)
     matrix = sparse.csr_array((values, places.ravel(), pointers), shape=(len(places), step.x.size))

@@ -5,28 +5,53 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["CONSTANT", "changes_in_place", "step_name", "why_not_affine"]
+__all__ = ["CONSTANT", "Kind", "Reason", "changes_in_place", "step_name", "why_not_affine"]
 
-# The verdict on steps that read the shape or type of a tensor, not its values.
-CONSTANT = "constant"
 
-_PIECEWISE = "is piecewise linear, not affine"
-_COMPARES = "compares values (a maximum, an order), which is not affine"
-_CURVED = "is not affine"
-_NORMALISES = "divides by statistics of its input, which is not affine"
-_BATCH = "normalises by the statistics of its batch, which is not affine; call module.eval() first"
-_NO_STATISTICS = "has no stored statistics and normalises by those of its batch, which is not affine"
-_RANDOM = "acts at random in training mode; call module.eval() first"
-_UNKNOWN = "is not known to be affine"
+class Kind(Enum):
+    """What is the matter with a step that is not affine."""
+
+    CONSTANT = "reads the shape or type of a tensor, not its values"
+    PIECEWISE = "is piecewise linear"
+    COMPARES = "orders or compares values"
+    OTHER = "anything else"
+
+
+class Reason(NamedTuple):
+    """Why a step is not affine: a text that follows the name of the step, and of what kind it is.
+
+    In the text ``{wanted}`` stands for what the step would have to be.
+    """
+
+    text: str
+    kind: Kind = Kind.OTHER
+
+
+# No reason against a step, but its result does not depend on the input.
+CONSTANT = Reason("reads no values", Kind.CONSTANT)
+
+_PIECEWISE = Reason("is piecewise linear, not {wanted}", Kind.PIECEWISE)
+_SLOPE = Reason("is piecewise linear, not {wanted} unless its slope is 1", Kind.PIECEWISE)
+_COMPARES = Reason("compares values (a maximum, an order), which is not {wanted}", Kind.COMPARES)
+_CURVED = Reason("is not {wanted}")
+_LAST = Reason("is not {wanted}; as the last step leave it off: it does not change which output is the largest")
+_NORMALISES = Reason("divides by statistics of its input, which is not {wanted}")
+_BATCH = Reason("normalises by the statistics of its batch, which is not {wanted}; call module.eval() first")
+_NO_STATISTICS = Reason("has no stored statistics and normalises by those of its batch, which is not {wanted}")
+_RANDOM = Reason("acts at random in training mode; call module.eval() first")
+_UNKNOWN = Reason("is not known to be {wanted}")
+_DETACHES = Reason("cuts the derivative, from which the linear part is read; remove it")
+_WRITES = Reason("writes into a tensor that does not depend on the input, which changes it for the next call")
 
 Values = Mapping[str, Any]
-Condition = Callable[[Mapping[str, Any]], str | None]
+Condition = Callable[[Mapping[str, Any]], Reason | None]
 
 
 def _words(text: str) -> list[str]:
@@ -45,13 +70,14 @@ class _Step:
     factors: frozenset[str] = frozenset()
     condition: Condition = lambda _: None
 
-    def why_not(self, values: Values, dependent: frozenset[str]) -> str | None:
+    def why_not(self, values: Values, dependent: frozenset[str]) -> Reason | None:
         """Return why it is not affine in the arguments that depend on the input, or None if it is."""
         if len(dependent & self.factors) > 1:
-            return f"multiplies values that both depend on the input ({' and '.join(sorted(dependent & self.factors))})"
+            both = " and ".join(sorted(dependent & self.factors))
+            return Reason(f"multiplies values that both depend on the input ({both})")
         other = dependent - self.factors - self.terms
         if other:
-            return f"depends on the input through its argument '{min(other)}', which is not affine"
+            return Reason(f"depends on the input through its argument '{min(other)}', which is not {{wanted}}")
         return self.condition(values)
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,26 +97,26 @@ def _product(*factors: str, first: tuple[str, ...] = (), last: tuple[str, ...] =
 # --- conditions
 
 
-def _no_rounding(values: Values) -> str | None:
+def _no_rounding(values: Values) -> Reason | None:
     return _PIECEWISE if values.get("rounding_mode") is not None else None
 
 
-def _slope_one(values: Values) -> str | None:
+def _slope_one(values: Values) -> Reason | None:
     slope = values.get("negative_slope", values.get("weight", 0.01))
-    return None if bool((torch.as_tensor(slope) == 1).all()) else f"{_PIECEWISE} unless its slope is 1"
+    return None if bool((torch.as_tensor(slope) == 1).all()) else _SLOPE
 
 
-def _switched_off(values: Values) -> str | None:
+def _switched_off(values: Values) -> Reason | None:
     return _RANDOM if values.get("training", True) and values.get("p", 0.5) > 0 else None
 
 
-def _stored_statistics(values: Values) -> str | None:
+def _stored_statistics(values: Values) -> Reason | None:
     if values.get("training", False):
         return _BATCH
     return None if values.get("running_mean") is not None else _NO_STATISTICS
 
 
-def _instance_statistics(values: Values) -> str | None:
+def _instance_statistics(values: Values) -> Reason | None:
     return _NORMALISES if values.get("use_input_stats", True) or values.get("running_mean") is None else None
 
 
@@ -188,10 +214,11 @@ _REASONS = {
         ),
         _CURVED,
     ),
+    **dict.fromkeys(_words("softmax softmax2d log_softmax logsoftmax sigmoid logsigmoid"), _LAST),
     **dict.fromkeys(
         ["layer_norm", "group_norm", "local_response_norm", "normalize", "rms_norm", "cosine_similarity"], _NORMALISES
     ),
-    **dict.fromkeys(("detach", "data"), "cuts the derivative, from which the linear part is read; remove it"),
+    **dict.fromkeys(("detach", "data"), _DETACHES),
 }
 
 # --- modules; the conditions read the module's options
@@ -224,7 +251,7 @@ _MODULE_REASONS = (
 )
 
 
-def _why_not_module(module: Any) -> str | None:
+def _why_not_module(module: Any) -> Reason | None:
     kind = type(module)
     if kind in _AFFINE_MODULES:
         return None
@@ -280,7 +307,7 @@ def why_not_affine(
     kwargs: Mapping[str, Any],
     depends: Callable[[Any], bool],
     nodes: tuple[tuple[Any, ...], Mapping[str, Any]],
-) -> str | None:
+) -> Reason | None:
     """Return why a step is not affine in the network's input; None if it is, `CONSTANT` if it reads no values.
 
     Parameters
@@ -313,5 +340,5 @@ def why_not_affine(
     graph_arguments = step.bound(*nodes)
     dependent = frozenset(key for key, value in graph_arguments.items() if depends(value))
     if in_place and nodes[0] and not depends(nodes[0][0]):
-        return "writes into a tensor that does not depend on the input, which changes it for the next call"
+        return _WRITES
     return step.why_not(step.bound(args, kwargs), dependent)

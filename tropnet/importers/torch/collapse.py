@@ -12,7 +12,7 @@ from scipy import sparse
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, TropnetError, UnsupportedModuleError
-from tropnet.importers.torch.reading import Reader
+from tropnet.importers.torch.interpreter import AffineInterpreter
 from tropnet.importers.torch.tracing import float64_copy, trace
 from tropnet.network.affine import AffineMap
 from tropnet.operators.operator import as_shape
@@ -91,7 +91,7 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     copy = float64_copy(module)
     # A dropout that is refused still draws; the caller's random numbers are not ours.
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        reader = Reader(trace(copy))
+        reader = AffineInterpreter(trace(copy))
         reader.read(shape)
         try:
             affine = affine_part(copy, shape, reader.entries)
@@ -153,12 +153,12 @@ def _products(
         if not outputs.requires_grad:
             return np.zeros((n, math.prod(shape if by_rows else output_shape)))
         if by_rows:
-            found = torch.autograd.grad(outputs, x, directions.reshape(outputs.shape))[0]
+            rows_or_columns = torch.autograd.grad(outputs, x, directions.reshape(outputs.shape))[0]
         else:
             v = torch.zeros_like(outputs, requires_grad=True)
             backwards = torch.autograd.grad(outputs, x, v, create_graph=True)[0]
-            found = torch.autograd.grad(backwards, v, directions.reshape(x.shape))[0]
-    return np.asarray(found.detach().reshape(n, -1).numpy())
+            rows_or_columns = torch.autograd.grad(backwards, v, directions.reshape(x.shape))[0]
+    return np.asarray(rows_or_columns.detach().reshape(n, -1).numpy())
 
 
 def _verify(affine: AffineMap, copy: Any, shape: tuple[int, ...]) -> None:
@@ -167,10 +167,10 @@ def _verify(affine: AffineMap, copy: Any, shape: tuple[int, ...]) -> None:
     points[::2] *= 10
     flat = points.reshape(len(points), -1)
     terms = AffineMap(abs(affine.weight), abs(affine.bias))(abs(flat))
-    found = affine(flat)
+    mapped = affine(flat)
     for rows in (slice(None), slice(0, 1)):
         expected = _outputs(copy, points[rows])
-        error = abs(found[rows] - expected) if expected.shape == found[rows].shape else np.full((1, 1), np.inf)
+        error = abs(mapped[rows] - expected) if expected.shape == mapped[rows].shape else np.full((1, 1), np.inf)
         allowed = _TOLERANCE * terms[rows]
         if not (error <= allowed).all():
             raise TropnetError(

@@ -14,7 +14,7 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.importers.common.verification import verify
 from tropnet.importers.torch.export import ExportedNetwork, exported_layers
-from tropnet.importers.torch.segments import split
+from tropnet.importers.torch.splitting import split
 from tropnet.importers.torch.tracing import Trace, float64_copy, trace
 from tropnet.network.layers import skip_sources
 from tropnet.network.network import Network

@@ -36,15 +36,31 @@ from tropnet.regions.row_index import INFINITY
 SETTLED, CUT, UNSURE, ON_WITNESS = 0, 1, 2, 3
 # What is known of a row: that of infinity is no candidate.
 UNKNOWN, FACET, IMPLIED, TOUCHING, DOUBTFUL, NO_ROW = 0, 1, 2, 3, 4, 5
+# Row numbers that no row has.
 NONE = -(1 << 40)
 NEVER = 1 << 40
+
+# Farther than any vertex: slacks of tight rows, and the length of an edge that nothing stops.
 BIG = 1e300
+# More pivots than decisions take, hundreds of times over: what still goes on is circling, and left to exact arithmetic.
 MAX_PIVOTS = 400
+# After so many pivots the inverse is computed anew; its error grows by about a digit in forty.
 REFACTOR = 40
+# A point that is closer to a side than this (relative to its size) is moved inwards when its turn comes.
 POOR = 1e-6
+# From a point on a hyperplane, how far to go towards where the cell ends: half way is farthest from both.
 _STRIDE = 0.5
+# How close to 0 a pre-activation at a vertex may be for its edge still to count as crossing: offsets move it so much.
 _NEAR = 1e-11
+# A rate (relative to the largest coordinate of the edge) or a multiplier (relative to the row) below this is taken for
+# 0: it is rounding, and a pivot on it would lose the inverse. What follows from that is only a proposal.
 FLAT = 1e-12
+# Two units in the last place: a value below this, relative to its terms, is not worth a proof.
+TINY = 4e-16
+# Bounds are computed in float64 themselves; this is more than the few operations of one can lose.
+_BOUNDS_ROUND = 1.000001
+# Added to the error of a row, so that what underflows is within it.
+UNDERFLOW = 1e-300
 
 
 # Places of `Cell.at`.
@@ -140,7 +156,7 @@ def load(problem: Any, rows: Any, cell: Any, layer: int, i: int) -> None:
         cell.vectors[G, k] = rows.done[at + k * width] * scale
     cell.numbers[G_NORM] = norm * scale
     # Room for what the scaling loses to underflow.
-    cell.numbers[G_ERROR] = error * scale + 1e-300
+    cell.numbers[G_ERROR] = error * scale + UNDERFLOW
 
 
 @compiled(inline=True, reorder=True)
@@ -309,7 +325,7 @@ def ratio(edge: Any, columns: Any, about: Any, box: Any, m: int, is_box: bool) -
     largest = 0.0
     for j in range(D):
         largest = max(largest, abs(edge[j]))
-    tiny = 1e-12 * largest
+    tiny = FLAT * largest
     find_values(columns, edge, rates)
     for i in range(m):
         rate = -rates[i]
@@ -599,7 +615,7 @@ def passes_by(vectors: Any, numbers: Any, about: Any, rows: Any, box: Any, basis
     size += abs(c) * numbers[H_NORM]
     wrong += abs(c) * numbers[H_ERROR]
     left += numbers[U_MAX] * (wrong + numbers[ROUNDING] * size)
-    return bool(c > left * 1.000001)
+    return bool(c > left * _BOUNDS_ROUND)
 
 
 @compiled(reorder=True)
@@ -661,7 +677,7 @@ def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> 
     wrong += numbers[ROUNDING] * (size + abs(c) * numbers[H_NORM])
     for j in range(D):
         wrong += abs(vectors[W, j] - c * vectors[H, j])
-    bound = 1.000001 * wrong * norm / (1.0 - defect)
+    bound = _BOUNDS_ROUND * wrong * norm / (1.0 - defect)
     for k in range(D - 1):
         if not vectors[Y, k] > bound and is_member(problem, tree, layer, level, cell.owner[cell.basis[k]]):
             return -1
@@ -704,7 +720,7 @@ def decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
         at[HAS_VERTEX] = 0
         return UNSURE
     find_prices(cell.vectors, cell.T)
-    tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
+    tiny = TINY * numbers[G_NORM] * numbers[U_MAX]
     for attempt in range(MAX_PIVOTS):
         value = vectors[Y, D - 1]
         if value < -tiny:
@@ -719,10 +735,10 @@ def decide(problem: Any, cell: Any, tree: Any, layer: int, prove: bool) -> int:
         for j in range(1, D - 1):
             if vectors[Y, j] < vectors[Y, k]:
                 k = j
-        if not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
+        if not vectors[Y, k] < -FLAT * numbers[G_NORM]:
             if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis):
                 return SETTLED
-            if not at[IS_BOX] and lies_in_cone(problem, cell, tree, layer, -1) >= 0:
+            if not at[IS_BOX] and lies_in_cone(problem, cell, tree, layer, INFINITY) >= 0:
                 return SETTLED
             if at[AGE] == 0 or attempt == MAX_PIVOTS - 1:
                 return UNSURE

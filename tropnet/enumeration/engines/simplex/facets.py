@@ -45,6 +45,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     QUALITY,
     REFACTOR,
     ROUNDING,
+    TINY,
     TOUCHING,
     U_MAX,
     UNKNOWN,
@@ -347,7 +348,7 @@ def _walk(cell: Any, n: int) -> None:
         largest, edge = 0.0, T[k]
         for j in range(D):
             largest = max(largest, abs(edge[j]))
-        tiny = -1e-12 * largest
+        tiny = -FLAT * largest
         length, entering = BIG, -1
         for i in range(n):
             if rates[i] < tiny and slacks[i] < -length * rates[i]:
@@ -392,7 +393,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
     _load_own(cell.vectors[G], cell.numbers, cell.about, cell.rows, cell.box, own)
     find_prices(cell.vectors, cell.T)
     _find_slacks_without(cell, own)
-    tiny = 4e-16 * numbers[G_NORM] * numbers[U_MAX]
+    tiny = TINY * numbers[G_NORM] * numbers[U_MAX]
     forced = -1
     for k in range(D - 1):
         if cell.basis[k] == own:
@@ -415,7 +416,7 @@ def _leave_out(problem: Any, cell: Any, tree: Any, own: int) -> int:
                 k = j
         if forced >= 0:
             k, forced = forced, -1
-        elif not vectors[Y, k] < -1e-12 * numbers[G_NORM]:
+        elif not vectors[Y, k] < -FLAT * numbers[G_NORM]:
             if passes_by(cell.vectors, cell.numbers, cell.about, cell.rows, cell.box, cell.basis) or _is_structural(
                 problem, cell, tree, own
             ):

@@ -12,10 +12,11 @@ from typing import NamedTuple, final
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import EPS, make_problem, make_rows
+from tropnet.enumeration.engines.composition import make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.vertex import kernel as kernel
@@ -279,7 +280,7 @@ def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[f
     rounded = [value / divisor for value in vector]
     ratios = [x.as_integer_ratio() for x in rounded]
     exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
-    return rounded, 0.0 if exact else EPS
+    return rounded, 0.0 if exact else UNIT_ROUNDOFF
 
 
 # --- from a network and a domain to arrays

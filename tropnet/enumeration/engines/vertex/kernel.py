@@ -37,7 +37,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from tropnet.enumeration.engines.composition import EPS, PENDING, complete_layer, enter_layer
+from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
 from tropnet.kernels import compiled, uniform
 from tropnet.regions.row_index import INFINITY
 
@@ -47,11 +48,12 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+# Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
-_ROUNDING = 8.0 * EPS
+_ROUNDING = 8.0 * UNIT_ROUNDOFF
+# New generators that are less certain than this are computed anew from their facets at once.
 _COARSE = 1e-2
-_TINY, _HUGE = 1e-100, 1e100
 
 
 class Stack(NamedTuple):
@@ -396,11 +398,11 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
         bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
         mask &= mask - np.uint64(1)
         norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
-        if not _TINY < norm < _HUGE:
+        if not SAFE_LOW < norm < SAFE_HIGH:
             return False
         # Rows of norm 1, nearly; component c goes last.
         scale = 1.0 / norm
-        stack.errors[r] = error * scale + 2.0 * EPS
+        stack.errors[r] = error * scale + 2.0 * UNIT_ROUNDOFF
         for k in range(D):
             M[r, k] *= scale
         M[r, c], M[r, d] = M[r, d], M[r, c]
@@ -482,6 +484,22 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
 @compiled(inline=True)
 def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
+
+    The pool of generators, and the lists of a frame's generators (indices into the pool), before and after; - 0 + are
+    the signs of z at the old generators, 0' copies of those on the hyperplane with the bit of the new facet, n the new
+    ones on crossing edges::
+
+        pool     | older frames | this frame's: - + 0 ... | free
+        pool     | older frames | this frame's: - + 0 ... | 0' 0' n n n | free
+                                                           ^ top before   ^ top of both sides
+
+        members  | older lists  | - + 0 - + ...     | free
+        members  | older lists  | - - ... 0' 0' n n | + + ... 0' 0' n n | free
+                                 ^ start[frame]      ^ start[frame + 1]
+
+    Both sides share the generators of the pool that they have in common. The active side is searched first; when it is
+    done, the free room begins at `top` of the inactive side again. Old generators keep their place and bits, as frames
+    below still list them.
 
     Returns
     -------
@@ -565,7 +583,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
                 radius = np.inf
             if largest < 0.01:
                 # A power of two scales exactly.
-                scale = math.ldexp(1.0, -math.frexp(max(largest, _TINY))[1])
+                scale = math.ldexp(1.0, -math.frexp(max(largest, SAFE_LOW))[1])
                 for k in range(D):
                     stack.X[top, k] *= scale
                 radius *= scale
@@ -658,7 +676,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         x = row[k] / row[D - 1]
         out.points[r, k] = x
         largest = max(largest, abs(x))
-        inside = inside and abs(x) < _HUGE
+        inside = inside and abs(x) < SAFE_HIGH
     row = stack.rows[1]
     n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
     for bit in range(64):
@@ -670,7 +688,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             owner = stack.owner[frame, bit]
             if 0 <= owner < n_neurons and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
                 z = -z
-            inside = norm > _TINY and z > (norm * _ROUNDING * D + error) * largest
+            inside = norm > SAFE_LOW and z > (norm * _ROUNDING * D + error) * largest
     out.inside[r] = inside
     if out.facets.shape[0] == 0:
         return

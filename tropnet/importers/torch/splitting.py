@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import torch
-from torch import fx, nn
+from torch import fx
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, UnsupportedModuleError
-from tropnet.importers.common.activations import RefusedError, arguments, lowered, lowers
-from tropnet.importers.common.expression import Expression, combined, constant, gathered_leaves
-from tropnet.importers.common.lowering import Lowering
-from tropnet.importers.torch.affine_steps import CONSTANT, changes_in_place, step_name
+from tropnet.importers.common.expression import Expression, constant, gathered_leaves
+from tropnet.importers.common.lowering import Lowering, RefusedError
+from tropnet.importers.torch.activations import arguments, lowered, lowers
+from tropnet.importers.torch.affine_steps import Kind, Reason, changes_in_place, step_name
 from tropnet.importers.torch.collapse import affine_part
-from tropnet.importers.torch.reading import Reader, tensors
+from tropnet.importers.torch.interpreter import AffineInterpreter, tensors
+from tropnet.importers.torch.known_maps import known_map, known_module_map
 from tropnet.importers.torch.tracing import Trace
-from tropnet.operators import adaptive_average_pooling, average_pooling, batch_norm, convolution, linear
-from tropnet.operators.operator import Operator
 
 __all__ = ["split"]
 
 _BATCH = 2
 _MIXES = "mixes the entries of a batch; keep the batch as the first axis of every tensor"
-_JUMPS = "jumps, or is piecewise linear in a way that is not supported"
-_COMPARES = "orders or compares values in a way that is not supported (maxima, minima and max-pool are)"
-
-Affine: TypeAlias = Callable[[Expression, Mapping[str, Any]], Expression | None]
+# Why steps of these kinds are refused though a piecewise-linear one would do.
+_OTHERWISE = {
+    Kind.PIECEWISE: Reason("jumps, or is piecewise linear in a way that is not supported"),
+    Kind.COMPARES: Reason("orders or compares values in a way that is not supported (maxima, minima and max-pool are)"),
+}
 
 
 def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
@@ -42,17 +41,17 @@ def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
     ShapeError
         The module does not take inputs of this shape, or does not give one tensor per input.
     """
-    reader = _Splitter(graph, shape)
+    reader = _PiecewiseInterpreter(graph, shape)
     reader.read(shape)
     output = next(node for node in reader.module.graph.nodes if node.op == "output").args[0]
-    found = reader.symbols.get(output)
-    if found is None:  # the output depends on no input
+    symbol = reader.symbols.get(output)
+    if symbol is None:  # the output depends on no input
         fixed = reader.computed[0].numpy()
         return reader.lowering, constant(fixed)
-    return reader.lowering, found
+    return reader.lowering, symbol
 
 
-class _Splitter(Reader):
+class _PiecewiseInterpreter(AffineInterpreter):
     """Runs a graph on zeros and keeps beside every value what it is in terms of activations."""
 
     KIND = "piecewise linear"
@@ -64,10 +63,10 @@ class _Splitter(Reader):
         self.rules: dict[Any, str] = {}
         self.computed: Any = None
 
-    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> str | None:
+    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> Reason | None:
         """Return why a node is refused, as for affine ones, if there is no rule that lowers it."""
         reason = super().why_not(node, target, args, kwargs)
-        if reason is None or reason is CONSTANT:
+        if reason is None or reason.kind is Kind.CONSTANT:
             return reason
         name = step_name(node.op, target, args)
         if name == ".values" and isinstance(self.symbols.get(node.args[0]), tuple):
@@ -76,9 +75,7 @@ class _Splitter(Reader):
         if rule is not None and kwargs.get("out") is None:
             self.rules[node] = rule
             return None
-        if "piecewise linear, not affine" in reason:
-            return _JUMPS
-        return _COMPARES if reason.startswith("compares") else reason.replace("affine", self.KIND)
+        return _OTHERWISE.get(reason.kind, reason)
 
     def values(self, node: Any, value: Any) -> list[Any]:
         """Return the tensors that a node gives, without the places of maxima."""
@@ -111,26 +108,26 @@ class _Splitter(Reader):
         try:
             if node in self.rules:
                 given = arguments(self.rules[node], target, *self._symbolic(node, args, kwargs))
-                found = lowered(self.lowering, self.rules[node], given)
+                symbol = lowered(self.lowering, self.rules[node], given)
             else:
-                found = self._affine(node, target, args, kwargs, value)
+                symbol = self._affine(node, target, args, kwargs, value)
         except RefusedError as error:
             self.refuse(node, str(error))
             return
         except NonFiniteError as error:
             raise NonFiniteError(f"{self.trace.where(node)}: {error}") from error
-        self.symbols[node] = found
+        self.symbols[node] = symbol
         in_place = getattr(target, "inplace", False) or kwargs.get("inplace", False)
         if in_place or changes_in_place(node.op, target, args):
-            self._written(node, args[0], found)
+            self._written(node, args[0], symbol)
 
-    def _written(self, node: Any, tensor: Any, found: Any) -> None:
+    def _written(self, node: Any, tensor: Any, symbol: Any) -> None:
         """Give what later steps read from a tensor that was written into its new meaning; refuse other views of it."""
         memory = tensor.untyped_storage().data_ptr()
-        self.symbols[node.args[0]] = found
+        self.symbols[node.args[0]] = symbol
         for other, value in self.env.items():
             if value is tensor:
-                self.symbols[other] = found
+                self.symbols[other] = symbol
             elif other is not node and any(part.untyped_storage().data_ptr() == memory for part in tensors(value)):
                 self.refuse(
                     node, "changes in place what another view is read from later; use a form that is not in place"
@@ -161,16 +158,11 @@ class _Splitter(Reader):
         shapes = [tuple(part.shape) for part in tensors(value)]
         if any(not shape or shape[0] != _BATCH for shape in shapes):
             raise RefusedError(_MIXES)
-        found = None
-        if node.op == "call_module" and type(target) in _MODULES:
-            found = _MODULES[type(target)](self.symbols[node.args[0]], target)
-        elif name in _ARITHMETIC:
-            symbolic, named = self._symbolic(node, args, kwargs)
-            found = _arithmetic(_ARITHMETIC[name], symbolic, named, shapes[0][1:])
-        elif name in _FUNCTIONS:
-            symbolic, named = self._symbolic(node, args, kwargs)
-            found = _FUNCTIONS[name](symbolic, named)
-        return self._general(node, value) if found is None else found
+        if node.op == "call_module":
+            image = known_module_map(target, self.symbols[node.args[0]])
+        else:
+            image = known_map(name, *self._symbolic(node, args, kwargs), shapes[0])
+        return self._general(node, value) if image is None else image
 
     def _general(self, node: Any, value: Any) -> Any:
         """Return the expression of any affine step, from its own code."""
@@ -180,12 +172,12 @@ class _Splitter(Reader):
         def step(given: list[FloatArray]) -> list[FloatArray]:
             return [part.detach().numpy() for part in tensors(self._again(node, sources, map(torch.from_numpy, given)))]
 
-        found = gathered_leaves(step, leaves, _BATCH)
-        if found is None and isinstance(value, torch.Tensor):
-            found = [self._jacobian(node, sources, leaves, tuple(value.shape[1:]))]
-        if found is None:
+        images = gathered_leaves(step, leaves, _BATCH)
+        if images is None and isinstance(value, torch.Tensor):
+            images = [self._jacobian(node, sources, leaves, tuple(value.shape[1:]))]
+        if images is None:
             raise RefusedError("gives several tensors and does more than move entries, which is not supported")
-        return found[0] if isinstance(value, torch.Tensor) else tuple(found)
+        return images[0] if isinstance(value, torch.Tensor) else tuple(images)
 
     def _jacobian(self, node: Any, sources: list[Any], leaves: list[Expression], shape: tuple[int, ...]) -> Expression:
         """Return an affine step from its value on zero and its derivatives, as `collapse` does for a whole module."""
@@ -194,7 +186,7 @@ class _Splitter(Reader):
 
             def alone(x: Any, place: int = place) -> Any:
                 n = len(x)
-                given = (x if i == place else torch.zeros(n, *own.shape).double() for i, own in enumerate(leaves))
+                given = (x if i == place else torch.zeros(n, *other.shape).double() for i, other in enumerate(leaves))
                 return self._again(node, sources, given)
 
             size = leaf.size + math.prod(shape)
@@ -202,8 +194,8 @@ class _Splitter(Reader):
                 affine = affine_part(alone, leaf.shape, size)
             except RuntimeError as error:
                 raise RefusedError(f"has no derivative in PyTorch, which raises: {error}") from error
-            own = leaf.mapped(affine.weight, None if total is not None else affine.bias, shape)
-            total = own if total is None else total.plus(own)
+            term = leaf.mapped(affine.weight, None if total is not None else affine.bias, shape)
+            total = term if total is None else total.plus(term)
         if total is None:
             raise UnsupportedModuleError(f"{self.trace.where(node)} reads no tensor.")
         return total
@@ -225,108 +217,3 @@ def _leaves(symbol: Any) -> list[Expression]:
 
 def _filled(symbol: Any, values: Any) -> Any:
     return next(values) if isinstance(symbol, Expression) else tuple(next(values) for _ in symbol)
-
-
-# --- affine steps whose matrices are known; None leaves a step to its own code
-
-
-def _numbers(value: Any) -> Any:
-    return None if value is None else value.detach().numpy()
-
-
-def _dense(x: Expression, weight: Any, bias: Any) -> Expression:
-    matrix, constants = _numbers(weight), _numbers(bias)
-    if len(x.shape) == 1:
-        return x.mapped(matrix, constants, (len(matrix),))
-    return x.through(linear(x.shape, matrix, constants))
-
-
-def _convolved(x: Expression, module: Any) -> Expression:
-    operator = convolution(
-        x.shape,
-        _numbers(module.weight),
-        _numbers(module.bias),
-        stride=module.stride,
-        padding=module.padding,
-        dilation=module.dilation,
-        groups=module.groups,
-        padding_mode=module.padding_mode,
-    )
-    return x.through(operator)
-
-
-def _normalised(x: Expression, module: Any) -> Expression:
-    statistics = (_numbers(part) for part in (module.running_mean, module.running_var, module.weight, module.bias))
-    return x.through(batch_norm(x.shape, *statistics, eps=module.eps))
-
-
-def _averaged(x: Expression, module: Any) -> Expression | None:
-    if len(x.shape) < 2:
-        return None
-    options = {"stride": module.stride, "padding": module.padding, "ceil_mode": module.ceil_mode}
-    size, divisor = module.kernel_size, getattr(module, "divisor_override", None)
-    if divisor is not None:
-        return None
-    return x.through(average_pooling(x.shape, size, count_include_pad=module.count_include_pad, **options))
-
-
-def _adaptively_averaged(x: Expression, module: Any) -> Expression:
-    return x.through(adaptive_average_pooling(x.shape, module.output_size))
-
-
-_MODULES: dict[Any, Callable[[Expression, Any], Expression | None]] = {
-    nn.Linear: lambda x, module: _dense(x, module.weight, module.bias),
-    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _convolved),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _normalised),
-    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _averaged),
-    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptively_averaged),
-}
-
-
-def _linear_function(args: list[Any], named: dict[str, Any]) -> Expression | None:
-    given = {**dict(zip(("input", "weight", "bias"), args, strict=False)), **named}
-    if any(isinstance(given.get(name), Expression) for name in ("weight", "bias")):
-        return None
-    return _dense(given["input"], given["weight"], given.get("bias"))
-
-
-def _conv_function(args: list[Any], named: dict[str, Any]) -> Expression | None:
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, args, strict=False)), **named}
-    x, weight, bias = given.pop("input"), given.pop("weight"), given.pop("bias", None)
-    if not isinstance(x, Expression) or isinstance(weight, Expression) or isinstance(bias, Expression):
-        return None
-    operator: Operator = convolution(x.shape, _numbers(weight), _numbers(bias), **given)
-    return x.through(operator)
-
-
-_FUNCTIONS: dict[str, Callable[[list[Any], dict[str, Any]], Expression | None]] = {
-    "linear": _linear_function,
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv_function),
-}
-
-_ARITHMETIC = {
-    "add": "add",
-    "sub": "sub",
-    "subtract": "sub",
-    "mul": "mul",
-    "multiply": "mul",
-    "truediv": "div",
-    "div": "div",
-    "divide": "div",
-    "true_divide": "div",
-}
-
-
-def _arithmetic(kind: str, args: list[Any], named: dict[str, Any], shape: tuple[int, ...]) -> Expression | None:
-    if len(args) != 2 or named:
-        return None
-    left, right = (_fixed(part, shape) for part in args)
-    return combined(kind, left, right, shape)
-
-
-def _fixed(part: Any, shape: tuple[int, ...]) -> Any:
-    """Return a constant as an array that belongs to a single input; an expression stays one."""
-    if isinstance(part, torch.Tensor):
-        return np.asarray(torch.broadcast_to(part.detach(), (_BATCH, *shape)).numpy()[0], dtype=np.float64)
-    return part

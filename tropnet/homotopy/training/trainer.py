@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -17,7 +15,7 @@ import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from tropnet.errors import NonFiniteError, ShapeError, UnsupportedModuleError
+from tropnet.errors import ShapeError
 from tropnet.homotopy.models.skips import strengths
 from tropnet.homotopy.schedules import MetricSkipStrengthScheduler
 from tropnet.homotopy.training.checkpoints import (
@@ -33,26 +31,17 @@ from tropnet.homotopy.training.checkpoints import (
     write_checkpoint,
     write_logs,
 )
+from tropnet.homotopy.training.divergence import DivergenceWatch
+from tropnet.homotopy.training.measures import Measure, accuracy, added, mean, stacked
+from tropnet.homotopy.training.options import checked_integer, refuse_options, refuse_parts, tensors_of
+from tropnet.homotopy.training.order import order_of_examples
 from tropnet.homotopy.training.trials import StackedTrials
 from tropnet.progress import track
 
-__all__ = ["Trainer", "accuracy"]
-
-Measure = Callable[[Any, Any], Any]
+__all__ = ["Trainer"]
 
 # Reading a value waits for the device; a CPU has nothing to wait for.
 _STEPS_BETWEEN_READINGS = 32
-
-
-def accuracy(outputs: Any, targets: Any) -> Any:
-    """Return the fraction of rows of `outputs` (n, n_classes) whose largest entry is at `targets` (n,).
-
-    Examples
-    --------
-    >>> accuracy(torch.tensor([[0.0, 1.0], [3.0, 2.0]]), torch.tensor([1, 1])).item()
-    0.5
-    """
-    return (outputs.argmax(1) == targets).float().mean()
 
 
 @dataclass
@@ -173,11 +162,12 @@ class Trainer:
         checkpoint_seconds: float = 60.0,
         progress: bool = False,
     ) -> None:
-        _refuse_parts(model, optimizer, schedulers)
-        _refuse_options(measures, mixed_precision, directory)
+        refuse_parts(model, optimizer, schedulers)
+        refuse_options(measures, mixed_precision, directory)
         self.model, self.optimizer, self.schedulers = model, optimizer, list(schedulers)
         self.directory = None if directory is None else Path(directory)
-        self.seed, self.batch_size = _integer("seed", seed, 0, 2**64), _integer("batch_size", batch_size, 1)
+        self.seed = checked_integer("seed", seed, 0, 2**64)
+        self.batch_size = checked_integer("batch_size", batch_size, 1)
         self.measures = {"loss": loss, **measures}
         self.monitor = monitor
         self.mixed_precision = mixed_precision
@@ -195,8 +185,7 @@ class Trainer:
             "monitor": monitor if any(map(_follows, self.schedulers)) else None,
         }
         self._run = describe(model, optimizer, self.schedulers, options)
-        # Some buffers are infinite on purpose, as masks.
-        self._watched = [name for name, value in model.state_dict().items() if bool(torch.isfinite(value).all())]
+        self._watch = DivergenceWatch(model, optimizer)
         self._epoch = _Epoch()
         self._random: dict[str, Any] | None = None
         self._written = 0.0
@@ -230,8 +219,8 @@ class Trainer:
             The data are not two tensors of equal length, there are none, `monitor` is not measured, or the loss or a
             measure is not one number.
         """
-        inputs, targets = _tensors(train, "train")
-        held_out = None if validation is None else _tensors(validation, "validation")
+        inputs, targets = tensors_of(train, "train")
+        held_out = None if validation is None else tensors_of(validation, "validation")
         self._refuse_monitor(held_out is not None)
         self._run = {**self._run, "train": [list(inputs.shape), list(targets.shape)]}
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
@@ -257,7 +246,7 @@ class Trainer:
         ShapeError
             The data are not two tensors of equal length, or there are none.
         """
-        inputs, targets = _tensors(data, "data")
+        inputs, targets = tensors_of(data, "data")
         sums = [0.0] * len(self.measures)
         modes = [(part, part.training) for part in self.model.modules()]
         self.model.eval()
@@ -266,7 +255,7 @@ class Trainer:
                 for begin in range(0, len(inputs), self.batch_size):
                     rows = slice(begin, begin + self.batch_size)
                     values = self._measured(*self._evaluated(inputs, targets, rows))
-                    sums = _added(sums, _stacked(values).tolist(), len(inputs[rows]))
+                    sums = added(sums, stacked(values).tolist(), len(inputs[rows]))
         finally:
             for part, training in modes:
                 part.training = training
@@ -310,13 +299,13 @@ class Trainer:
             self._scaler.scale(loss.sum()).backward()
             self._scaler.step(self.optimizer)
             self._scaler.update()
-        return _stacked([loss, *others])
+        return stacked([loss, *others])
 
     def _measured(self, inputs: Any, targets: Any) -> list[Any]:
         enabled = self.mixed_precision is not None
         with torch.autocast(self._device.type, dtype=self.mixed_precision, enabled=enabled):
             outputs = self.model(inputs)
-            measures = [_mean(name, measure) for name, measure in self.measures.items()]
+            measures = [mean(name, measure) for name, measure in self.measures.items()]
             if self._n_trials is not None:
                 return [torch.func.vmap(measure)(outputs, targets) for measure in measures]
             return [measure(outputs, targets) for measure in measures]
@@ -333,11 +322,7 @@ class Trainer:
         return tuple(part.expand(self._n_trials, *part.shape) for part in found)
 
     def _order(self, n: int) -> Any:
-        """Return the order of the examples in this epoch, a function of seed, epoch and trial alone."""
-        epoch = (self.seed, len(self.history))
-        if self._n_trials is None:
-            return _permutation(epoch, n)
-        return torch.stack([_permutation((*epoch, trial), n) for trial in range(self._n_trials)])
+        return order_of_examples(n, self.seed, len(self.history), self._n_trials)
 
     def _read(self, epoch: _Epoch, unread: list[Any], batches: Any, inputs: Any) -> None:
         """Add the values of steps to the sums, forget them, and refuse a loss that is not finite."""
@@ -347,15 +332,14 @@ class Trainer:
             rows = batches[epoch.step]
             if not np.isfinite(values[0]).all():
                 where = f"at epoch {len(self.history) + 1}, step {epoch.step + 1} of {len(batches)}"
-                batch = inputs[rows.to(inputs.device)]
-                raise NonFiniteError(f"the loss must be finite, got {values[0]} {where}: {self._circumstances(batch)}")
-            epoch.sums = _added(epoch.sums, values, rows.shape[-1])
+                self._watch.refuse_loss(values[0], where, inputs[rows.to(inputs.device)])
+            epoch.sums = added(epoch.sums, values, rows.shape[-1])
             epoch.step += 1
 
     def _finish(self, epoch: _Epoch, n: int, validation: Any) -> None:
         """Validate, add to the history, let the schedules step, and write checkpoint and logs."""
         begin = time.perf_counter()
-        self._refuse_parameters()
+        self._watch.refuse_parameters(len(self.history) + 1)
         t = strengths(self.model)
         entry: dict[str, Any] = {"epoch": len(self.history) + 1}
         if t:
@@ -365,10 +349,8 @@ class Trainer:
         if validation is not None:
             entry |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
             if not np.isfinite(entry["validation_loss"]).all():
-                raise NonFiniteError(
-                    f"the loss must be finite, got {entry['validation_loss']} on the validation data after epoch"
-                    f" {entry['epoch']}: {self._circumstances(validation[0])}"
-                )
+                where = f"on the validation data after epoch {entry['epoch']}"
+                self._watch.refuse_loss(entry["validation_loss"], where, validation[0])
         for scheduler in self.schedulers:
             scheduler.step(*([float(np.mean(entry[self.monitor]))] if _follows(scheduler) else []))
         entry["seconds"] = epoch.seconds + time.perf_counter() - begin
@@ -386,34 +368,6 @@ class Trainer:
                 f"monitor must be one of {', '.join(names)}, which a schedule follows, got '{self.monitor}'."
                 f"{'' if validated else ' Pass validation data to measure them.'}"
             )
-
-    def _refuse_parameters(self) -> None:
-        bad = self._first_bad_parameter()
-        if bad is not None:
-            raise NonFiniteError(
-                f"the parameters must be finite, but '{bad}' holds NaN or infinities in epoch {len(self.history) + 1}:"
-                f" {self._rates()}. Lower the learning rate or clip the gradients."
-            )
-
-    def _first_bad_parameter(self) -> str | None:
-        state = self.model.state_dict()
-        return next((name for name in self._watched if not bool(torch.isfinite(state[name]).all())), None)
-
-    def _circumstances(self, batch: Any) -> str:
-        """Say what may have made a loss that is not finite."""
-        bad = self._first_bad_parameter()
-        if not bool(torch.isfinite(batch).all()):
-            cause = "the inputs hold NaN or infinities. Clean the data."
-        elif bad is not None:
-            cause = f"'{bad}' holds NaN or infinities by now, so the steps diverged. Lower the learning rate."
-        else:
-            cause = "inputs and parameters are finite, so the outputs or the loss overflow. Lower the learning rate."
-        return f"{self._rates()}; {cause}"
-
-    def _rates(self) -> str:
-        t = strengths(self.model)
-        skips = f", t {max(t.values()):g}" if t else ""
-        return f"learning rate {float(self.optimizer.param_groups[0]['lr']):g}{skips}"
 
     def _resume(self) -> None:
         """Go on from the checkpoint, if there is one, with the epoch under way; else write the first."""
@@ -448,7 +402,7 @@ class Trainer:
         """Write the checkpoint, unless parameters are not finite."""
         self._written = time.monotonic()
         if self.directory is not None:
-            self._refuse_parameters()
+            self._watch.refuse_parameters(len(self.history) + 1)
             write_checkpoint(self.directory, self._state())
 
     def _state(self) -> dict[str, Any]:
@@ -464,81 +418,6 @@ class Trainer:
         }
 
 
-def _refuse_parts(model: Any, optimizer: Any, schedulers: Any) -> None:
-    own = {id(parameter) for parameter in model.parameters()}
-    if not own:
-        raise UnsupportedModuleError(f"model must have parameters to train, but {type(model).__name__} has none.")
-    if not any(id(one) in own for group in getattr(optimizer, "param_groups", ()) for one in group["params"]):
-        raise UnsupportedModuleError(
-            f"optimizer must be of parameters of the model, but {type(optimizer).__name__} has none of them. Build it"
-            " of model.parameters(), after every step that replaces them."
-        )
-    if not isinstance(schedulers, Iterable):
-        raise ShapeError(f"schedulers must be a list, got {type(schedulers).__name__}. Put a single one into [...].")
-
-
-def _refuse_options(measures: Mapping[str, Any], mixed_precision: Any, directory: Any) -> None:
-    if "loss" in measures:
-        raise ShapeError("measures must have other names than 'loss', which is that of the loss; pass that as loss=.")
-    if mixed_precision not in (None, torch.bfloat16, torch.float16):
-        raise ShapeError(f"mixed_precision must be torch.bfloat16, torch.float16 or None, got {mixed_precision!r}.")
-    if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
-        raise NotADirectoryError(f"directory must be one, or be none yet, but '{directory}' is a file.")
-
-
-def _integer(name: str, value: Any, least: int, limit: float = math.inf) -> int:
-    try:
-        found = operator.index(value)
-    except TypeError:
-        found = least - 1
-    if not least <= found < limit:
-        below = "" if math.isinf(limit) else f" and below {limit}"
-        raise ShapeError(f"{name} must be an integer of at least {least}{below}, got {value!r}.")
-    return found
-
-
-def _mean(name: str, measure: Measure) -> Measure:
-    """Return a measure that refuses to be anything but one number."""
-
-    def checked(outputs: Any, targets: Any) -> Any:
-        found = measure(outputs, targets)
-        if not isinstance(found, torch.Tensor) or found.ndim:
-            shape = f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
-            raise ShapeError(
-                f"the {name} must be a tensor without dimensions, the mean of the batch, got {shape}. Does it need"
-                " reduction='mean'?"
-            )
-        return found
-
-    return checked
-
-
-def _tensors(data: Any, name: str) -> tuple[Any, Any]:
-    found = tuple(getattr(data, "tensors", data)) if hasattr(data, "tensors") or isinstance(data, tuple | list) else ()
-    if len(found) != 2 or not all(isinstance(part, torch.Tensor) for part in found):
-        raise ShapeError(
-            f"{name} must be a TensorDataset of inputs and targets, or a pair of tensors, got {type(data).__name__}."
-        )
-    if len(found[0]) != len(found[1]) or not len(found[0]):
-        raise ShapeError(
-            f"{name} must have as many inputs as targets, and at least one, got {len(found[0])} and {len(found[1])}."
-        )
-    return found
-
-
 def _follows(scheduler: Any) -> bool:
     """Return whether the steps of a scheduler take a measurement."""
     return isinstance(scheduler, ReduceLROnPlateau | MetricSkipStrengthScheduler)
-
-
-def _stacked(values: Sequence[Any]) -> Any:
-    return torch.stack([value.detach().float() for value in values])
-
-
-def _added(sums: Sequence[Any], values: Sequence[Any], weight: int) -> list[Any]:
-    return [(total + np.asarray(value) * weight).tolist() for total, value in zip(sums, values, strict=True)]
-
-
-def _permutation(entropy: tuple[int, ...], n: int) -> Any:
-    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    return torch.randperm(n, generator=torch.Generator().manual_seed(int(seed)))

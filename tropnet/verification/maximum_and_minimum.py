@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from tropnet.enumeration import enumerate_regions
 from tropnet.enumeration.algorithm_1 import require_interior
+from tropnet.feasibility.tolerances import EXACTLY
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
-from tropnet.verification.branch_and_bound import EXACTLY, bounding_box, branch_and_bound
+from tropnet.verification.branch_and_bound import bounding_box, branch_and_bound
 from tropnet.verification.extremum import Extremum, output_form, over_regions
 
 __all__ = ["maximum", "minimum"]

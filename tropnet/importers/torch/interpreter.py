@@ -8,15 +8,15 @@ import torch
 from torch import fx
 
 from tropnet.errors import ShapeError, TropnetError, UnsupportedModuleError
-from tropnet.importers.torch.affine_steps import CONSTANT, changes_in_place, why_not_affine
+from tropnet.importers.torch.affine_steps import Kind, Reason, changes_in_place, why_not_affine
 from tropnet.importers.torch.tracing import Trace
 
-__all__ = ["Reader", "tensors"]
+__all__ = ["AffineInterpreter", "tensors"]
 
 _N_LISTED = 8
 
 
-class Reader(fx.Interpreter):  # type: ignore[misc]  # mypy does not follow torch
+class AffineInterpreter(fx.Interpreter):  # type: ignore[misc]  # mypy does not follow torch
     """Runs a graph on two zeros and judges each step: which values depend on the input, and whether affinely.
 
     Attributes
@@ -87,22 +87,21 @@ class Reader(fx.Interpreter):  # type: ignore[misc]  # mypy does not follow torc
     def _judge(self, node: Any) -> None:
         args, kwargs = self.fetch_args_kwargs_from_env(node)
         target = self.trace.called(node) if node.op == "call_module" else node.target
-        reason = None
         if any(source in self.dependent for source in node.all_input_nodes):
             reason = self.why_not(node, target, args, kwargs)
-            if reason is CONSTANT:
+            if reason is not None and reason.kind is Kind.CONSTANT:
                 return
             self.dependent.add(node)
+            if reason is not None:
+                self.refuse(node, reason.text.format(wanted=self.KIND))
         elif changes_in_place(node.op, target, args):
-            reason = "changes a tensor of the module in place, so that every call computes another map"
-        if reason is not None:
-            self.refuse(node, reason)
+            self.refuse(node, "changes a tensor of the module in place, so that every call computes another map")
 
     def values(self, node: Any, value: Any) -> list[Any]:  # noqa: ARG002 (readers that know more about the node use it)
         """Return the tensors that a node gives."""
         return tensors(value)
 
-    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> str | None:
+    def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> Reason | None:
         """Return why a node that depends on the input is refused, None if it is not; CONSTANT if it reads no values."""
         return why_not_affine(node.op, target, args, kwargs, self.depends, (node.args, node.kwargs))
 

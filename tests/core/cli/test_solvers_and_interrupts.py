@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,25 @@ regions[0].polyhedron.facets(), tn.regions_near(net, [0.0, 0.0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("n_inputs", [2, 6, 7, 10, 100])
+def test_a_region_of_one_output_is_one_line(n_inputs: int, tmp_path: Path) -> None:
+    """However many inputs, the table fits on a screen of 130 columns, with every region on a line of its own."""
+    tn.Network.random([n_inputs, 3, 1], seed=0).save(tmp_path / "net.npz")
+    program = "import rich.console as c; c.Console.is_terminal = True; from tropnet.cli import main; main()"
+    arguments = ["regions", str(tmp_path / "net.npz"), "--box", "-1", "1", "--limit", "3", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "130", "NO_COLOR": "1", "TERM": "xterm"},
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == ["0", "1", "2"]
+    assert max(map(len, rows)) <= 130
 
 
 # --- Ctrl-C

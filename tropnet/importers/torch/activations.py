@@ -1,28 +1,33 @@
-"""The piecewise-linear operations of PyTorch, by name, and how each is lowered."""
+"""The piecewise-linear operations of PyTorch, by name, and how each is lowered.
+
+A new activation is one entry of `_RULES`; what it is made of (slopes, bounds, maxima) are the methods of `Lowering`.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
 from tropnet.importers.common.expression import Expression, constant
-from tropnet.importers.common.lowering import Lowering, adaptive_windows, sliding_windows, windows_of
+from tropnet.importers.common.lowering import (
+    Lowering,
+    RefusedError,
+    adaptive_windows,
+    over_axes,
+    sliding_windows,
+    windows_of,
+)
 from tropnet.importers.torch.two_slopes import TwoSlopes
 from tropnet.operators.operator import one_per_axis
 
-__all__ = ["RefusedError", "arguments", "lowered", "lowers"]
+__all__ = ["arguments", "lowered", "lowers"]
 
 Options: TypeAlias = Mapping[str, Any]
-Rule: TypeAlias = Callable[[Lowering, Expression, Options], Any]
-
-
-class RefusedError(Exception):
-    """A step with these options is not piecewise linear, or is not understood; the message says why."""
+Lower: TypeAlias = Callable[[Lowering, Expression, Options], Any]
 
 
 def _relu(to: Lowering, x: Expression, _: Options) -> Expression:
@@ -121,7 +126,7 @@ def _negated(options: Options) -> dict[str, Any]:
     }
 
 
-def _max_pool(n_axes: int) -> Rule:
+def _max_pool(n_axes: int) -> Lower:
     def rule(to: Lowering, x: Expression, options: Options) -> Expression:
         if options.get("return_indices", False):
             raise RefusedError("returns the places of its maxima, which are not piecewise linear")
@@ -138,7 +143,7 @@ def _max_pool(n_axes: int) -> Rule:
     return rule
 
 
-def _adaptive_max_pool(n_axes: int) -> Rule:
+def _adaptive_max_pool(n_axes: int) -> Lower:
     def rule(to: Lowering, x: Expression, options: Options) -> Expression:
         if options.get("return_indices", False):
             raise RefusedError("returns the places of its maxima, which are not piecewise linear")
@@ -154,65 +159,58 @@ def _adaptive_max_pool(n_axes: int) -> Rule:
     return rule
 
 
-_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-_RULES: dict[str, tuple[tuple[str, ...], Rule]] = {
-    "relu": (("input", "inplace"), _relu),
-    "leaky_relu": (("input", "negative_slope", "inplace"), _leaky),
-    "prelu": (("input", "weight"), _prelu),
-    "two slopes": (("input",), _two_slopes),
-    "rrelu": (("input", "lower", "upper", "training", "inplace"), _rrelu),
-    "relu6": (("input", "inplace"), _relu6),
-    "hardtanh": (("input", "min_val", "max_val", "inplace"), _hardtanh),
-    "hardsigmoid": (("input", "inplace"), _hardsigmoid),
-    "softshrink": (("input", "lambd"), _softshrink),
-    "threshold": (("input", "threshold", "value", "inplace"), _threshold),
-    **dict.fromkeys(("clamp", "clip"), (("input", "min", "max"), _clamp)),
-    "clamp_min": (("input", "min"), _clamp),
-    "clamp_max": (("input", "max"), _clamp),
-    **dict.fromkeys(("abs", "absolute"), (("input",), _abs)),
-    "maximum": (("input", "other"), _larger),
-    "minimum": (("input", "other"), _smaller),
-    "max": (("input", "dim", "keepdim", "other"), _max),
-    "min": (("input", "dim", "keepdim", "other"), _min),
-    "amax": (("input", "dim", "keepdim"), _amax),
-    "amin": (("input", "dim", "keepdim"), _amin),
-    **{f"max_pool{n}d": (_POOL, _max_pool(n)) for n in (1, 2, 3)},
-    **{
-        f"adaptive_max_pool{n}d": (("input", "output_size", "return_indices"), _adaptive_max_pool(n)) for n in (1, 2, 3)
-    },
-}
+class _Rule(NamedTuple):
+    """A function or method of PyTorch: its parameters in order, how it is lowered, and which module does the same."""
 
-_MODULES = {
-    TwoSlopes: "two slopes",
+    names: tuple[str, ...]
+    lower: Lower
+    module: Any = None
+
+
+_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_RULES: dict[str, _Rule] = {
+    "relu": _Rule(("input", "inplace"), _relu, nn.ReLU),
+    "leaky_relu": _Rule(("input", "negative_slope", "inplace"), _leaky, nn.LeakyReLU),
+    "prelu": _Rule(("input", "weight"), _prelu, nn.PReLU),
+    "two slopes": _Rule(("input",), _two_slopes, TwoSlopes),
+    "rrelu": _Rule(("input", "lower", "upper", "training", "inplace"), _rrelu, nn.RReLU),
+    "relu6": _Rule(("input", "inplace"), _relu6, nn.ReLU6),
+    "hardtanh": _Rule(("input", "min_val", "max_val", "inplace"), _hardtanh, nn.Hardtanh),
+    "hardsigmoid": _Rule(("input", "inplace"), _hardsigmoid, nn.Hardsigmoid),
+    "softshrink": _Rule(("input", "lambd"), _softshrink, nn.Softshrink),
+    "threshold": _Rule(("input", "threshold", "value", "inplace"), _threshold, nn.Threshold),
+    **dict.fromkeys(("clamp", "clip"), _Rule(("input", "min", "max"), _clamp)),
+    "clamp_min": _Rule(("input", "min"), _clamp),
+    "clamp_max": _Rule(("input", "max"), _clamp),
+    **dict.fromkeys(("abs", "absolute"), _Rule(("input",), _abs)),
+    "maximum": _Rule(("input", "other"), _larger),
+    "minimum": _Rule(("input", "other"), _smaller),
+    "max": _Rule(("input", "dim", "keepdim", "other"), _max),
+    "min": _Rule(("input", "dim", "keepdim", "other"), _min),
+    "amax": _Rule(("input", "dim", "keepdim"), _amax),
+    "amin": _Rule(("input", "dim", "keepdim"), _amin),
     **{
-        getattr(nn, name): rule
-        for name, rule in {
-            "ReLU": "relu",
-            "LeakyReLU": "leaky_relu",
-            "PReLU": "prelu",
-            "RReLU": "rrelu",
-            "ReLU6": "relu6",
-            "Hardtanh": "hardtanh",
-            "Hardsigmoid": "hardsigmoid",
-            "Softshrink": "softshrink",
-            "Threshold": "threshold",
-            **{f"MaxPool{n}d": f"max_pool{n}d" for n in (1, 2, 3)},
-            **{f"AdaptiveMaxPool{n}d": f"adaptive_max_pool{n}d" for n in (1, 2, 3)},
-        }.items()
+        f"max_pool{n}d": _Rule(_POOL, _max_pool(n), module)
+        for n, module in enumerate((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), start=1)
+    },
+    **{
+        f"adaptive_max_pool{n}d": _Rule(("input", "output_size", "return_indices"), _adaptive_max_pool(n), module)
+        for n, module in enumerate((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), start=1)
     },
 }
+_OF_MODULES = {rule.module: name for name, rule in _RULES.items() if rule.module is not None}
 
 
 def lowers(op: str, target: Any, name: str | None) -> str | None:
     """Return the name of the rule for a step, None if there is none; `name` is that of a function or method."""
     if op == "call_module":
-        return _MODULES.get(type(target))
+        return _OF_MODULES.get(type(target))
     return name if name in _RULES else None
 
 
 def arguments(rule: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a step by name, with the options of a module among them."""
-    names = _RULES[rule][0]
+    names = _RULES[rule].names
     options: dict[str, Any] = {}
     if isinstance(target, nn.Module):
         options = {**vars(target), **target._parameters}
@@ -240,7 +238,7 @@ def lowered(to: Lowering, rule: str, options: Mapping[str, Any]) -> Any:
     x = options["input"]
     if not isinstance(x, Expression):
         x = constant(_array(x)[0])
-    return _RULES[rule][1](to, x, options)
+    return _RULES[rule].lower(to, x, options)
 
 
 # --- values
@@ -271,9 +269,4 @@ def _over_axes(to: Lowering, x: Expression, dim: Any, *, keepdim: bool) -> Expre
     axes = sorted({int(axis) % n_axes for axis in ([dim] if isinstance(dim, int) else dim)})
     if not axes or axes[0] == 0:
         raise RefusedError("takes the maximum over a whole batch; give axes after the first, as in x.amax(dim=1)")
-    axes = [axis - 1 for axis in axes]
-    rest = [axis for axis in range(len(x.shape)) if axis not in axes]
-    numbers = np.arange(x.size).reshape(x.shape).transpose(rest + axes)
-    kept = tuple(x.shape[axis] for axis in rest)
-    shape = tuple(1 if axis in axes else length for axis, length in enumerate(x.shape)) if keepdim else kept
-    return to.maximum_over(x, numbers.reshape(math.prod(kept), -1), shape)
+    return to.maximum_over(x, *over_axes(x.shape, [axis - 1 for axis in axes], keeps=keepdim))

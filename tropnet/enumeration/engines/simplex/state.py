@@ -1,0 +1,238 @@
+"""The arrays of a search: what the kernel reads and writes, allocated, and set to a root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration.engine import Sample, Sampling
+from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engines.pointed import scaled
+from tropnet.enumeration.engines.simplex import cell as cells
+from tropnet.enumeration.engines.simplex import kernel
+from tropnet.enumeration.engines.simplex.cell import Cell, Tree
+from tropnet.network.domain import Box, Domain
+from tropnet.network.network import Network
+from tropnet.regions.row_index import INFINITY, RowIndex
+
+__all__ = ["SearchState"]
+
+# Rows are moved outwards by random multiples of this share of the largest coordinate, so that no two vertices coincide.
+_OFFSET = 1e-12
+# Of the spaces that hold the rows of a layer; deeper ones are not told apart, which only loses proofs.
+_N_LEVELS = 8
+
+
+class SearchState:
+    """A network on a domain as the kernel sees it, the cell at hand, and the path to it.
+
+    The path, as the kernel keeps it::
+
+        root cell: rows of the domain and infinity (or a box, whose sides are no rows)
+          | neuron decided, hyperplane does not cut: its bit, nothing else
+          | neuron decided, hyperplane cuts:         its bit, a row of the cell, and a frame for the other side
+        the cell at hand: rows 0 .. N_ROWS - 1, a vertex (d tight rows `basis`, inverse `T`), a point P inside
+
+        frame (the other side, for later): where (layer, place), how many rows the cell has there, the bits, the cuts,
+        the vertex on the hyperplane, which is one of both sides, and a point beyond it
+
+    Popping a frame truncates the rows and pushes that of its neuron the other way around; all rows below stay where
+    they are.
+
+    Attributes
+    ----------
+    problem, rows
+        The network, and the composed maps of the layers on the path.
+    cell, tree
+        The kernel's arrays; see `Cell` and `Tree`.
+    index
+        Which row is which.
+    sides
+        Rows of the domain in the kernel's scale, float64 of shape (m, d + 1); none of a box.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        domain: Domain,
+        *,
+        is_box: bool,
+        sampling: Sampling | None = None,
+        keep_beyond: bool = False,
+    ) -> None:
+        self.net, self.domain, self.d, self.is_box = net, domain, net.n_inputs, is_box
+        self.index = RowIndex.of(net, domain)
+        self.problem = make_problem(net)
+        self.rows = make_rows(net, self.problem)
+        A, b = domain.halfspaces
+        self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
+        self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
+        self.first = np.cumsum([0, *net.widths]).tolist()
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of the root cell."""
+        return 0 if self.is_box else len(self.sides) + 1
+
+    # --- to begin
+
+    def set_box(self, box: Box) -> None:
+        """Look at cells in a box, whose sides are no rows."""
+        low, high = np.asarray(box.low), np.asarray(box.high)
+        rng = np.random.default_rng(1)
+        table = self.cell.box
+        table[cells.LOW], table[cells.HIGH] = low, high
+        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
+            0.5, 1, (2, self.d)
+        )
+        self.cell.at[cells.IS_BOX] = 1
+        self.set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
+
+    def set_base(self, h: FloatArray, error: float, U: FloatArray) -> None:
+        """Look at cells where h . X = 1, in which |X| <= U."""
+        cell = self.cell
+        cell.vectors[cells.H], cell.vectors[cells.U] = h, U
+        cell.numbers[cells.H_NORM], cell.numbers[cells.H_ERROR] = np.abs(h).sum(), error
+        cell.numbers[cells.U_MAX] = largest = float(U.max())
+        rng = np.random.default_rng(0)
+        self.tree.offsets[:] = _OFFSET * largest * rng.uniform(0.5, 1, self.net.n_neurons)
+        n = self.n_rows
+        cell.about[cells.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[cells.NORM, :n]
+
+    def begin(
+        self, bits: Mapping[int, bool], point: FloatArray, share: float, depth: int = 0, weight: float = 1.0
+    ) -> None:
+        """Put the kernel at the root below some bits, with a point inside."""
+        cell, tree = self.cell, self.tree
+        tree.forced[:] = kernel.FREE
+        for j, bit in bits.items():
+            tree.forced[j] = bit
+        cell.at[: cells.DECISIONS] = 0
+        cell.at[cells.N_ROWS] = self.n_rows
+        cell.at[cells.N_SAME] = 0
+        cell.implied_by[:] = cells.NEVER
+        cell.vectors[cells.P] = np.append(point, 1.0)
+        cell.numbers[cells.P_MAX] = max(1.0, float(np.abs(point).max()))
+        cell.numbers[cells.SHARE] = share
+        cell.at[cells.DEPTH], cell.numbers[cells.WEIGHT] = depth, weight
+
+    # --- where the kernel is
+
+    def pattern(self) -> BoolArray:
+        """Return the bits on the path, those of later neurons undefined."""
+        return np.asarray(unpack(self.tree.bits.view(np.uint8)[None], self.net.n_neurons)[0])
+
+    def decided(self) -> dict[int, bool]:
+        """Return the bits on the path: all of the earlier layers, and those before the neuron at hand."""
+        at, tree = self.cell.at, self.tree
+        layer = int(at[cells.LAYER])
+        n = self.first[layer]
+        bits = self.pattern()
+        found = {j: bool(tree.forced[j]) for j in range(len(bits)) if tree.forced[j] != kernel.FREE}
+        if at[cells.PHASE] != cells.ENTERING and layer < len(self.net.widths):
+            place = int(at[cells.PLACE])
+            pending = tree.pending[layer, : tree.n_pending[layer]]
+            n += int(pending[place]) if place < len(pending) else 0
+        return found | {j: bool(bits[j]) for j in range(n)}
+
+    def take_sample(self) -> Sample:
+        """Take out what was seen of a sampled tree."""
+        sample = Sample(float(self.tree.leaves[0]), self.tree.nodes.copy())
+        self.tree.leaves[:], self.tree.nodes[:] = 0.0, 0.0
+        return sample
+
+    # --- arrays
+
+    def _make_cell(self, keep_beyond: bool) -> Cell:
+        """Allocate the cell, with the rows of the domain and infinity in it."""
+        D, n_rows = self.d + 1, self.n_rows
+        capacity = n_rows + self.net.n_neurons + 1
+        cell = Cell(
+            at=np.zeros(20, np.int64),
+            numbers=np.zeros(13),
+            vectors=np.zeros((10, D)),
+            T=np.zeros((D, D)),
+            basis=np.zeros(self.d, np.int64),
+            rows=np.zeros((capacity, D)),
+            columns=np.zeros((D, capacity)),
+            about=np.zeros((6, capacity)),
+            box=np.zeros((6, self.d)),
+            owner=np.zeros(capacity, np.int64),
+            work=np.zeros((D, 2 * D)),
+            known=np.zeros(capacity + 2 * self.d, np.uint8),
+            beyond=np.zeros((capacity + 2 * self.d, D if keep_beyond else 0)),
+            implied_by=np.zeros(capacity + 2 * self.d, np.int64),
+            table=np.zeros((D + 2, capacity + 2 * self.d)),
+            spare=np.zeros((D, D)),
+            spare_basis=np.zeros(self.d, np.int64),
+        )
+        cell.numbers[cells.ROUNDING] = self.problem.rounding
+        if n_rows:
+            rows = np.concatenate([self.sides, np.eye(1, D, self.d)])
+            cell.rows[:n_rows], cell.columns[:, :n_rows] = rows, rows.T
+            cell.about[cells.NORM, :n_rows] = np.abs(rows).sum(axis=1)
+            cell.about[cells.ERROR, :n_rows] = cells.UNDERFLOW
+            cell.owner[:n_rows] = [*self.index.sides.tolist(), INFINITY]
+        return cell
+
+    def _make_tree(self, sampling: Sampling | None) -> Tree:
+        """Allocate the path and the sides left for later."""
+        net = self.net
+        n, L, D = net.n_neurons, len(net.hidden), self.d + 1
+        words, frames = (n + 63) // 64, n + 2
+        levels, n_levels = _levels(net)
+        sampling = sampling or Sampling(np.empty(0), 0)
+        return Tree(
+            bits=np.zeros(words, np.uint64),
+            cuts=np.zeros(words, np.uint64),
+            state=np.zeros(n, np.uint8),
+            forced=np.full(n, kernel.FREE, np.uint8),
+            pending=np.zeros((L, max(net.widths)), np.int64),
+            n_pending=np.zeros(L, np.int64),
+            n_active=np.zeros(L, np.int64),
+            layer_of=np.repeat(np.arange(L), net.widths),
+            levels=levels,
+            n_levels=n_levels,
+            offsets=np.zeros(n),
+            replies=np.zeros(2, np.int64),
+            frame_at=np.zeros((frames, 7), np.int64),
+            frame_share=np.zeros(frames),
+            frame_offset=np.zeros(frames),
+            frame_inverse=np.zeros((frames, D, D)),
+            frame_basis=np.zeros((frames, self.d), np.int64),
+            frame_point=np.zeros((frames, D)),
+            frame_bits=np.zeros((frames, words), np.uint64),
+            frame_cuts=np.zeros((frames, words), np.uint64),
+            frame_weight=np.zeros(frames),
+            keep=sampling.keep.copy(),
+            random=np.array([sampling.seed | 1], np.uint64),
+            nodes=np.zeros(len(sampling.keep)),
+            leaves=np.zeros(1),
+        )
+
+
+def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return which rows are known to lie in the spaces V of each layer, the smallest V first.
+
+    V of level 0 is spanned by the rows of the sources' neurons with a slope; these lie in the span of the rows of their
+    own sources' neurons, which is level 1, and so on until a layer reads the input.
+    """
+    sources = [{source - 1 for source in layer.weights} for layer in net.hidden]
+    L = len(sources)
+    levels = np.zeros((L, _N_LEVELS, L), np.uint8)
+    n_levels = np.zeros(L, np.int64)
+    for layer in range(L):
+        spanning, within = sources[layer], {layer}
+        t = 0
+        while -1 not in spanning and t < _N_LEVELS:
+            levels[layer, t, list(spanning)] = 1
+            levels[layer, t, list(within - spanning)] = 2
+            t += 1
+            within = within | spanning
+            spanning = set().union(*(sources[source] for source in spanning))
+        n_levels[layer] = t
+    return levels, n_levels

@@ -1,0 +1,192 @@
+"""Volumes, balls and vertices of many regions: proven in float64 where possible, else exact.
+
+Three steps, each for what the one before left in doubt. First, all regions at once, compiled, with rows composed in
+float64 and one bound for each neuron on how wrong its rows are in any region. Second, the same with rows in twofold
+precision, which are as good as exact when seen from the witness. Third, region by region over the integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
+from tropnet.arrays.rounding import LARGEST
+from tropnet.arrays.types import FloatArray
+from tropnet.errors import TropnetError
+from tropnet.geometry.balls import balls
+from tropnet.geometry.centred import Centred, centred, from_distances
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.geometry.sampled_volumes import sampled_volume
+from tropnet.geometry.vertices import vertices
+from tropnet.geometry.volumes import MAX_DIMENSION, volumes
+from tropnet.network.domain import Domain
+from tropnet.network.network import Network
+from tropnet.network.twofold import slacks
+from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
+from tropnet.regions.halfspaces import compose_halfspaces, compose_twofold_rows, row_errors
+from tropnet.regions.row_index import RowIndex
+
+__all__ = ["ACCURACY", "Measures"]
+
+# What is promised of bulk values; see `Regions.volumes`, `chebyshev_balls` and `vertices`.
+ACCURACY = 1e-9
+_OF_VERTICES = 1e-8
+# Up to here the volume of a region too thin to be sampled is computed from its vertices.
+_EXACT_DIMENSIONS = 6
+
+
+class _Views(NamedTuple):
+    """Rows of some regions: those of the i-th are rows offsets[i], ..., offsets[i + 1] - 1, seen from points[i]."""
+
+    rows: Centred
+    offsets: NDArray[np.int64]
+    points: FloatArray
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures the regions that these columns describe; see `Regions` for the columns.
+
+    Attributes
+    ----------
+    polyhedron
+        The exact polyhedron of a region.
+    without_point
+        The regions whose witness is no point inside.
+    """
+
+    network: Network
+    domain: Domain
+    packed: PackedArray
+    packed_cuts: PackedArray
+    packed_facets: PackedArray | None
+    witnesses: FloatArray
+    without_point: Collection[int]
+    polyhedron: Callable[[int], Polyhedron]
+
+    def volumes(self, bounded: BoolArray) -> FloatArray:
+        """Return all volumes, infinite where not `bounded`."""
+        found = np.full(len(self.packed), np.inf)
+        which = np.flatnonzero(bounded)
+        for views in (self._quick, self._accurate) if self.domain.dimension <= MAX_DIMENSION else ():
+            rows, offsets, _ = views(which)
+            found[which], errors = volumes(rows, offsets)
+            which = which[~(errors <= ACCURACY)]
+        for i in which.tolist():
+            found[i] = self.polyhedron(i).volume()
+        return found
+
+    def balls(self, endless: BoolArray) -> Balls:
+        """Return a largest ball of each; `endless` are known to hold balls of any size."""
+        centres, radii = np.full(self.witnesses.shape, np.nan), np.full(len(self.packed), np.inf)
+        which = np.flatnonzero(~endless)
+        for views in (self._quick, self._accurate):
+            rows, offsets, points = views(which)
+            centres[which], radii[which], gaps = balls(rows, offsets, points, self._extent)
+            which = which[~(gaps <= ACCURACY)]
+        for i in which.tolist():
+            centres[i], radii[i] = self.polyhedron(i).chebyshev_ball()
+        return Balls(centres, radii)
+
+    def vertices(self) -> Vertices:
+        """Return the vertices of all."""
+        which = np.arange(len(self.packed))
+        parts, owners = [], []
+        for views in (self._quick, self._accurate):
+            found, counts, doubtful = vertices(*views(which), _OF_VERTICES)
+            parts.append(found)
+            owners.append(np.repeat(which, counts))
+            which = which[doubtful]
+        for i in which.tolist():
+            parts.append(self.polyhedron(i).vertices())
+            owners.append(np.full(len(parts[-1]), i))
+        owner, points = np.concatenate(owners), np.concatenate(parts)
+        if (np.diff(owner) < 0).any():
+            points = points[np.argsort(owner, kind="stable")]
+        return Vertices(points, np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(self.packed)))]))
+
+    def estimates(self, bounded: BoolArray, n_samples: int, rng: np.random.Generator) -> VolumeEstimates:
+        """Return estimated volumes, infinite where not `bounded`.
+
+        Raises
+        ------
+        TropnetError
+            In more than six dimensions, a region is too thin to be sampled in float64.
+        """
+        rows, offsets, _ = self._quick(np.arange(len(self.packed)))
+        values, errors = np.full(len(self.packed), np.inf), np.zeros(len(self.packed))
+        for i in np.flatnonzero(bounded).tolist():
+            one = slice(offsets[i], offsets[i + 1])
+            view = Centred(
+                rows.units[one], rows.sides[one], rows.unit_errors[one], rows.side_errors[one], rows.reach[i : i + 1]
+            )
+            log_value, error = sampled_volume(view, n_samples, rng)
+            if not np.isfinite(log_value):
+                log_value, error = sampled_volume(self.polyhedron(i).from_inside(), n_samples, rng)
+            if np.isfinite(log_value):
+                with np.errstate(over="ignore", under="ignore"):
+                    values[i] = min(np.exp(log_value), LARGEST)
+                    errors[i] = min(values[i] * error, LARGEST)
+            elif self.domain.dimension <= _EXACT_DIMENSIONS:
+                values[i] = self.polyhedron(i).volume()
+            else:
+                raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
+        return VolumeEstimates(values, errors)
+
+    def _quick(self, which: NDArray[np.int64]) -> _Views:
+        """Return views with rows composed in float64."""
+        cuts, keep = self._needed(which)
+        A, b, owners, offsets = compose_halfspaces(self.network, self.domain, self._patterns(which), cuts)
+        errors = np.zeros((len(b), 2))
+        errors[owners >= 0] = row_errors(self.network)[owners[owners >= 0]]
+        if keep is not None:
+            kept, offsets = keep(offsets)
+            A, b, errors = A[kept], b[kept], errors[kept]
+        return self._marked(which, centred(A, b, offsets, self.witnesses[which], errors), offsets)
+
+    def _accurate(self, which: NDArray[np.int64]) -> _Views:
+        """Return views with rows composed in twofold precision."""
+        cuts, keep = self._needed(which)
+        rows, _, offsets = compose_twofold_rows(self.network, self.domain, self._patterns(which), cuts)
+        if keep is not None:
+            kept, offsets = keep(offsets)
+            rows = rows.take(kept)
+        distances, errors = slacks(rows, self.witnesses[which], np.repeat(np.arange(len(which)), np.diff(offsets)))
+        return self._marked(
+            which, from_distances(rows.high[:, :-1], rows.error[:, :-1], distances, errors, offsets), offsets
+        )
+
+    def _marked(self, which: NDArray[np.int64], rows: Centred, offsets: NDArray[np.int64]) -> _Views:
+        rows.reach[np.isin(which, list(self.without_point))] = np.nan
+        return _Views(rows, offsets, self.witnesses[which])
+
+    def _patterns(self, which: NDArray[np.int64]) -> BoolArray:
+        return unpack(self.packed[which], self.network.n_neurons)
+
+    def _needed(
+        self, which: NDArray[np.int64]
+    ) -> tuple[PackedArray, Callable[[NDArray[np.int64]], tuple[BoolArray, NDArray[np.int64]]] | None]:
+        """Return which neurons give needed rows, and what tells the rows to keep: facets only, if they are known."""
+        if self.packed_facets is None:
+            return self.packed_cuts[which], None
+        n = self.network.n_neurons
+        flags = RowIndex.of(self.network, self.domain).unpack(self.packed_facets[which])
+
+        def keep(offsets: NDArray[np.int64]) -> tuple[BoolArray, NDArray[np.int64]]:
+            # The domain's rows come first, in each region.
+            kept = np.ones(offsets[-1], dtype=np.bool_)
+            sides = flags[:, n:]
+            kept[offsets[:-1, None] + np.arange(sides.shape[1])] = sides
+            return kept, np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
+
+        return pack(flags[:, :n]), keep
+
+    @cached_property
+    def _extent(self) -> float:
+        return Polyhedron(self.domain.integer_rows).extent()
