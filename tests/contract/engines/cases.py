@@ -143,7 +143,7 @@ def _own_slopes(d: int) -> Network:
 
 
 def _affine_layer(d: int) -> Network:
-    """A hidden layer that splits nothing, between two that do."""
+    """Return a network with a hidden layer that splits nothing between two that do."""
     first, second = _random(d, 5).hidden
     between = Layer({1: np.eye(3) + 1.0}, np.ones(3), AFFINE)
     return Network([first, between, Layer({2: second.weights[1]}, second.bias), Layer({3: np.ones((1, 3))}, [0.0])], d)
@@ -154,7 +154,9 @@ def _dead(d: int) -> Network:
     rng = np.random.default_rng([6, d])
     first = np.concatenate([np.zeros((1, d)), rng.normal(size=(d, d))])
     second = np.concatenate([np.zeros((2, d + 1)), rng.normal(size=(2, d + 1))])
-    return Network.mlp([first, second, np.ones((1, 4))], [[1.0, *rng.normal(size=d)], [0.0, -1.0, *rng.normal(size=2)], [0]])
+    return Network.mlp(
+        [first, second, np.ones((1, 4))], [[1.0, *rng.normal(size=d)], [0.0, -1.0, *rng.normal(size=2)], [0]]
+    )
 
 
 def _chain(d: int, weights: Sequence[float], biases: Sequence[float], affine: Sequence[int]) -> Network:
@@ -167,7 +169,7 @@ def _chain(d: int, weights: Sequence[float], biases: Sequence[float], affine: Se
 
 
 def _underflow(d: int) -> Network:
-    """A subnormal bias, scaled down and up again, decides about the cells: rows that underflow are not exact."""
+    """Return a network in which a subnormal bias, scaled down and up again, decides about the cells."""
     net = _chain(d, [1.0, 1.0, 0.25, 1e300, 1e25], [0.0, 5e-324, 0.0, 0.0, 0.0], [1, 3])
     last = Layer({4: [[1e25]], 0: [[1.0, *[0.0] * (d - 1)]]}, [0.0])
     return Network([*net.hidden[:-1], last, net.layers[-1]], d)
@@ -187,14 +189,14 @@ def _cancelling(d: int) -> Network:
 
 
 def _few_combinations(d: int) -> Network:
-    """The network reads a multiple of one combination of the inputs only: all cells on R^d contain lines, if d > 1."""
+    """Return a network of one combination of the inputs only: all cells on R^d contain lines, if d > 1."""
     combination = np.arange(1.0, d + 1)
     return Network.mlp([np.outer([1.0, -2.0, 3.0], combination), np.ones((2, 3)), np.ones((1, 2))],
                        [[0.0, 1.0, -1.0], [-1.0, -4.0], [0]])  # fmt: skip
 
 
 def _late_inputs(d: int) -> Network:
-    """The first layer reads one input, the second all of them: the cells of the first contain lines, if d > 1."""
+    """Return a network whose first layer reads one input: its cells contain lines, which the second layer cuts."""
     return Network(
         [
             Layer({0: np.eye(1, d)}, [1.0]),
@@ -307,7 +309,7 @@ def case(network: str, domain: str, d: int) -> Case:
 
 
 def _cases() -> list[Case]:
-    """Every kind of network on every kind of domain in the plane; the plain ones of both in one and three dimensions."""
+    """Return all kinds of networks on all kinds of domains in the plane, and the plain ones in R and R^3."""
     names = [(network, domain, 2) for network, domain in product(NETWORKS, DOMAINS)]
     for d in (1, 3):
         names += [(network, domain, d) for network, domain in product(NETWORKS, ("R^d", "box"))]
@@ -319,18 +321,20 @@ def _cases() -> list[Case]:
     # What brute force and the reference engine cannot do, the plane's oracle can.
     turns = np.linspace(0, 2 * np.pi, 70, endpoint=False) + 0.1
     around = Network.mlp([np.column_stack([np.cos(turns), np.sin(turns)]), np.ones((1, 70))], [-np.ones(70), [0]])
+    rng = np.random.default_rng(8)
+    weights = [rng.integers(-3, 4, (5, 2)), rng.integers(-3, 4, (5, 5)), np.ones((1, 5))]
+    integers = Network.mlp(weights, [np.zeros(5), np.zeros(5), [0]])
+    deep = Network.random([2, *[3] * 8, 1], skips=[(1, 3), (4, 7)], init="kaiming_normal", seed=3)
     return [
         *cases,
         Case("coincident, R^d, 2", COINCIDENT, None),
         Case("polygon of 20 sides", _random(2, 1), polygon(20)),
         Case("70 lines around a disc", around, Box(-1.02, 1.02)),
-        Case("eight layers", Network.random([2, *[3] * 8, 1], skips=[(1, 3), (4, 7)], init="kaiming_normal", seed=3), Box(-9, 9)),
-        Case("eight layers on the plane", Network.random([2, *[3] * 8, 1], init="kaiming_normal", seed=5), None),
+        Case("eight layers", deep, Box(-9, 9)),
+        Case("eight layers on the plane", deep, None),
         Case("two layers of six", Network.random([2, 6, 6, 1], seed=2), None),
-        Case("integers of two layers of five", Network.mlp(
-            [np.random.default_rng(8).integers(-3, 4, (5, 2)), np.random.default_rng(9).integers(-3, 4, (5, 5)),
-             np.ones((1, 5))], [np.zeros(5), np.zeros(5), [0]]), Box(-3, 3)),
-    ]  # fmt: skip
+        Case("integers of two layers of five", integers, Box(-3, 3)),
+    ]
 
 
 CASES = _cases()

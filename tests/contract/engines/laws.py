@@ -60,7 +60,7 @@ def check_covered(case: Case, found: Iterable[Pattern], undecided: Sequence[Patt
 
 
 def check_progress(found: Run) -> None:
-    """Check that chunk by chunk no counter and no part of the tree done falls, and that all of it is done at the end."""
+    """Check that from chunk to chunk neither a counter nor the part done falls, and that all is done at the end."""
     fractions = [chunk.fraction for chunk in found.chunks]
     assert all(0 <= before <= after <= 1 for before, after in pairwise([0.0, *fractions]))
     assert fractions[-1] == found.builder.fraction == 1.0

@@ -65,7 +65,9 @@ class Run:
         return sum(chunk.sample.leaves for chunk in self.chunks if chunk.sample is not None)
 
 
-def task_of(net: Network, domain: Domain | None, *, backend: str = "highs", pivots: int = 100_000, **options: Any) -> Task:
+def task_of(
+    net: Network, domain: Domain | None, *, backend: str = "highs", pivots: int = 100_000, **options: Any
+) -> Task:
     """Return a task, none of whose arrays can be written into."""
     task = Task(net, as_domain(domain, net.n_inputs), backend, Tolerances(exact_pivots=pivots), **options)
     for array in _arrays(task):

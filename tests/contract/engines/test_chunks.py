@@ -32,7 +32,7 @@ MIDDLING = Network.random([2, 3, 3, 1], seed=1)
 
 @asked()
 def test_next_to_no_room_changes_nothing(tested: Candidate, case: Case) -> None:
-    """A run that can be left and entered again at any place finds the same regions in the same order, facets and all."""
+    """A run that is left and entered again at any place finds the same regions in the same order, facets and all."""
     facets = Ability.FACETS in tested.engine.abilities
     one, other = (run_case(engine, case, facets=facets) for engine in (tested.engine, tested.tiny))
     assert same_rows(one, other)
@@ -58,7 +58,9 @@ def test_counting_counts_what_is_listed(tested: Candidate, case: Case) -> None:
         assert run_case(engine, case, only_count=True).n_regions == len(case.patterns)
 
 
-@asked(among=[case(network, domain, 2) for network in ("generic", "small integers", "dead") for domain in ("R^d", "box")])
+@asked(
+    among=[case(network, domain, 2) for network in ("generic", "small integers", "dead") for domain in ("R^d", "box")]
+)
 def test_a_plan_is_a_value(tested: Candidate, case: Case) -> None:
     """A plan run again, or another of the same task, gives the same in every respect, and no array of it changes."""
     task = task_of(case.net, case.domain)
@@ -67,7 +69,9 @@ def test_a_plan_is_a_value(tested: Candidate, case: Case) -> None:
     first, second, third = run(plan), run(plan), run(prepared(tested.engine, task))
     assert same_rows(first, second)
     assert same_rows(first, third)
-    assert before == [array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)]
+    assert before == [
+        array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)
+    ]
 
 
 @settings(max_examples=N // 2)

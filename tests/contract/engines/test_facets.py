@@ -44,7 +44,7 @@ def check_facets(case: Case, found: Run) -> None:
 
 @asked(Ability.FACETS, among=SMALL)
 def test_facets_are_exact(tested: Candidate, case: Case) -> None:
-    """On every kind of network and domain the facets are the hyperplanes that the closed cell meets in dimension d - 1."""
+    """Everywhere the facets are the hyperplanes that the closed cell meets in dimension d - 1."""
     found = run_case(tested.engine, case, facets=True)
     assert found.patterns == case.patterns
     check_facets(case, found)

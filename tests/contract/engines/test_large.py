@@ -104,7 +104,9 @@ def test_random_networks_on_random_domains(seed: int) -> None:
     for index, width in enumerate(widths, start=1):
         sources = [k for k in range(index) if k == index - 1 or rng.random() < 0.3]
         weights = {
-            k: rng.integers(-1, 2, (width, sizes[k])).astype(float) if degenerate else rng.normal(size=(width, sizes[k]))
+            k: rng.integers(-1, 2, (width, sizes[k])).astype(float)
+            if degenerate
+            else rng.normal(size=(width, sizes[k]))
             for k in sources
         }
         if degenerate:
@@ -179,7 +181,7 @@ SMALL = Case("small", Network.random([2, 3, 2, 1], seed=3), None)
 
 @asked(among=[SMALL])
 def test_generic_networks_need_no_exact_arithmetic(tested: Candidate, case: Case) -> None:
-    """On a generic network floating point proves every cell by itself, and `Regions.stats` says so, and by which engine."""
+    """On a generic network floating point proves every cell, and `Regions.stats` says so, and by which engine."""
     regions = enumerate_regions(case.net, engine=tested.engine)
     assert regions.stats["settled_exactly"] == 0
     assert regions.stats["engine"] == tested.name

@@ -42,9 +42,7 @@ def test_drawn_problems(n_inputs: int, data: st.DataObject) -> None:
         if tested.takes(net, domain) and (tested.max_neurons > net.n_neurons + 1 or net.n_neurons < 6):
             check_regions(
                 drawn,
-                enumerate_regions(
-                    net, domain, engine=tested.name, backend=backend, tolerances=Tolerances(slack=slack)
-                ),
+                enumerate_regions(net, domain, engine=tested.name, backend=backend, tolerances=Tolerances(slack=slack)),
             )
 
 
@@ -78,4 +76,3 @@ def test_one_layer_has_the_count_of_zaslavsky(tested: Candidate, d: int, n: int,
     assert found.n_regions == zaslavsky(n, d)
     if scale == 1.0:
         assert len(found.patterns) == zaslavsky(n, d)
-

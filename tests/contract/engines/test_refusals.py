@@ -1,4 +1,4 @@
-"""What an engine does not do it refuses, by a value with its reason; what it does, it does; and `auto` never refuses."""
+"""What an engine does not do it refuses, by a value with its reason; and `auto` never refuses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_engine_is_under_test() -> None:
 
 @engines()
 def test_engines_take_what_they_must_and_refuse_the_rest(tested: Candidate) -> None:
-    """Of all kinds an engine takes exactly those that it is said to, by a plan; else it gives a reason, never an error."""
+    """An engine takes exactly the cases that it is said to, by a plan; else it gives a reason, never an error."""
     taken = []
     for item in CASES:
         answer = tested.engine.prepare(task_of(item.net, item.domain))
@@ -77,7 +77,7 @@ def test_abilities_are_what_engines_can_do(tested: Candidate, ability: Ability) 
 
 
 def test_public_calls_name_the_engines_that_can() -> None:
-    """A refusal becomes a `ValueError` with its reason and, where an ability is missing, with the engines that have it."""
+    """A refusal becomes a `ValueError` with its reason and the engines that have the ability that is missing."""
     able = ", ".join(repr(tested.name) for tested in ENGINES if Ability.SAMPLING in tested.engine.abilities)
     for tested in ENGINES:
         if Ability.SAMPLING not in tested.engine.abilities:
@@ -139,7 +139,7 @@ def test_domains_of_another_dimension_are_errors(tested: Candidate) -> None:
     """A domain for another number of inputs is an error about the domain, not a refusal of the engine."""
     for engine in (tested.engine, "auto"):
         for domain in (Box([-1.0] * 3, [1.0] * 3), Polytope(np.eye(3), np.ones(3))):
-            with pytest.raises((DomainError, ShapeError), match="dimension|inputs"):
+            with pytest.raises((DomainError, ShapeError), match=r"dimension|inputs"):
                 count_regions(NET, domain, engine=engine)
 
 
@@ -178,9 +178,7 @@ def test_errors_of_engines_are_not_taken_for_refusals(error: Exception, monkeypa
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )
-def test_auto_asks_each_engine_at_most_once(
-    item: Case, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_asks_each_engine_at_most_once(item: Case, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every public call asks the engines in order, each once at most, until one has a plan; and one by name, once."""
     asked: list[str] = []
 

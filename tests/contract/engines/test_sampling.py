@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pytest import approx
 
 from tests.contract.engines.cases import CASES, Case, case
 from tests.contract.engines.engines import Candidate, asked, engines
@@ -60,9 +59,9 @@ def test_a_sample_is_a_function_of_its_seed(tested: Candidate, domain: Domain | 
         plan = prepared(tested.engine, task_of(NET, domain, sampling=sampling))
         first, second = run(plan), run(plan)
         # Up to the order of sums, which depends on where chunks end.
-        assert seen(first).leaves == approx(seen(second).leaves)
-        assert seen(first).leaves == approx(seen(probe(tested, NET, domain, sampling)).leaves)
-        assert seen(first).nodes == approx(seen(second).nodes)
+        assert seen(first).leaves == pytest.approx(seen(second).leaves)
+        assert seen(first).leaves == pytest.approx(seen(probe(tested, NET, domain, sampling)).leaves)
+        assert seen(first).nodes == pytest.approx(seen(second).nodes)
         assert not seen(first).is_exact(sampling)
         assert first.listed == second.listed
         assert everything.issuperset(first.listed)
@@ -78,7 +77,9 @@ def test_samples_are_unbiased(tested: Candidate, domain: Domain | None) -> None:
     truth = count_regions(net, domain, engine="lp")
     plan = prepared(tested.engine, task_of(net, domain, only_count=True))
     leaves = [
-        run(plan.adapted(task_of(net, domain, only_count=True, sampling=keeping(net, 0.7, 2**40 * seed + 12345)))).leaves
+        run(
+            plan.adapted(task_of(net, domain, only_count=True, sampling=keeping(net, 0.7, 2**40 * seed + 12345)))
+        ).leaves
         for seed in range(120)
     ]
     error = np.std(leaves, ddof=1) / np.sqrt(len(leaves))
@@ -92,8 +93,8 @@ def test_samples_in_many_chunks_are_the_same(tested: Candidate) -> None:
     task = task_of(NET, Box(-10, 10), sampling=keeping(NET, 0.9, 7))
     one, other = (run(prepared(engine, task)) for engine in (tested.engine, tested.tiny))
     assert len(other.chunks) > len(one.chunks)
-    assert seen(one).leaves == approx(seen(other).leaves)
-    assert seen(one).nodes == approx(seen(other).nodes)
+    assert seen(one).leaves == pytest.approx(seen(other).leaves)
+    assert seen(one).nodes == pytest.approx(seen(other).nodes)
 
 
 @asked(Ability.SAMPLING, Ability.FIXED, among=[case(net, "box", 2) for net in ("generic", "skips", "small integers")])
@@ -112,7 +113,9 @@ def test_a_sample_below_fixed_bits_has_their_weight(tested: Candidate, case: Cas
 # --- estimates
 
 
-@asked(Ability.SAMPLING, among=[case(net, domain, 2) for net in ("generic", "fan") for domain in ("R^d", "box", "wedge")])
+@asked(
+    Ability.SAMPLING, among=[case(net, domain, 2) for net in ("generic", "fan") for domain in ("R^d", "box", "wedge")]
+)
 def test_estimates_of_small_trees_are_counts(tested: Candidate, case: Case) -> None:
     """`estimate_regions` walks a small tree in full and says that it is exact."""
     for engine in (tested.engine, tested.tiny):

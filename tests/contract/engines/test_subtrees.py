@@ -59,7 +59,7 @@ def test_the_subtrees_of_all_prefixes_are_the_whole(tested: Candidate, case: Cas
 
 @asked(Ability.FIXED, among=SMALL)
 def test_a_subtree_comes_with_proofs(tested: Candidate, case: Case) -> None:
-    """Below the first bits of some pattern, and below all of them, witnesses are inside and the cuts describe the cell."""
+    """Below some bits of a pattern, and all of them, witnesses are inside and the cuts describe the cell."""
     last = max(case.patterns)
     for length in {case.net.n_neurons // 2, case.net.n_neurons}:
         fixed = dict(enumerate(last[:length]))

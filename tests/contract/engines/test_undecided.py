@@ -120,13 +120,11 @@ def test_the_vertex_engine_proves_a_thin_domain_by_its_vertices() -> None:
 
 @engines()
 def test_slivers_of_cells_are_set_aside(tested: Candidate) -> None:
-    """Hyperplanes that differ in the last bits: what is neither proven nor refuted is below a prefix, in one part or two."""
+    """Of hyperplanes that differ in the last bits, what is not settled is below a prefix, in one part or two."""
     rows = np.array([[1.0, 0.5]] * 4) * (1 + np.array([[0, 0], [1, 2], [-2, 1], [3, -3]]) * 2.0**-50)
     net = Network.mlp([np.vstack([rows, [[0.5, -1.0]]]), np.ones((1, 5))], [[0, 1e-13, -1e-13, 2e-13, 0.25], [0]])
     slivers = Case("slivers", net, None)
     for workers in (1, 2):
-        regions = enumerate_regions(
-            net, engine=tested.engine, tolerances=NONE, on_undecided="collect", workers=workers
-        )
+        regions = enumerate_regions(net, engine=tested.engine, tolerances=NONE, on_undecided="collect", workers=workers)
         check_covered(slivers, distinct(regions.patterns), regions.undecided, only=tested.in_order)
         assert regions.undecided

@@ -14,7 +14,7 @@ from tropnet.arrays.patterns import unpack
 
 @asked()
 def test_witnesses_are_strictly_inside(tested: Candidate, case: Case) -> None:
-    """Over the rationals every witness is strictly inside the cell of its pattern, and what is no float64 is flagged."""
+    """Over the rationals every witness is strictly inside its cell, and what is no float64 is flagged."""
     found = run_case(tested.engine, case)
     for pattern, witness in zip(found.listed, found.witnesses, strict=True):
         check_witness(case, pattern, witness)

@@ -52,7 +52,7 @@ class VertexEngine(Engine):
     Attributes
     ----------
     pool, buffer, steps
-        Room for generators to begin with, regions a chunk, and steps of the kernel between two looks at the outside.
+        Room for generators to begin with, regions a chunk (at least two), and steps of the kernel between two looks at the outside.
     """
 
     name = "vertex"
@@ -97,7 +97,8 @@ def _enumerate(
         root_backend(task.backend, task.domain, task.tolerances)
     problem, stack = make_problem(net), _stack(task, roots, engine.pool)
     rows, exact = make_rows(net, problem), _Exact(net, task.domain)
-    size = engine.buffer if not task.only_count else 1
+    # The kernel lists both sides of a last branching at once.
+    size = max(engine.buffer, 2) if not task.only_count else 1
     words = stack.bits.shape[1]
     out = Out(
         np.empty((size, words), np.uint64),
