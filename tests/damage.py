@@ -18,7 +18,9 @@ def contents(path: Path) -> Any:
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path)
-            return table.to_pylist(), table.schema.metadata
+            # Beside tropnet's, pyarrow keeps metadata of its own, from which it restores what the columns tell anyway.
+            metadata = table.schema.metadata or {}
+            return table.to_pylist(), {key: metadata[key] for key in metadata if key.startswith(b"tropnet")}
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         # The end of a zip archive counts its entries, which the standard library does not check.

@@ -6,7 +6,8 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from tropnet.errors import FileFormatError
 
-__all__ = ["archive_bytes", "read_archive", "write_atomically"]
+__all__ = ["archive_bytes", "read_archive", "undamaged", "write_atomically"]
 
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
@@ -54,6 +55,19 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
     return type(error)(error.errno, error.strerror, os.fspath(path))
 
 
+@contextmanager
+def undamaged(source: str | os.PathLike[str] | bytes, what: str) -> Iterator[None]:
+    """Raise a FileFormatError for whatever goes wrong within: a damaged file can hold anything."""
+    try:
+        yield
+    except Exception as error:
+        raise FileFormatError(f"{_described(source)} is a damaged {what}: {error}.") from error
+
+
+def _described(source: str | os.PathLike[str] | bytes) -> str:
+    return "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+
+
 def archive_bytes(kind: str, version: int, arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Return the bytes of an archive of `arrays`, marked with `kind` and format `version`.
 
@@ -82,7 +96,7 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
     FileFormatError
         The file is truncated, not an archive, not of this kind, of a later format, or holds pickled objects.
     """
-    where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+    where = _described(source)
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     try:
         archive = np.load(io.BytesIO(data), allow_pickle=False)

@@ -18,7 +18,7 @@ HOMES = {
 
 @pytest.mark.parametrize(("pattern", "home"), HOMES.values(), ids=HOMES)
 def test_an_idea_has_one_home(pattern, home):
-    """Networks in training have a room of their own, and no exact arithmetic."""
+    """What its home spells, no other file does; networks in training, without exact arithmetic, are left out."""
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     found = {name for name, path in files.items() if re.search(pattern, path.read_text(encoding="utf-8"))}
     assert {name for name in found if not name.startswith("homotopy/")} == {home}

@@ -68,9 +68,7 @@ for use in (lambda: tn.from_torch, lambda: tn.collapse, lambda: tn.plot_regions,
         print(error)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert [line.split("pip install ")[1] for line in result.stdout.splitlines()] == [
-        "'tropnet[torch]'",
-        "'tropnet[torch]'",
-        "'tropnet[plot]'",
-        "'tropnet[cvxpy]'",
-    ]
+    extras = ["torch", "torch", "plot", "cvxpy"]
+    for line, extra in zip(result.stdout.splitlines(), extras, strict=True):
+        assert f"needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]'" in line
+        assert f"in a clone of the repository with: pip install '.[{extra}]'" in line

@@ -62,9 +62,9 @@ def test_badly_scaled_rows_do_not_stop_the_simplex_engine():
 
 
 def test_exact_witnesses_do_not_depend_on_the_clock():
-    """The witness of one region was expected in a single chunk, which a slow machine, or no room for two, splits."""
+    """The witness of one region was expected in a single chunk, which a slow machine splits."""
     net = tn.Network.mlp([[[3.0], [1.0]], [[1.0, 1.0]]], [[-1.0, -1 / 3], [0.0]])
-    regions = tn.enumerate_regions(net, engine=VertexEngine(buffer=1, steps=1))
+    regions = tn.enumerate_regions(net, engine=VertexEngine(buffer=1, seconds_per_chunk=0.0))
     assert len(regions) == 3
     assert len(regions.rational_witnesses) == 1
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import combinations
 
-__all__ = ["Echelon", "determinant", "independent", "null_vector", "rank", "solve"]
+__all__ = ["Echelon", "determinant", "eliminate", "independent", "null_vector", "rank", "solve"]
 
 
 class Echelon:
@@ -65,9 +65,8 @@ class Echelon:
         """Take one more row; return whether it is independent of those before (else nothing changes)."""
         left, last = list(row), 1
         for pivot, lead in zip(self.rows, self.leads, strict=True):
-            p, q = pivot[lead], left[lead]
-            left = [(p * a - q * b) // last for a, b in zip(left, pivot, strict=True)]
-            last = p
+            left = eliminate(left, pivot, lead, last)
+            last = pivot[lead]
         if any(left):
             self.rows.append(left)
             self.leads.append(next(column for column, value in enumerate(left) if value))
@@ -81,6 +80,25 @@ class Echelon:
         for row, lead in zip(reversed(self.rows), reversed(self.leads), strict=True):
             vector[lead] = -sum(a * x for a, x in zip(row, vector, strict=True)) // row[lead]
         return vector
+
+
+def eliminate(row: Sequence[int], pivot: Sequence[int], lead: int, last: int) -> list[int]:
+    """Return a combination of two rows that is 0 in column `lead`: a step of Bareiss.
+
+    Parameters
+    ----------
+    row, pivot
+        Rows after the steps before; `pivot` is not 0 in column `lead`.
+    last
+        The entry of the pivot before in its column, 1 at first: it divides all entries, which are minors.
+
+    Examples
+    --------
+    >>> eliminate([4, 5], [2, 1], 0, 1)
+    [0, 6]
+    """
+    p, q = pivot[lead], row[lead]
+    return [(p * a - q * b) // last for a, b in zip(row, pivot, strict=True)]
 
 
 def independent(vectors: Iterable[Sequence[int]], n_columns: int) -> list[int]:

@@ -17,7 +17,7 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, unit_rows
-from tropnet.exact.elimination import rank
+from tropnet.exact.elimination import eliminate, rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
 from tropnet.exact.reduction import reduced
@@ -373,13 +373,9 @@ def _pyramids(
     # The facets of a face are the largest of its intersections with rows.
     parts = {face & side for side in sides} - {face, 0}
     at = next(i for i, value in enumerate(pivot) if value)
-    others = [i for i in range(len(pivot)) if i != at]
-    # Fraction-free elimination (Bareiss): the entries are minors, and the division is exact.
-    left = {
-        v: [(pivot[at] * vector[i] - vector[at] * pivot[i]) // last for i in others]
-        for v, vector in vectors.items()
-        if v != apex
-    }
+    left = {v: eliminate(vector, pivot, at, last) for v, vector in vectors.items() if v != apex}
+    for vector in left.values():
+        del vector[at]
     total = Fraction(0)
     for part in parts:
         if not part >> apex & 1 and not any(part & other == part for other in parts if other != part):

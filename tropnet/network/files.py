@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tropnet.archives import archive_bytes, read_archive
+from tropnet.archives import archive_bytes, read_archive, undamaged
 from tropnet.arrays.chunks import chunks
-from tropnet.errors import FileFormatError
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
 
@@ -62,7 +61,7 @@ def read_layers(source: str | os.PathLike[str] | bytes) -> tuple[list[Layer], in
         The file is truncated, edited since it was written, was not written by `network_bytes`, or would need pickle.
     """
     arrays: dict[str, Any] = dict(read_archive(source, _KIND, _VERSION))
-    try:
+    with undamaged(source, "tropnet network"):
         if _DIGEST in arrays and str(arrays.pop(_DIGEST)) != _digest(arrays):
             raise ValueError(
                 "its arrays do not match their checksum; it was edited or damaged. To use it as it is, leave out the"
@@ -91,9 +90,6 @@ def read_layers(source: str | os.PathLike[str] | bytes) -> tuple[list[Layer], in
         if not known >= arrays.keys():
             raise ValueError(f"it holds arrays of no layer: {', '.join(sorted(arrays.keys() - known))}")
         return layers, int(arrays["n_inputs"])
-    except Exception as error:  # a damaged file can hold anything
-        where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-        raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tropnet.archives import write_atomically
-from tropnet.errors import DomainError, FileFormatError, ShapeError, UnsupportedModuleError
+from tropnet.archives import undamaged, write_atomically
+from tropnet.errors import DomainError, ShapeError, UnsupportedModuleError
 from tropnet.network.carrying import without_skips
 from tropnet.network.domain import Box, Domain, WholeSpace, as_domain
 from tropnet.network.files import fingerprint, network_bytes, read_layers
@@ -304,11 +304,8 @@ class Network(LayeredMap):
         Plain arrays made by hand need no checksum: see `tropnet.network.files` for their names.
         """
         layers, n_inputs = read_layers(source)
-        try:
+        with undamaged(source, "tropnet network"):
             return cls(layers, n_inputs)
-        except Exception as error:  # a damaged file can hold anything
-            where = "the data" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-            raise FileFormatError(f"{where} is a damaged tropnet network: {error}.") from error
 
     @cached_property
     def fingerprint(self) -> str:

@@ -18,6 +18,7 @@ from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.layers import Layer
+from tropnet.network.recurrence import chosen_slopes
 
 __all__ = ["Twofold", "compose_twofold", "slacks"]
 
@@ -63,8 +64,7 @@ def compose_twofold(layers: Sequence[Layer], patterns: BoolArray, wanted: BoolAr
         size = np.abs(rows.high)
         terms = 2
         bits, needed = (flags[:, start : start + layer.width] for flags in (patterns, wanted))
-        slopes = np.asarray(layer.slopes)
-        chosen = np.where(bits, slopes[:, 1], slopes[:, 0])
+        chosen = chosen_slopes(layer, bits)
         if layer is not layers[-2]:
             needed = needed | (chosen != 0)
         start += layer.width

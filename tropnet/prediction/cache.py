@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.archives import archive_bytes, read_archive, undamaged, write_atomically
 from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
-from tropnet.errors import FileFormatError
 from tropnet.network.affine import AffineMap
 from tropnet.network.network import Network, as_network
 
@@ -162,7 +161,7 @@ class CachedPredictor:
             The file is truncated, damaged, or was not written by `save`.
         """
         stored = read_archive(path, _KIND, _VERSION)
-        try:
+        with undamaged(path, "cached predictor"):
             predictor = cls(Network.load(stored["network"].tobytes()), stored["max_size"].item())
             packed, width = stored["packed"], -(-predictor.network.n_neurons // 8)
             if packed.dtype != np.uint8 or packed.shape != (len(packed), width) or len(packed) > predictor.max_size:
@@ -170,8 +169,6 @@ class CachedPredictor:
                     f"packed must be uint8 of shape (n, {width}) with n <= {predictor.max_size},"
                     f" got {packed.dtype} of shape {packed.shape}"
                 )
-        except Exception as error:  # a damaged file can hold anything
-            raise FileFormatError(f"'{os.fspath(path)}' is a damaged cached predictor: {error}.") from error
         for _ in predictor._found_or_made(packed, None):
             pass
         return predictor

@@ -12,12 +12,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.archives import archive_bytes, read_archive, undamaged, write_atomically
 from tropnet.arrays.checks import as_points
 from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
-from tropnet.errors import DomainError, FileFormatError, TooLargeError, TropnetError
+from tropnet.errors import DomainError, TooLargeError, TropnetError
 from tropnet.network.domain import Box, Domain, domain_from
 from tropnet.network.network import Network
 from tropnet.prediction.descent import DONE, OUTSIDE, count_comparisons, descend
@@ -234,15 +234,13 @@ class CompiledPredictor:
             The file is truncated, damaged, or was not written by `save`.
         """
         stored = read_archive(path, _KIND, _VERSION)
-        try:
+        with undamaged(path, "compiled predictor"):
             header, network = json.loads(str(stored["header"])), stored["network"].tobytes()
             arrays = {name: stored[name] for name in _ARRAYS}
             if str(stored["digest"]) != _digest(header, network, arrays):
                 raise ValueError("its contents do not match their checksum")
             domain, size = domain_from(header["domain"]), TreeSize(**header["size"])
             return cls(Network.load(network), domain, arrays, size, header["outside"])
-        except Exception as error:  # a damaged file can hold anything
-            raise FileFormatError(f"'{os.fspath(path)}' is a damaged compiled predictor: {error}.") from error
 
 
 def compile_regions(

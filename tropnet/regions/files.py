@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tropnet.archives import archive_bytes, read_archive, write_atomically
+from tropnet.archives import archive_bytes, read_archive, undamaged, write_atomically
 from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
@@ -130,7 +130,7 @@ def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
 def read_npz(path: str | os.PathLike[str]) -> Columns:
     """Read what `write_npz` wrote; see `Regions.from_npz`."""
     arrays = read_archive(path, _KIND, _VERSION)
-    try:
+    with undamaged(path, "file of tropnet regions"):
         rational = {
             int(i): _fractions(str(text)) for i, text in zip(arrays["rational_index"], arrays["rational"], strict=True)
         }
@@ -143,8 +143,6 @@ def read_npz(path: str | os.PathLike[str]) -> Columns:
             rational,
             arrays.get("packed_facets"),
         )
-    except Exception as error:  # see read_parquet
-        raise FileFormatError(f"'{os.fspath(path)}' is a damaged file of tropnet regions: {error}.") from error
 
 
 def _facet_columns(packed_facets: PackedArray | None) -> dict[str, pa.Array]:

@@ -158,7 +158,7 @@ def test_degenerate_networks(seed: int, d: int, data: st.DataObject) -> None:
     check_near(net, domain, x.tolist())
 
 
-@pytest.mark.parametrize("widths", [[2, 5, 5, 1], [3, 4, 4, 2], [4, 5, 3, 1], [6, 3, 3, 1], [1, 4, 4, 1], [6, 7, 2, 1]])
+@pytest.mark.parametrize("widths", [[2, 5, 5, 1], [3, 4, 4, 2], [4, 5, 3, 1], [6, 3, 3, 1], [1, 4, 4, 1], [6, 6, 1, 1]])
 @pytest.mark.parametrize("scale", [None, 1.0, 1e-6, 1e6])
 def test_random_networks(widths: list[int], scale: float | None) -> None:
     """Cells of all shapes on R^d and in boxes of all sizes."""

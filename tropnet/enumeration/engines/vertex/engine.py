@@ -19,7 +19,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.enumeration.engines.composition import make_problem, make_rows
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
-from tropnet.enumeration.engines.vertex import kernel as kernel
+from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
 from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.exact.dyadic import to_integers
@@ -52,7 +52,9 @@ class VertexEngine(Engine):
     Attributes
     ----------
     pool, buffer, steps
-        Room for generators to begin with, regions a chunk (at least two), and steps of the kernel between two looks at the outside.
+        Room for generators to begin with, regions a chunk (at least 2), and steps between two looks at the outside.
+    seconds_per_chunk
+        For the linear programs that settle what the kernel leaves open.
     """
 
     name = "vertex"
@@ -61,6 +63,7 @@ class VertexEngine(Engine):
     pool: int = 1 << 12
     buffer: int = 1 << 14
     steps: int = 1 << 18
+    seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
         roots = _roots(task.network, task.domain)
@@ -186,7 +189,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i])
+        witness = _exact_witness(task, pattern, cut, points[i], builder.seconds_per_chunk)
         builder.count("exact_witnesses")
         if witness is None:
             continue
@@ -206,7 +209,9 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     )
 
 
-def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
+def _exact_witness(
+    task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
+) -> Witness | None:
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
     if np.isfinite(guess).all():
@@ -215,7 +220,7 @@ def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: Float
             return witness
     fixed = dict(enumerate(pattern.tolist()))
     task = replace(task, fixed=fixed, only_count=False, sampling=None)
-    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess)))
+    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess), seconds_per_chunk=seconds_per_chunk))
     return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
 
 
