@@ -64,7 +64,7 @@ def test_badly_scaled_rows_do_not_stop_the_simplex_engine():
 def test_exact_witnesses_do_not_depend_on_the_clock():
     """The witness of one region was expected in a single chunk, which a slow machine splits."""
     net = tn.Network.mlp([[[3.0], [1.0]], [[1.0, 1.0]]], [[-1.0, -1 / 3], [0.0]])
-    regions = tn.enumerate_regions(net, engine=VertexEngine(seconds_per_chunk=0.0))
+    regions = tn.enumerate_regions(net, engine=VertexEngine(buffer=1, seconds_per_chunk=0.0))
     assert len(regions) == 3
     assert len(regions.rational_witnesses) == 1
 
@@ -95,3 +95,16 @@ def test_an_interrupt_keeps_what_all_workers_found(workers, monkeypatch):
         tn.enumerate_regions(net, workers=workers)
     assert len(caught.value.partial) > 0
     assert not caught.value.partial.complete
+
+
+def test_subnormal_rows_do_not_stop_workers():
+    """Below fixed bits the norm of such a row was 0, and the singular value decomposition did not converge."""
+    net = tn.Network.mlp([[[5e-324, 0], [0, 1], [1, 1]], np.ones((1, 3))], [[5e-324, 0, 0], [0]])
+    assert len(tn.enumerate_regions(net, engine="simplex", workers=2)) == 7
+
+
+def test_workers_list_no_rows_of_constant_neurons():
+    """A fixed neuron, constant on the cell, whose row float64 did not find zero, gave the region a zero row."""
+    net = tn.Network.random([2, 2, 2, 2, 1], skips=[(1, 3)], seed=2)
+    for region in tn.enumerate_regions(net, tn.Box(-2, 1), engine="simplex", workers=2):
+        assert region.A.any(axis=1).all()

@@ -82,8 +82,9 @@ def separable_inputs(rows: FloatArray) -> list[int]:
 
 def scaled(rows: FloatArray) -> FloatArray:
     """Return rows divided by powers of two, with 1-norms about 1."""
-    norms = np.minimum(np.abs(rows) / 2, 1e307).max(axis=1)
-    return np.asarray(np.ldexp(rows, -np.clip(np.frexp(norms)[1], -1000, 1000)[:, None]))
+    # Exponents alone: sums of the largest numbers overflow, and half the least one is 0.
+    exponents = np.frexp(np.abs(rows).max(axis=1))[1] - 1
+    return np.asarray(np.ldexp(rows, -np.clip(exponents, None, 1000)[:, None]))
 
 
 def inverse_and_defect(rows: FloatArray) -> tuple[FloatArray, float]:

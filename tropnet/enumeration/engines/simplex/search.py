@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
-from tropnet.arrays.types import FloatArray
+from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
 from tropnet.enumeration.engines.lp import enumerate_by_lp
@@ -67,21 +69,35 @@ class SimplexSearch:
         builder.fraction = 1.0
         yield builder.flush(None if task.sampling is None else self.state.take_sample())
 
+    @cached_property
+    def _fixed_rows(self) -> dict[int, IntegerArray]:
+        """The exact rows of the fixed neurons."""
+        net, fixed = self.task.network, self.task.fixed
+        if not fixed:
+            return {}
+        pattern = np.zeros(net.n_neurons, dtype=np.bool_)
+        pattern[list(fixed)] = list(fixed.values())
+        maps = np.concatenate(net.integer_maps(pattern)[:-1])
+        return {j: maps[j] for j in sorted(fixed)}
+
+    @cached_property
+    def _constant(self) -> PackedArray:
+        """The fixed neurons that are constant, packed: float64 may have a row for them, which cuts nothing."""
+        flags = np.zeros(self.task.network.n_neurons, dtype=np.bool_)
+        flags[[j for j, row in self._fixed_rows.items() if not row[:-1].any()]] = True
+        return np.asarray(pack(flags[None])[0])
+
     def _interior(self) -> FloatArray | None:
         """Return a point inside the domain and the fixed rows, or nearly so."""
-        task, net = self.task, self.task.network
-        box = self.start.box
+        task, box = self.task, self.start.box
         if not task.fixed and box is not None:
             return np.asarray(box.low / 2 + box.high / 2)
         answer: Answer
         backend, answer = root_backend(task.backend, task.domain, task.tolerances)
         if task.fixed:
-            pattern = np.zeros(net.n_neurons, dtype=np.bool_)
-            pattern[list(task.fixed)] = list(task.fixed.values())
-            maps = np.concatenate(net.integer_maps(pattern)[:-1])
-            for j, bit in sorted(task.fixed.items()):
-                if maps[j, :-1].any() and not net.affine_neurons[j]:
-                    backend.push(maps[j] if bit else -maps[j])
+            for j, row in self._fixed_rows.items():
+                if row[:-1].any() and not task.network.affine_neurons[j]:
+                    backend.push(row if task.fixed[j] else -row)
             answer = backend.decide()
         return answer.witness.point if isinstance(answer, Feasible) else None
 
@@ -143,6 +159,7 @@ class SimplexSearch:
                 builder.counters[name] = int(cell.at[place])
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
+                cuts &= ~self._constant
                 found = None
                 if facets is not None and unsure is not None:
                     found = self.exact.facets(packed, cuts, facets[:n], unsure[:n])

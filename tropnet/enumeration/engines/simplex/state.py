@@ -208,7 +208,7 @@ class SearchState:
             frame_bits=np.zeros((frames, words), np.uint64),
             frame_cuts=np.zeros((frames, words), np.uint64),
             frame_weight=np.zeros(frames),
-            keep=sampling.keep,
+            keep=sampling.keep.copy(),
             random=np.array([sampling.seed | 1], np.uint64),
             nodes=np.zeros(len(sampling.keep)),
             leaves=np.zeros(1),

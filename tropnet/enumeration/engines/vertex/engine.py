@@ -52,7 +52,7 @@ class VertexEngine(Engine):
     Attributes
     ----------
     pool, buffer, steps
-        Room for generators to begin with, regions a chunk, and steps of the kernel between two looks at the outside.
+        Room for generators to begin with, regions a chunk (at least 2), and steps between two looks at the outside.
     seconds_per_chunk
         For the linear programs that settle what the kernel leaves open.
     """
@@ -100,7 +100,8 @@ def _enumerate(
         root_backend(task.backend, task.domain, task.tolerances)
     problem, stack = make_problem(net), _stack(task, roots, engine.pool)
     rows, exact = make_rows(net, problem), _Exact(net, task.domain)
-    size = engine.buffer if not task.only_count else 1
+    # The kernel lists both sides of a last branching at once.
+    size = max(engine.buffer, 2) if not task.only_count else 1
     words = stack.bits.shape[1]
     out = Out(
         np.empty((size, words), np.uint64),
@@ -409,7 +410,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep,
+        keep=sampling.keep.copy(),
         depth=np.full(F, sampling.depth),
         weight=np.full(F, sampling.weight),
         random=np.array([sampling.seed | 1], np.uint64),

@@ -1,0 +1,105 @@
+"""Every region comes with its facets, where they are asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.contract.engines.cases import CASES, NETWORKS, Case, case, scaled
+from tests.contract.engines.engines import Candidate, asked, engines
+from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
+from tests.oracles.exact import Pattern
+from tropnet import Box, Domain, Network, Polytope, enumerate_regions
+from tropnet.arrays.patterns import unpack
+from tropnet.enumeration.engine import Ability
+
+# Facets that an engine leaves to others are one exact decision per row, whatever the domain.
+# What the oracle is fast enough for.
+SMALL = [item for item in CASES if item.net.n_neurons <= 30]
+FEW = [case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "repeated sides")]
+
+
+def expected_facets(case: Case, pattern: Pattern, cuts: list[int]) -> list[int]:
+    """Return the rows of a cell that define facets, sides before neurons, and of coincident rows the first."""
+    sides, neurons = case.rows(pattern)
+    rows = {-1 - i: scaled(row) for i, row in enumerate(sides)} | {j: scaled(neurons[j]) for j in cuts}
+    first = {row: place for place, row in reversed(rows.items())}
+    facets = case.facets(pattern)
+    assert facets <= first.keys()
+    return [place for place, row in rows.items() if row in facets and first[row] == place]
+
+
+def check_facets(case: Case, found: Run) -> None:
+    """Check the facets of every region that has them."""
+    n, n_sides = case.net.n_neurons, len(case.sides)
+    for chunk in found.chunks:
+        if chunk.packed_facets is None:
+            continue
+        assert chunk.packed_facets.shape == (len(chunk.packed), -(-(n + n_sides) // 8))
+        columns = [unpack(chunk.packed, n), unpack(chunk.packed_cuts, n), unpack(chunk.packed_facets, n + n_sides)]
+        for bits, cuts, flags in zip(*columns, strict=True):
+            given = [*(-1 - np.flatnonzero(flags[n:])).tolist(), *np.flatnonzero(flags[:n]).tolist()]
+            assert given == expected_facets(case, tuple(bits.tolist()), np.flatnonzero(cuts).tolist())
+
+
+@asked(Ability.FACETS, among=SMALL)
+def test_facets_are_exact(tested: Candidate, case: Case) -> None:
+    """Everywhere the facets are the hyperplanes that the closed cell meets in dimension d - 1."""
+    found = run_case(tested.engine, case, facets=True)
+    assert found.patterns == case.patterns
+    check_facets(case, found)
+
+
+@asked(among=FEW)
+def test_public_calls_add_the_facets_that_engines_leave_to_others(tested: Candidate, case: Case) -> None:
+    """`Regions.facets` has those of all regions for all engines, by the numbers of `ActivationRegion.rows`."""
+    regions = enumerate_regions(case.net, case.domain, engine=tested.engine, facets=True)
+    assert regions.packed_facets is not None
+    rows, offsets = regions.facets()
+    for i, region in enumerate(regions):
+        cuts = [j for j in region.rows.tolist() if j >= 0]
+        assert rows[offsets[i] : offsets[i + 1]].tolist() == expected_facets(case, tuple(region.pattern.tolist()), cuts)
+
+
+@engines()
+def test_an_engine_that_can_does_list_facets(tested: Candidate) -> None:
+    """On a generic network every chunk has facets, of engines that are able to, and none of others."""
+    found = run_case(tested.engine, case("generic", "box", 2), facets=True)
+    able = Ability.FACETS in tested.engine.abilities
+    assert {chunk.packed_facets is not None for chunk in found.chunks if len(chunk.packed)} == {able}
+
+
+@asked(Ability.FACETS, Ability.FIXED, among=[item for item in CASES if item.net.n_neurons <= 8])
+def test_facets_below_fixed_bits(tested: Candidate, case: Case) -> None:
+    """Below fixed bits, whose rows may be implied, touching or coincident, too, the facets are those of the cells."""
+    pattern = min(case.patterns)
+    for length in {1, len(pattern) // 2, len(pattern)} - {0}:
+        fixed = dict(enumerate(pattern[:length]))
+        found = run(prepared(tested.engine, task_of(case.net, case.domain, facets=True, fixed=fixed)))
+        assert pattern in found.patterns
+        check_facets(case, found)
+
+
+@pytest.mark.parametrize(
+    ("widths", "domain"),
+    [
+        ([2, 8, 8, 1], Box(-10, 10)),
+        ([2, 8, 8, 1], None),
+        ([3, 5, 5, 1], None),
+        ([4, 4, 4, 1], Box(-10, 10)),
+        ([4, 5, 3, 1], Polytope(np.vstack([np.eye(4), np.ones(4)]), [1.0, 2.0, 1.0, 2.0, 1.0])),
+        ([6, 4, 3, 1], Box(-1, 1)),
+    ],
+    ids=str,
+)
+@engines(Ability.FACETS)
+def test_facets_of_ordinary_networks_hardly_need_exact_arithmetic(
+    tested: Candidate, widths: list[int], domain: Domain | None
+) -> None:
+    """They are those that exact decisions give region by region, and few are left to these on the way."""
+    net = Network.random(widths, seed=2)
+    regions = enumerate_regions(net, domain, engine=tested.engine, facets=True)
+    assert regions.stats.get("exact_facets", 0) <= regions.stats["branchings"] / 10
+    rows, offsets = regions.facets()
+    for i, region in enumerate(regions):
+        assert rows[offsets[i] : offsets[i + 1]].tolist() == region.rows[region.facets()].tolist()

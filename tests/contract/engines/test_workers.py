@@ -1,0 +1,119 @@
+"""Parts in parallel: the result is that of one search, whatever runs the parts and whether the engine takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tests.checks import distinct
+from tests.contract.engines.cases import DOMAINS, NETWORKS, Case, case
+from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
+from tests.contract.engines.laws import check_cuts, check_witness
+from tests.contract.engines.runs import prepared
+from tropnet import Network, count_regions, enumerate_regions, iter_regions
+from tropnet.enumeration.engine import Ability, Engine, Plan, Refusal, Task
+
+# Every kind once in parts, and the plain network on every domain.
+KINDS = [case(network, "R^d", 2) for network in NETWORKS] + [case("generic", domain, 2) for domain in DOMAINS]
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Executor]:
+    """Two processes for all tests."""
+    with ProcessPoolExecutor(2) as executor:
+        yield executor
+
+
+@asked(among=list(dict.fromkeys(KINDS)))
+def test_parts_are_the_whole(tested: Candidate, case: Case) -> None:
+    """On every kind of network and domain two workers find the patterns of one, each with its proofs."""
+    regions = enumerate_regions(case.net, case.domain, engine=tested.engine, workers=2)
+    assert distinct(regions.patterns) == case.patterns
+    assert regions.complete
+    for region in regions:
+        pattern = tuple(region.pattern.tolist())
+        check_witness(case, pattern, region.certificate)
+        check_cuts(case, pattern, [j for j in region.rows.tolist() if j >= 0])
+    assert count_regions(case.net, case.domain, engine=tested.engine, workers=2) == len(case.patterns)
+
+
+@engines()
+def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Executor) -> None:
+    """Two or three threads, a pool of threads and one of processes find the same regions in the same order."""
+    whole = case("generic", "polyhedron", 2)
+    with ThreadPoolExecutor(2) as threads:
+        several = [
+            enumerate_regions(whole.net, whole.domain, engine=engine, workers=workers)
+            for engine in (tested.engine, tested.tiny)
+            for workers in (2, 3, threads, processes)
+        ]
+    assert distinct(several[0].patterns) == whole.patterns
+    for regions in several:
+        assert regions.packed.tolist() == several[0].packed.tolist()
+        assert regions.packed_cuts.tolist() == several[0].packed_cuts.tolist()
+        assert regions.witnesses.tolist() == several[0].witnesses.tolist()
+
+
+@engines()
+def test_streams_counts_and_limits_with_workers(tested: Candidate) -> None:
+    """With workers, too, public calls agree, and `max_regions` stops there."""
+    whole = case("small integers", "half-space", 2)
+    regions = enumerate_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
+    streamed = iter_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
+    assert [region.pattern.tolist() for region in streamed] == regions.patterns.tolist()
+    n = len(regions)
+    for limit in (1, n - 1, n):
+        part = enumerate_regions(whole.net, whole.domain, engine=tested.engine, workers=2, max_regions=limit)
+        assert part.patterns.tolist() == regions.patterns[:limit].tolist()
+        assert part.complete == (limit == n)
+
+
+class WholeOnly(Engine):
+    """An engine that fits the whole of a network only: it refuses every part of its tree, and every shorter network."""
+
+    name = "whole only"
+    abilities = frozenset({Ability.FIXED})
+
+    def __init__(self, inner: Engine, net: Network) -> None:
+        self.inner, self.n_neurons = inner, net.n_neurons
+        self.refused = 0
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        if task.fixed or task.network.n_neurons < self.n_neurons:
+            self.refused += 1
+            return Refusal("engine 'whole only' takes no part.")
+        return WholePlan(self, task)
+
+
+class WholePlan(Plan):
+    """The plan of the engine within; parts of it are asked of the engine anew."""
+
+    def __init__(self, engine: WholeOnly, task: Task) -> None:
+        self.engine, self.task = engine, task
+
+    def run(self, builder):
+        """Run the plan of the engine within."""
+        return prepared(self.engine.inner, self.task).run(builder)
+
+
+@engines(Ability.FIXED)
+def test_parts_that_an_engine_refuses_are_searched_all_the_same(tested: Candidate) -> None:
+    """The lp engine, which refuses nothing, does them: nothing is lost, and no error comes out of a worker."""
+    for kind in ("generic", "dead"):
+        whole = case(kind, "R^d", 2)
+        engine = WholeOnly(tested.engine, whole.net)
+        regions = enumerate_regions(whole.net, whole.domain, engine=engine, workers=2)
+        assert engine.refused > 1
+        assert distinct(regions.patterns) == whole.patterns
+        assert regions.complete
+
+
+def test_first_neurons_alone_need_not_fit() -> None:
+    """Neurons without weights come first, which alone leave the whole plane: engines that need a vertex refuse that."""
+    first = np.vstack([np.zeros((5, 2)), np.eye(2)])
+    net = Network.mlp([first, np.ones((1, 7))], [np.ones(7), [0.0]])
+    for engine in ("auto", *(tested.engine for tested in ENGINES)):
+        assert count_regions(net, engine=engine, workers=2) == 4
