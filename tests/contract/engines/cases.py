@@ -20,7 +20,19 @@ from tests.strategies import halfspaces
 from tropnet import Box, Domain, Layer, Network, Polytope
 from tropnet.network.layers import AFFINE
 
-__all__ = ["CASES", "COINCIDENT", "DOMAINS", "EMPTY", "NETWORKS", "Case", "case", "polygon", "scaled"]
+__all__ = [
+    "CASES",
+    "COINCIDENT",
+    "DOMAINS",
+    "EMPTY",
+    "FEW",
+    "NETWORKS",
+    "SMALL",
+    "Case",
+    "polygon",
+    "scaled",
+    "the_case",
+]
 
 ABSOLUTE = (-1.0, 1.0)
 
@@ -32,6 +44,11 @@ class Case:
     name: str
     net: Network
     domain: Domain | None
+
+    @property
+    def kind(self) -> str:
+        """The kind of network."""
+        return self.name.split(",")[0]
 
     @cached_property
     def sides(self) -> list[tuple[Sequence[float], float]]:
@@ -55,6 +72,11 @@ class Case:
             assert neurons is not None, "a constant neuron has another bit"
             self._cells[pattern] = exact_halfspaces(self.sides), neurons
         return self._cells[pattern]
+
+    @cached_property
+    def implied(self) -> set[tuple[Pattern, frozenset[int]]]:
+        """The cells, each with neurons whose rows are known to imply all others."""
+        return set()
 
     @cached_property
     def _facets(self) -> dict[Pattern, frozenset[Row]]:
@@ -303,7 +325,7 @@ EMPTY: dict[str, tuple[Polytope, str]] = {
 # --- all together
 
 
-def case(network: str, domain: str, d: int) -> Case:
+def the_case(network: str, domain: str, d: int) -> Case:
     """Return the case of a kind of network on a kind of domain in d dimensions."""
     return BY_NAME[f"{network}, {domain}, {d}"]
 
@@ -339,3 +361,6 @@ def _cases() -> list[Case]:
 
 CASES = _cases()
 BY_NAME = {item.name: item for item in CASES}
+# What brute force can do, too; and each kind on a domain with lines and on one with repeated sides.
+SMALL = [item for item in CASES if item.net.n_neurons <= 8]
+FEW = [the_case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "repeated sides")]

@@ -27,11 +27,14 @@ def check_witness(case: Case, pattern: Pattern, witness: Witness) -> None:
 def check_cuts(case: Case, pattern: Pattern, cuts: Iterable[int]) -> None:
     """Check that the sides of the domain and the neurons that are said to cut imply all others."""
     sides, neurons = case.rows(pattern)
-    kept = {*cuts}
+    kept = frozenset(cuts)
     assert kept <= neurons.keys()
+    if (pattern, kept) in case.implied:
+        return
     rows = [*sides, *(neurons[j] for j in kept)]
     for j in neurons.keys() - kept:
         assert not has_interior([*rows, opposite(neurons[j])])
+    case.implied.add((pattern, kept))
 
 
 def check_regions(case: Case, regions: Regions) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.checks import show
-from tests.contract.engines.cases import Case, case
+from tests.contract.engines.cases import FEW, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_progress, same_rows
 from tests.contract.engines.runs import prepared, run, run_case, task_of
@@ -30,48 +30,53 @@ N = settings().max_examples
 MIDDLING = Network.random([2, 3, 3, 1], seed=1)
 
 
-@asked()
-def test_next_to_no_room_changes_nothing(tested: Candidate, case: Case) -> None:
+@asked(fewer=FEW)
+def test_next_to_no_room_changes_nothing(tested: Candidate, cases: list[Case]) -> None:
     """A run that is left and entered again at any place finds the same regions in the same order, facets and all."""
-    facets = Ability.FACETS in tested.engine.abilities
-    one, other = (run_case(engine, case, facets=facets) for engine in (tested.engine, tested.tiny))
-    assert same_rows(one, other)
-    assert len(other.chunks) >= len(one.chunks)
-    if facets:
-        assert np.array_equal(one.column("packed_facets"), other.column("packed_facets"))
-    check_progress(one)
-    check_progress(other)
+    for case in cases:
+        facets = Ability.FACETS in tested.engine.abilities
+        one, other = (run_case(engine, case, facets=facets) for engine in (tested.engine, tested.tiny))
+        assert same_rows(one, other)
+        assert len(other.chunks) >= len(one.chunks)
+        if facets:
+            assert np.array_equal(one.column("packed_facets"), other.column("packed_facets"))
+        check_progress(one)
+        check_progress(other)
 
 
 @engines()
 def test_next_to_no_room_means_many_chunks(tested: Candidate) -> None:
     """The tiny engines are what they are there for: they hand on a few regions at a time."""
-    everything = run_case(tested.tiny, case("generic", "R^d", 2))
+    everything = run_case(tested.tiny, the_case("generic", "R^d", 2))
     assert len(everything.chunks) > 3
     assert max(len(chunk.packed) for chunk in everything.chunks) < 8 < everything.n_regions
 
 
-@asked()
-def test_counting_counts_what_is_listed(tested: Candidate, case: Case) -> None:
+@asked(fewer=FEW)
+def test_counting_counts_what_is_listed(tested: Candidate, cases: list[Case]) -> None:
     """Where a task asks only for the count, the chunks' numbers of regions add up to it."""
-    for engine in (tested.engine, tested.tiny):
-        assert run_case(engine, case, only_count=True).n_regions == len(case.patterns)
+    for case in cases:
+        for engine in (tested.engine, tested.tiny):
+            assert run_case(engine, case, only_count=True).n_regions == len(case.patterns)
 
 
 @asked(
-    among=[case(network, domain, 2) for network in ("generic", "small integers", "dead") for domain in ("R^d", "box")]
-)
-def test_a_plan_is_a_value(tested: Candidate, case: Case) -> None:
-    """A plan run again, or another of the same task, gives the same in every respect, and no array of it changes."""
-    task = task_of(case.net, case.domain)
-    plan = prepared(tested.engine, task)
-    before = [array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)]
-    first, second, third = run(plan), run(plan), run(prepared(tested.engine, task))
-    assert same_rows(first, second)
-    assert same_rows(first, third)
-    assert before == [
-        array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)
+    among=[
+        the_case(network, domain, 2) for network in ("generic", "small integers", "dead") for domain in ("R^d", "box")
     ]
+)
+def test_a_plan_is_a_value(tested: Candidate, cases: list[Case]) -> None:
+    """A plan run again, or another of the same task, gives the same in every respect, and no array of it changes."""
+    for case in cases:
+        task = task_of(case.net, case.domain)
+        plan = prepared(tested.engine, task)
+        before = [array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)]
+        first, second, third = run(plan), run(plan), run(prepared(tested.engine, task))
+        assert same_rows(first, second)
+        assert same_rows(first, third)
+        assert before == [
+            array.tobytes() for layer in task.network.layers for array in (*layer.weights.values(), layer.bias)
+        ]
 
 
 @settings(max_examples=N // 2)

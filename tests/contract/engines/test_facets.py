@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.contract.engines.cases import CASES, NETWORKS, Case, case, scaled
+from tests.contract.engines.cases import CASES, FEW, SMALL, Case, scaled, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
 from tests.oracles.exact import Pattern
@@ -13,10 +13,8 @@ from tropnet import Box, Domain, Network, Polytope, enumerate_regions
 from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engine import Ability
 
-# Facets that an engine leaves to others are one exact decision per row, whatever the domain.
 # What the oracle is fast enough for.
-SMALL = [item for item in CASES if item.net.n_neurons <= 30]
-FEW = [case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "repeated sides")]
+MIDDLING = [item for item in CASES if item.net.n_neurons <= 30]
 
 
 def expected_facets(case: Case, pattern: Pattern, cuts: list[int]) -> list[int]:
@@ -42,42 +40,47 @@ def check_facets(case: Case, found: Run) -> None:
             assert given == expected_facets(case, tuple(bits.tolist()), np.flatnonzero(cuts).tolist())
 
 
-@asked(Ability.FACETS, among=SMALL)
-def test_facets_are_exact(tested: Candidate, case: Case) -> None:
+@asked(Ability.FACETS, among=MIDDLING)
+def test_facets_are_exact(tested: Candidate, cases: list[Case]) -> None:
     """Everywhere the facets are the hyperplanes that the closed cell meets in dimension d - 1."""
-    found = run_case(tested.engine, case, facets=True)
-    assert found.patterns == case.patterns
-    check_facets(case, found)
+    for case in cases:
+        found = run_case(tested.engine, case, facets=True)
+        assert found.patterns == case.patterns
+        check_facets(case, found)
 
 
 @asked(among=FEW)
-def test_public_calls_add_the_facets_that_engines_leave_to_others(tested: Candidate, case: Case) -> None:
+def test_public_calls_add_the_facets_that_engines_leave_to_others(tested: Candidate, cases: list[Case]) -> None:
     """`Regions.facets` has those of all regions for all engines, by the numbers of `ActivationRegion.rows`."""
-    regions = enumerate_regions(case.net, case.domain, engine=tested.engine, facets=True)
-    assert regions.packed_facets is not None
-    rows, offsets = regions.facets()
-    for i, region in enumerate(regions):
-        cuts = [j for j in region.rows.tolist() if j >= 0]
-        assert rows[offsets[i] : offsets[i + 1]].tolist() == expected_facets(case, tuple(region.pattern.tolist()), cuts)
+    for case in cases:
+        regions = enumerate_regions(case.net, case.domain, engine=tested.engine, facets=True)
+        assert regions.packed_facets is not None
+        rows, offsets = regions.facets()
+        for i, region in enumerate(regions):
+            cuts = [j for j in region.rows.tolist() if j >= 0]
+            assert rows[offsets[i] : offsets[i + 1]].tolist() == expected_facets(
+                case, tuple(region.pattern.tolist()), cuts
+            )
 
 
 @engines()
 def test_an_engine_that_can_does_list_facets(tested: Candidate) -> None:
     """On a generic network every chunk has facets, of engines that are able to, and none of others."""
-    found = run_case(tested.engine, case("generic", "box", 2), facets=True)
+    found = run_case(tested.engine, the_case("generic", "box", 2), facets=True)
     able = Ability.FACETS in tested.engine.abilities
     assert {chunk.packed_facets is not None for chunk in found.chunks if len(chunk.packed)} == {able}
 
 
-@asked(Ability.FACETS, Ability.FIXED, among=[item for item in CASES if item.net.n_neurons <= 8])
-def test_facets_below_fixed_bits(tested: Candidate, case: Case) -> None:
+@asked(Ability.FACETS, Ability.FIXED, among=SMALL)
+def test_facets_below_fixed_bits(tested: Candidate, cases: list[Case]) -> None:
     """Below fixed bits, whose rows may be implied, touching or coincident, too, the facets are those of the cells."""
-    pattern = min(case.patterns)
-    for length in {1, len(pattern) // 2, len(pattern)} - {0}:
-        fixed = dict(enumerate(pattern[:length]))
-        found = run(prepared(tested.engine, task_of(case.net, case.domain, facets=True, fixed=fixed)))
-        assert pattern in found.patterns
-        check_facets(case, found)
+    for case in cases:
+        pattern = min(case.patterns)
+        for length in {1, len(pattern) // 2, len(pattern)} - {0}:
+            fixed = dict(enumerate(pattern[:length]))
+            found = run(prepared(tested.engine, task_of(case.net, case.domain, facets=True, fixed=fixed)))
+            assert pattern in found.patterns
+            check_facets(case, found)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.contract.engines.cases import CASES, EMPTY, Case, case
+from tests.contract.engines.cases import CASES, EMPTY, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, engines
 from tests.contract.engines.runs import run, task_of
 from tropnet import (
@@ -88,7 +88,7 @@ def test_public_calls_name_the_engines_that_can() -> None:
 @pytest.mark.parametrize("network", ["no hidden layer", "late inputs", "constant"])
 def test_unfit_problems_are_refused_by_every_public_call(network: str) -> None:
     """No hidden layer, or cells with lines: the engine says so and names others, and `auto` copes."""
-    unfit = case(network, "R^d", 2)
+    unfit = the_case(network, "R^d", 2)
     for tested in ENGINES:
         calls = [enumerate_regions, count_regions, iter_regions]
         if Ability.SAMPLING in tested.engine.abilities:
@@ -171,9 +171,9 @@ def test_errors_of_engines_are_not_taken_for_refusals(error: Exception, monkeypa
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        (case("generic", "box", 2), ["vertex"]),
-        (case("few combinations", "R^d", 2), ["vertex", "simplex"]),
-        (case("no hidden layer", "box", 2), ["vertex", "simplex", "lp"]),
+        (the_case("generic", "box", 2), ["vertex"]),
+        (the_case("few combinations", "R^d", 2), ["vertex", "simplex"]),
+        (the_case("no hidden layer", "box", 2), ["vertex", "simplex", "lp"]),
         (Case("five inputs", Network.random([5, 5, 1], seed=0), Box(-1, 1)), ["simplex"]),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.contract.engines.cases import CASES, Case, case
+from tests.contract.engines.cases import FEW, SMALL, Case, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.runs import Run, prepared, run, task_of
 from tropnet import Box, Domain, Network, count_regions, estimate_regions
 from tropnet.enumeration.engine import Ability, Sample, Sampling
 
 NET = Network.random([3, 9, 9, 1], skips=[(1, 3)], seed=3)
-SMALL = [item for item in CASES if item.net.n_neurons <= 8]
 DOMAINS = [None, Box(-10, 10)]
 
 
@@ -34,18 +33,19 @@ def seen(found: Run) -> Sample:
     return sum(parts[1:], parts[0])
 
 
-@asked(Ability.SAMPLING, among=SMALL)
-def test_a_tree_of_which_nothing_is_left_out_is_counted(tested: Candidate, case: Case) -> None:
+@asked(Ability.SAMPLING, among=SMALL, fewer=FEW)
+def test_a_tree_of_which_nothing_is_left_out_is_counted(tested: Candidate, cases: list[Case]) -> None:
     """On every kind of network and domain a sample that keeps everything is exact, in one chunk or in many."""
-    sampling = keeping(case.net, 1.0)
-    for engine in (tested.engine, tested.tiny):
-        for only_count in (True, False):
-            task = task_of(case.net, case.domain, sampling=sampling, only_count=only_count)
-            found = run(prepared(engine, task))
-            sample = seen(found)
-            assert sample.leaves == found.n_regions == len(case.patterns)
-            assert sample.is_exact(sampling)
-            assert sample.nodes.shape == sampling.keep.shape
+    for case in cases:
+        sampling = keeping(case.net, 1.0)
+        for engine in (tested.engine, tested.tiny):
+            for only_count in (True, False):
+                task = task_of(case.net, case.domain, sampling=sampling, only_count=only_count)
+                found = run(prepared(engine, task))
+                sample = seen(found)
+                assert sample.leaves == found.n_regions == len(case.patterns)
+                assert sample.is_exact(sampling)
+                assert sample.nodes.shape == sampling.keep.shape
 
 
 @pytest.mark.parametrize("domain", DOMAINS, ids=["R^d", "box"])
@@ -97,29 +97,34 @@ def test_samples_in_many_chunks_are_the_same(tested: Candidate) -> None:
     assert seen(one).nodes == pytest.approx(seen(other).nodes)
 
 
-@asked(Ability.SAMPLING, Ability.FIXED, among=[case(net, "box", 2) for net in ("generic", "skips", "small integers")])
-def test_a_sample_below_fixed_bits_has_their_weight(tested: Candidate, case: Case) -> None:
+@asked(
+    Ability.SAMPLING, Ability.FIXED, among=[the_case(net, "box", 2) for net in ("generic", "skips", "small integers")]
+)
+def test_a_sample_below_fixed_bits_has_their_weight(tested: Candidate, cases: list[Case]) -> None:
     """A subtree that was kept with probability 1 / w counts w times, and its depth goes on from that above."""
-    for length in (1, 3, case.net.n_neurons):
-        for pattern in case.patterns:
-            fixed = dict(enumerate(pattern[:length]))
-            n_below = sum(other[:length] == pattern[:length] for other in case.patterns)
-            sampling = keeping(case.net, 1.0, depth=1, weight=4.0)
-            sample = seen(probe(tested, case.net, case.domain, sampling, fixed=fixed))
-            assert sample.leaves == 4.0 * n_below
-            assert not sample.nodes[:2].any()
+    for case in cases:
+        for length in (1, 3, case.net.n_neurons):
+            for pattern in case.patterns:
+                fixed = dict(enumerate(pattern[:length]))
+                n_below = sum(other[:length] == pattern[:length] for other in case.patterns)
+                sampling = keeping(case.net, 1.0, depth=1, weight=4.0)
+                sample = seen(probe(tested, case.net, case.domain, sampling, fixed=fixed))
+                assert sample.leaves == 4.0 * n_below
+                assert not sample.nodes[:2].any()
 
 
 # --- estimates
 
 
 @asked(
-    Ability.SAMPLING, among=[case(net, domain, 2) for net in ("generic", "fan") for domain in ("R^d", "box", "wedge")]
+    Ability.SAMPLING,
+    among=[the_case(net, domain, 2) for net in ("generic", "fan") for domain in ("R^d", "box", "wedge")],
 )
-def test_estimates_of_small_trees_are_counts(tested: Candidate, case: Case) -> None:
+def test_estimates_of_small_trees_are_counts(tested: Candidate, cases: list[Case]) -> None:
     """`estimate_regions` walks a small tree in full and says that it is exact."""
-    for engine in (tested.engine, tested.tiny):
-        estimate = estimate_regions(case.net, case.domain, engine=engine)
-        assert estimate.exact
-        assert estimate.n_regions == len(case.patterns)
-        assert estimate.standard_error == 0
+    for case in cases:
+        for engine in (tested.engine, tested.tiny):
+            estimate = estimate_regions(case.net, case.domain, engine=engine)
+            assert estimate.exact
+            assert estimate.n_regions == len(case.patterns)
+            assert estimate.standard_error == 0

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.engines.cases import CASES, Case, case
+from tests.contract.engines.cases import FEW, SMALL, Case, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_progress, check_witness, same_rows
 from tests.contract.engines.runs import prepared, run, run_case, task_of
 from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engine import Ability, Task
 
-SMALL = [item for item in CASES if item.net.n_neurons <= 8]
 PARTED = [
-    case(network, domain, d)
+    the_case(network, domain, d)
     for network, domain, d in (
         ("generic", "R^d", 2),
         ("generic", "polyhedron", 3),
@@ -39,56 +38,59 @@ def below(case: Case, fixed: dict[int, bool]) -> set[tuple[bool, ...]]:
 
 
 @asked(Ability.FIXED, among=PARTED)
-def test_the_subtrees_of_all_prefixes_are_the_whole(tested: Candidate, case: Case) -> None:
+def test_the_subtrees_of_all_prefixes_are_the_whole(tested: Candidate, cases: list[Case]) -> None:
     """At every length, those of the prefixes that occur are disjoint, counted as listed, and together everything."""
-    whole = prepared(tested.engine, task_of(case.net, case.domain))
-    for length in range(1, case.net.n_neurons + 1):
-        parts = set()
-        for prefix in {pattern[:length] for pattern in case.patterns}:
-            fixed = dict(enumerate(prefix))
-            task = task_of(case.net, case.domain, fixed=fixed)
-            found = run(prepared(tested.engine, task))
-            assert found.patterns == below(case, fixed)
-            assert found.patterns.isdisjoint(parts)
-            assert same_rows(run(whole.adapted(task)), found)
-            counted = run(prepared(tested.tiny, task_of(case.net, case.domain, fixed=fixed, only_count=True)))
-            assert counted.n_regions == len(found.patterns)
-            parts |= found.patterns
-        assert parts == case.patterns
+    for case in cases:
+        whole = prepared(tested.engine, task_of(case.net, case.domain))
+        for length in range(1, case.net.n_neurons + 1):
+            parts = set()
+            for prefix in {pattern[:length] for pattern in case.patterns}:
+                fixed = dict(enumerate(prefix))
+                task = task_of(case.net, case.domain, fixed=fixed)
+                found = run(prepared(tested.engine, task))
+                assert found.patterns == below(case, fixed)
+                assert found.patterns.isdisjoint(parts)
+                assert same_rows(run(whole.adapted(task)), found)
+                counted = run(prepared(tested.tiny, task_of(case.net, case.domain, fixed=fixed, only_count=True)))
+                assert counted.n_regions == len(found.patterns)
+                parts |= found.patterns
+            assert parts == case.patterns
 
 
-@asked(Ability.FIXED, among=SMALL)
-def test_a_subtree_comes_with_proofs(tested: Candidate, case: Case) -> None:
+@asked(Ability.FIXED, among=SMALL, fewer=FEW)
+def test_a_subtree_comes_with_proofs(tested: Candidate, cases: list[Case]) -> None:
     """Below some bits of a pattern, and all of them, witnesses are inside and the cuts describe the cell."""
-    last = max(case.patterns)
-    for length in {case.net.n_neurons // 2, case.net.n_neurons}:
-        fixed = dict(enumerate(last[:length]))
-        found = run(prepared(tested.engine, task_of(case.net, case.domain, fixed=fixed)))
-        assert found.patterns == below(case, fixed)
-        check_progress(found)
-        cuts = unpack(found.column("packed_cuts"), case.net.n_neurons)
-        for pattern, row, witness in zip(found.listed, cuts, found.witnesses, strict=True):
-            check_witness(case, pattern, witness)
-            check_cuts(case, pattern, row.nonzero()[0].tolist())
+    for case in cases:
+        last = max(case.patterns)
+        for length in {case.net.n_neurons // 2, case.net.n_neurons}:
+            fixed = dict(enumerate(last[:length]))
+            found = run(prepared(tested.engine, task_of(case.net, case.domain, fixed=fixed)))
+            assert found.patterns == below(case, fixed)
+            check_progress(found)
+            cuts = unpack(found.column("packed_cuts"), case.net.n_neurons)
+            for pattern, row, witness in zip(found.listed, cuts, found.witnesses, strict=True):
+                check_witness(case, pattern, witness)
+                check_cuts(case, pattern, row.nonzero()[0].tolist())
 
 
 @asked(Ability.FIXED, among=PARTED)
-def test_bits_need_not_be_the_first_of_their_layer(tested: Candidate, case: Case) -> None:
+def test_bits_need_not_be_the_first_of_their_layer(tested: Candidate, cases: list[Case]) -> None:
     """All earlier layers and any neurons of one more can be fixed."""
-    width = case.net.widths[0]
-    for start, neurons in ((0, range(width)), (width, range(width, case.net.n_neurons))):
-        for j in neurons[1:]:
-            for pattern in (min(case.patterns), max(case.patterns)):
-                fixed = {**dict(enumerate(pattern[:start])), j: pattern[j]}
-                if start == 0 or j < width + case.net.widths[1]:
-                    found = run(prepared(tested.engine, task_of(case.net, case.domain, fixed=fixed)))
-                    assert found.patterns == below(case, fixed)
+    for case in cases:
+        width = case.net.widths[0]
+        for start, neurons in ((0, range(width)), (width, range(width, case.net.n_neurons))):
+            for j in neurons[1:]:
+                for pattern in (min(case.patterns), max(case.patterns)):
+                    fixed = {**dict(enumerate(pattern[:start])), j: pattern[j]}
+                    if start == 0 or j < width + case.net.widths[1]:
+                        found = run(prepared(tested.engine, task_of(case.net, case.domain, fixed=fixed)))
+                        assert found.patterns == below(case, fixed)
 
 
 @engines()
 def test_a_plan_adapts_to_a_count_and_back(tested: Candidate) -> None:
     """The plan for another task on the same network and domain is that which the engine prepares for it."""
-    everything = case("generic", "box", 2)
+    everything = the_case("generic", "box", 2)
     plan = prepared(tested.engine, task_of(everything.net, everything.domain))
     count = plan.adapted(task_of(everything.net, everything.domain, only_count=True))
     assert run(count).n_regions == len(everything.patterns)
@@ -101,7 +103,7 @@ def test_a_plan_adapts_to_a_count_and_back(tested: Candidate) -> None:
 @engines(Ability.FIXED)
 def test_tiny_engines_find_the_same_subtrees(tested: Candidate, network: str) -> None:
     """Next to no room changes nothing below fixed bits, either."""
-    asked = case(network, "box", 2)
+    asked = the_case(network, "box", 2)
     for pattern in asked.patterns:
         fixed = dict(enumerate(pattern[:3]))
         task: Task = task_of(asked.net, asked.domain, fixed=fixed)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.checks import distinct, show
-from tests.contract.engines.cases import COINCIDENT, DOMAINS, NETWORKS, Case, case
+from tests.contract.engines.cases import COINCIDENT, DOMAINS, FEW, NETWORKS, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_covered, check_cuts, check_witness
 from tests.contract.engines.runs import prepared, run, task_of
@@ -27,8 +27,10 @@ from tropnet import (
 
 N = settings().max_examples
 NONE = Tolerances(exact_pivots=0)
-KINDS = [case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "box", "thin slab", "cross-polytope")]
-KINDS += [case("small integers", domain, 2) for domain in DOMAINS]
+KINDS = [
+    the_case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "box", "thin slab", "cross-polytope")
+]
+KINDS += [the_case("small integers", domain, 2) for domain in DOMAINS]
 
 
 def check_partial(case: Case, regions: Regions, tested: Candidate) -> None:
@@ -42,13 +44,14 @@ def check_partial(case: Case, regions: Regions, tested: Candidate) -> None:
     assert regions.n_undecided == len(regions.undecided)
 
 
-@asked(among=list(dict.fromkeys(KINDS)))
-def test_without_exact_arithmetic_prefixes_cover_what_is_missing(tested: Candidate, case: Case) -> None:
+@asked(among=list(dict.fromkeys(KINDS)), fewer=FEW)
+def test_without_exact_arithmetic_prefixes_cover_what_is_missing(tested: Candidate, cases: list[Case]) -> None:
     """With no exact pivot at all, or a few, a run says where regions may be missing, in however many chunks."""
-    for pivots in (0, 2):
-        for engine in (tested.engine, tested.tiny):
-            found = run(prepared(engine, task_of(case.net, case.domain, pivots=pivots)))
-            check_covered(case, found.patterns, found.undecided, only=tested.in_order)
+    for case in cases:
+        for pivots in (0, 2):
+            for engine in (tested.engine, tested.tiny):
+                found = run(prepared(engine, task_of(case.net, case.domain, pivots=pivots)))
+                check_covered(case, found.patterns, found.undecided, only=tested.in_order)
 
 
 @settings(max_examples=2 * N)

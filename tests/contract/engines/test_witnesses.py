@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.contract.engines.cases import Case, case
+from tests.contract.engines.cases import FEW, Case, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_regions, check_witness
 from tests.contract.engines.runs import run_case
@@ -12,23 +12,25 @@ from tropnet import enumerate_regions
 from tropnet.arrays.patterns import unpack
 
 
-@asked()
-def test_witnesses_are_strictly_inside(tested: Candidate, case: Case) -> None:
+@asked(fewer=FEW)
+def test_witnesses_are_strictly_inside(tested: Candidate, cases: list[Case]) -> None:
     """Over the rationals every witness is strictly inside its cell, and what is no float64 is flagged."""
-    found = run_case(tested.engine, case)
-    for pattern, witness in zip(found.listed, found.witnesses, strict=True):
-        check_witness(case, pattern, witness)
-    for chunk in found.chunks:
-        assert not any(witness.is_float for witness in chunk.rational.values())
+    for case in cases:
+        found = run_case(tested.engine, case)
+        for pattern, witness in zip(found.listed, found.witnesses, strict=True):
+            check_witness(case, pattern, witness)
+        for chunk in found.chunks:
+            assert not any(witness.is_float for witness in chunk.rational.values())
 
 
-@asked()
-def test_the_neurons_that_cut_describe_the_cell(tested: Candidate, case: Case) -> None:
+@asked(fewer=FEW)
+def test_the_neurons_that_cut_describe_the_cell(tested: Candidate, cases: list[Case]) -> None:
     """All rows of a cell follow from the domain's and those of the neurons that are said to cut."""
-    found = run_case(tested.engine, case)
-    cuts = unpack(found.column("packed_cuts"), case.net.n_neurons)
-    for pattern, row in zip(found.listed, cuts, strict=True):
-        check_cuts(case, pattern, np.flatnonzero(row).tolist())
+    for case in cases:
+        found = run_case(tested.engine, case)
+        cuts = unpack(found.column("packed_cuts"), case.net.n_neurons)
+        for pattern, row in zip(found.listed, cuts, strict=True):
+            check_cuts(case, pattern, np.flatnonzero(row).tolist())
 
 
 @engines()
@@ -36,14 +38,14 @@ def test_columns_of_regions_agree(tested: Candidate) -> None:
     """`Regions` holds the patterns, the float64 points and the exact witnesses of the run, which agree."""
     for domain in ("R^d", "box", "polyhedron", "largest box", "subnormal box"):
         for network in ("generic", "small integers", "between floats", "huge row"):
-            asked = case(network, domain, 2)
+            asked = the_case(network, domain, 2)
             check_regions(asked, enumerate_regions(asked.net, asked.domain, engine=tested.engine))
 
 
 @engines()
 def test_a_cell_between_two_floats_has_a_rational_witness(tested: Candidate) -> None:
     """Between 1/3 and the float next to it lies a cell without a float64 point; it is found, and flagged."""
-    between = case("between floats", "R^d", 1)
+    between = the_case("between floats", "R^d", 1)
     for engine in (tested.engine, tested.tiny):
         for backend in ("highs", "cvxpy", "exact"):
             regions = enumerate_regions(between.net, engine=engine, backend=backend)

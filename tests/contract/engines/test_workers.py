@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.checks import distinct
-from tests.contract.engines.cases import DOMAINS, NETWORKS, Case, case
+from tests.contract.engines.cases import DOMAINS, FEW, NETWORKS, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_witness
 from tests.contract.engines.runs import prepared
@@ -17,7 +17,7 @@ from tropnet import Network, count_regions, enumerate_regions, iter_regions
 from tropnet.enumeration.engine import Ability, Engine, Plan, Refusal, Task
 
 # Every kind once in parts, and the plain network on every domain.
-KINDS = [case(network, "R^d", 2) for network in NETWORKS] + [case("generic", domain, 2) for domain in DOMAINS]
+KINDS = [the_case(network, "R^d", 2) for network in NETWORKS] + [the_case("generic", domain, 2) for domain in DOMAINS]
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +27,24 @@ def processes() -> Iterator[Executor]:
         yield executor
 
 
-@asked(among=list(dict.fromkeys(KINDS)))
-def test_parts_are_the_whole(tested: Candidate, case: Case) -> None:
+@asked(among=list(dict.fromkeys(KINDS)), fewer=FEW)
+def test_parts_are_the_whole(tested: Candidate, cases: list[Case]) -> None:
     """On every kind of network and domain two workers find the patterns of one, each with its proofs."""
-    regions = enumerate_regions(case.net, case.domain, engine=tested.engine, workers=2)
-    assert distinct(regions.patterns) == case.patterns
-    assert regions.complete
-    for region in regions:
-        pattern = tuple(region.pattern.tolist())
-        check_witness(case, pattern, region.certificate)
-        check_cuts(case, pattern, [j for j in region.rows.tolist() if j >= 0])
-    assert count_regions(case.net, case.domain, engine=tested.engine, workers=2) == len(case.patterns)
+    for case in cases:
+        regions = enumerate_regions(case.net, case.domain, engine=tested.engine, workers=2)
+        assert distinct(regions.patterns) == case.patterns
+        assert regions.complete
+        for region in regions:
+            pattern = tuple(region.pattern.tolist())
+            check_witness(case, pattern, region.certificate)
+            check_cuts(case, pattern, [j for j in region.rows.tolist() if j >= 0])
+        assert count_regions(case.net, case.domain, engine=tested.engine, workers=2) == len(case.patterns)
 
 
 @engines()
 def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Executor) -> None:
     """Two or three threads, a pool of threads and one of processes find the same regions in the same order."""
-    whole = case("generic", "polyhedron", 2)
+    whole = the_case("generic", "polyhedron", 2)
     with ThreadPoolExecutor(2) as threads:
         several = [
             enumerate_regions(whole.net, whole.domain, engine=engine, workers=workers)
@@ -60,7 +61,7 @@ def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Ex
 @engines()
 def test_streams_counts_and_limits_with_workers(tested: Candidate) -> None:
     """With workers, too, public calls agree, and `max_regions` stops there."""
-    whole = case("small integers", "half-space", 2)
+    whole = the_case("small integers", "half-space", 2)
     regions = enumerate_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
     streamed = iter_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
     assert [region.pattern.tolist() for region in streamed] == regions.patterns.tolist()
@@ -103,7 +104,7 @@ class WholePlan(Plan):
 def test_parts_that_an_engine_refuses_are_searched_all_the_same(tested: Candidate) -> None:
     """The lp engine, which refuses nothing, does them: nothing is lost, and no error comes out of a worker."""
     for kind in ("generic", "dead"):
-        whole = case(kind, "R^d", 2)
+        whole = the_case(kind, "R^d", 2)
         engine = WholeOnly(tested.engine, whole.net)
         regions = enumerate_regions(whole.net, whole.domain, engine=engine, workers=2)
         assert engine.refused > 1
