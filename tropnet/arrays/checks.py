@@ -55,14 +55,22 @@ def finite_array(values: ArrayLike, name: str) -> FloatArray:
     return array
 
 
-def as_count(value: Any, name: str, least: int = 1, *, otherwise: str = "") -> int:
-    """Return an integer argument of at least `least`, Python's or NumPy's, as a Python integer.
+def as_count(
+    value: Any,
+    name: str,
+    least: int = 1,
+    *,
+    below: int | None = None,
+    otherwise: str = "",
+    error: type[ValueError] = ValueError,
+) -> int:
+    """Return an integer argument of at least `least`, and less than `below`, as a Python integer.
 
     Raises
     ------
     ValueError
-        It is smaller or no integer; True and False are none. The message calls it `name`, and `otherwise` names what
-        else the caller takes.
+        It is out of range or no integer, Python's or NumPy's; True and False are none. The message calls it `name`, and
+        `otherwise` names what else the caller takes; `error` is what is raised.
 
     Examples
     --------
@@ -70,8 +78,9 @@ def as_count(value: Any, name: str, least: int = 1, *, otherwise: str = "") -> i
     3
     """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}{otherwise}, got {value!r}.")
+    if not whole or value < least or (below is not None and value >= below):
+        limit = "" if below is None else f" and below {below}"
+        raise error(f"{name} must be an integer of at least {least}{limit}{otherwise}, got {value!r}.")
     return int(value)
 
 

@@ -194,6 +194,10 @@ class ChunkBuilder:
     def __post_init__(self) -> None:
         self._reset()
 
+    def sibling(self) -> ChunkBuilder:
+        """Return an empty builder for a part of the same run, which counts for itself."""
+        return ChunkBuilder(self.n_neurons, self.n_inputs, seconds_per_chunk=self.seconds_per_chunk)
+
     def add(self, pattern: BoolArray, cuts: BoolArray, witness: Witness) -> None:
         """Add a region (the arrays are copied)."""
         # One append, so that an interrupt leaves all of a region or nothing.
@@ -264,6 +268,11 @@ class Plan(ABC):
         DomainError
             The domain has no interior.
         """
+
+    def builder(self) -> ChunkBuilder:
+        """Return an empty builder for a run."""
+        net = self.task.network
+        return ChunkBuilder(net.n_neurons, net.n_inputs, seconds_per_chunk=self.engine.seconds_per_chunk)
 
     def adapted(self, task: Task) -> Plan | Refusal:
         """Return the plan for another task on the same network and domain: a subtree, a sample, a count."""

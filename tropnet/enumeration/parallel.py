@@ -88,9 +88,8 @@ def _or_by_lp(answer: Plan | Refusal, task: Task) -> Plan:
 
 def _run(plan: Plan, max_regions: int | None = None, stop: Event | None = None) -> list[Chunk]:
     """Return the chunks of a plan, or its first ones if it goes beyond the limit or is stopped."""
-    net = plan.task.network
     chunks, n_regions = [], 0
-    with closing(plan.run(ChunkBuilder(net.n_neurons, net.n_inputs))) as search:
+    with closing(plan.run(plan.builder())) as search:
         for chunk in search:
             chunks.append(chunk)
             n_regions += chunk.n_regions

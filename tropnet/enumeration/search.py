@@ -91,8 +91,7 @@ class Search:
             facets=facets,
         )
         plan = _planned(task, _candidates(engine, net, backend), needs)
-        builder = ChunkBuilder(net.n_neurons, net.n_inputs, seconds_per_chunk=plan.engine.seconds_per_chunk)
-        return cls(plan, max_regions, workers, builder)
+        return cls(plan, max_regions, workers, plan.builder())
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -128,12 +127,11 @@ class Search:
 
     def _probe(self, sampling: Sampling) -> Sample:
         """Walk a part of the tree and return what was seen."""
-        net = self.task.network
         plan = self.plan.adapted(replace(self.task, only_count=True, sampling=sampling))
         if isinstance(plan, Refusal):
             raise ValueError(plan.reason)
         seen = Sample(0.0, np.zeros(len(sampling.keep)))
-        for chunk in plan.run(ChunkBuilder(net.n_neurons, net.n_inputs)):
+        for chunk in plan.run(plan.builder()):
             seen = seen if chunk.sample is None else seen + chunk.sample
         return seen
 

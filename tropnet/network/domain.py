@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.arrays.checks import as_points, real_array
+from tropnet.arrays.checks import as_count, as_points, real_array
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.dyadic import to_integers
@@ -59,10 +59,16 @@ class Domain(ABC):
 
 
 class WholeSpace(Domain):
-    """All of R^d, which is what `domain=None` means: no box, however large, stands in for it."""
+    """All of R^d, which is what `domain=None` means: no box, however large, stands in for it.
+
+    Raises
+    ------
+    ValueError
+        The dimension is no integer of at least 1.
+    """
 
     def __init__(self, dimension: int) -> None:
-        self._dimension = dimension
+        self._dimension = as_count(dimension, "dimension")
 
     @property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:

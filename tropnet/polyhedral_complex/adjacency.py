@@ -40,8 +40,8 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
     Each edge has the attribute `neurons`: the neurons that flip across the facet, ascending. It is one neuron, unless
     the pre-activations of several vanish on the facet. The graph has the attributes `complete`, that of the regions
     (where it is False, the neighbour beyond a facet may be missing), `regions`, a fingerprint of network, domain and
-    patterns in their order, and `n_edges`: by these `linear_regions` and `statistics` refuse the graph of other
-    regions, and one with nodes or edges removed. Copies and pickles keep them.
+    patterns in their order, and `edges`, one of the edges: by these `linear_regions` and `statistics` refuse the graph
+    of other regions, and one that was altered or renumbered. Copies and pickles keep them.
 
     Claim: region P (a pattern) has a facet of neuron j, in the first layer in which anything flips there. If P with bit
     j flipped occurs as a region D, then D is the neighbour: were it another C', take the first layer in which C' and D
@@ -77,7 +77,7 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
     data = [single[j] for j in edges.neuron.tolist()]
     for edge, neurons in edges.several.items():
         data[edge] = {"neurons": neurons}
-    graph = nx.Graph(complete=regions.complete, regions=_fingerprint(regions), n_edges=len(edges.first))
+    graph = nx.Graph(complete=regions.complete, regions=_fingerprint(regions), edges=_edges_fingerprint(edges))
     graph.add_nodes_from(range(len(regions)))
     # networkx copies the attributes, so the edges share only the tuples.
     graph.add_edges_from(zip(edges.first.tolist(), edges.second.tolist(), data, strict=True))
@@ -245,17 +245,34 @@ def edges_of(graph: nx.Graph, regions: Regions) -> Edges:
         reason = "that of another network, domain or enumeration (engines list regions in different orders)"
     elif len(graph) != len(regions) or not all(i in graph for i in range(len(regions))):
         reason = f"one with {len(graph)} nodes, a part of it or renumbered"
-    elif graph.number_of_edges() != graph.graph["n_edges"]:
-        reason = f"one with {graph.number_of_edges()} of its {graph.graph['n_edges']} edges"
-    if reason is not None:
+    edges = None if reason else _listed(graph)
+    if edges is None or _edges_fingerprint(edges) != graph.graph.get("edges"):
         raise ValueError(
-            f"graph must be the adjacency_graph of these {len(regions)} regions, got {reason}. Pass"
-            " adjacency_graph(regions), or leave it out."
+            f"graph must be the adjacency_graph of these {len(regions)} regions, got"
+            f" {reason or 'one with other edges, or other neurons on them'}. Pass adjacency_graph(regions), or leave it"
+            " out."
         )
-    listed = [(i, j, neurons[0], neurons) for i, j, neurons in graph.edges(data="neurons")]
-    ends = np.array([edge[:3] for edge in listed], dtype=np.int64).reshape(-1, 3).T
+    return edges
+
+
+def _listed(graph: nx.Graph) -> Edges | None:
+    """Return the edges of a graph as arrays; None if not all of them name their neurons."""
+    listed = list(graph.edges(data="neurons"))
+    if not all(isinstance(neurons, tuple) and neurons for *_, neurons in listed):
+        return None
+    ends = np.array([(i, j, neurons[0]) for i, j, neurons in listed], dtype=np.int64).reshape(-1, 3).T
     several = {edge: neurons for edge, (*_, neurons) in enumerate(listed) if len(neurons) > 1}
     return Edges(ends[:2].min(axis=0), ends[:2].max(axis=0), ends[2], several)
+
+
+def _edges_fingerprint(edges: Edges) -> str:
+    """Return a SHA-256 of edges, in whatever order they are."""
+    low, high = np.minimum(edges.first, edges.second), np.maximum(edges.first, edges.second)
+    order = np.lexsort((high, low))
+    digest = hashlib.sha256(np.column_stack([low, high, edges.neuron])[order].astype(np.int64).tobytes())
+    several = {(int(low[edge]), int(high[edge])): neurons for edge, neurons in edges.several.items()}
+    digest.update(repr([(ends, tuple(map(int, several[ends]))) for ends in sorted(several)]).encode())
+    return digest.hexdigest()
 
 
 def _fingerprint(regions: Regions) -> str:

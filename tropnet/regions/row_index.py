@@ -22,6 +22,9 @@ class RowIndex(NamedTuple):
 
     The row of neuron j has place j, layers concatenated; row i of `Domain.halfspaces` has place n_neurons + i; the
     hyperplane at infinity, where an engine needs it, is `INFINITY`. Engines, kernels and packed facets speak of places.
+    In a box, whose sides are no rows to it, the simplex kernel counts row i of the domain as tight row -1 - i; `tight`
+    says what that is.
+
     Users read neuron j as j, and a row of the domain as -1 - (its number as it was given): `ActivationRegion.rows`.
 
     Attributes
@@ -62,6 +65,10 @@ class RowIndex(NamedTuple):
     def in_order(self) -> NDArray[np.int64]:
         """All places in the order in which regions list their rows: those of the domain first, then neurons."""
         return np.concatenate([self.sides, np.arange(self.n_neurons)])
+
+    def tight(self, number: int, owners: NDArray[np.int64]) -> int:
+        """Return the place of a tight row of the simplex kernel: a row of the cell, or -1 - i for side i of a box."""
+        return int(owners[number]) if number >= 0 else self.n_neurons - 1 - number
 
     def named(self, places: ArrayLike) -> NDArray[np.int64]:
         """Return what users call the rows at some places."""

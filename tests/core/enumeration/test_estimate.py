@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from tropnet import Box, Network, count_regions, estimate_regions
+from tropnet.enumeration.engine import Ability
+from tropnet.enumeration.engines import REGISTRY
 from tropnet.progress import duration
 
 
-@pytest.mark.parametrize("engine", ["vertex", "simplex", "lp"])
+@pytest.mark.parametrize("engine", [name for name, it in REGISTRY.items() if Ability.SAMPLING in it.abilities])
 def test_a_small_tree_is_counted(engine):
     net = Network.random([2, 4, 4, 1], seed=1)
     estimate = estimate_regions(net, Box(-1, 1), engine=engine)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tropnet import Box, Network, count_regions, enumerate_regions
+from tropnet.enumeration.engines import REGISTRY
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def net():
     return Network.random([3, 7, 7, 1], skips=[(1, 3)], seed=2)
 
 
-@pytest.mark.parametrize("engine", ["vertex", "simplex", "lp", "reference"])
+@pytest.mark.parametrize("engine", REGISTRY)
 @pytest.mark.parametrize("domain", [None, Box(-2, 2)], ids=["R^d", "box"])
 def test_the_result_does_not_depend_on_the_workers(engine, domain):
     small = Network.random([2, 4, 3, 1], seed=2)

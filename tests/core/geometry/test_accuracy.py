@@ -275,3 +275,14 @@ def test_estimates_of_thin_and_long_regions() -> None:
         (value,), (error,) = regions.volume_estimates(400)
         truth = nearest_float(exact(widths[0]) * exact(widths[1]))
         assert value == truth or abs(value - truth) <= 6 * error
+
+
+@pytest.mark.parametrize("near", [1e-6, 1e-12, 1e-30, 1e-100, 1e-300])
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_estimates_from_a_witness_next_to_a_side(d: int, near: float) -> None:
+    """The centre is found from there, however near: else the volume is missed by far with a small standard error."""
+    regions = enumerate_regions(one_region(d), Box([0.0] * d, 1.0))
+    close = np.array([[near] + [0.5] * (d - 1)])
+    moved = Regions(regions.network, regions.domain, regions.packed, regions.packed_cuts, close)
+    (value,), (error,) = moved.volume_estimates(1000)
+    assert abs(value - 1) < 5 * error < 0.5

@@ -21,6 +21,7 @@ from tests.oracles.exact import HalfSpace, Pattern
 from tests.oracles.fourier_motzkin import has_interior
 from tests.strategies import domains, halfspaces, networks, problems
 from tropnet import Box, Domain, Layer, Network, Polytope, Regions, ShapeError, TropnetError, enumerate_regions
+from tropnet.enumeration.engines import REGISTRY
 from tropnet.polyhedral_complex import (
     DecisionBoundary,
     LinearRegions,
@@ -116,7 +117,7 @@ def test_edges_of_constructed_networks(name: str, domain: Domain | None) -> None
     check_graph(enumerate_regions(net, domain, facets=True), halfspaces(domain, net.n_inputs))
 
 
-@pytest.mark.parametrize("engine", ["vertex", "simplex", "lp", "reference"])
+@pytest.mark.parametrize("engine", REGISTRY)
 def test_every_engine_names_facets_alike_from_both_sides(engine: str) -> None:
     """Engines choose which of coincident neurons cuts; the graph does not depend on it."""
     for net in filter(lambda net: net.hidden, DEGENERATE.values()):
@@ -571,17 +572,27 @@ def test_a_graph_serves_its_regions_only(net: Network, random: Random) -> None:
 
 
 def test_parts_of_graphs_and_foreign_graphs_are_refused() -> None:
-    """A graph without some nodes or edges, renumbered or not made by adjacency_graph cannot stand for the regions."""
+    """A graph with other nodes or edges, renumbered or not made by adjacency_graph cannot stand for the regions."""
     regions = enumerate_regions(Network.random([2, 4, 1], seed=0), Box(-2, 2), facets=True)
     graph = adjacency_graph(regions)
     fewer = graph.copy()
     fewer.remove_edge(*next(iter(graph.edges)))
+    moved = fewer.copy()
+    moved.add_edge(*next(iter(nx.non_edges(graph))), neurons=(0,))
+    flipped = graph.copy()
+    first = next(iter(flipped.edges))
+    flipped.edges[first]["neurons"] = (3 - flipped.edges[first]["neurons"][0],)
+    bare = graph.copy()
+    bare.edges[first].clear()
+    turned = nx.relabel_nodes(graph, {i: len(graph) - 1 - i for i in graph})
+    assert set(map(frozenset, turned.edges)) != set(map(frozenset, graph.edges))
     shifted = nx.relabel_nodes(graph, {i: i + 1 for i in graph})
     for use in (linear_regions, statistics):
         with pytest.raises(ValueError, match=r"got one with 3 nodes, a part of it"):
             use(regions, graph.subgraph([0, 1, 2]))
-        with pytest.raises(ValueError, match=r"of its \d+ edges"):
-            use(regions, fewer)
+        for altered in (fewer, moved, flipped, bare, turned):
+            with pytest.raises(ValueError, match="one with other edges, or other neurons on them"):
+                use(regions, altered)
         with pytest.raises(ValueError, match="a part of it or renumbered"):
             use(regions, shifted)
         with pytest.raises(ValueError, match="adjacency_graph did not make"):

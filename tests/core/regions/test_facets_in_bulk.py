@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tropnet import Box, Network, Polytope, Regions, enumerate_regions
+from tropnet.enumeration.engines import REGISTRY
 
 
 def check(regions):
@@ -35,7 +36,7 @@ def test_facets_of_degenerate_networks(domain, seed, d):
     check(enumerate_regions(net, DOMAINS[domain](d), facets=True))
 
 
-@pytest.mark.parametrize("engine", ["vertex", "simplex", "lp", "reference"])
+@pytest.mark.parametrize("engine", REGISTRY)
 @pytest.mark.parametrize("domain", ["R^d", "box"])
 def test_all_engines_find_them(engine, domain):
     net = Network.random([2, 3, 3, 1], seed=4)

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tropnet.arrays.checks import as_count
 from tropnet.errors import SkipError
 from tropnet.homotopy.models.skips import checked_strength
 from tropnet.homotopy.schedules.base import SkipStrengthScheduler
-from tropnet.homotopy.schedules.checks import checked_number, checked_values
+from tropnet.homotopy.schedules.checks import checked_values
 
 __all__ = ["PUBLISHED_SCHEDULES", "CosineSkipStrength", "LinearSkipStrength", "ListSkipStrength"]
 
@@ -72,7 +73,7 @@ class _Decay(SkipStrengthScheduler):
 
     def __init__(self, module: Any, start: float, total_iters: int, last_epoch: int = -1) -> None:
         self.start = checked_strength(start, "start")
-        self.total_iters = checked_number("total_iters, the steps from start to 0,", total_iters, 1)
+        self.total_iters = as_count(total_iters, "total_iters, the steps from start to 0,", error=SkipError)
         super().__init__(module, last_epoch)
 
     def get_t(self) -> float:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from tropnet.arrays.checks import as_count
 from tropnet.errors import SkipError
 from tropnet.homotopy.models.skips import checked_strength
 from tropnet.homotopy.schedules.base import MetricSkipStrengthScheduler
 from tropnet.homotopy.schedules.checks import (
     checked_mode,
-    checked_number,
     checked_size,
     checked_threshold,
     checked_values,
@@ -140,8 +140,8 @@ class ReduceSkipStrengthOnPlateau(MetricSkipStrengthScheduler):
             raise SkipError(f"threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}.")
         self.mode = checked_mode(mode)
         self.factor = float(factor)
-        self.patience = checked_number("patience", patience, 0)
-        self.cooldown = checked_number("cooldown", cooldown, 0)
+        self.patience = as_count(patience, "patience", 0, error=SkipError)
+        self.cooldown = as_count(cooldown, "cooldown", 0, error=SkipError)
         self.threshold, self.threshold_mode = checked_size("threshold", threshold), threshold_mode
         self.zero_below = checked_size("zero_below", zero_below)
         self.best = math.inf if mode == "min" else -math.inf

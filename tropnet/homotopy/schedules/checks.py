@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable
 from typing import Any
 
 from tropnet.errors import SkipError
 from tropnet.homotopy.models.skips import checked_strength
 
-__all__ = ["checked_mode", "checked_number", "checked_size", "checked_threshold", "checked_values", "listed"]
+__all__ = ["checked_mode", "checked_size", "checked_threshold", "checked_values", "listed"]
 
 
 def checked_mode(mode: str) -> str:
@@ -38,17 +37,6 @@ def checked_threshold(threshold: Any) -> float:
     if math.isnan(value):
         raise SkipError(f"thresholds must be numbers, got {threshold!r}, which nothing passes.")
     return value
-
-
-def checked_number(what: str, value: Any, least: int) -> int:
-    """Return an integer of at least `least`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise SkipError(f"{what} must be an integer of at least {least}, got {value!r}.")
-    return number
 
 
 def checked_size(what: str, value: Any) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import torch
 
 from tropnet.errors import ShapeError, UnsupportedModuleError
 
-__all__ = ["checked_integer", "refuse_options", "refuse_parts", "tensors_of"]
+__all__ = ["refuse_options", "refuse_parts", "tensors_of"]
 
 
 def refuse_parts(model: Any, optimizer: Any, schedulers: Any) -> None:
@@ -37,18 +35,6 @@ def refuse_options(measures: Mapping[str, Any], mixed_precision: Any, directory:
         raise ShapeError(f"mixed_precision must be torch.bfloat16, torch.float16 or None, got {mixed_precision!r}.")
     if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be one, or be none yet, but '{directory}' is a file.")
-
-
-def checked_integer(name: str, value: Any, least: int, limit: float = math.inf) -> int:
-    """Return an integer of at least `least` and below `limit`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if not least <= number < limit:
-        below = "" if math.isinf(limit) else f" and below {limit}"
-        raise ShapeError(f"{name} must be an integer of at least {least}{below}, got {value!r}.")
-    return number
 
 
 def tensors_of(data: Any, name: str) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from tropnet.arrays.checks import as_count
 from tropnet.errors import ShapeError
 from tropnet.homotopy.models.skips import strengths
 from tropnet.homotopy.schedules import MetricSkipStrengthScheduler
@@ -33,7 +34,7 @@ from tropnet.homotopy.training.checkpoints import (
 )
 from tropnet.homotopy.training.divergence import DivergenceWatch
 from tropnet.homotopy.training.measures import Measure, accuracy, added, mean, stacked
-from tropnet.homotopy.training.options import checked_integer, refuse_options, refuse_parts, tensors_of
+from tropnet.homotopy.training.options import refuse_options, refuse_parts, tensors_of
 from tropnet.homotopy.training.order import order_of_examples
 from tropnet.homotopy.training.trials import StackedTrials
 from tropnet.progress import track
@@ -166,8 +167,8 @@ class Trainer:
         refuse_options(measures, mixed_precision, directory)
         self.model, self.optimizer, self.schedulers = model, optimizer, list(schedulers)
         self.directory = None if directory is None else Path(directory)
-        self.seed = checked_integer("seed", seed, 0, 2**64)
-        self.batch_size = checked_integer("batch_size", batch_size, 1)
+        self.seed = as_count(seed, "seed", 0, below=2**64, error=ShapeError)
+        self.batch_size = as_count(batch_size, "batch_size", 1, error=ShapeError)
         self.measures = {"loss": loss, **measures}
         self.monitor = monitor
         self.mixed_precision = mixed_precision

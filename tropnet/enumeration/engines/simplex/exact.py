@@ -107,9 +107,8 @@ class ExactDecisions:
         if has_multipliers:
             some = []
             for k, y in enumerate(cell.vectors[cells.Y, :-1].tolist()):
-                i = int(cell.basis[k])
                 if y > 0:
-                    some.append(int(cell.owner[i]) if i >= 0 else self.state.net.n_neurons - 1 - i)
+                    some.append(self.state.index.tight(int(cell.basis[k]), cell.owner))
             subset = [exact(owner) for owner in some if owner != INFINITY]
             answer = solve_exactly([*subset, row], self.state.d, task.tolerances.exact_pivots, central=False)
             if isinstance(answer, Infeasible):

@@ -193,7 +193,7 @@ class SimplexSearch:
         """Enumerate a subtree with the lp engine."""
         begin = time.perf_counter()
         task = replace(self.task, fixed=fixed, sampling=sampling)
-        for chunk in enumerate_by_lp(task, ChunkBuilder(self.state.net.n_neurons, self.state.d)):
+        for chunk in enumerate_by_lp(task, self.builder.sibling()):
             spend(self.builder, begin)
             yield replace(chunk, fraction=self.builder.fraction, counters=dict(self.builder.counters))
             begin = time.perf_counter()

@@ -135,7 +135,7 @@ def _enumerate(
             yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
         if aside is not None:
             builder.count("subtrees_by_lp")
-            for chunk in enumerate_by_lp(aside, ChunkBuilder(net.n_neurons, net.n_inputs)):
+            for chunk in enumerate_by_lp(aside, builder.sibling()):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
 
 
