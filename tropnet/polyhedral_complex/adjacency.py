@@ -266,13 +266,13 @@ def _listed(graph: nx.Graph) -> Edges | None:
 
 
 def _edges_fingerprint(edges: Edges) -> str:
-    """Return a SHA-256 of edges, in whatever order they are."""
+    """Return a SHA-256 of edges and the neurons on them, in whatever order they are, and however often."""
     low, high = np.minimum(edges.first, edges.second), np.maximum(edges.first, edges.second)
-    order = np.lexsort((high, low))
-    digest = hashlib.sha256(np.column_stack([low, high, edges.neuron])[order].astype(np.int64).tobytes())
-    several = {(int(low[edge]), int(high[edge])): neurons for edge, neurons in edges.several.items()}
-    digest.update(repr([(ends, tuple(map(int, several[ends]))) for ends in sorted(several)]).encode())
-    return digest.hexdigest()
+    neuron = edges.neuron.copy()
+    neuron[list(edges.several)] = -1
+    rows = np.unique(np.column_stack([low, high, neuron]).astype(np.int64), axis=0)
+    several = {(int(low[edge]), int(high[edge]), tuple(map(int, some))) for edge, some in edges.several.items()}
+    return hashlib.sha256(rows.tobytes() + repr(sorted(several)).encode()).hexdigest()
 
 
 def _fingerprint(regions: Regions) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "EMPTY",
     "FEW",
     "NETWORKS",
+    "PLAIN",
     "SMALL",
     "Case",
     "polygon",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 ABSOLUTE = (-1.0, 1.0)
+PLAIN_NETWORKS = ("generic", "small integers", "duplicates", "own slopes")
+PLAIN_DOMAINS = ("R^d", "box", "repeated sides", "cross-polytope")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,12 @@ class Case:
     def kind(self) -> str:
         """The kind of network."""
         return self.name.split(",")[0]
+
+    @property
+    def plain(self) -> bool:
+        """Whether the network is of a plain kind, or the domain is, or the case is one of its own."""
+        network, *domain = self.name.split(", ")[:2]
+        return network in PLAIN_NETWORKS or not {*domain}.isdisjoint(PLAIN_DOMAINS) or not domain
 
     @cached_property
     def sides(self) -> list[tuple[Sequence[float], float]]:
@@ -351,7 +360,7 @@ def _cases() -> list[Case]:
         *cases,
         Case("coincident, R^d, 2", COINCIDENT, None),
         Case("polygon of 20 sides", _random(2, 1), polygon(20)),
-        Case("70 lines around a disc", around, Box(-1.02, 1.02)),
+        Case("70 lines around a disc", around, Polytope(polygon(20).A, np.full(20, 1.0001))),
         Case("eight layers", deep, Box(-9, 9)),
         Case("eight layers on the plane", deep, None),
         Case("two layers of six", Network.random([2, 6, 6, 1], seed=2), None),
@@ -361,6 +370,7 @@ def _cases() -> list[Case]:
 
 CASES = _cases()
 BY_NAME = {item.name: item for item in CASES}
-# What brute force can do, too; and each kind on a domain with lines and on one with repeated sides.
-SMALL = [item for item in CASES if item.net.n_neurons <= 8]
+# The plain kinds of networks on all domains, and all kinds on the plain domains.
+PLAIN = [item for item in CASES if item.plain]
+SMALL = [item for item in PLAIN if item.net.n_neurons <= 8]
 FEW = [the_case(network, domain, 2) for network in NETWORKS for domain in ("R^d", "repeated sides")]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.checks import show
-from tests.contract.engines.cases import FEW, Case, the_case
+from tests.contract.engines.cases import FEW, PLAIN, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_progress, same_rows
 from tests.contract.engines.runs import prepared, run, run_case, task_of
@@ -30,13 +30,14 @@ N = settings().max_examples
 MIDDLING = Network.random([2, 3, 3, 1], seed=1)
 
 
-@asked(fewer=FEW)
+@asked(among=PLAIN, fewer=FEW)
 def test_next_to_no_room_changes_nothing(tested: Candidate, cases: list[Case]) -> None:
     """A run that is left and entered again at any place finds the same regions in the same order, facets and all."""
     for case in cases:
         facets = Ability.FACETS in tested.engine.abilities
         one, other = (run_case(engine, case, facets=facets) for engine in (tested.engine, tested.tiny))
-        assert same_rows(one, other)
+        # Exact answers make the vertices that they look at exact, which can be earlier or later.
+        assert same_rows(one, other, points=not one.builder.counters["settled_exactly"])
         assert len(other.chunks) >= len(one.chunks)
         if facets:
             assert np.array_equal(one.column("packed_facets"), other.column("packed_facets"))
@@ -52,7 +53,7 @@ def test_next_to_no_room_means_many_chunks(tested: Candidate) -> None:
     assert max(len(chunk.packed) for chunk in everything.chunks) < 8 < everything.n_regions
 
 
-@asked(fewer=FEW)
+@asked(among=PLAIN, fewer=FEW)
 def test_counting_counts_what_is_listed(tested: Candidate, cases: list[Case]) -> None:
     """Where a task asks only for the count, the chunks' numbers of regions add up to it."""
     for case in cases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.contract.engines.cases import CASES, FEW, SMALL, Case, scaled, the_case
+from tests.contract.engines.cases import FEW, PLAIN, SMALL, Case, scaled, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
 from tests.oracles.exact import Pattern
@@ -14,7 +14,7 @@ from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engine import Ability
 
 # What the oracle is fast enough for.
-MIDDLING = [item for item in CASES if item.net.n_neurons <= 30]
+MIDDLING = [item for item in PLAIN if item.net.n_neurons <= 30]
 
 
 def expected_facets(case: Case, pattern: Pattern, cuts: list[int]) -> list[int]:

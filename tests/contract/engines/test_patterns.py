@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.checks import show
-from tests.contract.engines.cases import Case
+from tests.contract.engines.cases import PLAIN, Case
 from tests.contract.engines.engines import ENGINES, Candidate, asked
 from tests.contract.engines.laws import check_regions
 from tests.contract.engines.runs import prepared, run, run_case, task_of
@@ -19,7 +19,7 @@ from tropnet import Domain, Network, Tolerances, enumerate_regions
 N = settings().max_examples
 
 
-@asked()
+@asked(fewer=PLAIN)
 def test_the_patterns_are_those_of_the_oracle(tested: Candidate, cases: list[Case]) -> None:
     """On every kind of network and domain the patterns are those of brute force or of clipped polygons."""
     for case in cases:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
-from tests.contract.engines.cases import FEW, Case, the_case
+from tests.contract.engines.cases import FEW, PLAIN, SMALL, Case, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_regions, check_witness
 from tests.contract.engines.runs import run_case
@@ -12,18 +14,18 @@ from tropnet import enumerate_regions
 from tropnet.arrays.patterns import unpack
 
 
-@asked(fewer=FEW)
+@asked(among=PLAIN, fewer=FEW)
 def test_witnesses_are_strictly_inside(tested: Candidate, cases: list[Case]) -> None:
     """Over the rationals every witness is strictly inside its cell, and what is no float64 is flagged."""
-    for case in cases:
-        found = run_case(tested.engine, case)
+    for engine, case in product((tested.engine, tested.tiny), cases):
+        found = run_case(engine, case)
         for pattern, witness in zip(found.listed, found.witnesses, strict=True):
             check_witness(case, pattern, witness)
         for chunk in found.chunks:
             assert not any(witness.is_float for witness in chunk.rational.values())
 
 
-@asked(fewer=FEW)
+@asked(among=SMALL, fewer=FEW)
 def test_the_neurons_that_cut_describe_the_cell(tested: Candidate, cases: list[Case]) -> None:
     """All rows of a cell follow from the domain's and those of the neurons that are said to cut."""
     for case in cases:
@@ -33,13 +35,18 @@ def test_the_neurons_that_cut_describe_the_cell(tested: Candidate, cases: list[C
             check_cuts(case, pattern, np.flatnonzero(row).tolist())
 
 
-@engines()
-def test_columns_of_regions_agree(tested: Candidate) -> None:
+COLUMNS = [
+    the_case(network, domain, 2)
+    for network in ("generic", "small integers", "between floats", "huge row")
+    for domain in ("R^d", "box", "polyhedron", "largest box", "subnormal box")
+]
+
+
+@asked(among=COLUMNS)
+def test_columns_of_regions_agree(tested: Candidate, cases: list[Case]) -> None:
     """`Regions` holds the patterns, the float64 points and the exact witnesses of the run, which agree."""
-    for domain in ("R^d", "box", "polyhedron", "largest box", "subnormal box"):
-        for network in ("generic", "small integers", "between floats", "huge row"):
-            asked = the_case(network, domain, 2)
-            check_regions(asked, enumerate_regions(asked.net, asked.domain, engine=tested.engine))
+    for case in cases:
+        check_regions(case, enumerate_regions(case.net, case.domain, engine=tested.engine))
 
 
 @engines()
