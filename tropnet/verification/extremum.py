@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tropnet.arrays.checks import as_count, finite_array
+from tropnet.arrays.checks import finite_array
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import ShapeError, TropnetError
@@ -78,7 +78,9 @@ def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
     if form is None and m > 1:
         raise ShapeError(f"the network has {m} outputs; pass form, the index of one or coefficients of shape ({m},).")
     if form is None or isinstance(form, int | np.integer | bool):
-        index = 0 if form is None else as_count(form, "form, the index of an output,", 0, below=m, error=ShapeError)
+        index = 0 if form is None else int(form)
+        if isinstance(form, bool) or not 0 <= index < m:
+            raise ShapeError(f"form must be the index of an output, 0 to {m - 1}, got {form}.")
         return np.array(np.eye(m)[index])
     c = finite_array(form, "form")
     if c.shape != (m,):
