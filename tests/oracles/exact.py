@@ -85,7 +85,7 @@ def exact_layers(net: NetworkLike) -> list[list[Neuron]]:
     return [
         [
             Neuron(
-                {source: rationals(matrix[i]) for source, matrix in layer.weights.items()},
+                {source: rationals(_dense_row(matrix, i)) for source, matrix in layer.weights.items()},
                 rational(bias),
                 (Fraction(1), Fraction(1))
                 if index == last
@@ -95,6 +95,11 @@ def exact_layers(net: NetworkLike) -> list[list[Neuron]]:
         ]
         for index, layer in enumerate(net.layers)
     ]
+
+
+def _dense_row(matrix: Any, i: int) -> Any:
+    """Return row i of a matrix that may be sparse; older sparse arrays have no rows of one dimension."""
+    return matrix[[i]].toarray()[0] if hasattr(matrix, "toarray") else matrix[i]
 
 
 def coordinate_forms(n_inputs: int) -> list[Vector]:
