@@ -13,6 +13,7 @@ from tests.contract.engines.cases import CASES, Case
 from tropnet import Domain, Network
 from tropnet.enumeration.engine import Ability, Engine
 from tropnet.enumeration.engines.lp import LpEngine
+from tropnet.enumeration.engines.polygon.engine import PolygonEngine
 from tropnet.enumeration.engines.reference import ReferenceEngine
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.enumeration.engines.vertex.engine import VertexEngine
@@ -112,7 +113,18 @@ def _pointed_on_a_slice(net: Network, domain: Domain | None) -> bool:
     return 0 < _well_conditioned_rank(_first_rows(net, domain)) == _rank(_all_rows(net, domain)) <= 128
 
 
+def _bounded_in_the_plane(net: Network, domain: Domain | None) -> bool:
+    """Two inputs, and no direction in which no side of the domain is met."""
+    if not net.hidden or net.n_inputs != 2:
+        return False
+    normals = [[Fraction(value) for value in row] for row in as_domain(domain, 2).halfspaces[0].tolist()]
+    # A way out, if there is one, runs along a side, or no side is there.
+    ways = [(-s * b, s * a) for a, b in normals for s in (1, -1)]
+    return bool(normals) and all(any(a * x + b * y > 0 for a, b in normals) for x, y in ways)
+
+
 ENGINES = [
+    Candidate(PolygonEngine(), PolygonEngine(pool=0, buffer=1, steps=1, seconds_per_chunk=0.0), _bounded_in_the_plane),
     Candidate(VertexEngine(), VertexEngine(pool=0, buffer=7, steps=3, seconds_per_chunk=0.0), _pointed),
     Candidate(SimplexEngine(), SimplexEngine(buffer=3, steps=2), _pointed_on_a_slice),
     Candidate(LpEngine(), LpEngine(seconds_per_chunk=0.0), _anything, in_order=True, max_regions=700),

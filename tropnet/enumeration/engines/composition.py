@@ -29,7 +29,18 @@ from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
+__all__ = [
+    "PENDING",
+    "Problem",
+    "Rows",
+    "add_neurons",
+    "complete_layer",
+    "copy_sums",
+    "enter_layer",
+    "make_problem",
+    "make_rows",
+    "measure_rows",
+]
 
 PENDING = 2
 # The least factor of an error.
@@ -54,6 +65,7 @@ class Problem(NamedTuple):
     done_at: NDArray[np.int64]  # (B,) into `Rows.done` and `Rows.entered`
     rows_at: NDArray[np.int64]  # (L,) into `Rows.done`: the complete rows of a layer
     base_norm: NDArray[np.float64]  # (n_neurons,) 1-norms of weights from the input and bias
+    grain: NDArray[np.float64]  # (L,) 2**53 times a power of two of which rows on every path are multiples; 0: unknown
     rounding: float  # unit roundoff times the longest chain of operations, with room
 
 
@@ -64,6 +76,7 @@ class Rows(NamedTuple):
     entered: NDArray[np.float64]
     norm: NDArray[np.float64]  # (n_neurons,)
     error: NDArray[np.float64]  # (n_neurons,)
+    exact: NDArray[np.bool_]  # (L,) whether all rows of a layer are
     chosen: NDArray[np.int64]  # (widest,) scratch: neurons to add, their slopes, one component of their rows
     slope: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -111,6 +124,7 @@ def make_problem(net: Network) -> Problem:
         done_at=done_at[:-1],
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
         base_norm=base_norm,
+        grain=np.zeros(n_layers),
         rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
     )
 
@@ -128,14 +142,14 @@ def make_rows(net: Network, problem: Problem) -> Rows:
         rows[net.n_inputs] = layer.bias
         at += rows.size
     widest = max(net.widths)
+    # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
+    safe = (problem.base_norm == 0) | (problem.base_norm > SAFE_LOW) & (problem.base_norm < SAFE_HIGH)
     return Rows(
         done,
         np.zeros(size),
         problem.base_norm.copy(),
-        # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
-        np.where(
-            (problem.base_norm == 0) | (problem.base_norm > SAFE_LOW) & (problem.base_norm < SAFE_HIGH), 0.0, np.inf
-        ),
+        np.where(safe, 0.0, np.inf),
+        np.logical_and.reduceat(safe, problem.first_neuron[:-1]),
         np.zeros(widest, np.int64),
         np.zeros(widest),
         np.zeros(widest),
@@ -143,13 +157,13 @@ def make_rows(net: Network, problem: Problem) -> Rows:
 
 
 @compiled(inline=True, reorder=True)
-def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m: int, D: int) -> None:
-    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader.
+def add_neurons(problem: Any, rows: Any, target: Any, at: int, block: int, layer: int, m: int, D: int) -> None:
+    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader in `target`.
 
     Slices, as a loop over one vectorises; four neurons at a time, as each pass reads and writes the sum.
     """
     n, width = problem.widths[problem.reader[block]], problem.widths[layer]
-    first, at, weights_at = problem.first_neuron[layer], problem.done_at[block], problem.weights_at[block]
+    first, weights_at = problem.first_neuron[layer], problem.weights_at[block]
     for k in range(D + 1):
         out = target[at + k * n : at + (k + 1) * n]
         weights = problem.sizes if k == D else problem.weights
@@ -179,7 +193,8 @@ def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m
 
 
 @compiled(inline=True)
-def _copy(source: Any, target: Any) -> None:
+def copy_sums(source: Any, target: Any) -> None:
+    """Copy partial sums."""
     for u in range(source.shape[0]):
         target[u] = source[u]
 
@@ -202,8 +217,8 @@ def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None
     for block in range(begin, end):
         size = (D + 1) * problem.widths[problem.reader[block]]
         at, before = problem.done_at[block], problem.before_at[block]
-        _copy(rows.done[before : before + size], rows.entered[at : at + size])
-        _add_neurons(problem, rows, rows.entered, block, layer, m, D)
+        copy_sums(rows.done[before : before + size], rows.entered[at : at + size])
+        add_neurons(problem, rows, rows.entered, at, block, layer, m, D)
 
 
 @compiled(inline=True)
@@ -224,26 +239,47 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
             rows.chosen[m], rows.slope[m] = pending[p], problem.slopes[j, bit]
             m += 1
     for block in range(begin, end):
-        reader = problem.reader[block]
-        n = problem.widths[reader]
-        at = problem.done_at[block]
-        _copy(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
-        _add_neurons(problem, rows, rows.done, block, layer, m, D)
-        if not problem.is_last[block]:
-            continue
-        start = problem.first_neuron[reader]
-        norm, error = rows.norm[start : start + n], rows.error[start : start + n]
-        base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
-        row = rows.done[at : at + n]
+        at, n = problem.done_at[block], problem.widths[problem.reader[block]]
+        copy_sums(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
+        add_neurons(problem, rows, rows.done, at, block, layer, m, D)
+        measure_rows(problem, rows, block, layer, D)
+
+
+@compiled(inline=True)
+def measure_rows(problem: Any, rows: Any, block: int, layer: int, D: int) -> None:
+    """Compute norms and errors of a reader's rows from `done` of a block, if that is its last; `layer` is the source.
+
+    Rows are exact where nothing but the weights from the input and the bias was added; and where all rows of the
+    sources are, and every sum is a multiple of one power of two (`grain`) and so small that float64 holds it.
+    """
+    reader = problem.reader[block]
+    n, at = problem.widths[reader], problem.done_at[block]
+    is_first = problem.before_at[block] < problem.done_at[0]
+    exact = rows.exact[layer] and (is_first or rows.exact[reader])
+    rows.exact[reader] = exact
+    if not problem.is_last[block]:
+        return
+    start = problem.first_neuron[reader]
+    norm, error = rows.norm[start : start + n], rows.error[start : start + n]
+    base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
+    row = rows.done[at : at + n]
+    for u in range(n):
+        norm[u] = abs(row[u])
+    for k in range(1, D):
+        row = rows.done[at + k * n : at + (k + 1) * n]
         for u in range(n):
-            norm[u] = abs(row[u])
-        for k in range(1, D):
-            row = rows.done[at + k * n : at + (k + 1) * n]
-            for u in range(n):
-                norm[u] += abs(row[u])
+            norm[u] += abs(row[u])
+    # Where all errors before are 0, `wrong` is `rounding` times the sizes of the terms.
+    most, share = problem.grain[reader], 1.1 / problem.rounding
+    for u in range(n):
+        # Underflow or overflow would escape the bounds.
+        safe = SAFE_LOW < norm[u] < SAFE_HIGH
+        bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
+        sure = bound if safe else np.inf
+        error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or safe) else 0.0
+    if exact:
         for u in range(n):
-            # Underflow or overflow would escape the bounds.
-            bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
-            sure = bound if SAFE_LOW < norm[u] < SAFE_HIGH else np.inf
-            # 0: nothing but the weights from the input and the bias was added, and these are exact.
-            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH) else 0.0
+            if wrong[u] * share + base[u] < most and error[u] < np.inf:
+                error[u] = 0.0
+            exact = exact and error[u] == 0.0
+        rows.exact[reader] = exact

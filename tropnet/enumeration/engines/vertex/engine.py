@@ -11,17 +11,17 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
-from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engines.listing import chunk_of, make_out, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.vertex import kernel
-from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
-from tropnet.exact.certificates import Witness, witness_is_inside
+from tropnet.enumeration.engines.vertex.kernel import Stack, search
 from tropnet.exact.dyadic import to_integers
 from tropnet.exact.elimination import null_vector
 from tropnet.geometry.polyhedron import Polyhedron
@@ -101,15 +101,7 @@ def _enumerate(
     problem, stack = make_problem(net), _stack(task, roots, engine.pool)
     rows, exact = make_rows(net, problem), _Exact(net, task.domain)
     # The kernel lists both sides of a last branching at once.
-    size = max(engine.buffer, 2) if not task.only_count else 1
-    words = stack.bits.shape[1]
-    out = Out(
-        np.empty((size, words), np.uint64),
-        np.empty((size, words), np.uint64),
-        np.empty((size, net.n_inputs)),
-        np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-(net.n_neurons + len(stack.sides) - 1) // 64)), np.uint64),
-    )
+    out = make_out(task, max(engine.buffer, 2))
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
         status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
@@ -132,7 +124,7 @@ def _enumerate(
             seconds_exact=seconds_exact,
         )
         if n_regions or status == kernel.DONE:
-            yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
+            yield replace(chunk_of(task, builder, out, n_regions), sample=_sample(task, stack))
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, builder.sibling()):
@@ -155,7 +147,7 @@ def _top(task: Task, stack: Stack) -> Task:
     stack.totals[kernel.N_FRAMES] -= 1
     stack.totals[kernel.N_MEMO] = 0
     stack.done[0] += stack.share[frame]
-    bits = _unpacked(stack.bits[frame], net.n_neurons)
+    bits = unpacked(stack.bits[frame], net.n_neurons)
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
     left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
@@ -166,63 +158,6 @@ def _top(task: Task, stack: Stack) -> Task:
         task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
     )
     return replace(task, fixed=fixed, sampling=sampling)
-
-
-def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
-    bits: BoolArray = unpack(words.reshape(1, -1).view(np.uint8), n)[0]
-    return bits
-
-
-def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
-    """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
-    net = task.network
-    if task.only_count:
-        empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
-        points = np.empty((0, net.n_inputs))
-        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
-    packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
-    points, inside = out.points[:n].copy(), out.inside[:n].copy()
-    facets = None
-    if task.facets:
-        n_bytes = -(-RowIndex.of(net, task.domain).n_places // 8)
-        facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
-    rational = {}
-    for i in np.flatnonzero(~inside).tolist():
-        pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i], builder.seconds_per_chunk)
-        builder.count("exact_witnesses")
-        if witness is None:
-            continue
-        inside[i] = True
-        points[i] = witness.point
-        if not witness.is_float:
-            rational[i] = witness
-    undecided: tuple[tuple[bool, ...], ...] = ()
-    if not inside.all():
-        undecided = tuple(map(tuple, unpack(packed[~inside], net.n_neurons).tolist()))
-        new_index = np.cumsum(inside) - 1
-        rational = {int(new_index[i]): witness for i, witness in rational.items()}
-        packed, cuts, points = packed[inside], cuts[inside], points[inside]
-        facets = None if facets is None else facets[inside]
-    return Chunk(
-        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
-    )
-
-
-def _exact_witness(
-    task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
-) -> Witness | None:
-    """Return a proven point inside a region: the guess if exact signs prove it, else by the lp engine."""
-    maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
-    rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
-    if np.isfinite(guess).all():
-        witness = Witness.at(guess)
-        if witness_is_inside(rows, witness):
-            return witness
-    fixed = dict(enumerate(pattern.tolist()))
-    task = replace(task, fixed=fixed, only_count=False, sampling=None)
-    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess), seconds_per_chunk=seconds_per_chunk))
-    return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
 
 
 class _Exact:
@@ -239,7 +174,7 @@ class _Exact:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
-        bits = _unpacked(stack.bits[frame], self.n_neurons)
+        bits = unpacked(stack.bits[frame], self.n_neurons)
         neuron = stack.left[frame, stack.n_left[frame] - 1]
         row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()

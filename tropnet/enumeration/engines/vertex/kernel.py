@@ -42,7 +42,7 @@ from tropnet.enumeration.engines.composition import PENDING, complete_layer, ent
 from tropnet.kernels import compiled, uniform
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Out", "Stack", "search"]
+__all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Stack", "search"]
 
 DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
@@ -105,16 +105,6 @@ class Stack(NamedTuple):
     leaves: NDArray[np.float64]  # (1,) weighted number of leaves
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
-
-
-class Out(NamedTuple):
-    """Where regions go."""
-
-    bits: NDArray[np.uint64]  # (n, words)
-    cuts: NDArray[np.uint64]
-    points: NDArray[np.float64]  # (n, d)
-    inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
-    facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain; or (0, words)
 
 
 def _count_bits(_typing_context: Any, _x: Any) -> Any:

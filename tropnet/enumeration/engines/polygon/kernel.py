@@ -1,0 +1,699 @@
+"""The compiled search of the polygon engine: cells of the plane as cyclic lists of corners, every sign certified.
+
+A cell of a bounded domain with two inputs is a convex polygon: its corners in counterclockwise order, and for each the
+row whose line carries the side from there to the next corner. A neuron's pre-activation is a linear form on it,
+z = row . (x, y, 1); it cuts the cell iff z is positive at one corner and negative at another, and then both parts keep
+the order, with one new corner on each side of the cell that crosses the line. So the sides of a cell are its facets,
+each once, and of coincident rows the first that was decided.
+
+Scale. Corners are stored as (x, y) times a power of two, `unit`, that puts the domain into [-1, 1]^2: a row is evaluated
+at (x, y, unit), which is exact scaling.
+
+Error bounds. `points[u, 2]` bounds the max-norm distance of the stored corner u from the exact one. With norm and error
+of the row (see `composition`),
+
+    |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
+
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: the corner is computed anew from its two lines,
+with a verified bound; where the three rows are exact, the sign of their determinant is computed without rounding
+(Shewchuk 1997, doi:10.1007/PL00009321); it is looked up whether z vanishes because every term of it does; exact
+arithmetic (the caller's) answers. So no sign is ever guessed, and lines that meet in a corner are ordinary.
+
+Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
+first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums of
+its rows over the neurons decided so far. A decision adds one rank-one term to them, which all cells below share: that is
+what replaces composing the rows of each cell, and it is less work than the pre-activations at the corners would be. A
+split leaves the inactive side in its place and puts the active side on top.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.rounding import SAFE_HIGH, UNIT_ROUNDOFF
+from tropnet.enumeration.engines.composition import add_neurons, copy_sums, measure_rows
+from tropnet.enumeration.engines.polygon.exact_sign import UNKNOWN, corner_sign
+from tropnet.kernels import compiled, uniform
+
+__all__ = ["DONE", "FREE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
+
+DONE, FULL, GROW, QUERY = 0, 1, 2, 3
+FREE = 2
+# The columns of `State.frames`. DEBT is a neuron that is decided but not yet in the sums, or -1.
+N_COLUMNS = 8
+LAYER, START, SIZE, TOP, N_LEFT, DEBT, FRESH, DEPTH = range(N_COLUMNS)
+SHARE, WEIGHT, SPREAD = range(3)
+N_TOTALS = 8
+N_FRAMES, ANSWERED, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, DETERMINANTS = range(N_TOTALS)
+_D = 3
+# Products and sums of three terms are wrong by less than this, relatively, with room for corners up to size 2.
+_ROUNDING = 24.0 * UNIT_ROUNDOFF
+# New corners that are less certain than this are computed anew from their lines at once.
+_COARSE = 1e-8
+# With so many neurons left, those that no longer cut a part of the cell are decided together.
+_MANY = 3
+
+
+class State(NamedTuple):
+    """The state of a search; it can be left and entered again."""
+
+    points: NDArray[np.float64]  # (P, 3) corners: x, y, radius
+    lines: NDArray[np.int64]  # (P, 2) places of the rows that meet there
+    polygon: NDArray[np.int32]  # (M, 2) the cells of the frames, one above the other: corner, place of the next side
+    values: NDArray[np.float64]  # (M,) z at the corners of the cell, by position
+    signs: NDArray[np.int8]  # (M,) 2: unknown
+    known: NDArray[np.int8]  # (M,) signs that the caller gave for the decision at hand; 2: none
+    frames: NDArray[np.int64]  # (F, 8)
+    shares: NDArray[np.float64]  # (F, 3)
+    bits: NDArray[np.uint64]  # (F, words)
+    cuts: NDArray[np.uint64]  # (F, words)
+    left: NDArray[np.int32]  # (F, widest) neurons of the layer that are still undecided
+    base: NDArray[np.int64]  # (L,) the frame that entered the layer
+    span: NDArray[np.int64]  # (L,) the length of the sums of a frame
+    sums_at: NDArray[
+        np.int64
+    ]  # (L,) into `sums`: frame f of layer l has its own at sums_at[l] + (f - base[l]) * span[l]
+    sums: NDArray[np.float64]
+    low: NDArray[np.float64]  # (widest,) scratch: range of z over the corners
+    high: NDArray[np.float64]
+    fixed: NDArray[np.uint8]  # (n_neurons,) bits decided beforehand, or FREE
+    sides: NDArray[np.float64]  # (m, 3) rows of the domain; exact
+    twin: NDArray[np.int64]  # (n_neurons,) the first neuron of the same line, as far as that is known
+    scratch: NDArray[np.float64]  # (64 + L,)
+    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
+    random: NDArray[np.uint64]  # (1,)
+    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
+    totals: NDArray[np.int64]
+    done: NDArray[np.float64]  # (2,) fraction of the tree, weighted number of leaves
+
+
+@compiled(inline=True)
+def _sums_of(state: Any, frame: int, layer: int) -> int:
+    """Return where the sums of a frame begin."""
+    return state.sums_at[layer] + (frame - state.base[layer]) * state.span[layer]
+
+
+@compiled(inline=True)
+def _settle_bit(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int, bit: int, m: int) -> int:
+    """Set the bit of a neuron that does not cut, and list its output in `chosen`.
+
+    Returns
+    -------
+    How many are listed now, or -1 if its bit is fixed otherwise.
+    """
+    j = problem.first_neuron[layer] + i
+    if state.fixed[j] == 1 - bit:
+        return -1
+    if bit:
+        state.bits[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
+    slope = problem.slopes[j, bit]
+    if slope != 0.0:
+        rows.chosen[m], rows.slope[m] = i, slope
+        m += 1
+    return m
+
+
+@compiled(inline=True, reorder=True)
+def _enter(problem: Any, rows: Any, state: Any, frame: int, unit: float) -> int:
+    """Enter the frame's layer: decide the neurons that surely do not cut, list the others in `left`.
+
+    Returns
+    -------
+    How many are listed in `chosen`, or -1 if a fixed bit is missed.
+    """
+    layer = state.frames[frame, LAYER]
+    first, n = problem.first_neuron[layer], problem.widths[layer]
+    at = problem.rows_at[layer]
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    low, high = state.low[:n], state.high[:n]
+    row_x, row_y, row_c = rows.done[at : at + n], rows.done[at + n : at + 2 * n], rows.done[at + 2 * n : at + 3 * n]
+    spread = 0.0
+    for p in range(start, start + size):
+        u = state.polygon[p, 0]
+        x, y = state.points[u, 0], state.points[u, 1]
+        spread = max(spread, state.points[u, 2])
+        if p == start:
+            for i in range(n):
+                low[i] = row_x[i] * x + row_y[i] * y + row_c[i] * unit
+                high[i] = low[i]
+        else:
+            for i in range(n):
+                z = row_x[i] * x + row_y[i] * y + row_c[i] * unit
+                low[i] = z if z < low[i] else low[i]
+                high[i] = z if z > high[i] else high[i]
+    state.shares[frame, SPREAD] = spread
+    slack, scale = _ROUNDING + spread, 1.0 + spread
+    state.base[layer] = frame
+    left = m = np.int64(0)
+    # The first one is decided first, so that it owns a line that several share; it goes last.
+    for i in range(n - 1, -1, -1):
+        j = first + i
+        bound = rows.norm[j] * slack + rows.error[j] * scale
+        if problem.slopes[j, 0] == problem.slopes[j, 1] or high[i] < -bound:
+            m = _settle_bit(problem, rows, state, frame, layer, i, 0, m)
+        elif low[i] > bound:
+            m = _settle_bit(problem, rows, state, frame, layer, i, 1, m)
+        else:
+            state.left[frame, left] = i
+            left += 1
+        if m < 0:
+            return m
+    state.frames[frame, N_LEFT] = left
+    state.frames[frame, DEBT] = -1
+    state.frames[frame, FRESH] = 0
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    here = _sums_of(state, frame, layer)
+    for block in range(begin, end):
+        length = (_D + 1) * problem.widths[problem.reader[block]]
+        before, to = problem.before_at[block], here + problem.done_at[block] - problem.done_at[begin]
+        copy_sums(rows.done[before : before + length], state.sums[to : to + length])
+    return m
+
+
+@compiled(inline=True)
+def _leave(problem: Any, rows: Any, state: Any, frame: int) -> None:
+    """Hand the complete sums of the frame's layer on to the layers that read it."""
+    layer = state.frames[frame, LAYER]
+    begin, here = problem.first_block[layer], _sums_of(state, frame, layer)
+    for block in range(begin, problem.first_block[layer + 1]):
+        length = (_D + 1) * problem.widths[problem.reader[block]]
+        to, at = problem.done_at[block], here + problem.done_at[block] - problem.done_at[begin]
+        copy_sums(state.sums[at : at + length], rows.done[to : to + length])
+        measure_rows(problem, rows, block, layer, _D)
+
+
+@compiled(inline=True, reorder=True)
+def _filter(problem: Any, rows: Any, state: Any, frame: int, unit: float, m: int) -> int:
+    """Decide those of the neurons left that surely do not cut this part of the cell; returns as `_enter`.
+
+    The next one to decide stays, as its signs are asked for anyway.
+    """
+    layer = state.frames[frame, LAYER]
+    first, n = problem.first_neuron[layer], problem.widths[layer]
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    spread = state.shares[frame, SPREAD]
+    slack, scale = _ROUNDING + spread, 1.0 + spread
+    left, last = 0, state.frames[frame, N_LEFT] - 1
+    for q in range(last):
+        i = np.int64(state.left[frame, q])
+        at, j = problem.rows_at[layer] + i, first + i
+        a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+        u = state.polygon[start, 0]
+        low = a * state.points[u, 0] + b * state.points[u, 1] + c
+        high = low
+        for p in range(start + 1, start + size):
+            u = state.polygon[p, 0]
+            z = a * state.points[u, 0] + b * state.points[u, 1] + c
+            low = z if z < low else low
+            high = z if z > high else high
+        bound = rows.norm[j] * slack + rows.error[j] * scale
+        if high < -bound or low > bound:
+            m = _settle_bit(problem, rows, state, frame, layer, i, np.int64(low > bound), m)
+            if m < 0:
+                return m
+        else:
+            state.left[frame, left] = i
+            left += 1
+    state.left[frame, left] = state.left[frame, last]
+    state.frames[frame, N_LEFT] = left + 1
+    return m
+
+
+@compiled(inline=True, reorder=True)
+def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float) -> int:
+    """Put z of neuron i at the corners into `values` and its signs into `signs`.
+
+    Returns
+    -------
+    1 or 0 if the neuron does not cut (its bit), 2 if it does, 3 if the caller must answer where `signs` is 2.
+    """
+    layer = state.frames[frame, LAYER]
+    n = problem.widths[layer]
+    at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
+    norm, error = rows.norm[j], rows.error[j]
+    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+    if error == 0.0 and a == 0.0 and b == 0.0:
+        return int(rows.done[at + 2 * n] > 0.0)
+    spread = state.shares[frame, SPREAD]
+    bound = norm * (_ROUNDING + spread) + error * (1.0 + spread)
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    positive = negative = 0
+    for p in range(size):
+        u = state.polygon[start + p, 0]
+        z = a * state.points[u, 0] + b * state.points[u, 1] + c
+        state.values[p] = z
+        above, below = np.int64(z > bound), np.int64(z < -bound)
+        state.signs[p] = above - below
+        positive += above
+        negative += below
+    if positive + negative < size:
+        positive, negative, asked = _settle(problem, rows, state, frame, layer, np.int64(i), unit)
+        if asked:
+            return 3
+    state.totals[ANSWERED] = 0
+    if positive and negative:
+        return 2
+    return int(positive > 0)
+
+
+@compiled()
+def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int, unit: float) -> tuple[int, int, int]:
+    """Settle the signs that are 0 so far; return how many are positive, negative, and left to the caller (2)."""
+    n = problem.widths[layer]
+    at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
+    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+    norm, error = rows.norm[j], rows.error[j]
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    answered = state.totals[ANSWERED] == 1
+    positive = negative = asked = 0
+    for p in range(size):
+        if state.signs[p] == 0:
+            u = np.int64(state.polygon[start + p, 0])
+            z, sign = state.values[p], np.int64(UNKNOWN)
+            if answered:
+                sign = np.int64(state.known[p])
+            for attempt in range(2):
+                if sign != UNKNOWN:
+                    break
+                radius = state.points[u, 2]
+                bound = norm * (_ROUNDING + radius) + error * (1.0 + radius)
+                if z > bound:
+                    sign = np.int64(1)
+                elif z < -bound:
+                    sign = np.int64(-1)
+                elif attempt == 0:
+                    state.totals[UNCERTAIN] += 1
+                    if not _refine(problem, rows, state, u, unit):
+                        break
+                    z = a * state.points[u, 0] + b * state.points[u, 1] + c
+            if sign == UNKNOWN:
+                sign = np.int64(_exact_sign(problem, rows, state, frame, layer, j, u))
+            if sign == UNKNOWN:
+                asked += 1
+            elif sign == 0:
+                z = 0.0
+            else:
+                # With the right sign, and not farther from the exact value than twice the bound.
+                z = sign * max(abs(z), norm * _ROUNDING)
+            state.values[p], state.signs[p] = z, sign
+        positive += state.signs[p] == 1
+        negative += state.signs[p] == -1
+    return positive, negative, asked
+
+
+@compiled()
+def _exact_sign(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: int, u: int) -> int:
+    """Return the sign of neuron j at corner u where that takes no long arithmetic, else 2."""
+    first, second = state.lines[u, 0], state.lines[u, 1]
+    twin = state.twin[j]
+    if first == twin or second == twin:
+        state.totals[VANISHED] += 1
+        return 0
+    a_0, a_1, a_2, _, error_a = _line(problem, rows, state, first)
+    b_0, b_1, b_2, _, error_b = _line(problem, rows, state, second)
+    if error_a == 0.0 and error_b == 0.0:
+        if rows.error[j] == 0.0:
+            n, at = problem.widths[layer], problem.rows_at[layer] + j - problem.first_neuron[layer]
+            c_0, c_1, c_2 = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
+            sign = corner_sign(a_0, a_1, a_2, b_0, b_1, b_2, c_0, c_1, c_2, state.scratch)
+            if sign != UNKNOWN:
+                state.totals[DETERMINANTS] += 1
+                return sign
+        if a_2 == 0.0 and b_2 == 0.0:
+            state.points[u, 0] = state.points[u, 1] = state.points[u, 2] = 0.0
+    if _vanishes(problem, state, frame, layer, j, u):
+        state.totals[VANISHED] += 1
+        return 0
+    return UNKNOWN
+
+
+@compiled()
+def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
+    """Return whether z of a neuron is zero at corner u because all its terms are: bias, input, earlier outputs."""
+    first, second = state.lines[u, 0], state.lines[u, 1]
+    origin = state.points[u, 0] == 0.0 and state.points[u, 1] == 0.0 and state.points[u, 2] == 0.0
+    # `silent[l]`: every output of layer l is zero at u.
+    silent = state.scratch
+    vanishes = False
+    for m in range(layer + 1):
+        loud = False
+        for block in range(problem.reader.shape[0]):
+            source = np.searchsorted(problem.first_block, block, side="right") - 1
+            if problem.reader[block] == m and silent[source] == 0.0:
+                loud = True
+        silent[m] = 1.0
+        for j in range(problem.first_neuron[m], problem.first_neuron[m + 1]):
+            zero = j in (first, second) or (
+                not loud and problem.bias_is_zero[j] and (origin or problem.input_is_zero[j])
+            )
+            if j == neuron:
+                vanishes = zero
+            elif not zero:
+                active = (state.bits[frame, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
+                if problem.slopes[j, np.int64(active)] != 0.0:
+                    silent[m] = 0.0
+    return vanishes
+
+
+@compiled()
+def _line(problem: Any, rows: Any, state: Any, place: int) -> tuple[float, float, float, float, float]:
+    """Return the row of a place, its 1-norm and its error."""
+    n_layers = problem.widths.shape[0]
+    n_neurons = problem.first_neuron[n_layers]
+    if place >= n_neurons:
+        side = state.sides[place - n_neurons]
+        return side[0], side[1], side[2], abs(side[0]) + abs(side[1]) + abs(side[2]), 0.0
+    layer = 0
+    while problem.first_neuron[layer + 1] <= place:
+        layer += 1
+    n = problem.widths[layer]
+    at = problem.rows_at[layer] + place - problem.first_neuron[layer]
+    return rows.done[at], rows.done[at + n], rows.done[at + 2 * n], rows.norm[place], rows.error[place]
+
+
+@compiled()
+def _refine(problem: Any, rows: Any, state: Any, u: int, unit: float) -> bool:
+    """Compute corner u anew from its two lines; return whether that is surely more accurate.
+
+    With M the two normals, C near the inverse of M, and the exact rows r*, the exact corner differs from the new one, y,
+    by at most |C r*(y)| / (1 - |1 - C M*|).
+    """
+    a_0, a_1, a_2, norm_a, error_a = _line(problem, rows, state, state.lines[u, 0])
+    b_0, b_1, b_2, norm_b, error_b = _line(problem, rows, state, state.lines[u, 1])
+    if not (1.0 / SAFE_HIGH < norm_a < SAFE_HIGH and 1.0 / SAFE_HIGH < norm_b < SAFE_HIGH):
+        return False
+    # Rows of norm 1, nearly.
+    scale_a, scale_b = 1.0 / norm_a, 1.0 / norm_b
+    a_0, a_1, a_2, error_a = a_0 * scale_a, a_1 * scale_a, a_2 * scale_a * unit, error_a * scale_a + _ROUNDING
+    b_0, b_1, b_2, error_b = b_0 * scale_b, b_1 * scale_b, b_2 * scale_b * unit, error_b * scale_b + _ROUNDING
+    determinant = a_0 * b_1 - a_1 * b_0
+    if determinant == 0.0:
+        return False
+    inverse = 1.0 / determinant
+    c_00, c_01, c_10, c_11 = b_1 * inverse, -a_1 * inverse, -b_0 * inverse, a_0 * inverse
+    x, y = -(c_00 * a_2 + c_01 * b_2), -(c_10 * a_2 + c_11 * b_2)
+    at_a, at_b = a_0 * x + a_1 * y + a_2, b_0 * x + b_1 * y + b_2
+    x, y = x - (c_00 * at_a + c_01 * at_b), y - (c_10 * at_a + c_11 * at_b)
+    if not (abs(x) <= 2.0 and abs(y) <= 2.0):
+        return False
+    at_a = abs(a_0 * x + a_1 * y + a_2) + 2.0 * (_ROUNDING + error_a)
+    at_b = abs(b_0 * x + b_1 * y + b_2) + 2.0 * (_ROUNDING + error_b)
+    wrong_a, wrong_b = error_a + _ROUNDING, error_b + _ROUNDING
+    contraction = max(
+        abs(c_00) * wrong_a + abs(c_01) * wrong_b + abs(c_00 * a_0 + c_01 * b_0 - 1.0) + abs(c_00 * a_1 + c_01 * b_1),
+        abs(c_10) * wrong_a + abs(c_11) * wrong_b + abs(c_10 * a_0 + c_11 * b_0) + abs(c_10 * a_1 + c_11 * b_1 - 1.0),
+    )
+    wrong = max(abs(c_00) * at_a + abs(c_01) * at_b, abs(c_10) * at_a + abs(c_11) * at_b)
+    radius = 1.1 * wrong / (1.0 - contraction)
+    if not (contraction < 0.5 and radius < state.points[u, 2]):
+        return False
+    state.points[u, 0], state.points[u, 1], state.points[u, 2] = x, y, radius
+    state.totals[REFINED] += 1
+    return True
+
+
+@compiled(inline=True)
+def _split(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float) -> int:
+    """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
+
+    The pool of corners, and the cells (lists of indices into the pool), before and after; - 0 + are the signs of z at
+    the old corners in cyclic order, n the new ones on crossing sides::
+
+        points   | older frames | this frame's: - + + 0 - | free
+        points   | older frames | this frame's: - + + 0 - | n | free
+                                                 ^ top before  ^ top of both sides
+
+        polygon  | older cells  | - + + 0 -    | free
+        polygon  | older cells  | - n 0 -    . | n + + 0 | free
+                                 ^ start        ^ start of the active side: at start + size + 1
+
+    Both sides share the corners that they have in common. The active side is searched first; when it is done, the free
+    room begins at `top` of the inactive side again.
+
+    Returns
+    -------
+    0, or (then nothing has changed) `GROW` if the arrays are too small.
+    """
+    start, size, layer = state.frames[frame, START], state.frames[frame, SIZE], state.frames[frame, LAYER]
+    top, above = state.frames[frame, TOP], frame + 1
+    up_start = start + size + 1
+    if (
+        up_start + size + 1 > state.polygon.shape[0]
+        or top + 2 > state.points.shape[0]
+        or above >= state.frames.shape[0]
+    ):
+        return GROW
+    j = problem.first_neuron[layer] + i
+    norm, error = rows.norm[j], rows.error[j]
+    low, up = start, up_start
+    spread = state.shares[frame, SPREAD]
+    u, side, sign, z = state.polygon[start, 0], state.polygon[start, 1], state.signs[0], state.values[0]
+    u_0, side_0, sign_0, z_0 = u, side, sign, z
+    for p in range(1, size + 1):
+        # The inactive side overtakes the reading by one corner at most.
+        if p < size:
+            v, side_v, sign_v, z_v = (
+                state.polygon[start + p, 0],
+                state.polygon[start + p, 1],
+                state.signs[p],
+                state.values[p],
+            )
+        else:
+            v, side_v, sign_v, z_v = u_0, side_0, sign_0, z_0
+        if sign <= 0:
+            state.polygon[low, 0], state.polygon[low, 1] = u, side if sign < 0 or sign_v < 0 else j
+            low += 1
+        if sign >= 0:
+            state.polygon[up, 0], state.polygon[up, 1] = u, side if sign > 0 or sign_v > 0 else j
+            up += 1
+        if sign * sign_v < 0:
+            # The new corner is u + t (v - u): an error in t moves it along the side only.
+            size_u, size_v = abs(z), abs(z_v)
+            radius_u, radius_v = state.points[u, 2], state.points[v, 2]
+            wrong_u = norm * (_ROUNDING + radius_u) + error * (1.0 + radius_u)
+            wrong_v = norm * (_ROUNDING + radius_v) + error * (1.0 + radius_v)
+            if size_u <= wrong_u or size_v <= wrong_v:
+                # The sign was settled otherwise.
+                wrong_u, wrong_v = 2.0 * wrong_u, 2.0 * wrong_v
+            inverse = 1.0 / (size_u + size_v)
+            t = size_u * inverse
+            along_x, along_y = state.points[v, 0] - state.points[u, 0], state.points[v, 1] - state.points[u, 1]
+            apart = max(abs(along_x), abs(along_y))
+            wrong_t = 1.2 * (wrong_u * size_v + wrong_v * size_u) * inverse * inverse
+            radius = radius_u + t * (radius_v - radius_u) + wrong_t * (apart + radius_u + radius_v) + _ROUNDING
+            if not (wrong_u + wrong_v) * inverse < 0.1:
+                radius = np.inf
+            state.points[top, 0] = state.points[u, 0] + t * along_x
+            state.points[top, 1] = state.points[u, 1] + t * along_y
+            state.points[top, 2] = radius
+            state.lines[top, 0], state.lines[top, 1] = side, j
+            if not radius < _COARSE:
+                _refine(problem, rows, state, np.int64(top), unit)
+                radius = state.points[top, 2]
+            spread = max(spread, radius)
+            state.polygon[low, 0], state.polygon[low, 1] = top, j if sign < 0 else side
+            state.polygon[up, 0], state.polygon[up, 1] = top, j if sign > 0 else side
+            low += 1
+            up += 1
+            top += 1
+        u, side, sign, z = v, side_v, sign_v, z_v
+
+    word, mask = j >> 6, np.uint64(1) << np.uint64(j & 63)
+    state.cuts[frame, word] |= mask
+    for k in range(state.bits.shape[1]):
+        state.bits[above, k] = state.bits[frame, k]
+        state.cuts[above, k] = state.cuts[frame, k]
+    state.bits[above, word] |= mask
+    n_left = state.frames[frame, N_LEFT]
+    for k in range(n_left):
+        state.left[above, k] = state.left[frame, k]
+    state.shares[frame, SHARE] *= 0.5
+    state.shares[frame, SPREAD] = spread
+    for k in range(3):
+        state.shares[above, k] = state.shares[frame, k]
+    state.frames[frame, SIZE], state.frames[frame, TOP] = low - start, top
+    state.frames[frame, DEBT], state.frames[frame, FRESH] = i, 1
+    for k in range(N_COLUMNS):
+        state.frames[above, k] = state.frames[frame, k]
+    state.frames[above, START], state.frames[above, SIZE] = up_start, up - up_start
+    span = state.span[layer]
+    if span:
+        here = _sums_of(state, frame, layer)
+        copy_sums(state.sums[here : here + span], state.sums[here + span : here + 2 * span])
+    state.totals[N_FRAMES] += 1
+    return 0
+
+
+@compiled(inline=True, reorder=True)
+def _inside(state: Any, frame: int, x: float, y: float) -> bool:
+    """Return whether (x, y) is surely on the inner side of every side of the exact cell."""
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    inside = True
+    u = state.polygon[start + size - 1, 0]
+    u_x, u_y = state.points[u, 0] - x, state.points[u, 1] - y
+    radius_u = state.points[u, 2]
+    for p in range(start, start + size):
+        v = state.polygon[p, 0]
+        v_x, v_y = state.points[v, 0] - x, state.points[v, 1] - y
+        radius_v = state.points[v, 2]
+        # Corners move by their radius, and twice that is as much as the differences are rounded.
+        wrong = radius_u + radius_v + 2.0 * _ROUNDING
+        bound = 1.1 * wrong * (abs(u_x) + abs(u_y) + abs(v_x) + abs(v_y) + 2.0 * wrong)
+        inside = inside and u_x * v_y - u_y * v_x > bound
+        u_x, u_y, radius_u = v_x, v_y, radius_v
+    return inside
+
+
+@compiled(inline=True, reorder=True)
+def _emit(problem: Any, rows: Any, state: Any, frame: int, unit: float, out: Any, r: int) -> None:
+    """Write a region: bits, cuts, the mean of its corners, checked against its sides, and the sides."""
+    start, size = state.frames[frame, START], state.frames[frame, SIZE]
+    for k in range(state.bits.shape[1]):
+        out.bits[r, k] = state.bits[frame, k]
+        out.cuts[r, k] = state.cuts[frame, k]
+    share = 1.0 / size
+    for attempt in range(2):
+        x = y = 0.0
+        for p in range(start, start + size):
+            u = state.polygon[p, 0]
+            x += state.points[u, 0]
+            y += state.points[u, 1]
+        x, y = x * share, y * share
+        inside = _inside(state, frame, x, y)
+        if inside or attempt:
+            break
+        for p in range(start, start + size):
+            _refine(problem, rows, state, np.int64(state.polygon[p, 0]), unit)
+    out.points[r, 0], out.points[r, 1] = x / unit, y / unit
+    out.inside[r] = inside
+    if out.facets.shape[0]:
+        for k in range(out.facets.shape[1]):
+            out.facets[r, k] = 0
+        for p in range(start, start + size):
+            place = np.int64(state.polygon[p, 1])
+            out.facets[r, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+
+
+@compiled()
+def _prune(state: Any, frame: int, n_layers: int) -> None:
+    """Keep each of the two new top frames with the probability of their depth."""
+    depth, above = state.frames[frame, DEPTH] + 1, frame + 1
+    state.nodes[depth] += 2.0 * state.shares[frame, WEIGHT]
+    state.shares[frame, WEIGHT] /= state.keep[depth]
+    state.shares[above, WEIGHT] = state.shares[frame, WEIGHT]
+    state.frames[frame, DEPTH] = state.frames[above, DEPTH] = depth
+    for child in range(2):
+        if uniform(state.random) >= state.keep[depth]:
+            # Passed over when its turn comes.
+            state.frames[frame + child, LAYER] = n_layers
+
+
+@compiled(entry=True)
+def search(
+    problem: Any, rows: Any, state: Any, out: Any, unit: float, listing: bool, max_steps: int
+) -> tuple[int, int]:
+    """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
+
+    Returns
+    -------
+    status, n_regions
+        `FULL` also stands for `max_steps`. `QUERY`: the caller sets `known` where `signs` is 2, for the neuron
+        `left[frame, N_LEFT - 1]` of the top frame, and `totals[ANSWERED]`. Regions go to `out` if `listing`, else they are only
+        counted.
+    """
+    n_layers = problem.widths.shape[0]
+    regions = steps = 0
+    while state.totals[N_FRAMES] > 0:
+        if steps >= max_steps or (listing and regions >= out.bits.shape[0]):
+            return FULL, regions
+        frame = state.totals[N_FRAMES] - 1
+        layer = state.frames[frame, LAYER]
+        # Other frames are passed over.
+        alive = layer < n_layers
+        if alive:
+            # List the neurons whose outputs go into the sums now.
+            n_left, debt = state.frames[frame, N_LEFT], state.frames[frame, DEBT]
+            if n_left == 0 and debt < 0 and layer + 1 < n_layers:
+                if layer >= 0:
+                    _leave(problem, rows, state, frame)
+                layer += 1
+                state.frames[frame, LAYER] = layer
+                m = _enter(problem, rows, state, frame, unit)
+            else:
+                m = np.int64(0)
+                if debt >= 0:
+                    j = problem.first_neuron[layer] + debt
+                    bit = np.int64((state.bits[frame, j >> 6] >> np.uint64(j & 63)) & np.uint64(1))
+                    if problem.slopes[j, bit] != 0.0:
+                        rows.chosen[0], rows.slope[0] = debt, problem.slopes[j, bit]
+                        m = np.int64(1)
+                    state.frames[frame, DEBT] = -1
+                if state.frames[frame, FRESH] and n_left >= _MANY:
+                    m = _filter(problem, rows, state, frame, unit, m)
+                state.frames[frame, FRESH] = 0
+            alive = m >= 0
+            if m > 0:
+                begin, here = problem.first_block[layer], _sums_of(state, frame, layer)
+                for block in range(begin, problem.first_block[layer + 1]):
+                    at = here + problem.done_at[block] - problem.done_at[begin]
+                    add_neurons(problem, rows, state.sums, at, block, layer, m, _D)
+        n_left = state.frames[frame, N_LEFT]
+        if alive and n_left > 0:
+            i = np.int64(state.left[frame, n_left - 1])
+            j = problem.first_neuron[layer] + i
+            state.totals[DECISIONS] += 1
+            answer = _decide(problem, rows, state, frame, i, unit)
+            if answer == 3:
+                return QUERY, regions
+            fixed = state.fixed[j]
+            if answer == 2:
+                if not listing and fixed == FREE and layer + 1 == n_layers and n_left == 1:
+                    # The last split needs no cells to be counted.
+                    state.totals[BRANCHINGS] += 1
+                    regions += 2
+                    alive = False
+                    if state.keep.shape[0]:
+                        state.nodes[state.frames[frame, DEPTH] + 1] += 2.0 * state.shares[frame, WEIGHT]
+                        state.done[1] += 2.0 * state.shares[frame, WEIGHT]
+                else:
+                    state.frames[frame, N_LEFT] = n_left - 1
+                    status = _split(problem, rows, state, frame, i, unit)
+                    if status != 0:
+                        state.frames[frame, N_LEFT] = n_left
+                        return status, regions
+                    steps += 1
+                    if fixed == FREE:
+                        state.totals[BRANCHINGS] += 1
+                        if state.keep.shape[0]:
+                            _prune(state, frame, n_layers)
+                    elif fixed == 0:
+                        state.shares[frame, SHARE] *= 2.0
+                        state.totals[N_FRAMES] -= 1
+                    else:
+                        # The inactive side is passed over when its turn comes.
+                        state.shares[frame + 1, SHARE] *= 2.0
+                        state.shares[frame, SHARE] = 0.0
+                        state.frames[frame, LAYER] = n_layers
+                    continue
+            else:
+                state.frames[frame, N_LEFT] = n_left - 1
+                state.frames[frame, DEBT] = i
+                if answer == 1:
+                    state.bits[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
+                if fixed in (FREE, answer):
+                    continue
+                alive = False
+        elif alive and layer + 1 < n_layers:
+            continue
+        if alive:
+            if listing:
+                _emit(problem, rows, state, frame, unit, out, regions)
+            regions += 1
+            state.done[1] += state.shares[frame, WEIGHT]
+        state.done[0] += state.shares[frame, SHARE]
+        state.totals[N_FRAMES] -= 1
+        steps += 1
+    return DONE, regions
