@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
 import numpy as np
 
+from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
+from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import Problem, make_problem, make_rows
@@ -17,11 +19,12 @@ from tropnet.enumeration.engines.listing import chunk_of, make_out, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State, search
+from tropnet.enumeration.engines.roots import Root, dot, pointed_roots
 from tropnet.exact.elimination import null_vector
-from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["PolygonEngine"]
 
@@ -29,10 +32,19 @@ _N_INPUTS = 2
 
 
 class _Polygon(NamedTuple):
-    """The domain: exact corners (X, Y, w) with w > 0 in counterclockwise order, and the row of the side after each."""
+    """A cell to start from.
+
+    Its exact corners (X, Y, w) in counterclockwise order, directions with w = 0; the place of the side after each (of a
+    side of the domain, counted from the last neuron); and the neurons decided to get it.
+    """
 
     corners: list[tuple[int, ...]]
     sides: list[int]
+    bits: dict[int, bool]
+
+    @property
+    def is_bounded(self) -> bool:
+        return all(w for _, _, w in self.corners)
 
 
 @final
@@ -57,12 +69,13 @@ class PolygonEngine(Engine):
     seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
-        root = _root(task.domain) if task.network.hidden and task.network.n_inputs == _N_INPUTS else None
-        if root is not None:
-            return _PolygonPlan(self, task, root)
+        net = task.network
+        roots = _polygons(net, task.domain) if net.hidden and net.n_inputs == _N_INPUTS else None
+        if roots is not None:
+            return _PolygonPlan(self, task, roots)
         return Refusal(
-            "engine 'polygon' needs two inputs, a hidden layer, and a bounded domain; use engine='vertex', 'simplex' or"
-            " 'lp'."
+            "engine 'polygon' needs two inputs, a hidden layer, and a domain that, together with the first layer,"
+            " contains no line; use engine='vertex', 'simplex' or 'lp'."
         )
 
 
@@ -71,43 +84,42 @@ class PolygonEngine(Engine):
 class _PolygonPlan(Plan):
     engine: PolygonEngine
     task: Task
-    root: _Polygon
+    roots: list[_Polygon]
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-        return _enumerate(self.engine, self.task, self.root, builder)
+        return _enumerate(self.engine, self.task, self.roots, builder)
 
     def adapted(self, task: Task) -> Plan | Refusal:
-        """Return the plan for another task: the root is that of the domain."""
+        """Return the plan for another task: the roots are those of the network and the domain."""
         return replace(self, task=task)
 
 
 def _enumerate(
-    engine: PolygonEngine, task: Task, root: _Polygon, builder: ChunkBuilder
+    engine: PolygonEngine, task: Task, roots: list[_Polygon], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
     """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
     net = task.network
-    if not root.corners:
+    if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
     problem = make_problem(net)
-    rows, exponent = make_rows(net, problem), _exponent(root)
-    state, unit, exact = _state(task, problem, root, exponent, engine.pool), 2.0**-exponent, None
+    rows, exponent = make_rows(net, problem), _exponent(roots)
+    state, exact = _state(task, problem, roots, exponent, engine.pool), None
     out = make_out(task, engine.buffer)
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
-        status, n_regions = search(problem, rows, state, out, unit, not task.only_count, engine.steps)
+        status, n_regions = search(problem, rows, state, out, not task.only_count, engine.steps)
         builder.fraction = min(float(state.done[0]), 1.0) if status != kernel.DONE else 1.0
+        begin = time.perf_counter()
         aside = None
         if status == kernel.GROW:
             state = _grown(state)
+        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+            exact = exact or _Exact(net, task.domain, problem, state, exponent)
+            exact.answer(state)
         elif status == kernel.QUERY:
-            begin = time.perf_counter()
-            if task.tolerances.exact_pivots > 0:
-                exact = exact or _Exact(net, task.domain, problem, state, exponent)
-                exact.answer(state)
-            else:
-                aside = _top(task, state)
-            seconds_exact += time.perf_counter() - begin
+            aside = _top(task, state)
+        seconds_exact += time.perf_counter() - begin
         totals = state.totals.tolist()
         builder.counters.update(
             decisions=totals[kernel.DECISIONS],
@@ -180,14 +192,26 @@ class _Exact:
             state.known[:size] = kernel.UNKNOWN
         for p in np.flatnonzero(state.signs[:size] == kernel.UNKNOWN).tolist():
             u = state.polygon[start + p, 0]
-            x, y, w = null_vector([self._row(place) for place in state.lines[u].tolist()])
-            value = (row[0] * x + row[1] * y + row[2] * w) * (1 if w > 0 else -1)
+            vector = null_vector([self._row(place) for place in state.lines[u].tolist()])
+            if vector[-1] < 0 or (vector[-1] == 0 and self._is_opposite(vector, state.polygon[start:][:size, 1], bits)):
+                vector = [-x for x in vector]
+            value = dot(row, vector)
             state.known[p] = (value > 0) - (value < 0)
-            state.points[u] = _rounded((x, y, w), self.exponent)
+            state.points[u] = _rounded(vector, self.exponent)
             self.n_answers += 1
         state.totals[kernel.ANSWERED] = 1
 
+    def _is_opposite(self, direction: list[int], places: IntegerArray, bits: BoolArray) -> bool:
+        """Return whether a direction of the cell with these sides is the opposite one."""
+        for place in places.tolist():
+            value = dot(self._row(place), direction)
+            if value:
+                return (value < 0) == (place >= self.n_neurons or place == INFINITY or bool(bits[place]))
+        return False
+
     def _row(self, place: int) -> list[int]:
+        if place == INFINITY:
+            return [0, 0, 1]
         row: list[int] = (
             self.sides[place - self.n_neurons] if place >= self.n_neurons else self.maps.row(place).tolist()
         )
@@ -215,70 +239,71 @@ def _twins(net: Network) -> list[int]:
 # --- from a network and a domain to arrays
 
 
-def _root(domain: Domain) -> _Polygon | None:
-    """Return the domain as a polygon, without corners if it has no interior; None if it is unbounded."""
-    if isinstance(domain, Box):
-        if not np.isfinite([domain.low, domain.high]).all():
-            return None
+def _polygons(net: Network, domain: Domain) -> list[_Polygon] | None:
+    """Return polygons that together make up the domain; None if it contains a line that the first layer does not cut."""
+    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
         (low_x, low_y), (high_x, high_y) = (
             [value.as_integer_ratio() for value in side.tolist()] for side in (domain.low, domain.high)
         )
-        # All denominators are powers of two.
         corners = [_corner(x, y) for x, y in ((low_x, low_y), (high_x, low_y), (high_x, high_y), (low_x, high_y))]
-        return _Polygon(corners, [2, 1, 3, 0])
-    polyhedron = Polyhedron(domain.integer_rows)
-    if len(polyhedron.rays()):
+        return [_Polygon(corners, [net.n_neurons + side for side in (2, 1, 3, 0)], {})]
+    roots, n_sides = pointed_roots(net, domain), len(domain.halfspaces[1])
+    if roots is None:
         return None
-    return _cyclic(domain.integer_rows.tolist(), polyhedron.generators())
+    sides = [net.n_neurons + i for i in range(n_sides)]
+    return [_cyclic(root, [*sides, *root.bits, INFINITY]) for root in roots]
 
 
 def _corner(x: tuple[int, int], y: tuple[int, int]) -> tuple[int, int, int]:
+    """Return a point whose coordinates have powers of two as denominators."""
     w = max(x[1], y[1])
     return x[0] * (w // x[1]), y[0] * (w // y[1]), w
 
 
-def _cyclic(rows: list[list[int]], vertices: list[tuple[tuple[int, ...], int]]) -> _Polygon:
-    """Return a polygon from its vertices and the rows that vanish there, as masks."""
+def _cyclic(root: Root, places: list[int]) -> _Polygon:
+    """Return a cell with its corners in order; `places` are those of its rows, of which the first has a shared side."""
     after: dict[int, tuple[int, int]] = {}
-    for i, (a, b, _) in enumerate(rows):
-        on = [k for k, (_, mask) in enumerate(vertices) if mask >> i & 1]
-        if len(on) != 2:
-            continue
-        (x, y, w), (x_1, y_1, w_1) = vertices[on[0]][0], vertices[on[1]][0]
-        # The inside is to the left of the side.
-        along = b * (x_1 * w - x * w_1) - a * (y_1 * w - y * w_1)
-        begin, end = on if along > 0 else on[::-1]
-        after.setdefault(begin, (end, i))
-    if len(after) != len(vertices) or len(vertices) <= _N_INPUTS:
-        return _Polygon([], [])
+    inside = [sum(values) for values in zip(*root.generators, strict=True)]
+    for bit, place in enumerate(places):
+        on = [k for k, mask in enumerate(root.facets) if mask >> bit & 1]
+        if len(on) == 2:
+            begin, end = on
+            if dot(inside, _cross(root.generators[begin], root.generators[end])) < 0:
+                begin, end = end, begin
+            after.setdefault(begin, (end, place))
     order = [0]
     while (following := after[order[-1]][0]) != 0:
         order.append(following)
-    return _Polygon([vertices[k][0] for k in order], [after[k][1] for k in order])
+    return _Polygon([root.generators[k] for k in order], [after[k][1] for k in order], root.bits)
 
 
-def _exponent(root: _Polygon) -> int:
+def _cross(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+
+
+def _exponent(roots: list[_Polygon]) -> int:
     """Return the power of two by which corners are divided."""
-    far = max((abs(x) // w for *corner, w in root.corners for x in corner), default=0)
+    far = max((abs(x) // w for root in roots for *corner, w in root.corners if w for x in corner), default=0)
     return int(far).bit_length()
 
 
-def _rounded(corner: tuple[int, ...], exponent: int) -> tuple[float, float, float]:
-    """Return a corner divided by 2**exponent, rounded once, and a bound on that."""
-    x, y, w = corner
-    divisor = w << exponent
-    rounded = x / divisor, y / divisor
+def _rounded(corner: Sequence[int], exponent: int) -> tuple[float, float, float, float]:
+    """Return a corner rounded once, (x, y, 1) / 2**exponent where that is small enough, and a bound on the rounding."""
+    divisor, largest = corner[-1] << exponent, max(map(abs, corner))
+    if divisor == 0 or largest > divisor:
+        divisor = 1 << largest.bit_length()
+    x, y, w = (value / divisor for value in corner)
     exact = all(
-        n * divisor == value * m for (n, m), value in zip(map(float.as_integer_ratio, rounded), (x, y), strict=True)
+        n * divisor == value * m for (n, m), value in zip(map(float.as_integer_ratio, (x, y, w)), corner, strict=True)
     )
-    return *rounded, 0.0 if exact else UNIT_ROUNDOFF
+    return x, y, w, 0.0 if exact else UNIT_ROUNDOFF
 
 
-def _state(task: Task, problem: Problem, root: _Polygon, exponent: int, pool: int) -> State:
-    """Allocate the kernel's arrays, with a frame for the domain."""
+def _state(task: Task, problem: Problem, roots: list[_Polygon], exponent: int, pool: int) -> State:
+    """Allocate the kernel's arrays, with a frame for each root."""
     net = task.network
-    n, n_layers, size = net.n_neurons, len(net.hidden), len(root.corners)
-    widest, words, F = max(net.widths), -(-n // 64), n + 2
+    n, n_layers, size = net.n_neurons, len(net.hidden), sum(len(root.corners) for root in roots)
+    widest, words, F = max(net.widths), -(-n // 64), n + 1 + len(roots)
     P = pool + 2 * size
     span = np.zeros(n_layers, np.int64)
     for block, source in enumerate(np.repeat(np.arange(n_layers), np.diff(problem.first_block)).tolist()):
@@ -289,10 +314,8 @@ def _state(task: Task, problem: Problem, root: _Polygon, exponent: int, pool: in
     sampling = task.sampling or Sampling(np.empty(0), 0)
     frames = np.zeros((F, kernel.N_COLUMNS), np.int64)
     shares = np.zeros((F, 3))
-    frames[0] = -1, 0, size, size, 0, -1, 0, sampling.depth
-    shares[0] = 1.0, sampling.weight, 0.0
     state = State(
-        points=np.empty((P, 3)),
+        points=np.empty((P, 4)),
         lines=np.empty((P, 2), np.int64),
         polygon=np.empty((P, 2), np.int32),
         values=np.empty(P),
@@ -321,11 +344,21 @@ def _state(task: Task, problem: Problem, root: _Polygon, exponent: int, pool: in
     )
     for neuron, bit in task.fixed.items():
         state.fixed[neuron] = bit
-    for k, (corner, side) in enumerate(zip(root.corners, root.sides, strict=True)):
-        state.points[k] = _rounded(corner, exponent)
-        state.lines[k] = n + root.sides[k - 1], n + side
-        state.polygon[k] = k, n + side
-    state.totals[kernel.N_FRAMES] = 1
+    top = 0
+    for frame, root in enumerate(roots):
+        frames[frame] = -1, top, len(root.corners), size, 0, -1, 0, sampling.depth
+        shares[frame] = 1.0 / len(roots), sampling.weight, 0.0
+        for neuron, bit in root.bits.items():
+            state.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
+            state.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
+        for corner, side, before in zip(root.corners, root.sides, [root.sides[-1], *root.sides], strict=False):
+            state.points[top] = _rounded(corner, exponent)
+            state.lines[top] = before, side
+            state.polygon[top] = top, side
+            top += 1
+    state.totals[kernel.N_FRAMES] = len(roots)
+    state.totals[kernel.EXACT] = task.tolerances.exact_pivots > 0
+    state.totals[kernel.BOUNDED] = all(root.is_bounded for root in roots)
     return state
 
 

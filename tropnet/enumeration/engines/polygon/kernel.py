@@ -1,42 +1,43 @@
 """The compiled search of the polygon engine: cells of the plane as cyclic lists of corners, every sign certified.
 
-A cell of a bounded domain with two inputs is a convex polygon: its corners in counterclockwise order, and for each the
-row whose line carries the side from there to the next corner. A neuron's pre-activation is a linear form on it,
-z = row . (x, y, 1); it cuts the cell iff z is positive at one corner and negative at another, and then both parts keep
-the order, with one new corner on each side of the cell that crosses the line. So the sides of a cell are its facets,
-each once, and of coincident rows the first that was decided.
+A cell of two inputs is a convex polygon: its corners in counterclockwise order, and for each the row whose line carries
+the side from there to the next one. Corners are homogeneous, X = (x, y, 1) times a positive factor, or (r, 0) for a
+direction, so unbounded cells are nothing special: they have a side at infinity. A neuron's pre-activation is a linear
+form, z = row . X; it cuts the cell iff z is positive at one corner and negative at another. Then both parts keep the
+order, with one new corner on each side of the cell that crosses the line. So the sides of a cell are its facets, each
+once, and of coincident rows the first that was decided.
 
-Scale. Corners are stored as (x, y) times a power of two, `unit`, that puts the domain into [-1, 1]^2: a row is evaluated
-at (x, y, unit), which is exact scaling.
-
-Error bounds. `points[u, 2]` bounds the max-norm distance of the stored corner u from the exact one. With norm and error
-of the row (see `composition`),
+Error bounds. Corners have max-norm at most 2; in a bounded domain all have the same last component, which is exact. The
+radius of a corner bounds the max-norm distance from the stored one to the exact one (up to a positive factor); with norm
+and error of the row (see `composition`),
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
 and a sign is certain iff |z| exceeds that. Otherwise, in this order: the corner is computed anew from its two lines,
-with a verified bound; where the three rows are exact, the sign of their determinant is computed without rounding
-(Shewchuk 1997, doi:10.1007/PL00009321); it is looked up whether z vanishes because every term of it does; exact
-arithmetic (the caller's) answers. So no sign is ever guessed, and lines that meet in a corner are ordinary.
+with a verified bound; where the three rows are exact, the sign of their determinant is computed without rounding (see
+`exact_sign`); it is looked up whether z vanishes because every term of it does; exact arithmetic (the caller's) answers.
+So no sign is ever guessed, and lines that meet in a corner are ordinary.
 
 Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
-first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums of
-its rows over the neurons decided so far. A decision adds one rank-one term to them, which all cells below share: that is
-what replaces composing the rows of each cell, and it is less work than the pre-activations at the corners would be. A
-split leaves the inactive side in its place and puts the active side on top.
+first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums of its
+rows over the neurons decided so far. A decision adds one rank-one term to them, which all cells below share: that
+replaces composing the rows of each cell, and it is less work than the pre-activations at all corners. A split leaves
+the inactive side in its place and puts the active side on top.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.arrays.rounding import SAFE_HIGH, UNIT_ROUNDOFF
+from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import add_neurons, copy_sums, measure_rows
 from tropnet.enumeration.engines.polygon.exact_sign import UNKNOWN, corner_sign
 from tropnet.kernels import compiled, uniform
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["DONE", "FREE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
 
@@ -46,8 +47,10 @@ FREE = 2
 N_COLUMNS = 8
 LAYER, START, SIZE, TOP, N_LEFT, DEBT, FRESH, DEPTH = range(N_COLUMNS)
 SHARE, WEIGHT, SPREAD = range(3)
-N_TOTALS = 8
-N_FRAMES, ANSWERED, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, DETERMINANTS = range(N_TOTALS)
+# BOUNDED: all roots are. EXACT: determinants may be computed without rounding.
+N_TOTALS = 10
+N_FRAMES, BOUNDED, EXACT, ANSWERED, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, DETERMINANTS = range(N_TOTALS)
+RADIUS = 3
 _D = 3
 # Products and sums of three terms are wrong by less than this, relatively, with room for corners up to size 2.
 _ROUNDING = 24.0 * UNIT_ROUNDOFF
@@ -60,7 +63,7 @@ _MANY = 3
 class State(NamedTuple):
     """The state of a search; it can be left and entered again."""
 
-    points: NDArray[np.float64]  # (P, 3) corners: x, y, radius
+    points: NDArray[np.float64]  # (P, 4) corners: homogeneous, and the radius
     lines: NDArray[np.int64]  # (P, 2) places of the rows that meet there
     polygon: NDArray[np.int32]  # (M, 2) the cells of the frames, one above the other: corner, place of the next side
     values: NDArray[np.float64]  # (M,) z at the corners of the cell, by position
@@ -117,7 +120,7 @@ def _settle_bit(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: 
 
 
 @compiled(inline=True, reorder=True)
-def _enter(problem: Any, rows: Any, state: Any, frame: int, unit: float) -> int:
+def _enter(problem: Any, rows: Any, state: Any, frame: int) -> int:
     """Enter the frame's layer: decide the neurons that surely do not cut, list the others in `left`.
 
     Returns
@@ -133,15 +136,15 @@ def _enter(problem: Any, rows: Any, state: Any, frame: int, unit: float) -> int:
     spread = 0.0
     for p in range(start, start + size):
         u = state.polygon[p, 0]
-        x, y = state.points[u, 0], state.points[u, 1]
-        spread = max(spread, state.points[u, 2])
+        x, y, w = state.points[u, 0], state.points[u, 1], state.points[u, 2]
+        spread = max(spread, state.points[u, RADIUS])
         if p == start:
             for i in range(n):
-                low[i] = row_x[i] * x + row_y[i] * y + row_c[i] * unit
+                low[i] = row_x[i] * x + row_y[i] * y + row_c[i] * w
                 high[i] = low[i]
         else:
             for i in range(n):
-                z = row_x[i] * x + row_y[i] * y + row_c[i] * unit
+                z = row_x[i] * x + row_y[i] * y + row_c[i] * w
                 low[i] = z if z < low[i] else low[i]
                 high[i] = z if z > high[i] else high[i]
     state.shares[frame, SPREAD] = spread
@@ -152,7 +155,11 @@ def _enter(problem: Any, rows: Any, state: Any, frame: int, unit: float) -> int:
     for i in range(n - 1, -1, -1):
         j = first + i
         bound = rows.norm[j] * slack + rows.error[j] * scale
-        if problem.slopes[j, 0] == problem.slopes[j, 1] or high[i] < -bound:
+        word, mask = j >> 6, np.uint64(1) << np.uint64(j & 63)
+        if state.cuts[frame, word] & mask:
+            # Decided before the search, to make a cell with a corner.
+            m = _settle_bit(problem, rows, state, frame, layer, i, np.int64(state.bits[frame, word] & mask != 0), m)
+        elif problem.slopes[j, 0] == problem.slopes[j, 1] or high[i] < -bound:
             m = _settle_bit(problem, rows, state, frame, layer, i, 0, m)
         elif low[i] > bound:
             m = _settle_bit(problem, rows, state, frame, layer, i, 1, m)
@@ -186,7 +193,7 @@ def _leave(problem: Any, rows: Any, state: Any, frame: int) -> None:
 
 
 @compiled(inline=True, reorder=True)
-def _filter(problem: Any, rows: Any, state: Any, frame: int, unit: float, m: int) -> int:
+def _filter(problem: Any, rows: Any, state: Any, frame: int, m: int) -> int:
     """Decide those of the neurons left that surely do not cut this part of the cell; returns as `_enter`.
 
     The next one to decide stays, as its signs are asked for anyway.
@@ -200,13 +207,13 @@ def _filter(problem: Any, rows: Any, state: Any, frame: int, unit: float, m: int
     for q in range(last):
         i = np.int64(state.left[frame, q])
         at, j = problem.rows_at[layer] + i, first + i
-        a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+        a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
         u = state.polygon[start, 0]
-        low = a * state.points[u, 0] + b * state.points[u, 1] + c
+        low = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
         high = low
         for p in range(start + 1, start + size):
             u = state.polygon[p, 0]
-            z = a * state.points[u, 0] + b * state.points[u, 1] + c
+            z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
             low = z if z < low else low
             high = z if z > high else high
         bound = rows.norm[j] * slack + rows.error[j] * scale
@@ -223,7 +230,7 @@ def _filter(problem: Any, rows: Any, state: Any, frame: int, unit: float, m: int
 
 
 @compiled(inline=True, reorder=True)
-def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float) -> int:
+def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int) -> int:
     """Put z of neuron i at the corners into `values` and its signs into `signs`.
 
     Returns
@@ -234,7 +241,7 @@ def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float
     n = problem.widths[layer]
     at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
     norm, error = rows.norm[j], rows.error[j]
-    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
     if error == 0.0 and a == 0.0 and b == 0.0:
         return int(rows.done[at + 2 * n] > 0.0)
     spread = state.shares[frame, SPREAD]
@@ -243,14 +250,14 @@ def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float
     positive = negative = 0
     for p in range(size):
         u = state.polygon[start + p, 0]
-        z = a * state.points[u, 0] + b * state.points[u, 1] + c
+        z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
         state.values[p] = z
         above, below = np.int64(z > bound), np.int64(z < -bound)
         state.signs[p] = above - below
         positive += above
         negative += below
     if positive + negative < size:
-        positive, negative, asked = _settle(problem, rows, state, frame, layer, np.int64(i), unit)
+        positive, negative, asked = _settle(problem, rows, state, frame, layer, np.int64(i))
         if asked:
             return 3
     state.totals[ANSWERED] = 0
@@ -260,11 +267,11 @@ def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float
 
 
 @compiled()
-def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int, unit: float) -> tuple[int, int, int]:
+def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int) -> tuple[int, int, int]:
     """Settle the signs that are 0 so far; return how many are positive, negative, and left to the caller (2)."""
     n = problem.widths[layer]
     at, j = problem.rows_at[layer] + i, problem.first_neuron[layer] + i
-    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n] * unit
+    a, b, c = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
     norm, error = rows.norm[j], rows.error[j]
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
     answered = state.totals[ANSWERED] == 1
@@ -278,7 +285,7 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int,
             for attempt in range(2):
                 if sign != UNKNOWN:
                     break
-                radius = state.points[u, 2]
+                radius = state.points[u, RADIUS]
                 bound = norm * (_ROUNDING + radius) + error * (1.0 + radius)
                 if z > bound:
                     sign = np.int64(1)
@@ -286,9 +293,9 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int,
                     sign = np.int64(-1)
                 elif attempt == 0:
                     state.totals[UNCERTAIN] += 1
-                    if not _refine(problem, rows, state, u, unit):
+                    if not _refine(problem, rows, state, u):
                         break
-                    z = a * state.points[u, 0] + b * state.points[u, 1] + c
+                    z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
             if sign == UNKNOWN:
                 sign = np.int64(_exact_sign(problem, rows, state, frame, layer, j, u))
             if sign == UNKNOWN:
@@ -314,16 +321,28 @@ def _exact_sign(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: 
         return 0
     a_0, a_1, a_2, _, error_a = _line(problem, rows, state, first)
     b_0, b_1, b_2, _, error_b = _line(problem, rows, state, second)
-    if error_a == 0.0 and error_b == 0.0:
-        if rows.error[j] == 0.0:
+    if error_a == 0.0 and error_b == 0.0 and state.totals[EXACT]:
+        # A component that shows which of two opposite vectors the corner is.
+        k, largest = 2, state.points[u, 2]
+        if not state.totals[BOUNDED]:
+            for m in range(2):
+                if abs(state.points[u, m]) > abs(largest):
+                    k, largest = m, state.points[u, m]
+        if rows.error[j] == 0.0 and (state.totals[BOUNDED] or state.points[u, RADIUS] < 0.5 * abs(largest)):
             n, at = problem.widths[layer], problem.rows_at[layer] + j - problem.first_neuron[layer]
             c_0, c_1, c_2 = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
-            sign = corner_sign(a_0, a_1, a_2, b_0, b_1, b_2, c_0, c_1, c_2, state.scratch)
+            # The rows in an order in which that component comes last.
+            if k == 0:
+                sign = corner_sign(a_1, a_2, a_0, b_1, b_2, b_0, c_1, c_2, c_0, state.scratch)
+            elif k == 1:
+                sign = corner_sign(a_2, a_0, a_1, b_2, b_0, b_1, c_2, c_0, c_1, state.scratch)
+            else:
+                sign = corner_sign(a_0, a_1, a_2, b_0, b_1, b_2, c_0, c_1, c_2, state.scratch)
             if sign != UNKNOWN:
                 state.totals[DETERMINANTS] += 1
-                return sign
-        if a_2 == 0.0 and b_2 == 0.0:
-            state.points[u, 0] = state.points[u, 1] = state.points[u, 2] = 0.0
+                return sign if largest > 0.0 else -sign
+        if a_2 == 0.0 and b_2 == 0.0 and state.points[u, 2] > 0.0:
+            state.points[u, 0] = state.points[u, 1] = state.points[u, RADIUS] = 0.0
     if _vanishes(problem, state, frame, layer, j, u):
         state.totals[VANISHED] += 1
         return 0
@@ -334,7 +353,8 @@ def _exact_sign(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: 
 def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
     """Return whether z of a neuron is zero at corner u because all its terms are: bias, input, earlier outputs."""
     first, second = state.lines[u, 0], state.lines[u, 1]
-    origin = state.points[u, 0] == 0.0 and state.points[u, 1] == 0.0 and state.points[u, 2] == 0.0
+    origin = state.points[u, 0] == 0.0 and state.points[u, 1] == 0.0 and state.points[u, RADIUS] == 0.0
+    infinite = INFINITY in (first, second)
     # `silent[l]`: every output of layer l is zero at u.
     silent = state.scratch
     vanishes = False
@@ -347,7 +367,7 @@ def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: 
         silent[m] = 1.0
         for j in range(problem.first_neuron[m], problem.first_neuron[m + 1]):
             zero = j in (first, second) or (
-                not loud and problem.bias_is_zero[j] and (origin or problem.input_is_zero[j])
+                not loud and (infinite or problem.bias_is_zero[j]) and (origin or problem.input_is_zero[j])
             )
             if j == neuron:
                 vanishes = zero
@@ -363,6 +383,8 @@ def _line(problem: Any, rows: Any, state: Any, place: int) -> tuple[float, float
     """Return the row of a place, its 1-norm and its error."""
     n_layers = problem.widths.shape[0]
     n_neurons = problem.first_neuron[n_layers]
+    if place == INFINITY:
+        return 0.0, 0.0, 1.0, 1.0, 0.0
     if place >= n_neurons:
         side = state.sides[place - n_neurons]
         return side[0], side[1], side[2], abs(side[0]) + abs(side[1]) + abs(side[2]), 0.0
@@ -375,16 +397,28 @@ def _line(problem: Any, rows: Any, state: Any, place: int) -> tuple[float, float
 
 
 @compiled()
-def _refine(problem: Any, rows: Any, state: Any, u: int, unit: float) -> bool:
+def _refine(problem: Any, rows: Any, state: Any, u: int) -> bool:
     """Compute corner u anew from its two lines; return whether that is surely more accurate.
 
-    With M the two normals, C near the inverse of M, and the exact rows r*, the exact corner differs from the new one, y,
-    by at most |C r*(y)| / (1 - |1 - C M*|).
+    One component c stays as it is, in a bounded domain the last; the others solve M y = -m_c X_c, where (M, m_c) are the
+    two rows. With C near the inverse of M, and the exact rows r*, the exact solution differs from the new one by at most
+    |C r*(y)| / (1 - |1 - C M*|).
     """
     a_0, a_1, a_2, norm_a, error_a = _line(problem, rows, state, state.lines[u, 0])
     b_0, b_1, b_2, norm_b, error_b = _line(problem, rows, state, state.lines[u, 1])
-    if not (1.0 / SAFE_HIGH < norm_a < SAFE_HIGH and 1.0 / SAFE_HIGH < norm_b < SAFE_HIGH):
+    if not (SAFE_LOW < norm_a < SAFE_HIGH and SAFE_LOW < norm_b < SAFE_HIGH):
         return False
+    bounded, old = state.totals[BOUNDED], state.points[u, RADIUS]
+    k, unit = 2, state.points[u, 2]
+    if not bounded:
+        for m in range(2):
+            if abs(state.points[u, m]) > abs(unit):
+                k, unit = m, state.points[u, m]
+    directed = bounded or old < 0.5 * abs(unit)
+    if k == 0:
+        a_0, a_1, a_2, b_0, b_1, b_2 = a_1, a_2, a_0, b_1, b_2, b_0
+    elif k == 1:
+        a_0, a_1, a_2, b_0, b_1, b_2 = a_2, a_0, a_1, b_2, b_0, b_1
     # Rows of norm 1, nearly.
     scale_a, scale_b = 1.0 / norm_a, 1.0 / norm_b
     a_0, a_1, a_2, error_a = a_0 * scale_a, a_1 * scale_a, a_2 * scale_a * unit, error_a * scale_a + _ROUNDING
@@ -402,21 +436,35 @@ def _refine(problem: Any, rows: Any, state: Any, u: int, unit: float) -> bool:
     at_a = abs(a_0 * x + a_1 * y + a_2) + 2.0 * (_ROUNDING + error_a)
     at_b = abs(b_0 * x + b_1 * y + b_2) + 2.0 * (_ROUNDING + error_b)
     wrong_a, wrong_b = error_a + _ROUNDING, error_b + _ROUNDING
-    contraction = max(
-        abs(c_00) * wrong_a + abs(c_01) * wrong_b + abs(c_00 * a_0 + c_01 * b_0 - 1.0) + abs(c_00 * a_1 + c_01 * b_1),
-        abs(c_10) * wrong_a + abs(c_11) * wrong_b + abs(c_10 * a_0 + c_11 * b_0) + abs(c_10 * a_1 + c_11 * b_1 - 1.0),
-    )
+    size_x = abs(c_00 * a_0 + c_01 * b_0 - 1.0) + abs(c_00 * a_1 + c_01 * b_1)
+    size_y = abs(c_10 * a_0 + c_11 * b_0) + abs(c_10 * a_1 + c_11 * b_1 - 1.0)
+    size_x += abs(c_00) * wrong_a + abs(c_01) * wrong_b
+    size_y += abs(c_10) * wrong_a + abs(c_11) * wrong_b
+    contraction = max(size_x, size_y)
     wrong = max(abs(c_00) * at_a + abs(c_01) * at_b, abs(c_10) * at_a + abs(c_11) * at_b)
     radius = 1.1 * wrong / (1.0 - contraction)
-    if not (contraction < 0.5 and radius < state.points[u, 2]):
+    if not (contraction < 0.5 and radius < old):
         return False
-    state.points[u, 0], state.points[u, 1], state.points[u, 2] = x, y, radius
+    if k == 0:
+        x, y, w = unit, x, y
+    elif k == 1:
+        x, y, w = y, unit, x
+    else:
+        w = unit
+    sign = 1.0
+    if not directed:
+        # The component was not certain, nor which of two opposite directions is meant; the last is never negative.
+        if not abs(w) > radius:
+            return False
+        sign = math.copysign(1.0, w)
+    state.points[u, 0], state.points[u, 1], state.points[u, 2] = sign * x, sign * y, sign * w
+    state.points[u, RADIUS] = radius
     state.totals[REFINED] += 1
     return True
 
 
 @compiled(inline=True)
-def _split(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float) -> int:
+def _split(problem: Any, rows: Any, state: Any, frame: int, i: int) -> int:
     """Split the top frame by neuron i: it becomes the inactive side, and frame + 1 the active one.
 
     The pool of corners, and the cells (lists of indices into the pool), before and after; - 0 + are the signs of z at
@@ -472,7 +520,7 @@ def _split(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float)
         if sign * sign_v < 0:
             # The new corner is u + t (v - u): an error in t moves it along the side only.
             size_u, size_v = abs(z), abs(z_v)
-            radius_u, radius_v = state.points[u, 2], state.points[v, 2]
+            radius_u, radius_v = state.points[u, RADIUS], state.points[v, RADIUS]
             wrong_u = norm * (_ROUNDING + radius_u) + error * (1.0 + radius_u)
             wrong_v = norm * (_ROUNDING + radius_v) + error * (1.0 + radius_v)
             if size_u <= wrong_u or size_v <= wrong_v:
@@ -480,19 +528,29 @@ def _split(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float)
                 wrong_u, wrong_v = 2.0 * wrong_u, 2.0 * wrong_v
             inverse = 1.0 / (size_u + size_v)
             t = size_u * inverse
-            along_x, along_y = state.points[v, 0] - state.points[u, 0], state.points[v, 1] - state.points[u, 1]
-            apart = max(abs(along_x), abs(along_y))
+            largest = apart = 0.0
+            for k in range(_D):
+                x = state.points[u, k]
+                along = state.points[v, k] - x
+                x += t * along
+                state.points[top, k] = x
+                apart = max(apart, abs(along))
+                largest = max(largest, abs(x))
             wrong_t = 1.2 * (wrong_u * size_v + wrong_v * size_u) * inverse * inverse
             radius = radius_u + t * (radius_v - radius_u) + wrong_t * (apart + radius_u + radius_v) + _ROUNDING
             if not (wrong_u + wrong_v) * inverse < 0.1:
                 radius = np.inf
-            state.points[top, 0] = state.points[u, 0] + t * along_x
-            state.points[top, 1] = state.points[u, 1] + t * along_y
-            state.points[top, 2] = radius
+            if largest < 0.01 and not state.totals[BOUNDED]:
+                # A power of two scales exactly.
+                scale = math.ldexp(1.0, -math.frexp(max(largest, SAFE_LOW))[1])
+                for k in range(_D):
+                    state.points[top, k] *= scale
+                radius *= scale
+            state.points[top, RADIUS] = radius
             state.lines[top, 0], state.lines[top, 1] = side, j
             if not radius < _COARSE:
-                _refine(problem, rows, state, np.int64(top), unit)
-                radius = state.points[top, 2]
+                _refine(problem, rows, state, np.int64(top))
+                radius = state.points[top, RADIUS]
             spread = max(spread, radius)
             state.polygon[low, 0], state.polygon[low, 1] = top, j if sign < 0 else side
             state.polygon[up, 0], state.polygon[up, 1] = top, j if sign > 0 else side
@@ -528,19 +586,23 @@ def _split(problem: Any, rows: Any, state: Any, frame: int, i: int, unit: float)
 
 
 @compiled(inline=True, reorder=True)
-def _inside(state: Any, frame: int, x: float, y: float) -> bool:
-    """Return whether (x, y) is surely on the inner side of every side of the exact cell."""
+def _inside(state: Any, frame: int, x: float, y: float, w: float, reach: float) -> bool:
+    """Return whether (x, y, w) is surely inside the exact cell: on the inner side of every side.
+
+    Corners are moved along (x, y, w) to where their last component is 0; `reach` is how far errors grow by that.
+    """
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
-    inside = True
+    inside, inverse = True, 1.0 / w
     u = state.polygon[start + size - 1, 0]
-    u_x, u_y = state.points[u, 0] - x, state.points[u, 1] - y
-    radius_u = state.points[u, 2]
+    share = state.points[u, 2] * inverse
+    u_x, u_y = state.points[u, 0] - share * x, state.points[u, 1] - share * y
+    radius_u = state.points[u, RADIUS]
     for p in range(start, start + size):
         v = state.polygon[p, 0]
-        v_x, v_y = state.points[v, 0] - x, state.points[v, 1] - y
-        radius_v = state.points[v, 2]
-        # Corners move by their radius, and twice that is as much as the differences are rounded.
-        wrong = radius_u + radius_v + 2.0 * _ROUNDING
+        share = state.points[v, 2] * inverse
+        v_x, v_y = state.points[v, 0] - share * x, state.points[v, 1] - share * y
+        radius_v = state.points[v, RADIUS]
+        wrong = reach * (radius_u + radius_v + 2.0 * _ROUNDING)
         bound = 1.1 * wrong * (abs(u_x) + abs(u_y) + abs(v_x) + abs(v_y) + 2.0 * wrong)
         inside = inside and u_x * v_y - u_y * v_x > bound
         u_x, u_y, radius_u = v_x, v_y, radius_v
@@ -548,32 +610,41 @@ def _inside(state: Any, frame: int, x: float, y: float) -> bool:
 
 
 @compiled(inline=True, reorder=True)
-def _emit(problem: Any, rows: Any, state: Any, frame: int, unit: float, out: Any, r: int) -> None:
+def _emit(problem: Any, rows: Any, state: Any, frame: int, out: Any, r: int) -> None:
     """Write a region: bits, cuts, the mean of its corners, checked against its sides, and the sides."""
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
     for k in range(state.bits.shape[1]):
         out.bits[r, k] = state.bits[frame, k]
         out.cuts[r, k] = state.cuts[frame, k]
-    share = 1.0 / size
     for attempt in range(2):
-        x = y = 0.0
+        x = y = w = 0.0
         for p in range(start, start + size):
             u = state.polygon[p, 0]
             x += state.points[u, 0]
             y += state.points[u, 1]
-        x, y = x * share, y * share
-        inside = _inside(state, frame, x, y)
+            w += state.points[u, 2]
+        if state.totals[BOUNDED]:
+            # All last components are the same power of two.
+            share, unit = 1.0 / size, state.points[state.polygon[start, 0], 2]
+            x, y, w, reach = x * share, y * share, unit, 1.0
+            out.points[r, 0], out.points[r, 1] = x / unit, y / unit
+        else:
+            x, y, w = x / w, y / w, 1.0
+            reach = 1.0 + max(abs(x), abs(y))
+            out.points[r, 0], out.points[r, 1] = x, y
+        inside = reach < SAFE_HIGH and _inside(state, frame, x, y, w, reach)
         if inside or attempt:
             break
         for p in range(start, start + size):
-            _refine(problem, rows, state, np.int64(state.polygon[p, 0]), unit)
-    out.points[r, 0], out.points[r, 1] = x / unit, y / unit
+            _refine(problem, rows, state, np.int64(state.polygon[p, 0]))
     out.inside[r] = inside
     if out.facets.shape[0]:
         for k in range(out.facets.shape[1]):
             out.facets[r, k] = 0
         for p in range(start, start + size):
             place = np.int64(state.polygon[p, 1])
+            if place == INFINITY:
+                continue
             out.facets[r, place >> 6] |= np.uint64(1) << np.uint64(place & 63)
 
 
@@ -592,16 +663,14 @@ def _prune(state: Any, frame: int, n_layers: int) -> None:
 
 
 @compiled(entry=True)
-def search(
-    problem: Any, rows: Any, state: Any, out: Any, unit: float, listing: bool, max_steps: int
-) -> tuple[int, int]:
+def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_steps: int) -> tuple[int, int]:
     """Run until done, the output is full, the arrays are too small, an answer is needed, or for `max_steps`.
 
     Returns
     -------
     status, n_regions
-        `FULL` also stands for `max_steps`. `QUERY`: the caller sets `known` where `signs` is 2, for the neuron
-        `left[frame, N_LEFT - 1]` of the top frame, and `totals[ANSWERED]`. Regions go to `out` if `listing`, else they are only
+        `FULL` also stands for `max_steps`. `QUERY`: the caller sets `known` where `signs` is 2, for the last of the
+        neurons `left` of the top frame, and `totals[ANSWERED]`. Regions go to `out` if `listing`, else they are only
         counted.
     """
     n_layers = problem.widths.shape[0]
@@ -621,7 +690,7 @@ def search(
                     _leave(problem, rows, state, frame)
                 layer += 1
                 state.frames[frame, LAYER] = layer
-                m = _enter(problem, rows, state, frame, unit)
+                m = _enter(problem, rows, state, frame)
             else:
                 m = np.int64(0)
                 if debt >= 0:
@@ -632,7 +701,7 @@ def search(
                         m = np.int64(1)
                     state.frames[frame, DEBT] = -1
                 if state.frames[frame, FRESH] and n_left >= _MANY:
-                    m = _filter(problem, rows, state, frame, unit, m)
+                    m = _filter(problem, rows, state, frame, m)
                 state.frames[frame, FRESH] = 0
             alive = m >= 0
             if m > 0:
@@ -645,7 +714,7 @@ def search(
             i = np.int64(state.left[frame, n_left - 1])
             j = problem.first_neuron[layer] + i
             state.totals[DECISIONS] += 1
-            answer = _decide(problem, rows, state, frame, i, unit)
+            answer = _decide(problem, rows, state, frame, i)
             if answer == 3:
                 return QUERY, regions
             fixed = state.fixed[j]
@@ -660,7 +729,7 @@ def search(
                         state.done[1] += 2.0 * state.shares[frame, WEIGHT]
                 else:
                     state.frames[frame, N_LEFT] = n_left - 1
-                    status = _split(problem, rows, state, frame, i, unit)
+                    status = _split(problem, rows, state, frame, i)
                     if status != 0:
                         state.frames[frame, N_LEFT] = n_left
                         return status, regions
@@ -690,7 +759,7 @@ def search(
             continue
         if alive:
             if listing:
-                _emit(problem, rows, state, frame, unit, out, regions)
+                _emit(problem, rows, state, frame, out, regions)
             regions += 1
             state.done[1] += state.shares[frame, WEIGHT]
         state.done[0] += state.shares[frame, SHARE]

@@ -6,26 +6,22 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
-from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines.composition import make_problem, make_rows
 from tropnet.enumeration.engines.listing import chunk_of, make_out, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
-from tropnet.enumeration.engines.pointed import pointed_rows
+from tropnet.enumeration.engines.roots import Root, dot, pointed_roots
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Stack, search
-from tropnet.exact.dyadic import to_integers
 from tropnet.exact.elimination import null_vector
-from tropnet.geometry.polyhedron import Polyhedron
-from tropnet.network.domain import Box, Domain, WholeSpace
+from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
 from tropnet.regions.row_index import INFINITY, RowIndex
@@ -34,14 +30,6 @@ __all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
-
-
-class _Root(NamedTuple):
-    """A cell to start from: exact generators (homogeneous integers), their facets, neurons decided to get it."""
-
-    generators: list[tuple[int, ...]]
-    facets: list[int]
-    bits: dict[int, bool]
 
 
 @final
@@ -66,7 +54,8 @@ class VertexEngine(Engine):
     seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
-        roots = _roots(task.network, task.domain)
+        net = task.network
+        roots = pointed_roots(net, task.domain, _MAX_FACETS - 1) if net.n_inputs <= _MAX_DIMENSION else None
         if roots is not None:
             return _VertexPlan(self, task, roots)
         return Refusal(
@@ -80,7 +69,7 @@ class VertexEngine(Engine):
 class _VertexPlan(Plan):
     engine: VertexEngine
     task: Task
-    roots: list[_Root]
+    roots: list[Root]
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
         return _enumerate(self.engine, self.task, self.roots, builder)
@@ -91,7 +80,7 @@ class _VertexPlan(Plan):
 
 
 def _enumerate(
-    engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
+    engine: VertexEngine, task: Task, roots: list[Root], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
     """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
     net = task.network
@@ -187,9 +176,9 @@ class _Exact:
                 continue
             tight = _ones(int(stack.tight[u]))
             vector = null_vector([cell[bit] for bit in tight])
-            if any(_dot(other, vector) < 0 for other in cell.values()):
+            if any(dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
-            value = _dot(row, vector)
+            value = dot(row, vector)
             exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
             stack.X[u], stack.radius[u] = _rounded(vector, exponent)
@@ -210,10 +199,6 @@ def _ones(mask: int) -> list[int]:
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
-def _dot(row: list[int], vector: list[int]) -> int:
-    return sum(a * x for a, x in zip(row, vector, strict=True))
-
-
 def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
     """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
     divisor = vector[-1] << exponent
@@ -228,74 +213,7 @@ def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[f
 # --- from a network and a domain to arrays
 
 
-def _roots(net: Network, domain: Domain) -> list[_Root] | None:
-    """Return pointed cells that together make up the domain, or None.
-
-    If the domain contains lines, as R^d does, neurons of the first layer are decided first: d independent hyperplanes
-    leave cells with a vertex, whatever their signs.
-    """
-    d = net.n_inputs
-    if not net.hidden or d > _MAX_DIMENSION:
-        return None
-    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
-        return [_box_root(domain)]
-    sides: IntegerArray = domain.integer_rows
-    first = net.hidden[0]
-    chosen = pointed_rows(first, domain.halfspaces[0])
-    if chosen is None or len(sides) + len(chosen.neurons) >= _MAX_FACETS:
-        return None
-    rows, neurons = to_integers(np.column_stack([first.weights[0], first.bias]))[0], chosen.neurons
-    if isinstance(domain, WholeSpace):
-        return _orthants(rows, neurons)
-    roots = []
-    for signs in product((False, True), repeat=len(neurons)):
-        cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
-        cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
-        generators = Polyhedron(cell).generators()
-        if not generators:
-            continue
-        inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
-        if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
-            continue
-        vectors, facets = zip(*generators, strict=True)
-        # Facets of the cell are numbered as the sides, then the neurons, then infinity.
-        roots.append(_Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
-    return roots
-
-
-def _box_root(box: Box) -> _Root:
-    """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
-    d = len(box.low)
-    corners = to_integers(np.column_stack([box.low, box.high]))
-    one = 1 << corners[1]
-    vectors, facets = [], []
-    for sides in product((0, 1), repeat=d):
-        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
-        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
-    return _Root(vectors, facets, {})
-
-
-def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
-    """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
-    d = len(neurons)
-    basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
-    generators = []
-    for k, row in enumerate(basis):
-        vector = null_vector([other for m, other in enumerate(basis) if m != k])
-        generators.append(vector if _dot(row, vector) > 0 else [-x for x in vector])
-    everything = (1 << (d + 1)) - 1
-    roots = []
-    for signs in product((False, True), repeat=d):
-        vectors = [
-            tuple(vector) if bit else tuple(-x for x in vector)
-            for vector, bit in zip(generators, (*signs, True), strict=True)
-        ]
-        facets = [everything & ~(1 << k) for k in range(d + 1)]
-        roots.append(_Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
-    return roots
-
-
-def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
+def _stack(task: Task, roots: list[Root], pool: int) -> Stack:
     """Allocate the kernel's arrays, with a frame for each root and its generators in the pool."""
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
