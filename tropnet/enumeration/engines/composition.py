@@ -279,7 +279,7 @@ def measure_rows(problem: Any, rows: Any, block: int, layer: int, D: int) -> Non
         error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or safe) else 0.0
     if exact:
         for u in range(n):
-            if wrong[u] * share + base[u] < most and error[u] < np.inf:
+            if wrong[u] * share + base[u] < most and (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH):
                 error[u] = 0.0
             exact = exact and error[u] == 0.0
         rows.exact[reader] = exact

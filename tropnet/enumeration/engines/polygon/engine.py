@@ -127,6 +127,7 @@ def _enumerate(
             uncertain=totals[kernel.UNCERTAIN],
             settled_exactly=totals[kernel.DETERMINANTS] + (exact.n_answers if exact else 0),
             seconds_exact=seconds_exact,
+            determinants=totals[kernel.DETERMINANTS], refined=totals[kernel.REFINED], vanished=totals[kernel.VANISHED],
         )
         if n_regions or status == kernel.DONE:
             yield replace(chunk_of(task, builder, out, n_regions), sample=_sample(task, state))
