@@ -20,6 +20,8 @@ carried along as one more component of each partial sum.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +31,13 @@ from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
+__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "start_composition"]
 
 PENDING = 2
 # The least factor of an error.
 _SMALLEST = 1e-60
+# Networks of up to so many weights keep their flat arrays for the next search; for others they are quickly made.
+_SMALL = 1 << 20
 
 
 class Problem(NamedTuple):
@@ -69,15 +73,53 @@ class Rows(NamedTuple):
     value: NDArray[np.float64]
 
 
-def make_problem(net: Network) -> Problem:
-    """Return the arrays of a network with at least one hidden layer."""
+class _Start(NamedTuple):
+    """A network in flat arrays, and the partial sums at the start of a search."""
+
+    problem: Problem
+    done: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+def start_composition(net: Network) -> tuple[Problem, Rows]:
+    """Return the arrays of a network with at least one hidden layer, and its rows at the start of a search.
+
+    The problem is shared between searches; the rows are this search's own.
+    """
+    size = sum(weight.size for layer in net.hidden for weight in layer.weights.values())
+    start = net.derived(_start) if size <= _SMALL else _start(net)
+    widest = max(net.widths)
+    rows = Rows(
+        start.done.copy(),
+        np.zeros_like(start.done),
+        start.problem.base_norm.copy(),
+        start.error.copy(),
+        np.zeros(widest, np.int64),
+        np.zeros(widest),
+        np.zeros(widest),
+    )
+    return start.problem, rows
+
+
+def _start(net: Network) -> _Start:
+    problem = _make_problem(net)
+    norm = problem.base_norm
+    # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
+    safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
+    return _Start(problem, _initial_sums(net, problem), np.where(safe, 0.0, np.inf))
+
+
+def _make_problem(net: Network) -> Problem:
     n_layers, components = len(net.hidden), net.n_inputs + 2
     blocks = sorted(
         (source - 1, reader) for reader, layer in enumerate(net.hidden) for source in layer.weights if source > 0
     )
     matrices = [np.ascontiguousarray(net.hidden[reader].weights[source + 1].T).ravel() for source, reader in blocks]
-    base_at = components * np.cumsum([0, *net.widths])
-    done_at = base_at[-1] + components * np.cumsum([0, *(net.widths[reader] for _, reader in blocks)])
+    first_neuron = [*accumulate(net.widths, initial=0)]
+    base_at = [components * first for first in first_neuron]
+    wide = accumulate((components * net.widths[reader] for _, reader in blocks), initial=base_at[-1])
+    done_at = [*wide][:-1]
+    first_block = [bisect_left(blocks, (source,)) for source in range(n_layers + 1)]
     last: dict[int, int] = {}
     before_at = []
     for block, (_, reader) in enumerate(blocks):
@@ -96,27 +138,27 @@ def make_problem(net: Network) -> Problem:
     weights = np.concatenate([np.empty(0), *matrices])
     return Problem(
         widths=np.array(net.widths),
-        first_neuron=np.cumsum([0, *net.widths]),
-        slopes=np.ascontiguousarray(np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])),
+        first_neuron=np.array(first_neuron),
+        slopes=np.concatenate([layer.slopes for layer in net.hidden]),
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
         reader=np.array([reader for _, reader in blocks], dtype=np.int64),
-        first_block=np.searchsorted([source for source, _ in blocks], np.arange(n_layers + 1)).astype(np.int64),
+        first_block=np.array(first_block, dtype=np.int64),
         is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
-        weights_at=np.cumsum([0, *map(len, matrices)])[:-1],
+        weights_at=np.array([*accumulate(map(len, matrices), initial=0)][:-1], dtype=np.int64),
         weights=weights,
         # No product of a size and an error underflows.
         sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
         before_at=np.array(before_at, dtype=np.int64),
-        done_at=done_at[:-1],
+        done_at=np.array(done_at, dtype=np.int64),
         rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
         base_norm=base_norm,
         rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
     )
 
 
-def make_rows(net: Network, problem: Problem) -> Rows:
-    """Return the partial sums at the start of a search: weights from the input and biases."""
+def _initial_sums(net: Network, problem: Problem) -> NDArray[np.float64]:
+    """Return `Rows.done` at the start of a search: weights from the input and biases."""
     components = net.n_inputs + 2
     size = components * (sum(net.widths) + sum(net.widths[reader] for reader in problem.reader.tolist()))
     done = np.zeros(size)
@@ -127,19 +169,7 @@ def make_rows(net: Network, problem: Problem) -> Rows:
             rows[: net.n_inputs] = layer.weights[0].T
         rows[net.n_inputs] = layer.bias
         at += rows.size
-    widest = max(net.widths)
-    return Rows(
-        done,
-        np.zeros(size),
-        problem.base_norm.copy(),
-        # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
-        np.where(
-            (problem.base_norm == 0) | (problem.base_norm > SAFE_LOW) & (problem.base_norm < SAFE_HIGH), 0.0, np.inf
-        ),
-        np.zeros(widest, np.int64),
-        np.zeros(widest),
-        np.zeros(widest),
-    )
+    return done
 
 
 @compiled(inline=True, reorder=True)

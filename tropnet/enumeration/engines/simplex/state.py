@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
-from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engines.composition import start_composition
 from tropnet.enumeration.engines.pointed import scaled
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
@@ -66,8 +66,7 @@ class SearchState:
     ) -> None:
         self.net, self.domain, self.d, self.is_box = net, domain, net.n_inputs, is_box
         self.index = RowIndex.of(net, domain)
-        self.problem = make_problem(net)
-        self.rows = make_rows(net, self.problem)
+        self.problem, self.rows = start_composition(net)
         A, b = domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)

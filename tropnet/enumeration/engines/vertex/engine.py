@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engines.composition import start_composition
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.vertex import kernel
@@ -34,14 +36,34 @@ __all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
+# Rows of the first output; many runs need no more.
+_FIRST_BUFFER = 1 << 9
+# Generators as homogeneous integers, the facets on which they lie, neurons decided to get the cell.
+_ExactCell = tuple[list[tuple[int, ...]], list[int], dict[int, bool]]
 
 
 class _Root(NamedTuple):
-    """A cell to start from: exact generators (homogeneous integers), their facets, neurons decided to get it."""
+    """A cell to start from: its generators, rounded, and neurons decided to get it."""
 
-    generators: list[tuple[int, ...]]
-    facets: list[int]
+    X: FloatArray  # (G, D)
+    radius: FloatArray  # (G,)
+    tight: NDArray[np.uint64]  # (G,)
+    simple: bool
     bits: dict[int, bool]
+
+    @classmethod
+    def of(
+        cls, generators: Sequence[tuple[int, ...]], facets: Sequence[int], bits: dict[int, bool], exponent: int
+    ) -> _Root:
+        """Return the cell of exact generators, homogeneous integers; vertices as (x, 1) / 2**exponent."""
+        rounded = [_rounded(vector, exponent) for vector in generators]
+        return cls(
+            np.array([X for X, _ in rounded]),
+            np.array([radius for _, radius in rounded]),
+            np.array(facets, np.uint64),
+            all(mask.bit_count() == len(generators[0]) - 1 for mask in facets),
+            bits,
+        )
 
 
 @final
@@ -60,7 +82,7 @@ class VertexEngine(Engine):
     name = "vertex"
     abilities = frozenset(Ability)
     compiled = True
-    pool: int = 1 << 12
+    pool: int = 1 << 8
     buffer: int = 1 << 14
     steps: int = 1 << 18
     seconds_per_chunk: float = Engine.seconds_per_chunk
@@ -98,18 +120,11 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = make_problem(net), _stack(task, roots, engine.pool)
-    rows, exact = make_rows(net, problem), _Exact(net, task.domain)
+    problem, rows = start_composition(net)
+    stack, exact = _stack(task, roots, engine.pool), _Exact(net, task.domain)
     # The kernel lists both sides of a last branching at once.
-    size = max(engine.buffer, 2) if not task.only_count else 1
-    words = stack.bits.shape[1]
-    out = Out(
-        np.empty((size, words), np.uint64),
-        np.empty((size, words), np.uint64),
-        np.empty((size, net.n_inputs)),
-        np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-(net.n_neurons + len(stack.sides) - 1) // 64)), np.uint64),
-    )
+    most = max(engine.buffer, 2) if not task.only_count else 1
+    out = _room(task, min(most, _FIRST_BUFFER))
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
         status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
@@ -132,11 +147,26 @@ def _enumerate(
             seconds_exact=seconds_exact,
         )
         if n_regions or status == kernel.DONE:
-            yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
+            yield _chunk(task, builder, out, n_regions, _sample(task, stack))
+        if status == kernel.FULL and len(out.bits) < most:
+            out = _room(task, most)
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, builder.sibling()):
                 yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+
+def _room(task: Task, size: int) -> Out:
+    """Return room for so many regions."""
+    net = task.network
+    words, n_places = -(-net.n_neurons // 64), net.n_neurons + len(task.domain.halfspaces[1])
+    return Out(
+        np.empty((size, words), np.uint64),
+        np.empty((size, words), np.uint64),
+        np.empty((size, net.n_inputs)),
+        np.empty(size, np.bool_),
+        np.empty((size if task.facets else 0, -(-n_places // 64)), np.uint64),
+    )
 
 
 def _sample(task: Task, stack: Stack) -> Sample | None:
@@ -173,13 +203,13 @@ def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -
     return bits
 
 
-def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
+def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample | None) -> Chunk:
     """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
     net = task.network
     if task.only_count:
         empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
         points = np.empty((0, net.n_inputs))
-        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
+        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n, sample=sample)
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     facets = None
@@ -205,7 +235,15 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
         facets = None if facets is None else facets[inside]
     return Chunk(
-        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
+        packed,
+        cuts,
+        points,
+        rational,
+        undecided,
+        builder.fraction,
+        dict(builder.counters),
+        packed_facets=facets,
+        sample=sample,
     )
 
 
@@ -229,11 +267,21 @@ class _Exact:
     """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
 
     def __init__(self, net: Network, domain: Domain) -> None:
-        self.maps = Composition.of(net.integers.layers, net.n_inputs)
+        self.net, self.domain = net, domain
         self.n_neurons = net.n_neurons
-        self.sides = domain.integer_rows.tolist()
         self.infinity = [0] * net.n_inputs + [1]
         self.n_answers = 0
+
+    # Most searches of small networks ask nothing.
+
+    @cached_property
+    def maps(self) -> Composition:
+        return Composition.of(self.net.integers.layers, self.net.n_inputs)
+
+    @cached_property
+    def sides(self) -> list[list[int]]:
+        rows: list[list[int]] = self.domain.integer_rows.tolist()
+        return rows
 
     def answer(self, stack: Stack) -> None:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
@@ -265,8 +313,7 @@ class _Exact:
         if owner == INFINITY:
             return self.infinity
         if owner >= self.n_neurons:
-            side: list[int] = self.sides[owner - self.n_neurons]
-            return side
+            return self.sides[owner - self.n_neurons]
         row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
 
@@ -302,16 +349,31 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
     d = net.n_inputs
     if not net.hidden or d > _MAX_DIMENSION:
         return None
-    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
-        return [_box_root(domain)]
+    root = domain.derived(_box_root) if isinstance(domain, Box) else None
+    if root is not None:
+        return [root]
+    if isinstance(domain, WholeSpace):
+        return net.derived(_roots_of_space)
+    return _roots_of_polyhedron(net, domain)
+
+
+def _roots_of_space(net: Network) -> list[_Root] | None:
+    first = net.hidden[0]
+    chosen = pointed_rows(first, np.empty((0, net.n_inputs)))
+    if chosen is None:
+        return None
+    rows = to_integers(np.column_stack([first.weights[0], first.bias]))[0]
+    return _rounded_roots(_orthants(rows, chosen.neurons))
+
+
+def _roots_of_polyhedron(net: Network, domain: Domain) -> list[_Root] | None:
+    d = net.n_inputs
     sides: IntegerArray = domain.integer_rows
     first = net.hidden[0]
     chosen = pointed_rows(first, domain.halfspaces[0])
     if chosen is None or len(sides) + len(chosen.neurons) >= _MAX_FACETS:
         return None
     rows, neurons = to_integers(np.column_stack([first.weights[0], first.bias]))[0], chosen.neurons
-    if isinstance(domain, WholeSpace):
-        return _orthants(rows, neurons)
     roots = []
     for signs in product((False, True), repeat=len(neurons)):
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
@@ -324,23 +386,35 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
             continue
         vectors, facets = zip(*generators, strict=True)
         # Facets of the cell are numbered as the sides, then the neurons, then infinity.
-        roots.append(_Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
-    return roots
+        roots.append((list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
+    return _rounded_roots(roots)
 
 
-def _box_root(box: Box) -> _Root:
+def _rounded_roots(cells: list[_ExactCell]) -> list[_Root]:
+    """Return cells to start from, all vertices in one scale."""
+    vertices = (vector for vectors, _, _ in cells for vector in vectors if vector[-1])
+    far = max((abs(x) // w for *vector, w in vertices for x in vector), default=0)
+    return [_Root.of(*cell, int(far).bit_length()) for cell in cells]
+
+
+def _box_root(box: Box) -> _Root | None:
     """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
-    d = len(box.low)
-    corners = to_integers(np.column_stack([box.low, box.high]))
-    one = 1 << corners[1]
-    vectors, facets = [], []
-    for sides in product((0, 1), repeat=d):
-        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
-        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
-    return _Root(vectors, facets, {})
+    d, ends = len(box.low), np.array([box.low, box.high])
+    far = float(np.abs(ends).max())
+    if far == np.inf:
+        return None
+    upper = np.arange(1 << d)[:, None] >> np.arange(d - 1, -1, -1) & 1
+    corners = np.ones((1 << d, d + 1))
+    corners[:, :-1] = ends[upper, np.arange(d)]
+    exponent = int(far).bit_length()
+    X = np.ldexp(corners, -exponent)
+    # A power of two scales exactly, but for underflow.
+    exact = np.ldexp(X, exponent) == corners
+    tight = (np.uint64(1) << (2 * np.arange(d) + upper).astype(np.uint64)).sum(axis=1, dtype=np.uint64)
+    return _Root(X, np.where(exact.all(axis=1), 0.0, UNIT_ROUNDOFF), tight, True, {})
 
 
-def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
+def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_ExactCell]:
     """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
     d = len(neurons)
     basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
@@ -356,8 +430,14 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
             for vector, bit in zip(generators, (*signs, True), strict=True)
         ]
         facets = [everything & ~(1 << k) for k in range(d + 1)]
-        roots.append(_Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
+        roots.append((vectors, facets, dict(zip(neurons, signs, strict=True))))
     return roots
+
+
+def _side_rows(domain: Domain) -> FloatArray:
+    """Return the rows of the domain, positive inside, and that of infinity; exact."""
+    A, b = domain.halfspaces
+    return np.concatenate([np.column_stack([-A, b]), np.eye(1, domain.dimension + 1, domain.dimension)])
 
 
 def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
@@ -366,10 +446,9 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
-    n_generators = sum(len(root.generators) for root in roots)
+    n_generators = sum(len(root.X) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
-    A, b = task.domain.halfspaces
-    sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
+    sides = task.domain.derived(_side_rows)
     sampling = task.sampling or Sampling(np.empty(0), 0)
     stack = Stack(
         X=np.zeros((P, D)),
@@ -377,19 +456,19 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         tight=np.zeros(P, np.uint64),
         members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
-        layer=np.full(F, -1),
+        layer=np.zeros(F, np.int64),
         start=np.zeros(F, np.int64),
         size=np.zeros(F, np.int64),
-        top=np.full(F, n_generators),
+        top=np.zeros(F, np.int64),
         simple=np.zeros(F, np.bool_),
         spread=np.zeros(F),
         n_left=np.zeros(F, np.int64),
         left=np.zeros((F, widest), np.int32),
-        share=np.full(F, 1 / max(len(roots), 1)),
+        share=np.zeros(F),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
         sides=sides,
-        fixed=np.full(n, kernel.FREE, np.uint8),
+        fixed=np.zeros(n, np.uint8),
         state=np.zeros(n, np.uint8),
         listed=np.zeros((n_layers, widest), np.int32),
         n_listed=np.zeros(n_layers, np.int64),
@@ -411,36 +490,32 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
         keep=sampling.keep.copy(),
-        depth=np.full(F, sampling.depth),
-        weight=np.full(F, sampling.weight),
+        depth=np.zeros(F, np.int64),
+        weight=np.zeros(F),
         random=np.array([sampling.seed | 1], np.uint64),
         nodes=np.zeros(len(sampling.keep)),
         leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )
+    stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
+    stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
     for neuron, bit in task.fixed.items():
         stack.fixed[neuron] = bit
-    far = max(
-        (abs(x) // w for root in roots for *vector, w in root.generators if w for x in vector),
-        default=0,
-    )
-    exponent = int(far).bit_length()
-    top, index = 0, RowIndex.of(net, task.domain)
+    top = 0
     for frame, root in enumerate(roots):
-        stack.start[frame], stack.size[frame] = top, len(root.generators)
-        owners = [*index.sides.tolist(), *root.bits, INFINITY]
+        cell = slice(top, top + len(root.X))
+        owners = [*range(n, n + len(sides) - 1), *root.bits, INFINITY]
         stack.owner[frame, : len(owners)] = owners
         for neuron, bit in root.bits.items():
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
-        for vector, facets in zip(root.generators, root.facets, strict=True):
-            stack.X[top], stack.radius[top] = _rounded(vector, exponent)
-            stack.tight[top], stack.members[top] = facets, top
-            top += 1
-        cell = slice(stack.start[frame], top)
-        stack.spread[frame] = stack.radius[cell].max()
-        stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
+        stack.start[frame], stack.size[frame] = top, len(root.X)
+        stack.X[cell], stack.radius[cell], stack.tight[cell] = root.X, root.radius, root.tight
+        stack.members[cell] = np.arange(top, cell.stop)
+        stack.spread[frame] = root.radius.max()
+        stack.simple[frame] = root.simple
+        top = cell.stop
     stack.totals[kernel.N_FRAMES] = len(roots)
     return stack
 
