@@ -21,6 +21,7 @@ carried along as one more component of each partial sum.
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -102,29 +103,57 @@ def start_composition(net: Network) -> tuple[Problem, Rows]:
 
 
 def _start(net: Network) -> _Start:
-    problem = _make_problem(net)
+    layout = _layout(net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden))
+    problem = _make_problem(net, layout)
     norm = problem.base_norm
     # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
     safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
-    return _Start(problem, _initial_sums(net, problem), np.where(safe, 0.0, np.inf))
+    return _Start(problem, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
 
 
-def _make_problem(net: Network) -> Problem:
-    n_layers, components = len(net.hidden), net.n_inputs + 2
-    blocks = sorted(
-        (source - 1, reader) for reader, layer in enumerate(net.hidden) for source in layer.weights if source > 0
-    )
-    matrices = [np.ascontiguousarray(net.hidden[reader].weights[source + 1].T).ravel() for source, reader in blocks]
-    first_neuron = [*accumulate(net.widths, initial=0)]
+class _Layout(NamedTuple):
+    """What the shape of a network says of its arrays: its blocks (source, reader), and the size of `Rows.done`."""
+
+    blocks: list[tuple[int, int]]
+    size: int
+    arrays: dict[str, NDArray[np.int64]]
+    is_last: NDArray[np.bool_]
+
+
+@lru_cache(maxsize=256)
+def _layout(n_inputs: int, widths: tuple[int, ...], sources: tuple[tuple[int, ...], ...]) -> _Layout:
+    """Return the layout of the networks of a shape: studies and training runs ask for many of one."""
+    components = n_inputs + 2
+    blocks = sorted((source - 1, reader) for reader, each in enumerate(sources) for source in each if source > 0)
+    first_neuron = [*accumulate(widths, initial=0)]
     base_at = [components * first for first in first_neuron]
-    wide = accumulate((components * net.widths[reader] for _, reader in blocks), initial=base_at[-1])
-    done_at = [*wide][:-1]
-    first_block = [bisect_left(blocks, (source,)) for source in range(n_layers + 1)]
+    *done_at, size = accumulate((components * widths[reader] for _, reader in blocks), initial=base_at[-1])
+    sizes = (widths[source] * widths[reader] for source, reader in blocks)
     last: dict[int, int] = {}
     before_at = []
     for block, (_, reader) in enumerate(blocks):
         before_at.append(done_at[last[reader]] if reader in last else base_at[reader])
         last[reader] = block
+    arrays = {
+        "widths": widths,
+        "first_neuron": first_neuron,
+        "reader": [reader for _, reader in blocks],
+        "first_block": [bisect_left(blocks, (source,)) for source in range(len(widths) + 1)],
+        "weights_at": [*accumulate(sizes, initial=0)][:-1],
+        "before_at": before_at,
+        "done_at": done_at,
+        "rows_at": [done_at[last[layer]] if layer in last else base_at[layer] for layer in range(len(widths))],
+    }
+    return _Layout(
+        blocks,
+        size,
+        {name: np.array(values, dtype=np.int64) for name, values in arrays.items()},
+        np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
+    )
+
+
+def _make_problem(net: Network, layout: _Layout) -> Problem:
+    matrices = [net.hidden[reader].weights[source + 1].T.ravel() for source, reader in layout.blocks]
     # Where these overflow, no sign is certain in float64.
     with np.errstate(over="ignore"):
         inputs = [
@@ -137,30 +166,22 @@ def _make_problem(net: Network) -> Problem:
     bias = np.concatenate([layer.bias for layer in net.hidden])
     weights = np.concatenate([np.empty(0), *matrices])
     return Problem(
-        widths=np.array(net.widths),
-        first_neuron=np.array(first_neuron),
+        **layout.arrays,
         slopes=np.concatenate([layer.slopes for layer in net.hidden]),
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
-        reader=np.array([reader for _, reader in blocks], dtype=np.int64),
-        first_block=np.array(first_block, dtype=np.int64),
-        is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
-        weights_at=np.array([*accumulate(map(len, matrices), initial=0)][:-1], dtype=np.int64),
+        is_last=layout.is_last,
         weights=weights,
         # No product of a size and an error underflows.
         sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
-        before_at=np.array(before_at, dtype=np.int64),
-        done_at=np.array(done_at, dtype=np.int64),
-        rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
         base_norm=base_norm,
         rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
     )
 
 
-def _initial_sums(net: Network, problem: Problem) -> NDArray[np.float64]:
+def _initial_sums(net: Network, size: int) -> NDArray[np.float64]:
     """Return `Rows.done` at the start of a search: weights from the input and biases."""
     components = net.n_inputs + 2
-    size = components * (sum(net.widths) + sum(net.widths[reader] for reader in problem.reader.tolist()))
     done = np.zeros(size)
     at = 0
     for layer in net.hidden:
