@@ -6,12 +6,14 @@ import pytest
 
 import tropnet as tn
 from benchmarks.conftest import Program
-from benchmarks.networks import ARCHITECTURES, EVERYWHERE, PEERS, PLAIN, SWEEPS
+from benchmarks.networks import ARCHITECTURES, EVERYWHERE, PEERS, PLAIN, QUICK, SUBDIVIDED, SWEEPS
+from benchmarks.published import TIES, published
 from tropnet.enumeration import ENGINES
 
-COMPILED = [engine for engine in ENGINES if engine not in ("auto", "lp", "reference")]
+# "auto" first, which chooses among the others.
+COMPILED = [engine for engine in ENGINES if engine not in ("lp", "reference")]
 # With more inputs a cell has too many vertices.
-MOST_INPUTS = {"vertex": 6}
+MOST_INPUTS = {"vertex": 6, "subdivision": 2}
 MOST_INPUTS_FOR_FACETS = 8
 
 
@@ -56,7 +58,7 @@ def runs(cases, engines):
     ("case", "engine", "work"),
     [
         (case, engine, work)
-        for case, engine in runs([*ARCHITECTURES, *EVERYWHERE, *PEERS, *PLAIN], [*COMPILED, "lp"])
+        for case, engine in runs([*ARCHITECTURES, *EVERYWHERE, *PEERS, *PLAIN, *SUBDIVIDED], [*COMPILED, "lp"])
         for work in (WORKS if engine != "lp" else ["output"])
         if work != "facets" or case.inputs <= MOST_INPUTS_FOR_FACETS
     ],
@@ -75,3 +77,13 @@ def test_architectures(benchmark, measure, case, engine, work):
 def test_growth(benchmark, measure, topic, case, engine):
     """How the cost of a region grows with the number of regions, width, depth, dimension and skips."""
     measure(benchmark, program(engine, "count"), case, topic)
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("case", [*TIES, *published()], ids=str)
+def test_published_networks(benchmark, measure, case, work):
+    """Networks as they are: trained and published, and with ties."""
+    if QUICK and case.inputs > 2 and case not in TIES:
+        pytest.skip("a published network takes longer to read than to measure")
+    topic = "ties" if case in TIES else "published"
+    measure(benchmark, program("auto", work), case, topic)
