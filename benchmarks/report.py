@@ -60,9 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     readme.write_text(replaced(readme.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
 
 
-def provenance(cpu: str, command: str) -> dict[str, Any]:
-    """Return seed, versions, hardware and command."""
-    record = results.provenance(Config(), command, _OTHER_PACKAGES)
+def provenance(cpu: str, command: str, config: Any = None) -> dict[str, Any]:
+    """Return seed (or another configuration), versions, hardware and command."""
+    record = results.provenance(config or Config(), command, _OTHER_PACKAGES)
     return record | {"hardware": f"{cpu}, {record['hardware']}"}
 
 
