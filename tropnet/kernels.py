@@ -1,4 +1,4 @@
-"""How kernels are compiled: one decorator, so that all of them agree; and the random numbers that they draw."""
+"""How kernels are compiled: one decorator, so that all of them agree; how they count bits and draw random numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-__all__ = ["compiled", "uniform"]
+__all__ = ["compiled", "popcount", "uniform"]
 
 _Result = TypeVar("_Result")
 
@@ -80,3 +82,15 @@ def uniform(state: Any) -> float:
     x ^= x >> np.uint64(27)
     state[0] = x
     return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
+
+
+def _count_bits(_typing_context: Any, _x: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
+        return builder.call(count, [arguments[0]])
+
+    return types.int64(types.uint64), generate
+
+
+popcount: Any = intrinsic(_count_bits)
+"""Counts the bits of a uint64."""

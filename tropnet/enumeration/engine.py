@@ -114,6 +114,8 @@ class Task:
     @property
     def asks_for(self) -> frozenset[Ability]:
         """What an engine must be able to do for this task; facets of single regions can also be found afterwards."""
+        if not self.fixed and self.sampling is None:
+            return frozenset()
         asked = {Ability.FIXED: bool(self.fixed), Ability.SAMPLING: self.sampling is not None}
         return frozenset(ability for ability, needed in asked.items() if needed)
 
@@ -311,7 +313,7 @@ class Engine(ABC):
     @final
     def lacks(self, asked: frozenset[Ability]) -> Refusal | None:
         """Return what is refused of the abilities that are asked for, or None."""
-        for ability in Ability:
+        for ability in Ability if asked else ():
             if ability in asked - self.abilities:
                 return Refusal(f"engine {self.name!r} cannot {ability.value}.", ability)
         return None

@@ -7,8 +7,11 @@ from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
@@ -30,6 +33,8 @@ __all__ = ["ENGINES", "Search"]
 ENGINES = ("auto", *REGISTRY)
 # Up to here the vertex engine is the faster one (results/benchmarks.json).
 _VERTEX_INPUTS = 4
+_PLANE = 2
+_Entry = TypeVar("_Entry", bound=np.generic)
 
 
 @dataclass
@@ -157,15 +162,15 @@ class Search:
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""
         net = self.task.network
-        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
+        n_bytes = -(-net.n_neurons // 8)
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
-        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
+        starts = accumulate((len(chunk.packed) for chunk in chunks), initial=0)
         return Regions(
             net,
             self.task.domain,
-            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
-            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
-            np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
+            _stacked([chunk.packed for chunk in chunks], n_bytes, np.uint8),
+            _stacked([chunk.packed_cuts for chunk in chunks], n_bytes, np.uint8),
+            _stacked([chunk.points for chunk in chunks], net.n_inputs, np.float64),
             {
                 start + i: witness.fractions
                 for start, chunk in zip(starts, chunks, strict=False)
@@ -186,7 +191,12 @@ class Search:
         """Stack the packed facets of the chunks, each of which has some."""
         n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
-        return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
+        return _stacked(parts, n_bytes, np.uint8)
+
+
+def _stacked(parts: list[NDArray[_Entry]], width: int, dtype: type[_Entry]) -> NDArray[_Entry]:
+    """Return matrices of some width on top of each other; there may be none."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), dtype), *parts])
 
 
 def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine]:
@@ -197,9 +207,8 @@ def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine
         return [REGISTRY[engine]]
     if backend != "highs":
         return [REGISTRY["lp"]]
-    return [
-        REGISTRY[name] for name in ("vertex", "simplex", "lp") if name != "vertex" or net.n_inputs <= _VERTEX_INPUTS
-    ]
+    few = {_PLANE: ["polygon"]}.get(net.n_inputs, ["vertex"] if net.n_inputs <= _VERTEX_INPUTS else [])
+    return [REGISTRY[name] for name in (*few, "simplex", "lp")]
 
 
 def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:

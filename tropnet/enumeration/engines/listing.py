@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Task
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sample, Task
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.regions.row_index import RowIndex
 
-__all__ = ["Out", "chunk_of", "make_out", "unpacked"]
+__all__ = ["FIRST_BUFFER", "Out", "chunk_of", "room_for", "unpacked"]
+
+# Rows of the first output; many runs need no more.
+FIRST_BUFFER = 1 << 9
 
 
 class Out(NamedTuple):
@@ -28,16 +31,16 @@ class Out(NamedTuple):
     facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain; or (0, words)
 
 
-def make_out(task: Task, n: int) -> Out:
-    """Return room for `n` regions, or for none to speak of if they are only counted."""
+def room_for(task: Task, size: int) -> Out:
+    """Return room for so many regions."""
     net = task.network
-    size, words = 1 if task.only_count else n, -(-net.n_neurons // 64)
+    words, n_places = -(-net.n_neurons // 64), net.n_neurons + len(task.domain.halfspaces[1])
     return Out(
         np.empty((size, words), np.uint64),
         np.empty((size, words), np.uint64),
         np.empty((size, net.n_inputs)),
         np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-RowIndex.of(net, task.domain).n_places // 64)), np.uint64),
+        np.empty((size if task.facets else 0, -(-n_places // 64)), np.uint64),
     )
 
 
@@ -47,13 +50,13 @@ def unpacked(words: NDArray[np.uint64], n: int) -> BoolArray:
     return bits
 
 
-def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
+def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample | None) -> Chunk:
     """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
     net = task.network
     if task.only_count:
         empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
         points = np.empty((0, net.n_inputs))
-        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
+        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n, sample=sample)
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     facets = None
@@ -79,7 +82,15 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
         facets = None if facets is None else facets[inside]
     return Chunk(
-        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
+        packed,
+        cuts,
+        points,
+        rational,
+        undecided,
+        builder.fraction,
+        dict(builder.counters),
+        packed_facets=facets,
+        sample=sample,
     )
 
 

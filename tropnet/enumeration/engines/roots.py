@@ -2,67 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.exact.dyadic import to_integers
 from tropnet.exact.elimination import null_vector
 from tropnet.geometry.polyhedron import Polyhedron
-from tropnet.network.domain import Box, Domain, WholeSpace
+from tropnet.network.domain import Domain, WholeSpace
 from tropnet.network.network import Network
 
-__all__ = ["Root", "dot", "pointed_roots"]
+__all__ = ["ExactCell", "common_exponent", "dot", "pointed_cells", "rounded_vector"]
+
+# Generators as homogeneous integers, the facets on which they lie (masks: bits for the sides of the domain, then the
+# neurons decided, then infinity), neurons decided to get the cell.
+ExactCell = tuple[list[tuple[int, ...]], list[int], dict[int, bool]]
 
 
-class Root(NamedTuple):
-    """A cell to start from.
-
-    Attributes
-    ----------
-    generators
-        Homogeneous integers, exact.
-    facets
-        On which rows each lies, as masks: bits for the sides of the domain, then the neurons of `bits`, then infinity.
-    bits
-        Neurons decided to get it.
-    """
-
-    generators: list[tuple[int, ...]]
-    facets: list[int]
-    bits: dict[int, bool]
-
-
-def dot(row: list[int], vector: list[int]) -> int:
-    """Return the sum of products."""
-    return sum(a * x for a, x in zip(row, vector, strict=True))
-
-
-def pointed_roots(net: Network, domain: Domain, max_facets: int | None = None) -> list[Root] | None:
-    """Return pointed cells that together make up the domain; None if there are none, or their rows are more.
+def pointed_cells(net: Network, domain: Domain, max_rows: int | None = None) -> list[ExactCell] | None:
+    """Return pointed cells that together make up the domain; None if there are none, or if they have more rows.
 
     If the domain contains lines, as R^d does, neurons of the first layer are decided first: d independent hyperplanes
-    leave cells with a vertex, whatever their signs.
+    leave cells with a vertex, whatever their signs. Of neurons with the same hyperplane, it is the first.
     """
-    d = net.n_inputs
-    if not net.hidden:
+    if isinstance(domain, WholeSpace):
+        return net.derived(_cells_of_space)
+    return _cells_of_polyhedron(net, domain, max_rows)
+
+
+def _cells_of_space(net: Network) -> list[ExactCell] | None:
+    first = net.hidden[0]
+    chosen = pointed_rows(first, np.empty((0, net.n_inputs)))
+    if chosen is None:
         return None
-    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
-        return [_box_root(domain)]
+    rows = to_integers(np.column_stack([first.weights[0], first.bias]))[0]
+    return _orthants(rows, [_first_parallel(rows, i, first.affine_neurons) for i in chosen.neurons])
+
+
+def _cells_of_polyhedron(net: Network, domain: Domain, max_rows: int | None) -> list[ExactCell] | None:
+    d = net.n_inputs
     sides: IntegerArray = domain.integer_rows
     first = net.hidden[0]
     chosen = pointed_rows(first, domain.halfspaces[0])
-    if chosen is None or (max_facets is not None and len(sides) + len(chosen.neurons) > max_facets):
+    if chosen is None or (max_rows is not None and len(sides) + len(chosen.neurons) > max_rows):
         return None
     rows = to_integers(np.column_stack([first.weights[0], first.bias]))[0]
     neurons = [_first_parallel(rows, i, first.affine_neurons) for i in chosen.neurons]
-    if isinstance(domain, WholeSpace):
-        return _orthants(rows, neurons)
-    roots = []
+    cells: list[ExactCell] = []
     for signs in product((False, True), repeat=len(neurons)):
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
         cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
@@ -74,23 +65,11 @@ def pointed_roots(net: Network, domain: Domain, max_facets: int | None = None) -
             continue
         vectors, facets = zip(*generators, strict=True)
         # Facets of the cell are numbered as the sides, then the neurons, then infinity.
-        roots.append(Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
-    return roots
+        cells.append((list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
+    return cells
 
 
-def _box_root(box: Box) -> Root:
-    """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
-    d = len(box.low)
-    corners = to_integers(np.column_stack([box.low, box.high]))
-    one = 1 << corners[1]
-    vectors, facets = [], []
-    for sides in product((0, 1), repeat=d):
-        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
-        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
-    return Root(vectors, facets, {})
-
-
-def _orthants(rows: IntegerArray, neurons: list[int]) -> list[Root]:
+def _orthants(rows: IntegerArray, neurons: list[int]) -> list[ExactCell]:
     """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
     d = len(neurons)
     basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
@@ -106,7 +85,7 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[Root]:
             for vector, bit in zip(generators, (*signs, True), strict=True)
         ]
         facets = [everything & ~(1 << k) for k in range(d + 1)]
-        roots.append(Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
+        roots.append((vectors, facets, dict(zip(neurons, signs, strict=True))))
     return roots
 
 
@@ -116,3 +95,25 @@ def _first_parallel(rows: IntegerArray, neuron: int, affine: BoolArray) -> int:
     k = np.flatnonzero(row)[0]
     parallel = (others * row[k] == others[:, k : k + 1] * row).all(axis=1) & (others[:, k] != 0)
     return int(np.flatnonzero(parallel & ~affine[: neuron + 1])[0])
+
+
+def common_exponent(cells: list[ExactCell]) -> int:
+    """Return the power of two of the scale of all vertices: with it, (x, 1) / 2**exponent has max-norm at most 1."""
+    vertices = (vector for vectors, _, _ in cells for vector in vectors if vector[-1])
+    return int(max((abs(x) // w for *vector, w in vertices for x in vector), default=0)).bit_length()
+
+
+def rounded_vector(vector: Sequence[int], exponent: int) -> tuple[list[float], float]:
+    """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
+    divisor = vector[-1] << exponent
+    if divisor == 0 or max(map(abs, vector)) > divisor:
+        divisor = 1 << max(map(abs, vector)).bit_length()
+    rounded = [value / divisor for value in vector]
+    ratios = [x.as_integer_ratio() for x in rounded]
+    exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
+    return rounded, 0.0 if exact else UNIT_ROUNDOFF
+
+
+def dot(row: Sequence[int], vector: Sequence[int]) -> int:
+    """Return the sum of products."""
+    return sum(a * x for a, x in zip(row, vector, strict=True))

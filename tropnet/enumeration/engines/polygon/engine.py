@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
-from tropnet.arrays.types import IntegerArray
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import Problem, make_problem, make_rows
-from tropnet.enumeration.engines.listing import chunk_of, make_out, unpacked
+from tropnet.enumeration.engines.composition import Rows, start_composition
+from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State, search
-from tropnet.enumeration.engines.roots import Root, dot, pointed_roots
+from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.exact.elimination import null_vector
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
@@ -29,22 +31,16 @@ from tropnet.regions.row_index import INFINITY
 __all__ = ["PolygonEngine"]
 
 _N_INPUTS = 2
+_LARGEST_POWER = 900.0
 
 
 class _Polygon(NamedTuple):
-    """A cell to start from.
+    """A cell to start from: its corners in counterclockwise order, rounded, with the place of the side after each."""
 
-    Its exact corners (X, Y, w) in counterclockwise order, directions with w = 0; the place of the side after each (of a
-    side of the domain, counted from the last neuron); and the neurons decided to get it.
-    """
-
-    corners: list[tuple[int, ...]]
+    points: FloatArray  # (k, 4), as `State.points`
     sides: list[int]
-    bits: dict[int, bool]
-
-    @property
-    def is_bounded(self) -> bool:
-        return all(w for _, _, w in self.corners)
+    bits: dict[int, bool]  # the neurons decided to get it
+    exponent: int  # vertices are (x, y, 1) / 2**exponent
 
 
 @final
@@ -102,10 +98,10 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem = make_problem(net)
-    rows, exponent = make_rows(net, problem), _exponent(roots)
-    state, exact = _state(task, problem, roots, exponent, engine.pool), None
-    out = make_out(task, engine.buffer)
+    problem, rows = start_composition(net)
+    state, exact = _state(task, roots, engine.pool), None
+    most = engine.buffer if not task.only_count else 1
+    out = room_for(task, min(most, FIRST_BUFFER))
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
         status, n_regions = search(problem, rows, state, out, not task.only_count, engine.steps)
@@ -115,7 +111,7 @@ def _enumerate(
         if status == kernel.GROW:
             state = _grown(state)
         elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact = exact or _Exact(net, task.domain, problem, state, exponent)
+            exact = exact or _Exact(net, task.domain, rows, state, roots[0].exponent)
             exact.answer(state)
         elif status == kernel.QUERY:
             aside = _top(task, state)
@@ -127,10 +123,11 @@ def _enumerate(
             uncertain=totals[kernel.UNCERTAIN],
             settled_exactly=totals[kernel.DETERMINANTS] + (exact.n_answers if exact else 0),
             seconds_exact=seconds_exact,
-            determinants=totals[kernel.DETERMINANTS], refined=totals[kernel.REFINED], vanished=totals[kernel.VANISHED],
         )
         if n_regions or status == kernel.DONE:
-            yield replace(chunk_of(task, builder, out, n_regions), sample=_sample(task, state))
+            yield chunk_of(task, builder, out, n_regions, _sample(task, state))
+        if status == kernel.FULL and len(out.bits) < most:
+            out = room_for(task, most)
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, builder.sibling()):
@@ -171,15 +168,13 @@ class _Exact:
     which power of two the rows of a layer are multiples, and which neurons of a layer have the same line.
     """
 
-    def __init__(self, net: Network, domain: Domain, problem: Problem, state: State, exponent: int) -> None:
+    def __init__(self, net: Network, domain: Domain, rows: Rows, state: State, exponent: int) -> None:
         self.maps = Composition.of(net.integers.layers, net.n_inputs)
         self.n_neurons = net.n_neurons
         self.sides = domain.integer_rows.tolist()
         self.exponent = exponent
         self.n_answers = 0
-        for layer, power in enumerate(net.integers.exponents[:-1]):
-            problem.grain[layer] = 2.0 ** (53 - power) if abs(power) < _LARGEST_POWER else 0.0
-        state.twin[:] = _twins(net)
+        rows.grain[:], state.twin[:] = net.derived(_grains), net.derived(_twins)
 
     def answer(self, state: State) -> None:
         """Set the signs asked for in `known`, and make those corners as exact as float64 allows."""
@@ -198,11 +193,11 @@ class _Exact:
                 vector = [-x for x in vector]
             value = dot(row, vector)
             state.known[p] = (value > 0) - (value < 0)
-            state.points[u] = _rounded(vector, self.exponent)
+            state.points[u, :3], state.points[u, 3] = rounded_vector(vector, self.exponent)
             self.n_answers += 1
         state.totals[kernel.ANSWERED] = 1
 
-    def _is_opposite(self, direction: list[int], places: IntegerArray, bits: BoolArray) -> bool:
+    def _is_opposite(self, direction: list[int], places: NDArray[np.int32], bits: BoolArray) -> bool:
         """Return whether a direction of the cell with these sides is the opposite one."""
         for place in places.tolist():
             value = dot(self._row(place), direction)
@@ -219,14 +214,19 @@ class _Exact:
         return row
 
 
-_LARGEST_POWER = 900
+def _grains(net: Network) -> FloatArray:
+    """Return `Rows.grain`."""
+    powers = 53.0 - np.array(net.integers.exponents[:-1], dtype=np.float64)
+    # Of other powers there are rows that float64 does not hold well.
+    return np.where(np.abs(powers) < _LARGEST_POWER, 2.0 ** np.clip(powers, -_LARGEST_POWER, _LARGEST_POWER), 0.0)
 
 
 def _twins(net: Network) -> list[int]:
     """Return for each neuron the first of its layer with the same row, up to its sign."""
     twins: list[int] = []
     for layer in net.hidden:
-        first, start = {}, len(twins)
+        first: dict[bytes, int] = {}
+        start = len(twins)
         rows = np.column_stack([*layer.weights.values(), layer.bias]) + 0.0
         for j, (row, affine) in enumerate(zip(rows, layer.affine_neurons.tolist(), strict=True), start):
             leading = row[np.flatnonzero(row)[:1]]
@@ -241,80 +241,86 @@ def _twins(net: Network) -> list[int]:
 
 
 def _polygons(net: Network, domain: Domain) -> list[_Polygon] | None:
-    """Return polygons that together make up the domain; None if it contains a line that the first layer does not cut."""
-    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
-        (low_x, low_y), (high_x, high_y) = (
-            [value.as_integer_ratio() for value in side.tolist()] for side in (domain.low, domain.high)
-        )
-        corners = [_corner(x, y) for x, y in ((low_x, low_y), (high_x, low_y), (high_x, high_y), (low_x, high_y))]
-        return [_Polygon(corners, [net.n_neurons + side for side in (2, 1, 3, 0)], {})]
-    roots, n_sides = pointed_roots(net, domain), len(domain.halfspaces[1])
-    if roots is None:
+    """Return polygons that together make up the domain; None if it contains a line that no neuron of layer 1 cuts."""
+    n = net.n_neurons
+    corners = domain.derived(_box_corners) if isinstance(domain, Box) else None
+    if corners is not None:
+        return [_Polygon(corners[0], [n + 2, n + 1, n + 3, n], {}, corners[1])]
+    cells = pointed_cells(net, domain)
+    if cells is None:
         return None
-    sides = [net.n_neurons + i for i in range(n_sides)]
-    return [_cyclic(root, [*sides, *root.bits, INFINITY]) for root in roots]
+    exponent, sides = common_exponent(cells), range(n, n + len(domain.halfspaces[1]))
+    return [_cyclic(cell, [*sides, *cell[2], INFINITY], exponent) for cell in cells]
 
 
-def _corner(x: tuple[int, int], y: tuple[int, int]) -> tuple[int, int, int]:
-    """Return a point whose coordinates have powers of two as denominators."""
-    w = max(x[1], y[1])
-    return x[0] * (w // x[1]), y[0] * (w // y[1]), w
+def _box_corners(box: Box) -> tuple[FloatArray, int] | None:
+    """Return the corners of a bounded box, as `State.points`, and the exponent of their scale."""
+    far = float(max(np.abs(box.low).max(), np.abs(box.high).max()))
+    if far == np.inf:
+        return None
+    (x_0, y_0), (x_1, y_1) = box.low, box.high
+    corners = np.array([[x_0, y_0, 1.0, 0.0], [x_1, y_0, 1.0, 0.0], [x_1, y_1, 1.0, 0.0], [x_0, y_1, 1.0, 0.0]])
+    exponent = int(far).bit_length()
+    points = np.ldexp(corners, -exponent)
+    # A power of two scales exactly, but for underflow.
+    points[(np.ldexp(points, exponent) != corners).any(axis=1), kernel.RADIUS] = UNIT_ROUNDOFF
+    return points, exponent
 
 
-def _cyclic(root: Root, places: list[int]) -> _Polygon:
-    """Return a cell with its corners in order; `places` are those of its rows, of which the first has a shared side."""
+def _cyclic(cell: ExactCell, places: list[int], exponent: int) -> _Polygon:
+    """Return a cell with its corners in order; of the rows, whose `places` are given, the first has a shared side."""
+    generators, facets, bits = cell
     after: dict[int, tuple[int, int]] = {}
-    inside = [sum(values) for values in zip(*root.generators, strict=True)]
+    inside = [sum(values) for values in zip(*generators, strict=True)]
     for bit, place in enumerate(places):
-        on = [k for k, mask in enumerate(root.facets) if mask >> bit & 1]
+        on = [k for k, mask in enumerate(facets) if mask >> bit & 1]
         if len(on) == 2:
-            begin, end = on
-            if dot(inside, _cross(root.generators[begin], root.generators[end])) < 0:
-                begin, end = end, begin
+            (a_0, a_1, a_2), (b_0, b_1, b_2) = (generators[k] for k in on)
+            normal = a_1 * b_2 - a_2 * b_1, a_2 * b_0 - a_0 * b_2, a_0 * b_1 - a_1 * b_0
+            begin, end = on if dot(inside, normal) > 0 else on[::-1]
             after.setdefault(begin, (end, place))
     order = [0]
     while (following := after[order[-1]][0]) != 0:
         order.append(following)
-    return _Polygon([root.generators[k] for k in order], [after[k][1] for k in order], root.bits)
+    rounded = [rounded_vector(generators[k], exponent) for k in order]
+    points = np.array([[*vector, radius] for vector, radius in rounded])
+    return _Polygon(points, [after[k][1] for k in order], bits, exponent)
 
 
-def _cross(a: Sequence[int], b: Sequence[int]) -> list[int]:
-    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+def _side_rows(domain: Domain) -> FloatArray:
+    """Return the rows of the domain, positive inside; exact."""
+    A, b = domain.halfspaces
+    return np.column_stack([-A, b])
 
 
-def _exponent(roots: list[_Polygon]) -> int:
-    """Return the power of two by which corners are divided."""
-    far = max((abs(x) // w for root in roots for *corner, w in root.corners if w for x in corner), default=0)
-    return int(far).bit_length()
+def _spans(net: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return `State.span` and `State.sums_at`."""
+    spans = [0] * len(net.hidden)
+    for layer in net.hidden:
+        for source in layer.weights:
+            if source > 0:
+                spans[source - 1] += (_N_INPUTS + 2) * layer.width
+    starts = accumulate((span * (width + 1) for span, width in zip(spans, net.widths, strict=True)), initial=0)
+    return np.array(spans), np.array([*starts])
 
 
-def _rounded(corner: Sequence[int], exponent: int) -> tuple[float, float, float, float]:
-    """Return a corner rounded once, (x, y, 1) / 2**exponent where that is small enough, and a bound on the rounding."""
-    divisor, largest = corner[-1] << exponent, max(map(abs, corner))
-    if divisor == 0 or largest > divisor:
-        divisor = 1 << largest.bit_length()
-    x, y, w = (value / divisor for value in corner)
-    exact = all(
-        n * divisor == value * m for (n, m), value in zip(map(float.as_integer_ratio, (x, y, w)), corner, strict=True)
-    )
-    return x, y, w, 0.0 if exact else UNIT_ROUNDOFF
+def _masks(net: Network) -> NDArray[np.uint64]:
+    """Return `State.masks`."""
+    slopes = np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])
+    flags = np.stack([slopes[:, 0] == slopes[:, 1], slopes[:, 0] != 0, slopes[:, 1] != 0])
+    masks = np.zeros((3, -(-net.n_neurons // 64) * 8), np.uint8)
+    masks[:, : -(-net.n_neurons // 8)] = pack(flags)
+    return masks.view(np.uint64)
 
 
-def _state(task: Task, problem: Problem, roots: list[_Polygon], exponent: int, pool: int) -> State:
+def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
     """Allocate the kernel's arrays, with a frame for each root."""
     net = task.network
-    n, n_layers, size = net.n_neurons, len(net.hidden), sum(len(root.corners) for root in roots)
+    n, n_layers, size = net.n_neurons, len(net.hidden), sum(len(root.points) for root in roots)
     widest, words, F = max(net.widths), -(-n // 64), n + 1 + len(roots)
     P = pool + 2 * size
-    span = np.zeros(n_layers, np.int64)
-    for block, source in enumerate(np.repeat(np.arange(n_layers), np.diff(problem.first_block)).tolist()):
-        span[source] += 4 * problem.widths[problem.reader[block]]
-    sums_at = np.zeros(n_layers + 1, np.int64)
-    np.cumsum(span * (problem.widths + 1), out=sums_at[1:])
-    A, b = task.domain.halfspaces
+    span, sums_at = net.derived(_spans)
     sampling = task.sampling or Sampling(np.empty(0), 0)
-    frames = np.zeros((F, kernel.N_COLUMNS), np.int64)
-    shares = np.zeros((F, 3))
     state = State(
         points=np.empty((P, 4)),
         lines=np.empty((P, 2), np.int64),
@@ -322,19 +328,20 @@ def _state(task: Task, problem: Problem, roots: list[_Polygon], exponent: int, p
         values=np.empty(P),
         signs=np.empty(P, np.int8),
         known=np.empty(P, np.int8),
-        frames=frames,
-        shares=shares,
+        frames=np.empty((F, kernel.N_COLUMNS), np.int64),
+        shares=np.empty((F, 3)),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
         left=np.empty((F, widest), np.int32),
-        base=np.zeros(n_layers, np.int64),
+        base=np.empty(n_layers, np.int64),
         span=span,
         sums_at=sums_at,
         sums=np.empty(int(sums_at[-1])),
         low=np.empty(widest),
         high=np.empty(widest),
-        fixed=np.full(n, kernel.FREE, np.uint8),
-        sides=np.column_stack([-A, b]),
+        fixed=np.zeros((2, words), np.uint64),
+        masks=net.derived(_masks),
+        sides=task.domain.derived(_side_rows),
         twin=np.arange(n),
         scratch=np.empty(64 + n_layers),
         keep=sampling.keep.copy(),
@@ -344,22 +351,22 @@ def _state(task: Task, problem: Problem, roots: list[_Polygon], exponent: int, p
         done=np.zeros(2),
     )
     for neuron, bit in task.fixed.items():
-        state.fixed[neuron] = bit
+        state.fixed[int(bit), neuron >> 6] |= np.uint64(1 << (neuron & 63))
     top = 0
     for frame, root in enumerate(roots):
-        frames[frame] = -1, top, len(root.corners), size, 0, -1, 0, sampling.depth
-        shares[frame] = 1.0 / len(roots), sampling.weight, 0.0
+        cell = slice(top, top + len(root.points))
+        state.points[cell] = root.points
+        state.lines[cell, 0], state.lines[cell, 1] = [root.sides[-1], *root.sides[:-1]], root.sides
+        state.polygon[cell, 0], state.polygon[cell, 1] = range(top, cell.stop), root.sides
+        state.frames[frame] = -1, top, len(root.points), size, 0, -1, 0, sampling.depth
+        state.shares[frame] = 1.0 / len(roots), sampling.weight, 0.0
         for neuron, bit in root.bits.items():
             state.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             state.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
-        for corner, side, before in zip(root.corners, root.sides, [root.sides[-1], *root.sides], strict=False):
-            state.points[top] = _rounded(corner, exponent)
-            state.lines[top] = before, side
-            state.polygon[top] = top, side
-            top += 1
+        top = cell.stop
     state.totals[kernel.N_FRAMES] = len(roots)
+    state.totals[kernel.BOUNDED] = all(root.points[:, 2].all() for root in roots)
     state.totals[kernel.EXACT] = task.tolerances.exact_pivots > 0
-    state.totals[kernel.BOUNDED] = all(root.is_bounded for root in roots)
     return state
 
 

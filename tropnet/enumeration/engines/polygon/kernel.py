@@ -8,21 +8,21 @@ order, with one new corner on each side of the cell that crosses the line. So th
 once, and of coincident rows the first that was decided.
 
 Error bounds. Corners have max-norm at most 2; in a bounded domain all have the same last component, which is exact. The
-radius of a corner bounds the max-norm distance from the stored one to the exact one (up to a positive factor); with norm
-and error of the row (see `composition`),
+radius of a corner bounds the max-norm distance from the stored one to the exact one (up to a positive factor); with
+norm and error of the row (see `composition`),
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
 and a sign is certain iff |z| exceeds that. Otherwise, in this order: the corner is computed anew from its two lines,
 with a verified bound; where the three rows are exact, the sign of their determinant is computed without rounding (see
-`exact_sign`); it is looked up whether z vanishes because every term of it does; exact arithmetic (the caller's) answers.
-So no sign is ever guessed, and lines that meet in a corner are ordinary.
+`exact_sign`); it is looked up whether z vanishes because every term of it does; exact arithmetic (the caller's)
+answers. So no sign is ever guessed, and lines that meet in a corner are ordinary.
 
 Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
-first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums of its
-rows over the neurons decided so far. A decision adds one rank-one term to them, which all cells below share: that
-replaces composing the rows of each cell, and it is less work than the pre-activations at all corners. A split leaves
-the inactive side in its place and puts the active side on top.
+first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums
+of its rows over the neurons decided so far. A decision adds one rank-one term to them, which all cells below share:
+that replaces composing the rows of each cell, and it is less work than the pre-activations at all corners. A split
+leaves the inactive side in its place and puts the active side on top.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from numpy.typing import NDArray
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import add_neurons, copy_sums, measure_rows
 from tropnet.enumeration.engines.polygon.exact_sign import UNKNOWN, corner_sign
-from tropnet.kernels import compiled, uniform
+from tropnet.kernels import compiled, popcount, uniform
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["DONE", "FREE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
+__all__ = ["DONE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
 
 DONE, FULL, GROW, QUERY = 0, 1, 2, 3
 FREE = 2
+AFFINE, FALLING, RISING = range(3)
 # The columns of `State.frames`. DEBT is a neuron that is decided but not yet in the sums, or -1.
 N_COLUMNS = 8
 LAYER, START, SIZE, TOP, N_LEFT, DEBT, FRESH, DEPTH = range(N_COLUMNS)
@@ -82,7 +83,8 @@ class State(NamedTuple):
     sums: NDArray[np.float64]
     low: NDArray[np.float64]  # (widest,) scratch: range of z over the corners
     high: NDArray[np.float64]
-    fixed: NDArray[np.uint8]  # (n_neurons,) bits decided beforehand, or FREE
+    fixed: NDArray[np.uint64]  # (2, words) the neurons whose bit is fixed beforehand to be 0, to be 1
+    masks: NDArray[np.uint64]  # (3, words) the neurons that are affine, and whose slope is not 0 for bit 0, for bit 1
     sides: NDArray[np.float64]  # (m, 3) rows of the domain; exact
     twin: NDArray[np.int64]  # (n_neurons,) the first neuron of the same line, as far as that is known
     scratch: NDArray[np.float64]  # (64 + L,)
@@ -94,33 +96,19 @@ class State(NamedTuple):
 
 
 @compiled(inline=True)
-def _sums_of(state: Any, frame: int, layer: int) -> int:
+def _sums_of(state: Any, frame: int, layer: int) -> Any:
     """Return where the sums of a frame begin."""
     return state.sums_at[layer] + (frame - state.base[layer]) * state.span[layer]
 
 
 @compiled(inline=True)
-def _settle_bit(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int, bit: int, m: int) -> int:
-    """Set the bit of a neuron that does not cut, and list its output in `chosen`.
-
-    Returns
-    -------
-    How many are listed now, or -1 if its bit is fixed otherwise.
-    """
-    j = problem.first_neuron[layer] + i
-    if state.fixed[j] == 1 - bit:
-        return -1
-    if bit:
-        state.bits[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
-    slope = problem.slopes[j, bit]
-    if slope != 0.0:
-        rows.chosen[m], rows.slope[m] = i, slope
-        m += 1
-    return m
+def _is_fixed(state: Any, j: int, bit: int) -> bool:
+    """Return whether a neuron's bit is fixed to be this one."""
+    return bool((state.fixed[bit, j >> 6] >> np.uint64(j & 63)) & np.uint64(1))
 
 
 @compiled(inline=True, reorder=True)
-def _enter(problem: Any, rows: Any, state: Any, frame: int) -> int:
+def _enter(problem: Any, rows: Any, state: Any, frame: int) -> Any:
     """Enter the frame's layer: decide the neurons that surely do not cut, list the others in `left`.
 
     Returns
@@ -149,29 +137,48 @@ def _enter(problem: Any, rows: Any, state: Any, frame: int) -> int:
                 high[i] = z if z > high[i] else high[i]
     state.shares[frame, SPREAD] = spread
     slack, scale = _ROUNDING + spread, 1.0 + spread
+    norm, error = rows.norm[first : first + n], rows.error[first : first + n]
+    for i in range(n):
+        bound = norm[i] * slack + error[i] * scale
+        low[i] -= bound
+        high[i] += bound
     state.base[layer] = frame
-    left = m = np.int64(0)
-    # The first one is decided first, so that it owns a line that several share; it goes last.
-    for i in range(n - 1, -1, -1):
-        j = first + i
-        bound = rows.norm[j] * slack + rows.error[j] * scale
-        word, mask = j >> 6, np.uint64(1) << np.uint64(j & 63)
-        if state.cuts[frame, word] & mask:
-            # Decided before the search, to make a cell with a corner.
-            m = _settle_bit(problem, rows, state, frame, layer, i, np.int64(state.bits[frame, word] & mask != 0), m)
-        elif problem.slopes[j, 0] == problem.slopes[j, 1] or high[i] < -bound:
-            m = _settle_bit(problem, rows, state, frame, layer, i, 0, m)
-        elif low[i] > bound:
-            m = _settle_bit(problem, rows, state, frame, layer, i, 1, m)
-        else:
-            state.left[frame, left] = i
-            left += 1
-        if m < 0:
-            return m
+    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
+    left: Any = np.int64(0)
+    m: Any = np.int64(0)
+    # The first neuron is decided first, so that it owns a line that several share; it goes last in the list.
+    for word in range((first + n - 1) >> 6, (first >> 6) - 1, -1):
+        above = below = neurons = np.uint64(0)
+        for j in range(max(first, word << 6), min(first + n, (word + 1) << 6)):
+            bit = np.uint64(1) << np.uint64(j & 63)
+            neurons |= bit
+            above |= bit if low[j - first] > 0.0 else np.uint64(0)
+            below |= bit if high[j - first] < 0.0 else np.uint64(0)
+        # Decided before the search, to make a cell with a corner.
+        before, affine = state.cuts[frame, word] & neurons, state.masks[AFFINE, word] & neurons
+        active = (above & ~affine) | (before & state.bits[frame, word])
+        pending = neurons & ~(above | below | before | affine)
+        silent = neurons & ~(active | pending)
+        if (active & state.fixed[0, word]) | (silent & state.fixed[1, word]):
+            return -1
+        state.bits[frame, word] |= active
+        count = popcount(pending)
+        for k in range(count):
+            j = (word << 6) + popcount((pending & (~pending + np.uint64(1))) - np.uint64(1))
+            state.left[frame, left + count - 1 - k] = j - first
+            pending &= pending - np.uint64(1)
+        left += count
+        if begin < end:
+            loud = (active & state.masks[RISING, word]) | (silent & state.masks[FALLING, word])
+            while loud:
+                j = (word << 6) + popcount((loud & (~loud + np.uint64(1))) - np.uint64(1))
+                is_active = np.int64((active >> np.uint64(j & 63)) & np.uint64(1))
+                rows.chosen[m], rows.slope[m] = j - first, problem.slopes[j, is_active]
+                m += 1
+                loud &= loud - np.uint64(1)
     state.frames[frame, N_LEFT] = left
     state.frames[frame, DEBT] = -1
     state.frames[frame, FRESH] = 0
-    begin, end = problem.first_block[layer], problem.first_block[layer + 1]
     here = _sums_of(state, frame, layer)
     for block in range(begin, end):
         length = (_D + 1) * problem.widths[problem.reader[block]]
@@ -193,7 +200,7 @@ def _leave(problem: Any, rows: Any, state: Any, frame: int) -> None:
 
 
 @compiled(inline=True, reorder=True)
-def _filter(problem: Any, rows: Any, state: Any, frame: int, m: int) -> int:
+def _filter(problem: Any, rows: Any, state: Any, frame: int, m: Any) -> Any:
     """Decide those of the neurons left that surely do not cut this part of the cell; returns as `_enter`.
 
     The next one to decide stays, as its signs are asked for anyway.
@@ -203,7 +210,9 @@ def _filter(problem: Any, rows: Any, state: Any, frame: int, m: int) -> int:
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
     spread = state.shares[frame, SPREAD]
     slack, scale = _ROUNDING + spread, 1.0 + spread
-    left, last = 0, state.frames[frame, N_LEFT] - 1
+    left: Any = np.int64(0)
+    last = state.frames[frame, N_LEFT] - 1
+    missed = False
     for q in range(last):
         i = np.int64(state.left[frame, q])
         at, j = problem.rows_at[layer] + i, first + i
@@ -217,13 +226,17 @@ def _filter(problem: Any, rows: Any, state: Any, frame: int, m: int) -> int:
             low = z if z < low else low
             high = z if z > high else high
         bound = rows.norm[j] * slack + rows.error[j] * scale
-        if high < -bound or low > bound:
-            m = _settle_bit(problem, rows, state, frame, layer, i, np.int64(low > bound), m)
-            if m < 0:
-                return m
-        else:
-            state.left[frame, left] = i
-            left += 1
+        bit = np.int64(low > bound)
+        decided = bit | np.int64(high < -bound)
+        state.bits[frame, j >> 6] |= np.uint64(bit) << np.uint64(j & 63)
+        missed = missed or (decided == 1 and _is_fixed(state, j, 1 - bit))
+        slope = problem.slopes[j, bit]
+        rows.chosen[m], rows.slope[m] = i, slope
+        m += decided & np.int64(slope != 0.0)
+        state.left[frame, left] = i
+        left += np.int64(1) - decided
+    if missed:
+        return -1
     state.left[frame, left] = state.left[frame, last]
     state.frames[frame, N_LEFT] = left + 1
     return m
@@ -247,7 +260,8 @@ def _decide(problem: Any, rows: Any, state: Any, frame: int, i: int) -> int:
     spread = state.shares[frame, SPREAD]
     bound = norm * (_ROUNDING + spread) + error * (1.0 + spread)
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
-    positive = negative = 0
+    positive: Any = 0
+    negative: Any = 0
     for p in range(size):
         u = state.polygon[start + p, 0]
         z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
@@ -400,9 +414,9 @@ def _line(problem: Any, rows: Any, state: Any, place: int) -> tuple[float, float
 def _refine(problem: Any, rows: Any, state: Any, u: int) -> bool:
     """Compute corner u anew from its two lines; return whether that is surely more accurate.
 
-    One component c stays as it is, in a bounded domain the last; the others solve M y = -m_c X_c, where (M, m_c) are the
-    two rows. With C near the inverse of M, and the exact rows r*, the exact solution differs from the new one by at most
-    |C r*(y)| / (1 - |1 - C M*|).
+    One component c stays as it is, in a bounded domain the last; the others solve M y = -m_c X_c, where (M, m_c) are
+    the two rows. With C near the inverse of M, and the exact rows r*, the exact solution differs from the new one by at
+    most |C r*(y)| / (1 - |1 - C M*|).
     """
     a_0, a_1, a_2, norm_a, error_a = _line(problem, rows, state, state.lines[u, 0])
     b_0, b_1, b_2, norm_b, error_b = _line(problem, rows, state, state.lines[u, 1])
@@ -675,6 +689,7 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
     """
     n_layers = problem.widths.shape[0]
     regions = steps = 0
+    m: Any = np.int64(0)
     while state.totals[N_FRAMES] > 0:
         if steps >= max_steps or (listing and regions >= out.bits.shape[0]):
             return FULL, regions
@@ -717,7 +732,7 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
             answer = _decide(problem, rows, state, frame, i)
             if answer == 3:
                 return QUERY, regions
-            fixed = state.fixed[j]
+            fixed = 0 if _is_fixed(state, j, 0) else 1 if _is_fixed(state, j, 1) else FREE
             if answer == 2:
                 if not listing and fixed == FREE and layer + 1 == n_layers and n_left == 1:
                     # The last split needs no cells to be counted.

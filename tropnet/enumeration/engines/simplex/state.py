@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
-from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engines.composition import start_composition
 from tropnet.enumeration.engines.pointed import scaled
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
@@ -66,8 +67,7 @@ class SearchState:
     ) -> None:
         self.net, self.domain, self.d, self.is_box = net, domain, net.n_inputs, is_box
         self.index = RowIndex.of(net, domain)
-        self.problem = make_problem(net)
-        self.rows = make_rows(net, self.problem)
+        self.problem, self.rows = start_composition(net)
         A, b = domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
@@ -83,12 +83,10 @@ class SearchState:
     def set_box(self, box: Box) -> None:
         """Look at cells in a box, whose sides are no rows."""
         low, high = np.asarray(box.low), np.asarray(box.high)
-        rng = np.random.default_rng(1)
         table = self.cell.box
         table[cells.LOW], table[cells.HIGH] = low, high
-        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
-            0.5, 1, (2, self.d)
-        )
+        shares = _shares(1, 2 * self.d).reshape(2, self.d)
+        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * shares
         self.cell.at[cells.IS_BOX] = 1
         self.set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
 
@@ -98,10 +96,10 @@ class SearchState:
         cell.vectors[cells.H], cell.vectors[cells.U] = h, U
         cell.numbers[cells.H_NORM], cell.numbers[cells.H_ERROR] = np.abs(h).sum(), error
         cell.numbers[cells.U_MAX] = largest = float(U.max())
-        rng = np.random.default_rng(0)
-        self.tree.offsets[:] = _OFFSET * largest * rng.uniform(0.5, 1, self.net.n_neurons)
         n = self.n_rows
-        cell.about[cells.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[cells.NORM, :n]
+        shares = _shares(0, self.net.n_neurons + n)
+        self.tree.offsets[:] = _OFFSET * largest * shares[: self.net.n_neurons]
+        cell.about[cells.OFFSET, :n] = _OFFSET * largest * shares[self.net.n_neurons :] * cell.about[cells.NORM, :n]
 
     def begin(
         self, bits: Mapping[int, bool], point: FloatArray, share: float, depth: int = 0, weight: float = 1.0
@@ -184,7 +182,7 @@ class SearchState:
         net = self.net
         n, L, D = net.n_neurons, len(net.hidden), self.d + 1
         words, frames = (n + 63) // 64, n + 2
-        levels, n_levels = _levels(net)
+        levels, n_levels = net.derived(_levels)
         sampling = sampling or Sampling(np.empty(0), 0)
         return Tree(
             bits=np.zeros(words, np.uint64),
@@ -213,6 +211,12 @@ class SearchState:
             nodes=np.zeros(len(sampling.keep)),
             leaves=np.zeros(1),
         )
+
+
+@lru_cache(maxsize=256)
+def _shares(seed: int, n: int) -> FloatArray:
+    """Return random numbers between a half and one, float64 of shape (n,)."""
+    return np.random.default_rng(seed).uniform(0.5, 1, n)
 
 
 def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

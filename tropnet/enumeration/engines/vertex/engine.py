@@ -4,32 +4,59 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from functools import cached_property
+from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import make_problem, make_rows
-from tropnet.enumeration.engines.listing import chunk_of, make_out, unpacked
+from tropnet.enumeration.engines.composition import start_composition
+from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
-from tropnet.enumeration.engines.roots import Root, dot, pointed_roots
+from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Stack, search
 from tropnet.exact.elimination import null_vector
-from tropnet.network.domain import Domain
+from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
-from tropnet.regions.row_index import INFINITY, RowIndex
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
+
+
+class _Root(NamedTuple):
+    """A cell to start from: its generators, rounded, and neurons decided to get it."""
+
+    X: FloatArray  # (G, D)
+    radius: FloatArray  # (G,)
+    tight: NDArray[np.uint64]  # (G,)
+    simple: bool
+    bits: dict[int, bool]
+
+    @classmethod
+    def of(
+        cls, generators: Sequence[tuple[int, ...]], facets: Sequence[int], bits: dict[int, bool], exponent: int
+    ) -> _Root:
+        """Return the cell of exact generators, homogeneous integers; vertices as (x, 1) / 2**exponent."""
+        rounded = [rounded_vector(vector, exponent) for vector in generators]
+        return cls(
+            np.array([X for X, _ in rounded]),
+            np.array([radius for _, radius in rounded]),
+            np.array(facets, np.uint64),
+            all(mask.bit_count() == len(generators[0]) - 1 for mask in facets),
+            bits,
+        )
 
 
 @final
@@ -48,14 +75,13 @@ class VertexEngine(Engine):
     name = "vertex"
     abilities = frozenset(Ability)
     compiled = True
-    pool: int = 1 << 12
+    pool: int = 1 << 8
     buffer: int = 1 << 14
     steps: int = 1 << 18
     seconds_per_chunk: float = Engine.seconds_per_chunk
 
     def _plan(self, task: Task) -> Plan | Refusal:
-        net = task.network
-        roots = pointed_roots(net, task.domain, _MAX_FACETS - 1) if net.n_inputs <= _MAX_DIMENSION else None
+        roots = _roots(task.network, task.domain)
         if roots is not None:
             return _VertexPlan(self, task, roots)
         return Refusal(
@@ -69,7 +95,7 @@ class VertexEngine(Engine):
 class _VertexPlan(Plan):
     engine: VertexEngine
     task: Task
-    roots: list[Root]
+    roots: list[_Root]
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
         return _enumerate(self.engine, self.task, self.roots, builder)
@@ -80,17 +106,18 @@ class _VertexPlan(Plan):
 
 
 def _enumerate(
-    engine: VertexEngine, task: Task, roots: list[Root], builder: ChunkBuilder
+    engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
     """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
     net = task.network
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = make_problem(net), _stack(task, roots, engine.pool)
-    rows, exact = make_rows(net, problem), _Exact(net, task.domain)
+    problem, rows = start_composition(net)
+    stack, exact = _stack(task, roots, engine.pool), _Exact(net, task.domain)
     # The kernel lists both sides of a last branching at once.
-    out = make_out(task, max(engine.buffer, 2))
+    most = max(engine.buffer, 2) if not task.only_count else 1
+    out = room_for(task, min(most, FIRST_BUFFER))
     status, seconds_exact = kernel.FULL, 0.0
     while status != kernel.DONE:
         status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
@@ -113,7 +140,9 @@ def _enumerate(
             seconds_exact=seconds_exact,
         )
         if n_regions or status == kernel.DONE:
-            yield replace(chunk_of(task, builder, out, n_regions), sample=_sample(task, stack))
+            yield chunk_of(task, builder, out, n_regions, _sample(task, stack))
+        if status == kernel.FULL and len(out.bits) < most:
+            out = room_for(task, most)
         if aside is not None:
             builder.count("subtrees_by_lp")
             for chunk in enumerate_by_lp(aside, builder.sibling()):
@@ -153,11 +182,21 @@ class _Exact:
     """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
 
     def __init__(self, net: Network, domain: Domain) -> None:
-        self.maps = Composition.of(net.integers.layers, net.n_inputs)
+        self.net, self.domain = net, domain
         self.n_neurons = net.n_neurons
-        self.sides = domain.integer_rows.tolist()
         self.infinity = [0] * net.n_inputs + [1]
         self.n_answers = 0
+
+    # Most searches of small networks ask nothing.
+
+    @cached_property
+    def maps(self) -> Composition:
+        return Composition.of(self.net.integers.layers, self.net.n_inputs)
+
+    @cached_property
+    def sides(self) -> list[list[int]]:
+        rows: list[list[int]] = self.domain.integer_rows.tolist()
+        return rows
 
     def answer(self, stack: Stack) -> None:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
@@ -181,7 +220,7 @@ class _Exact:
             value = dot(row, vector)
             exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
-            stack.X[u], stack.radius[u] = _rounded(vector, exponent)
+            stack.X[u], stack.radius[u] = rounded_vector(vector, exponent)
             self.n_answers += 1
 
     def _row(self, owner: int, bits: BoolArray) -> list[int]:
@@ -189,8 +228,7 @@ class _Exact:
         if owner == INFINITY:
             return self.infinity
         if owner >= self.n_neurons:
-            side: list[int] = self.sides[owner - self.n_neurons]
-            return side
+            return self.sides[owner - self.n_neurons]
         row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
 
@@ -199,30 +237,58 @@ def _ones(mask: int) -> list[int]:
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
-def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
-    """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
-    divisor = vector[-1] << exponent
-    if divisor == 0 or max(map(abs, vector)) > divisor:
-        divisor = 1 << max(map(abs, vector)).bit_length()
-    rounded = [value / divisor for value in vector]
-    ratios = [x.as_integer_ratio() for x in rounded]
-    exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
-    return rounded, 0.0 if exact else UNIT_ROUNDOFF
-
-
 # --- from a network and a domain to arrays
 
 
-def _stack(task: Task, roots: list[Root], pool: int) -> Stack:
+def _roots(net: Network, domain: Domain) -> list[_Root] | None:
+    """Return pointed cells that together make up the domain, or None."""
+    if not net.hidden or net.n_inputs > _MAX_DIMENSION:
+        return None
+    root = domain.derived(_box_root) if isinstance(domain, Box) else None
+    if root is not None:
+        return [root]
+    cells = pointed_cells(net, domain, _MAX_FACETS - 1)
+    return None if cells is None else _rounded_roots(cells)
+
+
+def _rounded_roots(cells: list[ExactCell]) -> list[_Root]:
+    """Return cells to start from, all vertices in one scale."""
+    exponent = common_exponent(cells)
+    return [_Root.of(*cell, exponent) for cell in cells]
+
+
+def _box_root(box: Box) -> _Root | None:
+    """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
+    d, ends = len(box.low), np.array([box.low, box.high])
+    far = float(np.abs(ends).max())
+    if far == np.inf:
+        return None
+    upper = np.arange(1 << d)[:, None] >> np.arange(d - 1, -1, -1) & 1
+    corners = np.ones((1 << d, d + 1))
+    corners[:, :-1] = ends[upper, np.arange(d)]
+    exponent = int(far).bit_length()
+    X = np.ldexp(corners, -exponent)
+    # A power of two scales exactly, but for underflow.
+    exact = np.ldexp(X, exponent) == corners
+    tight = (np.uint64(1) << (2 * np.arange(d) + upper).astype(np.uint64)).sum(axis=1, dtype=np.uint64)
+    return _Root(X, np.where(exact.all(axis=1), 0.0, UNIT_ROUNDOFF), tight, True, {})
+
+
+def _side_rows(domain: Domain) -> FloatArray:
+    """Return the rows of the domain, positive inside, and that of infinity; exact."""
+    A, b = domain.halfspaces
+    return np.concatenate([np.column_stack([-A, b]), np.eye(1, domain.dimension + 1, domain.dimension)])
+
+
+def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     """Allocate the kernel's arrays, with a frame for each root and its generators in the pool."""
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
-    n_generators = sum(len(root.generators) for root in roots)
+    n_generators = sum(len(root.X) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
-    A, b = task.domain.halfspaces
-    sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
+    sides = task.domain.derived(_side_rows)
     sampling = task.sampling or Sampling(np.empty(0), 0)
     stack = Stack(
         X=np.zeros((P, D)),
@@ -230,19 +296,19 @@ def _stack(task: Task, roots: list[Root], pool: int) -> Stack:
         tight=np.zeros(P, np.uint64),
         members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
-        layer=np.full(F, -1),
+        layer=np.zeros(F, np.int64),
         start=np.zeros(F, np.int64),
         size=np.zeros(F, np.int64),
-        top=np.full(F, n_generators),
+        top=np.zeros(F, np.int64),
         simple=np.zeros(F, np.bool_),
         spread=np.zeros(F),
         n_left=np.zeros(F, np.int64),
         left=np.zeros((F, widest), np.int32),
-        share=np.full(F, 1 / max(len(roots), 1)),
+        share=np.zeros(F),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
         sides=sides,
-        fixed=np.full(n, kernel.FREE, np.uint8),
+        fixed=np.zeros(n, np.uint8),
         state=np.zeros(n, np.uint8),
         listed=np.zeros((n_layers, widest), np.int32),
         n_listed=np.zeros(n_layers, np.int64),
@@ -264,36 +330,32 @@ def _stack(task: Task, roots: list[Root], pool: int) -> Stack:
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
         keep=sampling.keep.copy(),
-        depth=np.full(F, sampling.depth),
-        weight=np.full(F, sampling.weight),
+        depth=np.zeros(F, np.int64),
+        weight=np.zeros(F),
         random=np.array([sampling.seed | 1], np.uint64),
         nodes=np.zeros(len(sampling.keep)),
         leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
     )
+    stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
+    stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
     for neuron, bit in task.fixed.items():
         stack.fixed[neuron] = bit
-    far = max(
-        (abs(x) // w for root in roots for *vector, w in root.generators if w for x in vector),
-        default=0,
-    )
-    exponent = int(far).bit_length()
-    top, index = 0, RowIndex.of(net, task.domain)
+    top = 0
     for frame, root in enumerate(roots):
-        stack.start[frame], stack.size[frame] = top, len(root.generators)
-        owners = [*index.sides.tolist(), *root.bits, INFINITY]
+        cell = slice(top, top + len(root.X))
+        owners = [*range(n, n + len(sides) - 1), *root.bits, INFINITY]
         stack.owner[frame, : len(owners)] = owners
         for neuron, bit in root.bits.items():
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
-        for vector, facets in zip(root.generators, root.facets, strict=True):
-            stack.X[top], stack.radius[top] = _rounded(vector, exponent)
-            stack.tight[top], stack.members[top] = facets, top
-            top += 1
-        cell = slice(stack.start[frame], top)
-        stack.spread[frame] = stack.radius[cell].max()
-        stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
+        stack.start[frame], stack.size[frame] = top, len(root.X)
+        stack.X[cell], stack.radius[cell], stack.tight[cell] = root.X, root.radius, root.tight
+        stack.members[cell] = np.arange(top, cell.stop)
+        stack.spread[frame] = root.radius.max()
+        stack.simple[frame] = root.simple
+        top = cell.stop
     stack.totals[kernel.N_FRAMES] = len(roots)
     return stack
 

@@ -32,14 +32,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
-from tropnet.kernels import compiled, uniform
+from tropnet.kernels import compiled, popcount, uniform
 from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Stack", "search"]
@@ -105,18 +102,6 @@ class Stack(NamedTuple):
     leaves: NDArray[np.float64]  # (1,) weighted number of leaves
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
-
-
-def _count_bits(_typing_context: Any, _x: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
-        return builder.call(count, [arguments[0]])
-
-    return types.int64(types.uint64), generate
-
-
-# Counts the bits of a uint64.
-_popcount: Any = intrinsic(_count_bits)
 
 
 @compiled(inline=True, reorder=True)
@@ -372,7 +357,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     """
     D = stack.X.shape[1]
     d = D - 1
-    if _popcount(stack.tight[u]) != d:
+    if popcount(stack.tight[u]) != d:
         return False
     M, C, x = stack.rows, stack.inverse, stack.row_x
     c, largest = 0, 0.0
@@ -385,7 +370,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     r = 0
     mask = stack.tight[u]
     while mask:
-        bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
+        bit = popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
         mask &= mask - np.uint64(1)
         norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
         if not SAFE_LOW < norm < SAFE_HIGH:
@@ -538,7 +523,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
         tight_u, ru = tight[u], stack.radius[u]
         for m in range(n_negative):
             common = tight_u & stack.across_tight[m]
-            if _popcount(common) < D - 2:
+            if popcount(common) < D - 2:
                 continue
             q = stack.across[m]
             if not simple:
@@ -580,7 +565,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, i: int) -> int:
             stack.radius[top] = radius
             tight[top] = common | bit
             top += 1
-    number = np.int64(_popcount(bit - np.uint64(1)))
+    number = np.int64(popcount(bit - np.uint64(1)))
     stack.owner[frame, number] = j
     for w in range(stack.top[frame] + n_zero, top):
         if stack.radius[w] > _COARSE:
@@ -640,7 +625,7 @@ def _summarise(stack: Any, frame: int) -> None:
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
         u = stack.members[p]
         spread = max(spread, stack.radius[u])
-        simple = simple and _popcount(stack.tight[u]) == D - 1
+        simple = simple and popcount(stack.tight[u]) == D - 1
     stack.simple[frame], stack.spread[frame] = simple, spread
 
 
