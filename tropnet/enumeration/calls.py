@@ -52,16 +52,18 @@ def enumerate_regions(
     domain
         None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too.
     engine
-        ``"vertex"``: compiled, for few inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of
-        inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
-        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
-        up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
-        contain a line) or for another backend. All return the same set. An `Engine` object serves, too.
+        ``"polygon"``: compiled, for two inputs; cells by their corners in cyclic order. ``"vertex"``: compiled, for few
+        inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of inputs; cells by their rows and
+        one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``: Algorithm 2 of
+        the paper, exponential in the widths. ``"auto"``: the fastest that fits: polygon for two inputs, vertex up to
+        four, then simplex; lp where none of them can start (no hidden layer, more than 128 inputs, cells that contain a
+        line) or for another backend. All return the same set. An `Engine` object serves, too.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
         or any `concurrent.futures.Executor`. The result does not depend on it. (``"reference"`` uses one.)
     facets
-        Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
+        Find every region's facets, too, for `Regions.facets`. The polygon and the vertex engine have them at hand;
+        others take longer.
     backend
         What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
     on_undecided
@@ -98,7 +100,7 @@ def enumerate_regions(
     -----
     The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
     is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
-    about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
+    less than a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
     cell, plus O(n_l n_k d) integer products per layer and cell.
 
     References

@@ -123,6 +123,7 @@ def _enumerate(
             uncertain=totals[kernel.UNCERTAIN],
             settled_exactly=totals[kernel.DETERMINANTS] + (exact.n_answers if exact else 0),
             seconds_exact=seconds_exact,
+            exact_answers=exact.n_answers if exact else 0,
         )
         if n_regions or status == kernel.DONE:
             yield chunk_of(task, builder, out, n_regions, _sample(task, state))
