@@ -21,6 +21,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.enumeration.engines.composition import start_composition
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
+from tropnet.enumeration.engines.residues import make_residues, no_residues
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
 from tropnet.exact.certificates import Witness, witness_is_inside
@@ -134,7 +135,13 @@ def _enumerate(
         if status == kernel.GROW:
             stack = _grown(stack)
         elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact.answer(stack)
+            if len(stack.residues.primes):
+                exact.answer(stack)
+            else:
+                # The kernel asks again only what these leave open.
+                stack.totals[kernel.N_MEMO] = 0
+                stack.totals[kernel.DECISIONS] -= 1
+                stack = stack._replace(residues=make_residues(net, task.domain))
         elif status in (kernel.QUERY, kernel.ASIDE):
             aside = _top(task, stack)
         seconds_exact += time.perf_counter() - begin
@@ -497,6 +504,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
+        residues=no_residues(net),
     )
     stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
     stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight

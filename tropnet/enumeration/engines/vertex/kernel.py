@@ -12,9 +12,10 @@ of the row,
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
-and a sign is certain iff |z| exceeds that. Otherwise, in this order: the generator is computed anew from its facets,
-with a verified bound; it is looked up whether z vanishes there because every term of it does; exact arithmetic (the
-caller's) answers. So no sign is ever guessed, and generators on a hyperplane, as in degenerate networks, are ordinary.
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: residues prove z to vanish (see `residues`); the
+generator is computed anew from its facets, with a verified bound; it is looked up whether z vanishes there because
+every term of it does; residues give the sign; exact arithmetic (the caller's) answers. So no sign is ever guessed, and
+generators on a hyperplane, as in degenerate networks, are ordinary.
 
 Facets. A bit of `tight[u]` stands for a row that vanishes at generator u; `owner` says which. Two generators span an
 edge iff at least D - 2 rows vanish at both and at no third one (Fukuda and Prodon 1996, doi:10.1007/3-540-61576-8_77);
@@ -39,6 +40,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
+from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
 from tropnet.kernels import compiled, uniform
 from tropnet.regions.row_index import INFINITY
 
@@ -105,6 +107,7 @@ class Stack(NamedTuple):
     leaves: NDArray[np.float64]  # (1,) weighted number of leaves
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
+    residues: Residues  # none before the first query
 
 
 class Out(NamedTuple):
@@ -292,6 +295,9 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
             return z, -1
         if attempt == 0:
             stack.totals[UNCERTAIN] += 1
+            if _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(True)) == 0:
+                stack.totals[VANISHED] += 1
+                return 0.0, 0
             if not _refine(problem, rows, stack, frame, np.int64(u)):
                 break
             z = 0.0
@@ -300,7 +306,27 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
     if _vanishes(problem, stack, frame, layer, j, u):
         stack.totals[VANISHED] += 1
         return 0.0, 0
-    return z, 2
+    sign = _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(False))
+    if sign == UNKNOWN:
+        return z, 2
+    return sign * max(abs(z), rows.norm[j] * _ROUNDING), sign
+
+
+@compiled()
+def _sign_at(problem: Any, rows: Any, stack: Any, frame: int, layer: int, j: int, u: int, zero_only: bool) -> int:
+    """Return the sign of neuron j at generator u by residues; `UNKNOWN` if they are too few, or it is not 0 only."""
+    D = stack.X.shape[1]
+    c = 0
+    for k in range(1, D):
+        if abs(stack.X[u, k]) > abs(stack.X[u, c]):
+            c = k
+    if not zero_only and not abs(stack.X[u, c]) > stack.radius[u]:
+        return UNKNOWN
+    sign = sign_at(
+        problem, rows, stack.residues, stack.bits[frame], stack.owner[frame], stack.tight[u], layer, j, np.int64(c),
+        zero_only,
+    )  # fmt: skip
+    return -sign if sign != UNKNOWN and stack.X[u, c] < 0.0 else sign
 
 
 @compiled()
