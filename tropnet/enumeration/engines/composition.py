@@ -167,7 +167,8 @@ def _make_problem(net: Network, layout: _Layout) -> Problem:
     weights = np.concatenate([np.empty(0), *matrices])
     return Problem(
         **layout.arrays,
-        slopes=np.concatenate([layer.slopes for layer in net.hidden]),
+        # Of one layer, concatenate would keep an order of its own, for which kernels would be compiled once more.
+        slopes=np.ascontiguousarray(np.concatenate([layer.slopes for layer in net.hidden])),
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
         is_last=layout.is_last,

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.enumeration.engines.composition import Problem
 from tropnet.kernels import compiled
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
@@ -83,7 +82,9 @@ def make_residues(net: Network, domain: Domain) -> Residues:
         own = [_scale(layer.bias)]
         for source, weights in layer.weights.items():
             entries = weights if isinstance(weights, np.ndarray) else weights.data
-            before = 0 if source == 0 else _MOST_SCALE if scales[_ROW, source - 1] < 0 else int(scales[:, source - 1].sum())
+            before = (
+                0 if source == 0 else _MOST_SCALE if scales[_ROW, source - 1] < 0 else int(scales[:, source - 1].sum())
+            )
             own.append(before + _scale(entries))
         if max(*own, slope_scale) < _MOST_SCALE:
             scales[:, m] = max(own), slope_scale
@@ -106,7 +107,9 @@ def make_residues(net: Network, domain: Domain) -> Residues:
     return residues
 
 
-def _allocate(net: Network, n_primes: int, sides: NDArray[np.float64], scales: NDArray[np.int64], n_powers: int) -> Residues:
+def _allocate(
+    net: Network, n_primes: int, sides: NDArray[np.float64], scales: NDArray[np.int64], n_powers: int
+) -> Residues:
     """Allocate the arrays; memory is taken as rows are composed."""
     n, n_layers, D = net.n_neurons, len(net.hidden), net.n_inputs + 1
     return Residues(
@@ -265,7 +268,10 @@ def _compose(problem: Any, rows: Any, residues: Any, bits: Any, layer: int, j: i
             shift = scale - residues.scales[_ROW, source] - slope_scale
             for q in range(before, problem.first_neuron[source + 1]):
                 bit = np.int64((bits[q >> 6] >> np.uint64(q & 63)) & np.uint64(1))
-                slope, weight = problem.slopes[q, bit], problem.weights[problem.weights_at[block] + (q - before) * width + i]
+                slope, weight = (
+                    problem.slopes[q, bit],
+                    problem.weights[problem.weights_at[block] + (q - before) * width + i],
+                )
                 if slope == 0.0 or weight == 0.0:
                     continue
                 size += max(abs(weight) * abs(slope) * residues.sizes[q], 1e-290)
@@ -322,7 +328,7 @@ def _bits_of(problem: Any, residues: Any, layer: int, place: int) -> float:
         size, scale = residues.sizes[place], residues.scales[_ROW, own]
     if not 0.0 < size < 1e300:
         return 0.0 if size == 0.0 else np.inf
-    return max(math.log2(size) + scale + 1e-3, 0.0)
+    return float(max(math.log2(size) + scale + 1e-3, 0.0))
 
 
 @compiled()
@@ -358,7 +364,15 @@ def _reduce(work: Any, r: int, n: int, leads: Any, p: Any) -> None:
 
 @compiled()
 def sign_at(
-    problem: Any, rows: Any, residues: Any, bits: Any, owners: Any, tight: Any, layer: int, neuron: int, c: int,
+    problem: Any,
+    rows: Any,
+    residues: Any,
+    bits: Any,
+    owners: Any,
+    tight: Any,
+    layer: int,
+    neuron: int,
+    c: int,
     zero_only: bool,
 ) -> int:
     """Return the sign of a neuron's row at the point X with X_c > 0 where the rows of `tight` vanish; else `UNKNOWN`.
@@ -470,10 +484,10 @@ def _solves(residues: Any, k: int, neuron: int) -> bool:
                 work[r, u] = _reduced(a * work[r, u] + minus * work[m, u], p)
     if work[D - 1, D - 1] != np.uint64(0):
         return False
+    fits = True
     for m in range(D - 1):
-        if residues.chosen[2, m] == 0 and work[m, D - 1] != np.uint64(0):
-            return False
-    return True
+        fits = fits and (residues.chosen[2, m] != 0 or work[m, D - 1] == np.uint64(0))
+    return fits
 
 
 @compiled()
@@ -504,10 +518,10 @@ def are_multipliers(problem: Any, rows: Any, residues: Any, bits: Any, layer: in
             if not size < _BITS * residues.primes.shape[0]:
                 return False
             n = np.int64(size / _BITS) + 1
+    solves = True
     for k in range(1, n):
-        if not _solves(residues, np.int64(k), neuron):
-            return False
-    return True
+        solves = solves and _solves(residues, np.int64(k), neuron)
+    return solves
 
 
 @compiled()

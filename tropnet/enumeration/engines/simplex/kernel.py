@@ -65,6 +65,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     value_at,
 )
 from tropnet.enumeration.engines.simplex.facets import find_facets, write_facets
+from tropnet.enumeration.engines.simplex.ties import passes_through_face, vanishes
 from tropnet.kernels import compiled, uniform
 
 # What `search` returns: LOST if there is no vertex to start from.
@@ -75,7 +76,7 @@ FREE = 2
 
 
 @compiled(reorder=True)
-def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
+def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: int) -> bool:
     """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
     first = problem.first_neuron[layer]
     width = problem.widths[layer]
@@ -120,7 +121,10 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
         if not at[HAS_VERTEX] and not find_vertex(cell):
             return False
         load(problem, rows, cell, layer, i)
-        if decide(problem, cell, tree, layer, np.bool_(False)) == SETTLED:
+        found = decide(problem, cell, tree, layer, np.bool_(False))
+        if found == SETTLED or (
+            found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j))
+        ):
             bit = 1 if at[SIGN] > 0 else 0
             tree.state[j] = bit
             set_bit(tree.bits, j, bit)
@@ -306,6 +310,7 @@ def search(
     rows: Any,
     cell: Any,
     tree: Any,
+    residues: Any,
     listing: bool,
     bits: Any,
     cuts: Any,
@@ -348,7 +353,7 @@ def search(
                 tree.leaves[0] += numbers[WEIGHT]
                 at[PHASE] = LEAVING
                 continue
-            if not _enter(problem, rows, cell, tree, layer):
+            if not _enter(problem, rows, cell, tree, residues, layer):
                 return LOST
             at[PHASE], at[PLACE] = DECIDING, 0
             continue
@@ -371,10 +376,16 @@ def search(
             found = decide(problem, cell, tree, layer, np.bool_(True))
             if found == ON_WITNESS and leave_hyperplane(cell):
                 found = decide(problem, cell, tree, layer, np.bool_(True))
+            if found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j)):
+                found = SETTLED
             if found == UNSURE and at[HAS_VERTEX]:
                 recentre(cell)
                 load(problem, rows, cell, layer, i)
                 found = decide(problem, cell, tree, layer, np.bool_(True))
+            if (found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j))) or (
+                found == ON_WITNESS and vanishes(problem, rows, cell, tree, residues, layer, np.int64(j))
+            ):
+                found = SETTLED
             if found == SETTLED:
                 set_bit(tree.bits, j, np.int64(at[SIGN] > 0))
                 at[PLACE] = place + 1

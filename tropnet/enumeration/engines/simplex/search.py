@@ -15,6 +15,7 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.exact import ExactDecisions, spend
@@ -151,7 +152,7 @@ class SimplexSearch:
         status = kernel.FULL
         while status != kernel.DONE:
             status = kernel.search(
-                state.problem, state.rows, cell, tree, listing, *out, points, facets, unsure, self.steps
+                state.problem, state.rows, cell, tree, state.residues, listing, *out, points, facets, unsure, self.steps
             )
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
@@ -172,6 +173,10 @@ class SimplexSearch:
                 builder.count("uncertain")
                 builder.count("settled_exactly")
                 yield from self._by_lp(state.decided(), self._below())
+            elif status == kernel.QUERY and not len(state.residues.primes) and task.tolerances.exact_pivots > 0:
+                # The kernel asks again only what these leave open.
+                state.residues = make_residues(task.network, task.domain)
+                cell.at[cells.PHASE] = cells.DECIDING
             elif status == kernel.QUERY:
                 yield from self._settle()
 

@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -504,7 +504,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         leaves=np.zeros(1),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
-        residues=no_residues(net),
+        residues=net.derived(no_residues),
     )
     stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
     stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
@@ -534,4 +534,5 @@ _POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "acro
 def _grown(stack: Stack) -> Stack:
     """Return the stack with twice the room for generators and their lists."""
     pooled = {name: getattr(stack, name) for name in _POOLED}
-    return stack._replace(**{name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()})
+    grown: dict[str, Any] = {name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()}
+    return stack._replace(**grown)
