@@ -33,7 +33,7 @@ def test_resonance_arrangements(d: int, expected: int, engine: str) -> None:
 @pytest.mark.parametrize("engine", ["vertex", "simplex"])
 @pytest.mark.parametrize(("n", "expected"), [(2, 3), (3, 27), (4, 345), (5, 5513), (6, 106619)])
 def test_sums_of_pairs(n: int, expected: int, engine: str) -> None:
-    """The hyperplanes x_i + x_j = 0 and = 1: OEIS A307650. In the plane these lines are parallel, so cells hold lines."""
+    """The hyperplanes x_i + x_j = 0 and = 1: OEIS A307650. In the plane they are parallel, and cells hold lines."""
     if n == 2 and engine == "vertex":
         engine = "lp"
     assert count_regions(pair_sums(n), engine=engine) == expected

@@ -24,7 +24,7 @@ from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["UNKNOWN", "Residues", "are_multipliers", "is_zero_row", "make_residues", "no_residues", "sign_at"]
+__all__ = ["NO_RESIDUES", "UNKNOWN", "Residues", "are_multipliers", "is_zero_row", "make_residues", "sign_at"]
 
 UNKNOWN = 2
 # The largest primes below 2**31 are 2**31 less these.
@@ -67,67 +67,62 @@ class Residues(NamedTuple):
     digits: NDArray[np.uint64]  # (2, K) scratch
 
 
-def no_residues(net: Network) -> Residues:
-    """Return residues modulo no primes, by which nothing is known."""
-    return _allocate(net, 0, np.empty((0, net.n_inputs + 1)), np.full((2, len(net.hidden)), -1), 0)
+def _allocate(n_neurons: int, n_layers: int, D: int, n_primes: int) -> Residues:
+    """Allocate the arrays, without those that depend on the weights; memory is taken as rows are composed."""
+    return Residues(
+        primes=np.zeros(n_primes, np.uint64),
+        inverses=np.zeros(n_primes, np.uint64),
+        powers=np.zeros((n_primes, 0), np.uint64),
+        rows=np.zeros((n_neurons, n_primes, D), np.uint32),
+        n_known=np.zeros(n_neurons, np.int64),
+        sizes=np.zeros(n_neurons),
+        paths=np.zeros((n_layers, -(-n_neurons // 64)), np.uint64),
+        scales=np.full((2, n_layers), -1),
+        reads=np.zeros((n_layers, n_layers), np.bool_),
+        sides=np.zeros((0, D)),
+        side_scale=np.zeros(1, np.int64),
+        work=np.zeros((D + 1, D), np.uint64),
+        chosen=np.zeros((3, D), np.int64),
+        digits=np.zeros((2, n_primes), np.uint64),
+    )
+
+
+# Modulo no primes nothing is known.
+NO_RESIDUES = _allocate(0, 0, 0, 0)
 
 
 def make_residues(net: Network, domain: Domain) -> Residues:
     """Return what is needed to compose the rows of a network on a domain modulo primes."""
     n_layers, D = len(net.hidden), net.n_inputs + 1
-    scales = np.full((2, n_layers), -1)
-    highest = 0
-    for m, layer in enumerate(net.hidden):
-        slope_scale = _scale(layer.slopes)
-        own = [_scale(layer.bias)]
-        for source, weights in layer.weights.items():
-            entries = weights if isinstance(weights, np.ndarray) else weights.data
-            before = (
-                0 if source == 0 else _MOST_SCALE if scales[_ROW, source - 1] < 0 else int(scales[:, source - 1].sum())
-            )
-            own.append(before + _scale(entries))
-        if max(*own, slope_scale) < _MOST_SCALE:
-            scales[:, m] = max(own), slope_scale
-            highest = max(highest, *own, slope_scale)
+    n_primes = min(len(_BELOW), max(2, _ROOM // (net.n_neurons * D)))
+    residues = _allocate(net.n_neurons, n_layers, D, n_primes)
+    residues.scales[:] = net.derived(_scales)
     A, b = domain.halfspaces
     sides = np.column_stack([-A, b])
-    side_scale = _scale(sides)
-    n_primes = min(len(_BELOW), max(2, _ROOM // (net.n_neurons * D)))
-    n_powers = _LOWEST + 1024 + max(highest, side_scale)
-    residues = _allocate(net, n_primes, sides, scales, n_powers)
-    residues.side_scale[0] = side_scale
+    residues.side_scale[0] = _scale(sides)
     primes, inverses = _primes()
     residues.primes[:], residues.inverses[:] = primes[:n_primes], inverses[:n_primes]
-    residues.powers[:] = _powers(n_primes, n_powers)
     for m, layer in enumerate(net.hidden):
         for source in layer.weights:
             if source > 0:
                 residues.reads[m] |= residues.reads[source - 1]
                 residues.reads[m, source - 1] = True
-    return residues
+    highest = max(int(residues.scales.max()), int(residues.side_scale[0]))
+    return residues._replace(sides=sides, powers=_powers(n_primes, highest.bit_length()))
 
 
-def _allocate(
-    net: Network, n_primes: int, sides: NDArray[np.float64], scales: NDArray[np.int64], n_powers: int
-) -> Residues:
-    """Allocate the arrays; memory is taken as rows are composed."""
-    n, n_layers, D = net.n_neurons, len(net.hidden), net.n_inputs + 1
-    return Residues(
-        primes=np.zeros(n_primes, np.uint64),
-        inverses=np.zeros(n_primes, np.uint64),
-        powers=np.zeros((n_primes, n_powers), np.uint64),
-        rows=np.zeros((n, n_primes, D), np.uint32),
-        n_known=np.zeros(n, np.int64),
-        sizes=np.zeros(n),
-        paths=np.zeros((n_layers, -(-n // 64)), np.uint64),
-        scales=scales.astype(np.int64),
-        reads=np.zeros((n_layers, n_layers), np.bool_),
-        sides=np.ascontiguousarray(sides),
-        side_scale=np.zeros(1, np.int64),
-        work=np.zeros((D + 1, D), np.uint64),
-        chosen=np.zeros((3, D), np.int64),
-        digits=np.zeros((2, n_primes), np.uint64),
-    )  # fmt: skip
+def _scales(net: Network) -> NDArray[np.int64]:
+    """Return by which power of two the rows of each layer, and its slopes, are integers, int64 of shape (2, L)."""
+    scales = np.full((2, len(net.hidden)), -1)
+    for m, layer in enumerate(net.hidden):
+        own = [_scale(layer.bias)]
+        for source, weights in layer.weights.items():
+            before = 0 if source == 0 else int(scales[:, source - 1].sum())
+            entries = weights if isinstance(weights, np.ndarray) else weights.data
+            own.append(before + _scale(entries) if before >= 0 else _MOST_SCALE)
+        if max(*own, _scale(layer.slopes)) < _MOST_SCALE:
+            scales[:, m] = max(own), _scale(layer.slopes)
+    return scales
 
 
 def _scale(values: ArrayLike) -> int:
@@ -153,15 +148,16 @@ def _primes() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return np.array(primes, np.uint64), np.array(inverses, np.uint64)
 
 
-def _powers(n_primes: int, n_powers: int) -> NDArray[np.uint64]:
-    """Return 2**(t - _LOWEST) modulo the first primes, t < n_powers."""
+@lru_cache(maxsize=16)
+def _powers(n_primes: int, n_bits: int) -> NDArray[np.uint64]:
+    """Return 2**(t - _LOWEST) modulo the first primes, for t - _LOWEST < 1024 + 2**n_bits; to be read only."""
     primes = _primes()[0][:n_primes, None]
-    first = [[pow(2, -_LOWEST, int(prime)), pow(2, 1 - _LOWEST, int(prime))] for prime in primes[:, 0]]
-    powers = np.array(first, np.uint64)
+    powers = np.array([[pow(2, -_LOWEST, int(prime))] for prime in primes[:, 0]], np.uint64)
+    n_powers = _LOWEST + 1024 + (1 << n_bits)
     while powers.shape[1] < n_powers:
         step = np.array([[pow(2, powers.shape[1], int(prime))] for prime in primes[:, 0]], np.uint64)
         powers = np.concatenate([powers, powers * step % primes], axis=1)
-    return powers[:, :n_powers]
+    return powers
 
 
 # --- arithmetic modulo a prime p = 2**31 - c

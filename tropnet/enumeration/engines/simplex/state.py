@@ -13,7 +13,7 @@ from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
 from tropnet.enumeration.engines.composition import start_composition
 from tropnet.enumeration.engines.pointed import scaled
-from tropnet.enumeration.engines.residues import no_residues
+from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
@@ -71,7 +71,7 @@ class SearchState:
         self.net, self.domain, self.d, self.is_box = net, domain, net.n_inputs, is_box
         self.index = RowIndex.of(net, domain)
         self.problem, self.rows = start_composition(net)
-        self.residues = net.derived(no_residues)
+        self.residues = NO_RESIDUES
         A, b = domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
