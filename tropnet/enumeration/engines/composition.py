@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "start_composition"]
+__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "count_products", "enter_layer", "start_composition"]
 
 PENDING = 2
 # The least factor of an error.
@@ -192,6 +193,18 @@ def _initial_sums(net: Network, size: int) -> NDArray[np.float64]:
         rows[net.n_inputs] = layer.bias
         at += rows.size
     return done
+
+
+def count_products(net: Network) -> tuple[FloatArray, FloatArray]:
+    """Return how many products `enter_layer` takes for each layer, and `complete_layer` for each pending neuron."""
+    read = np.zeros(len(net.hidden))
+    for layer in net.hidden:
+        for source in layer.weights:
+            if source > 0:
+                read[source - 1] += layer.width
+    completing = read * (net.n_inputs + 2)
+    # About half of the neurons have a slope, if they are ReLUs.
+    return completing * (np.array(net.widths) / 2 + 1), completing
 
 
 @compiled(inline=True, reorder=True)

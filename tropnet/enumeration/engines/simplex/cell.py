@@ -123,10 +123,12 @@ class Tree(NamedTuple):
     frame_bits: NDArray[np.uint64]
     frame_cuts: NDArray[np.uint64]
     frame_weight: NDArray[np.float64]
-    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
-    random: NDArray[np.uint64]  # (1,)
-    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
-    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
+    targets: NDArray[np.float64]  # by stratum, of the sampling; empty to keep all
+    free: NDArray[np.int64]  # (1,): keep all down to this depth
+    phase: NDArray[np.float64]  # by stratum, of the sampling
+    nodes: NDArray[np.float64]  # by stratum: weighted number of nodes
+    leaves: NDArray[np.float64]  # (4,) weighted number of leaves; nodes left out; cost at `prices`, and weighted
+    prices: NDArray[np.float64]  # (N_PRICES, L + 1): see `kernel.search`
 
 
 # --- rows and points
