@@ -73,6 +73,8 @@ def test_threads_that_share_all_the_time_find_what_one_finds(tested: Candidate, 
         facets = Ability.FACETS in tested.engine.abilities
         plan = prepared(tested.tiny, task_of(case.net, case.domain, facets=facets))
         alone = run(plan)
+        # Exact answers make the generators that they look at exact, which can be earlier or later.
+        is_plain = case.kind == "generic" and not alone.builder.counters["uncertain"]
         for limit in (None, len(case.patterns) // 2 + 1):
             builder = plan.builder()
             chunks = list(enumerate_by_threads(plan, builder, 3, limit, seconds_alone=-1.0))
@@ -80,7 +82,7 @@ def test_threads_that_share_all_the_time_find_what_one_finds(tested: Candidate, 
             n = min(len(together.listed), limit or len(case.patterns))
             assert n == (limit or len(case.patterns))
             assert together.listed[:n] == alone.listed[:n]
-            names = ["packed_cuts", *(["points"] if case.kind == "generic" else [])]
+            names = ["packed_cuts", *(["points"] if is_plain else [])]
             names += ["packed_facets"] if all(chunk.packed_facets is not None for chunk in alone.chunks) else []
             for name in names:
                 assert np.array_equal(together.column(name)[:n], alone.column(name)[:n])
