@@ -24,7 +24,7 @@ import tropnet as tn
 from analysis.shared import results
 from benchmarks.networks import PLANE, SMALL_BOXES, Case
 from benchmarks.published import TIES, Fixed, published
-from benchmarks.report import provenance, replaced
+from benchmarks.report import processor, provenance, replaced
 
 _MOST_REGIONS = 1_000_000
 # A call is repeated for about so long, and pairs of longer ones are not repeated.
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     git = ["git", "-C", str(options.before), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False)  # noqa: S603 -- the caller's own folder
     config = Config(commit.stdout.strip(), options.rounds)
-    record = provenance(_processor(), "python -m benchmarks.before_after --before FOLDER", config)
+    record = provenance(processor(), "python -m benchmarks.before_after --before FOLDER", config)
     results.write_json(results.RESULTS / "real_networks.json", record | {"rows": measured})
     readme = results.RESULTS / "README.md"
     readme.write_text(replaced(readme.read_text(), "real_networks", text))
@@ -204,14 +204,6 @@ def table(measured: list[dict[str, Any]]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _processor() -> str:
-    """Return the name of the processor, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else "unknown processor"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Effort:
         The same for programs that do some hundred regions a second.
     """
 
-    seconds: float = 1.0
+    seconds: float = 0.5
     rounds: int = 1
     most_regions: int = 1_000_000
     sample: int = 500

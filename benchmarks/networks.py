@@ -97,7 +97,7 @@ SWEEPS = {
 }
 
 # Chains on all of R^d, which the other programs do, with at least a thousand regions each (but not in a hurry).
-PEERS = (Case(2, (6, 6), None),) if QUICK else (Case(2, (32, 32), None), Case(3, (20,), None))
+PEERS = (Case(2, (6, 6), None),) if QUICK else (Case(2, (24, 24), None), Case(3, (20,), None))
 # Vertices and edges in a box, by edge subdivision.
 SUBDIVIDED = (Case(2, (8, 8), 1.0),) if QUICK else (*PLANE[1:4:2], *SMALL_BOXES)
 # What a plain loop does in the time.

@@ -66,6 +66,14 @@ def provenance(cpu: str, command: str, config: Any = None) -> dict[str, Any]:
     return record | {"hardware": f"{cpu}, {record['hardware']}"}
 
 
+def processor() -> str:
+    """Return the name of the processor, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
 def measurement(benchmark: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured: the question, items per second (median round), and how far the rounds differ."""
     info, stats = benchmark["extra_info"], benchmark["stats"]

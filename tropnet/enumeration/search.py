@@ -18,8 +18,9 @@ from tropnet.arrays.patterns import PackedArray, pack
 from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
-from tropnet.enumeration.estimate import Estimate, estimate_tree
+from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
 from tropnet.enumeration.parallel import enumerate_in_parallel
+from tropnet.enumeration.sharing import enumerate_by_threads
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
@@ -123,19 +124,43 @@ class Search:
         """Run the plan, in parts if there are workers and the engine can search a part of its tree."""
         if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
             return self.plan.run(self.builder)
+        if isinstance(self.workers, int) and self.plan.engine.divides:
+            return enumerate_by_threads(self.plan, self.builder, self.workers, self.max_regions)
         return enumerate_in_parallel(self.plan, self.builder, self.workers, self.max_regions)
 
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
         with track("estimating", "probes", enabled=progress) as update:
-            return estimate_tree(self._probe, self.task.network.n_neurons, width, n_probes, seed, update)
+            return estimate_tree(
+                self._probe,
+                self._count,
+                self.task.network.n_neurons,
+                width=width,
+                n_probes=n_probes,
+                seed=seed,
+                share=TENTH,
+                update=update,
+            )
+
+    def _count(self, limit: float) -> int | None:
+        """Count the regions; None if there are more than `limit`."""
+        plan = self.plan.adapted(replace(self.task, only_count=True))
+        count = 0
+        if isinstance(plan, Refusal):
+            return None
+        with closing(plan.run(plan.builder())) as run:
+            for chunk in run:
+                count += chunk.n_regions
+                if count > limit:
+                    return None
+        return count
 
     def _probe(self, sampling: Sampling) -> Sample:
         """Walk a part of the tree and return what was seen."""
         plan = self.plan.adapted(replace(self.task, only_count=True, sampling=sampling))
         if isinstance(plan, Refusal):
             raise ValueError(plan.reason)
-        seen = Sample(0.0, np.zeros(len(sampling.keep)))
+        seen = Sample(np.zeros(len(sampling.targets)))
         for chunk in plan.run(plan.builder()):
             seen = seen if chunk.sample is None else seen + chunk.sample
         return seen

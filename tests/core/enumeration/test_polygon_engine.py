@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numba import njit
 
 from tests.oracles.planar import planar_patterns
 from tropnet import Box, Domain, Network, Polytope, Regions, count_regions, enumerate_regions
 from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engines.polygon.engine import PolygonEngine
-from tropnet.enumeration.engines.polygon.exact_sign import corner_sign
 from tropnet.network.domain import as_domain
 from tropnet.regions.row_index import RowIndex
 
@@ -122,13 +116,14 @@ def lattice(n_pieces: int, seed: int) -> Network:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_lattices_are_settled_by_determinants(seed: int) -> None:
-    """Of float32 weights all rows are exact, so that after the first ties no corner needs long arithmetic."""
+def test_lattices_need_no_long_arithmetic(seed: int) -> None:
+    """Ties are everywhere in a maximum of minima; the kernel settles them all."""
     net, box = lattice(8, seed), Box(-2, 2)
     regions = enumerate_regions(net, box, engine="polygon")
     A, b = as_domain(box, 2).halfspaces
     assert patterns_of(regions) == planar_patterns(net, list(zip(map(tuple, A.tolist()), b.tolist(), strict=True)))
-    assert regions.stats["settled_exactly"] > 10 * regions.stats["exact_answers"]
+    assert regions.stats["uncertain"] > len(regions)
+    assert regions.stats["settled_exactly"] == 0
 
 
 def test_of_coincident_rows_the_first_is_named() -> None:
@@ -142,33 +137,3 @@ def test_of_coincident_rows_the_first_is_named() -> None:
         packed = regions.packed_facets
         assert packed is not None
         assert set(np.flatnonzero(unpack(packed, n_places).any(axis=0)).tolist()) == places
-
-
-@njit
-def _sign(rows, expansion):  # type: ignore[no-untyped-def]
-    a, b, c = rows
-    return corner_sign(a[0], a[1], a[2], b[0], b[1], b[2], c[0], c[1], c[2], expansion)
-
-
-@given(
-    rows=st.lists(
-        st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-(2.0**60), 2.0**60)), min_size=3, max_size=3),
-        min_size=3,
-        max_size=3,
-    ),
-    tie=st.booleans(),
-)
-def test_signs_at_corners_are_exact(rows: list[list[float]], tie: bool) -> None:
-    """The sign at the point of two lines is that of rational arithmetic, ties included."""
-    if tie:
-        rows[2] = [x + y for x, y in zip(rows[0], rows[1], strict=True)]
-    sign = _sign(np.array(rows), np.empty(64))
-    a, b, c = ([Fraction(x) for x in row] for row in rows)
-    w = a[0] * b[1] - a[1] * b[0]
-    out_of_range = any(x != 0 and not 1e-80 < abs(x) < 1e80 for row in rows for x in row)
-    if w == 0 or out_of_range:
-        assert sign == 2
-    else:
-        x, y = (a[1] * b[2] - a[2] * b[1]) / w, (a[2] * b[0] - a[0] * b[2]) / w
-        value = c[0] * x + c[1] * y + c[2]
-        assert sign == (value > 0) - (value < 0)

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
@@ -39,6 +40,7 @@ __all__ = [
     "add_neurons",
     "complete_layer",
     "copy_sums",
+    "count_products",
     "enter_layer",
     "measure_rows",
     "start_composition",
@@ -79,8 +81,6 @@ class Rows(NamedTuple):
     entered: NDArray[np.float64]
     norm: NDArray[np.float64]  # (n_neurons,)
     error: NDArray[np.float64]  # (n_neurons,)
-    exact: NDArray[np.bool_]  # (L,) whether all rows of a layer are
-    grain: NDArray[np.float64]  # (L,) 2**53 times a power of two of which rows on every path are multiples; 0: unknown
     chosen: NDArray[np.int64]  # (widest,) scratch: neurons to add, their slopes, one component of their rows
     slope: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -92,7 +92,6 @@ class _Start(NamedTuple):
     problem: Problem
     done: NDArray[np.float64]
     error: NDArray[np.float64]
-    exact: NDArray[np.bool_]
 
 
 def start_composition(net: Network) -> tuple[Problem, Rows]:
@@ -108,8 +107,6 @@ def start_composition(net: Network) -> tuple[Problem, Rows]:
         np.zeros_like(start.done),
         start.problem.base_norm.copy(),
         start.error.copy(),
-        start.exact.copy(),
-        np.zeros(len(net.hidden)),
         np.zeros(widest, np.int64),
         np.zeros(widest),
         np.zeros(widest),
@@ -123,8 +120,7 @@ def _start(net: Network) -> _Start:
     norm = problem.base_norm
     # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
     safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
-    exact = np.logical_and.reduceat(safe, problem.first_neuron[:-1])
-    return _Start(problem, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf), exact)
+    return _Start(problem, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
 
 
 class _Layout(NamedTuple):
@@ -183,7 +179,8 @@ def _make_problem(net: Network, layout: _Layout) -> Problem:
     weights = np.concatenate([np.empty(0), *matrices])
     return Problem(
         **layout.arrays,
-        slopes=np.concatenate([layer.slopes for layer in net.hidden]),
+        # Of one layer, concatenate would keep an order of its own, for which kernels would be compiled once more.
+        slopes=np.ascontiguousarray(np.concatenate([layer.slopes for layer in net.hidden])),
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
         is_last=layout.is_last,
@@ -207,6 +204,18 @@ def _initial_sums(net: Network, size: int) -> NDArray[np.float64]:
         rows[net.n_inputs] = layer.bias
         at += rows.size
     return done
+
+
+def count_products(net: Network) -> tuple[FloatArray, FloatArray]:
+    """Return how many products `enter_layer` takes for each layer, and `complete_layer` for each pending neuron."""
+    read = np.zeros(len(net.hidden))
+    for layer in net.hidden:
+        for source in layer.weights:
+            if source > 0:
+                read[source - 1] += layer.width
+    completing = read * (net.n_inputs + 2)
+    # About half of the neurons have a slope, if they are ReLUs.
+    return completing * (np.array(net.widths) / 2 + 1), completing
 
 
 @compiled(inline=True, reorder=True)
@@ -295,24 +304,16 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
         at, n = problem.done_at[block], problem.widths[problem.reader[block]]
         copy_sums(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
         add_neurons(problem, rows, rows.done, at, block, layer, m, D)
-        measure_rows(problem, rows, block, layer, D)
+        measure_rows(problem, rows, block, D)
 
 
 @compiled(inline=True)
-def measure_rows(problem: Any, rows: Any, block: int, layer: int, D: int) -> None:
-    """Compute norms and errors of a reader's rows from `done` of a block, if that is its last; `layer` is the source.
-
-    Rows are exact where nothing but the weights from the input and the bias was added; and where all rows of the
-    sources are, and every sum is a multiple of one power of two (`grain`) and so small that float64 holds it.
-    """
-    reader = problem.reader[block]
-    n, at = problem.widths[reader], problem.done_at[block]
-    is_first = problem.before_at[block] < problem.done_at[0]
-    exact = rows.exact[layer] and (is_first or rows.exact[reader])
-    rows.exact[reader] = exact
+def measure_rows(problem: Any, rows: Any, block: int, D: int) -> None:
+    """Compute norms and errors of a reader's rows from `done` of a block, if that is its last."""
     if not problem.is_last[block]:
         return
-    start = problem.first_neuron[reader]
+    reader, at = problem.reader[block], problem.done_at[block]
+    n, start = problem.widths[reader], problem.first_neuron[reader]
     norm, error = rows.norm[start : start + n], rows.error[start : start + n]
     base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
     row = rows.done[at : at + n]
@@ -322,18 +323,9 @@ def measure_rows(problem: Any, rows: Any, block: int, layer: int, D: int) -> Non
         row = rows.done[at + k * n : at + (k + 1) * n]
         for u in range(n):
             norm[u] += abs(row[u])
-    # Where all errors before are 0, `wrong` is `rounding` times the sizes of the terms.
-    most, share = rows.grain[reader], 1.1 / problem.rounding
     for u in range(n):
         # Underflow or overflow would escape the bounds.
-        safe = SAFE_LOW < norm[u] < SAFE_HIGH
         bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
-        sure = bound if safe else np.inf
-        error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or safe) else 0.0
-    exact = exact and rows.grain[reader] > 0.0
-    if exact:
-        for u in range(n):
-            if wrong[u] * share + base[u] < most and (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH):
-                error[u] = 0.0
-            exact = exact and error[u] == 0.0
-    rows.exact[reader] = exact
+        sure = bound if SAFE_LOW < norm[u] < SAFE_HIGH else np.inf
+        # 0: nothing but the weights from the input and the bias was added, and these are exact.
+        error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH) else 0.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,28 @@ from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import Rows, start_composition
+from tropnet.enumeration.engine import (
+    NO_SAMPLING,
+    Ability,
+    Chunk,
+    ChunkBuilder,
+    Engine,
+    Pace,
+    Plan,
+    Refusal,
+    Sample,
+    Sharing,
+    Task,
+)
+from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State, search
+from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.exact.elimination import null_vector
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -31,7 +46,6 @@ from tropnet.regions.row_index import INFINITY
 __all__ = ["PolygonEngine"]
 
 _N_INPUTS = 2
-_LARGEST_POWER = 900.0
 
 
 class _Polygon(NamedTuple):
@@ -59,6 +73,7 @@ class PolygonEngine(Engine):
     name = "polygon"
     abilities = frozenset(Ability)
     compiled = True
+    divides = True
     pool: int = 1 << 10
     buffer: int = 1 << 14
     steps: int = 1 << 18
@@ -93,54 +108,99 @@ class _PolygonPlan(Plan):
 def _enumerate(
     engine: PolygonEngine, task: Task, roots: list[_Polygon], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
-    """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
-    net = task.network
+    """Search from the roots."""
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, rows = start_composition(net)
-    state, exact = _state(task, roots, engine.pool), None
-    most = engine.buffer if not task.only_count else 1
-    out = room_for(task, min(most, FIRST_BUFFER))
-    status, seconds_exact = kernel.FULL, 0.0
-    while status != kernel.DONE:
-        status, n_regions = search(problem, rows, state, out, not task.only_count, engine.steps)
-        builder.fraction = min(float(state.done[0]), 1.0) if status != kernel.DONE else 1.0
-        begin = time.perf_counter()
-        aside = None
-        if status == kernel.GROW:
-            state = _grown(state)
-        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact = exact or _Exact(net, task.domain, rows, state, roots[0].exponent)
-            exact.answer(state)
-        elif status == kernel.QUERY:
-            aside = _top(task, state)
-        seconds_exact += time.perf_counter() - begin
-        totals = state.totals.tolist()
-        builder.counters.update(
-            decisions=totals[kernel.DECISIONS],
-            branchings=totals[kernel.BRANCHINGS],
-            uncertain=totals[kernel.UNCERTAIN],
-            settled_exactly=totals[kernel.DETERMINANTS] + (exact.n_answers if exact else 0),
-            seconds_exact=seconds_exact,
-            exact_answers=exact.n_answers if exact else 0,
-        )
-        if n_regions or status == kernel.DONE:
-            yield chunk_of(task, builder, out, n_regions, _sample(task, state))
-        if status == kernel.FULL and len(out.bits) < most:
-            out = room_for(task, most)
-        if aside is not None:
-            builder.count("subtrees_by_lp")
-            for chunk in enumerate_by_lp(aside, builder.sibling()):
-                yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+    state = _state(task, roots, engine.pool)
+    return _Search(engine, task, *start_composition(task.network), state, roots[0].exponent, 0).run(builder)
+
+
+@dataclass
+class _Search:
+    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+
+    Vertices are (x, y, 1) / 2**exponent. Frames before the `first` belong to somebody else, and are passed over.
+    """
+
+    engine: PolygonEngine
+    task: Task
+    problem: Problem
+    rows: Rows
+    state: State
+    exponent: int
+    first: int
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        """Yield the regions below the frames."""
+        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
+        exact = _Exact(net, task.domain, self.exponent)
+        most = self.engine.buffer if not task.only_count else 1
+        out = room_for(task, min(most, FIRST_BUFFER))
+        status, seconds_exact = kernel.FULL, 0.0
+        while status != kernel.DONE:
+            steps = pace.begin()
+            status, n_regions = search(self.problem, self.rows, self.state, out, not task.only_count, steps)
+            pace.end()
+            done = builder.sharing is None and status == kernel.DONE
+            builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
+            begin = time.perf_counter()
+            aside = None
+            if status == kernel.GROW:
+                self.state = _grown(self.state)
+            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+                if len(self.state.residues.primes):
+                    exact.answer(self.state)
+                else:
+                    # The kernel asks again only what these leave open.
+                    self.state.totals[kernel.DECISIONS] -= 1
+                    self.state = self.state._replace(residues=make_residues(net, task.domain))
+            elif status == kernel.QUERY:
+                aside = _top(task, self.state)
+            seconds_exact += time.perf_counter() - begin
+            totals = self.state.totals.tolist()
+            builder.counters.update(
+                decisions=totals[kernel.DECISIONS],
+                branchings=totals[kernel.BRANCHINGS],
+                uncertain=totals[kernel.UNCERTAIN],
+                settled_exactly=exact.n_answers,
+                seconds_exact=seconds_exact,
+            )
+            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
+                self._share(builder.sharing)
+            if n_regions or status == kernel.DONE:
+                sample = _sample(task, self.state) if status == kernel.DONE else None
+                yield chunk_of(task, builder, out, n_regions, sample)
+            if status == kernel.FULL and len(out.bits) < most:
+                out = room_for(task, most)
+            if aside is not None:
+                builder.count("subtrees_by_lp")
+                for chunk in enumerate_by_lp(aside, builder.sibling()):
+                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+    def _share(self, sharing: Sharing) -> None:
+        """Hand over the oldest frames, if two are left.
+
+        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        state, n_layers = self.state, len(self.task.network.hidden)
+        n_frames = int(state.totals[kernel.N_FRAMES])
+        if n_frames - self.first < 2:
+            return
+        end = self.first + sharing.split(n_frames - self.first)
+        rest = replace(self, rows=copied(self.rows), state=_rest(self.task, state, end))
+        state.frames[self.first : end, kernel.LAYER] = n_layers
+        state.shares[self.first : end, kernel.SHARE] = 0.0
+        self.first = end
+        sharing.hand_over(rest.run)
 
 
 def _sample(task: Task, state: State) -> Sample | None:
     """Take out what was seen of a sampled tree."""
     if task.sampling is None:
         return None
-    sample = Sample(float(state.done[1]), state.nodes.copy())
-    state.done[1], state.nodes[:] = 0.0, 0.0
+    sample = Sample(state.nodes.copy(), *state.leaves.tolist())
+    state.leaves[:], state.nodes[:] = 0.0, 0.0
     return sample
 
 
@@ -163,19 +223,23 @@ def _top(task: Task, state: State) -> Task:
 
 
 class _Exact:
-    """Answers the kernel's queries over the integers: the sign of a neuron at a corner.
+    """Answers the kernel's queries over the integers: the sign of a neuron at a corner."""
 
-    Where there is one tie there are others, so it also tells the kernel what lets it settle more of them itself: of
-    which power of two the rows of a layer are multiples, and which neurons of a layer have the same line.
-    """
-
-    def __init__(self, net: Network, domain: Domain, rows: Rows, state: State, exponent: int) -> None:
-        self.maps = Composition.of(net.integers.layers, net.n_inputs)
+    def __init__(self, net: Network, domain: Domain, exponent: int) -> None:
+        self.net, self.domain, self.exponent = net, domain, exponent
         self.n_neurons = net.n_neurons
-        self.sides = domain.integer_rows.tolist()
-        self.exponent = exponent
         self.n_answers = 0
-        rows.grain[:], state.twin[:] = net.derived(_grains), net.derived(_twins)
+
+    # Most searches of small networks ask nothing.
+
+    @cached_property
+    def maps(self) -> Composition:
+        return Composition.of(self.net.integers.layers, self.net.n_inputs)
+
+    @cached_property
+    def sides(self) -> list[list[int]]:
+        rows: list[list[int]] = self.domain.integer_rows.tolist()
+        return rows
 
     def answer(self, state: State) -> None:
         """Set the signs asked for in `known`, and make those corners as exact as float64 allows."""
@@ -213,29 +277,6 @@ class _Exact:
             self.sides[place - self.n_neurons] if place >= self.n_neurons else self.maps.row(place).tolist()
         )
         return row
-
-
-def _grains(net: Network) -> FloatArray:
-    """Return `Rows.grain`."""
-    powers = 53.0 - np.array(net.integers.exponents[:-1], dtype=np.float64)
-    # Of other powers there are rows that float64 does not hold well.
-    return np.where(np.abs(powers) < _LARGEST_POWER, 2.0 ** np.clip(powers, -_LARGEST_POWER, _LARGEST_POWER), 0.0)
-
-
-def _twins(net: Network) -> list[int]:
-    """Return for each neuron the first of its layer with the same row, up to its sign."""
-    twins: list[int] = []
-    for layer in net.hidden:
-        first: dict[bytes, int] = {}
-        start = len(twins)
-        rows = np.column_stack([*layer.weights.values(), layer.bias]) + 0.0
-        for j, (row, affine) in enumerate(zip(rows, layer.affine_neurons.tolist(), strict=True), start):
-            leading = row[np.flatnonzero(row)[:1]]
-            key = ((row if leading.sum() >= 0 else -row) + 0.0).tobytes()
-            twins.append(first.get(key, j))
-            if not affine:
-                first.setdefault(key, j)
-    return twins
 
 
 # --- from a network and a domain to arrays
@@ -321,7 +362,7 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
     widest, words, F = max(net.widths), -(-n // 64), n + 1 + len(roots)
     P = pool + 2 * size
     span, sums_at = net.derived(_spans)
-    sampling = task.sampling or Sampling(np.empty(0), 0)
+    sampling = task.sampling or NO_SAMPLING
     state = State(
         points=np.empty((P, 4)),
         lines=np.empty((P, 2), np.int64),
@@ -343,13 +384,16 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
         fixed=np.zeros((2, words), np.uint64),
         masks=net.derived(_masks),
         sides=task.domain.derived(_side_rows),
-        twin=np.arange(n),
-        scratch=np.empty(64 + n_layers),
-        keep=sampling.keep.copy(),
-        random=np.array([sampling.seed | 1], np.uint64),
-        nodes=np.zeros(len(sampling.keep)),
+        scratch=np.empty(n_layers, np.uint8),
+        targets=sampling.targets.copy(),
+        free=np.array([sampling.free]),
+        phase=sampling.phases(),
+        nodes=np.zeros(len(sampling.targets)),
+        leaves=np.zeros(4),
+        prices=net.derived(_prices),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
-        done=np.zeros(2),
+        done=np.zeros(1),
+        residues=NO_RESIDUES,
     )
     for neuron, bit in task.fixed.items():
         state.fixed[int(bit), neuron >> 6] |= np.uint64(1 << (neuron & 63))
@@ -367,8 +411,35 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
         top = cell.stop
     state.totals[kernel.N_FRAMES] = len(roots)
     state.totals[kernel.BOUNDED] = all(root.points[:, 2].all() for root in roots)
-    state.totals[kernel.EXACT] = task.tolerances.exact_pivots > 0
     return state
+
+
+# Seconds: a decision, by neuron left; a leaf; of a layer that is entered each neuron; a product of the composition; a
+# split.
+PRICES = (1.5e-8, 3e-8, 2.5e-9, 1.5e-10, 7e-8)
+
+
+def _prices(net: Network) -> FloatArray:
+    """Return what the steps of the kernel cost in each layer, in seconds."""
+    deciding, leaf, neuron, product, splitting = PRICES
+    adding = product * count_products(net)[1]
+    prices = np.empty((kernel.N_PRICES, len(net.hidden)))
+    prices[kernel.DECIDING], prices[kernel.LEAF] = deciding, leaf
+    # Sums are handed on and copied as well.
+    prices[kernel.ENTERING] = neuron * np.array(net.widths) + np.append(0.0, adding[:-1])
+    prices[kernel.ADDING], prices[kernel.SPLITTING] = adding, splitting + adding
+    return prices
+
+
+def _rest(task: Task, state: State, n_frames: int) -> State:
+    """Return a copy of the state with its oldest frames only."""
+    # What these hold is soon composed again.
+    residues = make_residues(task.network, task.domain) if len(state.residues.primes) else NO_RESIDUES
+    rest = copied(state)._replace(residues=residues)
+    bounded = state.totals[kernel.BOUNDED]
+    rest.totals[:], rest.done[:], rest.leaves[:], rest.nodes[:] = 0, 0.0, 0.0, 0.0
+    rest.totals[kernel.N_FRAMES], rest.totals[kernel.BOUNDED] = n_frames, bounded
+    return rest
 
 
 _POOLED = ("points", "lines", "polygon", "values", "signs", "known")
@@ -377,4 +448,5 @@ _POOLED = ("points", "lines", "polygon", "values", "signs", "known")
 def _grown(state: State) -> State:
     """Return the state with twice the room for corners and cells."""
     pooled = {name: getattr(state, name) for name in _POOLED}
-    return state._replace(**{name: np.concatenate([array, np.empty_like(array)]) for name, array in pooled.items()})
+    grown: dict[str, Any] = {name: np.concatenate([array, np.empty_like(array)]) for name, array in pooled.items()}
+    return state._replace(**grown)

@@ -13,10 +13,10 @@ norm and error of the row (see `composition`),
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
-and a sign is certain iff |z| exceeds that. Otherwise, in this order: the corner is computed anew from its two lines,
-with a verified bound; where the three rows are exact, the sign of their determinant is computed without rounding (see
-`exact_sign`); it is looked up whether z vanishes because every term of it does; exact arithmetic (the caller's)
-answers. So no sign is ever guessed, and lines that meet in a corner are ordinary.
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: residues prove z to vanish (see `residues`); the
+corner is computed anew from its two lines, with a verified bound; it is looked up whether z vanishes because every term
+of it does; residues give the sign; exact arithmetic (the caller's) answers. So no sign is ever guessed, and lines that
+meet in a corner are ordinary.
 
 Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
 first), with the neurons of the layer that may cut it, and, for every later layer that reads this one, the partial sums
@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import add_neurons, copy_sums, measure_rows
-from tropnet.enumeration.engines.polygon.exact_sign import UNKNOWN, corner_sign
-from tropnet.kernels import compiled, popcount, uniform
+from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
+from tropnet.kernels import compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
 __all__ = ["DONE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
@@ -48,9 +48,11 @@ AFFINE, FALLING, RISING = range(3)
 N_COLUMNS = 8
 LAYER, START, SIZE, TOP, N_LEFT, DEBT, FRESH, DEPTH = range(N_COLUMNS)
 SHARE, WEIGHT, SPREAD = range(3)
-# BOUNDED: all roots are. EXACT: determinants may be computed without rounding.
-N_TOTALS = 10
-N_FRAMES, BOUNDED, EXACT, ANSWERED, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED, DETERMINANTS = range(N_TOTALS)
+N_TOTALS = 8
+# BOUNDED: whether all roots are.
+N_FRAMES, BOUNDED, ANSWERED, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+N_PRICES = 5
+DECIDING, LEAF, ENTERING, ADDING, SPLITTING = range(N_PRICES)
 RADIUS = 3
 _D = 3
 # Products and sums of three terms are wrong by less than this, relatively, with room for corners up to size 2.
@@ -86,13 +88,16 @@ class State(NamedTuple):
     fixed: NDArray[np.uint64]  # (2, words) the neurons whose bit is fixed beforehand to be 0, to be 1
     masks: NDArray[np.uint64]  # (3, words) the neurons that are affine, and whose slope is not 0 for bit 0, for bit 1
     sides: NDArray[np.float64]  # (m, 3) rows of the domain; exact
-    twin: NDArray[np.int64]  # (n_neurons,) the first neuron of the same line, as far as that is known
-    scratch: NDArray[np.float64]  # (64 + L,)
-    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
-    random: NDArray[np.uint64]  # (1,)
-    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
+    scratch: NDArray[np.uint8]  # (L,)
+    targets: NDArray[np.float64]  # by stratum, of the sampling; empty to keep all
+    free: NDArray[np.int64]  # (1,): keep all down to this depth
+    phase: NDArray[np.float64]  # by stratum, of the sampling
+    nodes: NDArray[np.float64]  # by stratum: weighted number of nodes
+    leaves: NDArray[np.float64]  # (4,) weighted number of leaves; nodes left out; cost at `prices`, and weighted
+    prices: NDArray[np.float64]  # (N_PRICES, L): see `_price`
     totals: NDArray[np.int64]
-    done: NDArray[np.float64]  # (2,) fraction of the tree, weighted number of leaves
+    done: NDArray[np.float64]  # (1,) fraction of the tree
+    residues: Residues  # none before the first query
 
 
 @compiled(inline=True)
@@ -196,7 +201,7 @@ def _leave(problem: Any, rows: Any, state: Any, frame: int) -> None:
         length = (_D + 1) * problem.widths[problem.reader[block]]
         to, at = problem.done_at[block], here + problem.done_at[block] - problem.done_at[begin]
         copy_sums(state.sums[at : at + length], rows.done[to : to + length])
-        measure_rows(problem, rows, block, layer, _D)
+        measure_rows(problem, rows, block, _D)
 
 
 @compiled(inline=True, reorder=True)
@@ -289,12 +294,15 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int)
     norm, error = rows.norm[j], rows.error[j]
     start, size = state.frames[frame, START], state.frames[frame, SIZE]
     answered = state.totals[ANSWERED] == 1
-    positive = negative = asked = 0
+    positive = negative = asked = zero = 0
     for p in range(size):
         if state.signs[p] == 0:
             u = np.int64(state.polygon[start + p, 0])
             z, sign = state.values[p], np.int64(UNKNOWN)
-            if answered:
+            if zero > 2:
+                # A linear form that vanishes at three corners is 0.
+                sign = np.int64(0)
+            elif answered:
                 sign = np.int64(state.known[p])
             for attempt in range(2):
                 if sign != UNKNOWN:
@@ -307,14 +315,22 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int)
                     sign = np.int64(-1)
                 elif attempt == 0:
                     state.totals[UNCERTAIN] += 1
+                    if _sign_at(problem, rows, state, frame, layer, j, u, np.bool_(True)) == 0:
+                        state.totals[VANISHED] += 1
+                        sign = np.int64(0)
+                        break
                     if not _refine(problem, rows, state, u):
                         break
                     z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
+            if sign == UNKNOWN and _vanishes(problem, state, frame, layer, j, u):
+                state.totals[VANISHED] += 1
+                sign = np.int64(0)
             if sign == UNKNOWN:
-                sign = np.int64(_exact_sign(problem, rows, state, frame, layer, j, u))
+                sign = np.int64(_sign_at(problem, rows, state, frame, layer, j, u, np.bool_(False)))
             if sign == UNKNOWN:
                 asked += 1
             elif sign == 0:
+                zero += 1
                 z = 0.0
             else:
                 # With the right sign, and not farther from the exact value than twice the bound.
@@ -326,41 +342,19 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int)
 
 
 @compiled()
-def _exact_sign(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: int, u: int) -> int:
-    """Return the sign of neuron j at corner u where that takes no long arithmetic, else 2."""
-    first, second = state.lines[u, 0], state.lines[u, 1]
-    twin = state.twin[j]
-    if first == twin or second == twin:
-        state.totals[VANISHED] += 1
-        return 0
-    a_0, a_1, a_2, _, error_a = _line(problem, rows, state, first)
-    b_0, b_1, b_2, _, error_b = _line(problem, rows, state, second)
-    if error_a == 0.0 and error_b == 0.0 and state.totals[EXACT]:
-        # A component that shows which of two opposite vectors the corner is.
-        k, largest = 2, state.points[u, 2]
-        if not state.totals[BOUNDED]:
-            for m in range(2):
-                if abs(state.points[u, m]) > abs(largest):
-                    k, largest = m, state.points[u, m]
-        if rows.error[j] == 0.0 and (state.totals[BOUNDED] or state.points[u, RADIUS] < 0.5 * abs(largest)):
-            n, at = problem.widths[layer], problem.rows_at[layer] + j - problem.first_neuron[layer]
-            c_0, c_1, c_2 = rows.done[at], rows.done[at + n], rows.done[at + 2 * n]
-            # The rows in an order in which that component comes last.
-            if k == 0:
-                sign = corner_sign(a_1, a_2, a_0, b_1, b_2, b_0, c_1, c_2, c_0, state.scratch)
-            elif k == 1:
-                sign = corner_sign(a_2, a_0, a_1, b_2, b_0, b_1, c_2, c_0, c_1, state.scratch)
-            else:
-                sign = corner_sign(a_0, a_1, a_2, b_0, b_1, b_2, c_0, c_1, c_2, state.scratch)
-            if sign != UNKNOWN:
-                state.totals[DETERMINANTS] += 1
-                return sign if largest > 0.0 else -sign
-        if a_2 == 0.0 and b_2 == 0.0 and state.points[u, 2] > 0.0:
-            state.points[u, 0] = state.points[u, 1] = state.points[u, RADIUS] = 0.0
-    if _vanishes(problem, state, frame, layer, j, u):
-        state.totals[VANISHED] += 1
-        return 0
-    return UNKNOWN
+def _sign_at(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: int, u: int, zero_only: bool) -> int:
+    """Return the sign of neuron j at corner u by residues; `UNKNOWN` if they are too few, or it is not 0 only."""
+    c = 2
+    if not state.totals[BOUNDED]:
+        for k in range(2):
+            if abs(state.points[u, k]) > abs(state.points[u, c]):
+                c = k
+        if not zero_only and not abs(state.points[u, c]) > state.points[u, RADIUS]:
+            return UNKNOWN
+    sign = sign_at(
+        problem, rows, state.residues, state.bits[frame], state.lines[u], np.uint64(3), layer, j, np.int64(c), zero_only
+    )
+    return -sign if sign != UNKNOWN and state.points[u, c] < 0.0 else sign
 
 
 @compiled()
@@ -376,9 +370,9 @@ def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: 
         loud = False
         for block in range(problem.reader.shape[0]):
             source = np.searchsorted(problem.first_block, block, side="right") - 1
-            if problem.reader[block] == m and silent[source] == 0.0:
+            if problem.reader[block] == m and not silent[source]:
                 loud = True
-        silent[m] = 1.0
+        silent[m] = 1
         for j in range(problem.first_neuron[m], problem.first_neuron[m + 1]):
             zero = j in (first, second) or (
                 not loud and (infinite or problem.bias_is_zero[j]) and (origin or problem.input_is_zero[j])
@@ -388,7 +382,7 @@ def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: 
             elif not zero:
                 active = (state.bits[frame, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
                 if problem.slopes[j, np.int64(active)] != 0.0:
-                    silent[m] = 0.0
+                    silent[m] = 0
     return vanishes
 
 
@@ -663,17 +657,25 @@ def _emit(problem: Any, rows: Any, state: Any, frame: int, out: Any, r: int) -> 
 
 
 @compiled()
-def _prune(state: Any, frame: int, n_layers: int) -> None:
-    """Keep each of the two new top frames with the probability of their depth."""
-    depth, above = state.frames[frame, DEPTH] + 1, frame + 1
-    state.nodes[depth] += 2.0 * state.shares[frame, WEIGHT]
-    state.shares[frame, WEIGHT] /= state.keep[depth]
-    state.shares[above, WEIGHT] = state.shares[frame, WEIGHT]
-    state.frames[frame, DEPTH] = state.frames[above, DEPTH] = depth
+def _prune(state: Any, frame: int, stratum: int, n_layers: int) -> None:
+    """Keep each of the two new top frames with the probability of their stratum."""
+    depth, weight = state.frames[frame, DEPTH] + 1, state.shares[frame, WEIGHT]
+    state.nodes[stratum] += 2.0 * weight
     for child in range(2):
-        if uniform(state.random) >= state.keep[depth]:
+        state.frames[frame + child, DEPTH] = depth
+        if depth > state.free[0]:
+            state.shares[frame + child, WEIGHT] = weight_if_kept(state.phase, state.targets, stratum, weight)
+        if state.shares[frame + child, WEIGHT] == 0.0:
             # Passed over when its turn comes.
+            state.leaves[1] += 1.0
             state.frames[frame + child, LAYER] = n_layers
+
+
+@compiled(inline=True)
+def _spend(state: Any, frame: int, price: float) -> None:
+    """Add to the cost."""
+    state.leaves[2] += price
+    state.leaves[3] += price * state.shares[frame, WEIGHT]
 
 
 @compiled(entry=True)
@@ -706,6 +708,7 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
                 layer += 1
                 state.frames[frame, LAYER] = layer
                 m = _enter(problem, rows, state, frame)
+                _spend(state, frame, state.prices[ENTERING, layer])
             else:
                 m = np.int64(0)
                 if debt >= 0:
@@ -720,6 +723,7 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
                 state.frames[frame, FRESH] = 0
             alive = m >= 0
             if m > 0:
+                _spend(state, frame, state.prices[ADDING, layer] * m)
                 begin, here = problem.first_block[layer], _sums_of(state, frame, layer)
                 for block in range(begin, problem.first_block[layer + 1]):
                     at = here + problem.done_at[block] - problem.done_at[begin]
@@ -729,6 +733,7 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
             i = np.int64(state.left[frame, n_left - 1])
             j = problem.first_neuron[layer] + i
             state.totals[DECISIONS] += 1
+            _spend(state, frame, state.prices[DECIDING, layer] * n_left)
             answer = _decide(problem, rows, state, frame, i)
             if answer == 3:
                 return QUERY, regions
@@ -739,9 +744,9 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
                     state.totals[BRANCHINGS] += 1
                     regions += 2
                     alive = False
-                    if state.keep.shape[0]:
-                        state.nodes[state.frames[frame, DEPTH] + 1] += 2.0 * state.shares[frame, WEIGHT]
-                        state.done[1] += 2.0 * state.shares[frame, WEIGHT]
+                    if state.targets.shape[0]:
+                        state.nodes[problem.first_neuron[n_layers]] += 2.0 * state.shares[frame, WEIGHT]
+                        state.leaves[0] += 2.0 * state.shares[frame, WEIGHT]
                 else:
                     state.frames[frame, N_LEFT] = n_left - 1
                     status = _split(problem, rows, state, frame, i)
@@ -749,10 +754,11 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
                         state.frames[frame, N_LEFT] = n_left
                         return status, regions
                     steps += 1
+                    _spend(state, frame, state.prices[SPLITTING, layer])
                     if fixed == FREE:
                         state.totals[BRANCHINGS] += 1
-                        if state.keep.shape[0]:
-                            _prune(state, frame, n_layers)
+                        if state.targets.shape[0]:
+                            _prune(state, frame, problem.first_neuron[layer + 1] - n_left + 1, n_layers)
                     elif fixed == 0:
                         state.shares[frame, SHARE] *= 2.0
                         state.totals[N_FRAMES] -= 1
@@ -776,7 +782,8 @@ def search(problem: Any, rows: Any, state: Any, out: Any, listing: bool, max_ste
             if listing:
                 _emit(problem, rows, state, frame, out, regions)
             regions += 1
-            state.done[1] += state.shares[frame, WEIGHT]
+            _spend(state, frame, state.prices[LEAF, 0])
+            state.leaves[0] += state.shares[frame, WEIGHT]
         state.done[0] += state.shares[frame, SHARE]
         state.totals[N_FRAMES] -= 1
         steps += 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,28 @@ from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import start_composition
+from tropnet.enumeration.engine import (
+    NO_SAMPLING,
+    Ability,
+    Chunk,
+    ChunkBuilder,
+    Engine,
+    Pace,
+    Plan,
+    Refusal,
+    Sample,
+    Sharing,
+    Task,
+)
+from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Stack, search
 from tropnet.exact.elimination import null_vector
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -75,6 +89,7 @@ class VertexEngine(Engine):
     name = "vertex"
     abilities = frozenset(Ability)
     compiled = True
+    divides = True
     pool: int = 1 << 8
     buffer: int = 1 << 14
     steps: int = 1 << 18
@@ -108,52 +123,98 @@ class _VertexPlan(Plan):
 def _enumerate(
     engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
-    """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
-    net = task.network
+    """Search from the roots."""
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, rows = start_composition(net)
-    stack, exact = _stack(task, roots, engine.pool), _Exact(net, task.domain)
-    # The kernel lists both sides of a last branching at once.
-    most = max(engine.buffer, 2) if not task.only_count else 1
-    out = room_for(task, min(most, FIRST_BUFFER))
-    status, seconds_exact = kernel.FULL, 0.0
-    while status != kernel.DONE:
-        status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
-        builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
-        begin = time.perf_counter()
-        aside = None
-        if status == kernel.GROW:
-            stack = _grown(stack)
-        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact.answer(stack)
-        elif status in (kernel.QUERY, kernel.ASIDE):
-            aside = _top(task, stack)
-        seconds_exact += time.perf_counter() - begin
-        totals = stack.totals.tolist()
-        builder.counters.update(
-            decisions=totals[kernel.DECISIONS],
-            branchings=totals[kernel.BRANCHINGS],
-            uncertain=totals[kernel.UNCERTAIN],
-            settled_exactly=exact.n_answers,
-            seconds_exact=seconds_exact,
-        )
-        if n_regions or status == kernel.DONE:
-            yield chunk_of(task, builder, out, n_regions, _sample(task, stack))
-        if status == kernel.FULL and len(out.bits) < most:
-            out = room_for(task, most)
-        if aside is not None:
-            builder.count("subtrees_by_lp")
-            for chunk in enumerate_by_lp(aside, builder.sibling()):
-                yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+    return _Search(engine, task, *start_composition(task.network), _stack(task, roots, engine.pool), 0).run(builder)
+
+
+@dataclass
+class _Search:
+    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+
+    Frames before the `first` belong to somebody else, and are passed over.
+    """
+
+    engine: VertexEngine
+    task: Task
+    problem: Problem
+    rows: Rows
+    stack: Stack
+    first: int
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        """Yield the regions below the frames."""
+        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
+        exact = _Exact(net, task.domain)
+        # The kernel lists both sides of a last branching at once.
+        most = max(self.engine.buffer, 2) if not task.only_count else 1
+        out = room_for(task, min(most, FIRST_BUFFER))
+        status, seconds_exact = kernel.FULL, 0.0
+        while status != kernel.DONE:
+            steps = pace.begin()
+            status, n_regions = search(self.problem, self.rows, self.stack, out, not task.only_count, steps)
+            pace.end()
+            done = builder.sharing is None and status == kernel.DONE
+            builder.fraction = 1.0 if done else min(float(self.stack.done[0]), 1.0)
+            begin = time.perf_counter()
+            aside = None
+            if status == kernel.GROW:
+                self.stack = _grown(self.stack)
+            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+                if len(self.stack.residues.primes):
+                    exact.answer(self.stack)
+                else:
+                    # The kernel asks again only what these leave open.
+                    self.stack.totals[kernel.N_MEMO] = 0
+                    self.stack.totals[kernel.DECISIONS] -= 1
+                    self.stack = self.stack._replace(residues=make_residues(net, task.domain))
+            elif status in (kernel.QUERY, kernel.ASIDE):
+                aside = _top(task, self.stack)
+            seconds_exact += time.perf_counter() - begin
+            totals = self.stack.totals.tolist()
+            builder.counters.update(
+                decisions=totals[kernel.DECISIONS],
+                branchings=totals[kernel.BRANCHINGS],
+                uncertain=totals[kernel.UNCERTAIN],
+                settled_exactly=exact.n_answers,
+                seconds_exact=seconds_exact,
+            )
+            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
+                self._share(builder.sharing)
+            if n_regions or status == kernel.DONE:
+                sample = _sample(task, self.stack) if status == kernel.DONE else None
+                yield chunk_of(task, builder, out, n_regions, sample)
+            if status == kernel.FULL and len(out.bits) < most:
+                out = room_for(task, most)
+            if aside is not None:
+                builder.count("subtrees_by_lp")
+                for chunk in enumerate_by_lp(aside, builder.sibling()):
+                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+    def _share(self, sharing: Sharing) -> None:
+        """Hand over the oldest frames, if two are left.
+
+        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        stack, n_layers = self.stack, len(self.task.network.hidden)
+        n_frames = int(stack.totals[kernel.N_FRAMES])
+        if n_frames - self.first < 2:
+            return
+        end = self.first + sharing.split(n_frames - self.first)
+        rest = replace(self, rows=copied(self.rows), stack=_rest(self.task, stack, end, self.engine.pool))
+        given = slice(self.first, end)
+        stack.layer[given], stack.n_left[given], stack.share[given] = n_layers, 0, 0.0
+        self.first = end
+        sharing.hand_over(rest.run)
 
 
 def _sample(task: Task, stack: Stack) -> Sample | None:
     """Take out what was seen of a sampled tree."""
     if task.sampling is None:
         return None
-    sample = Sample(float(stack.leaves[0]), stack.nodes.copy())
+    sample = Sample(stack.nodes.copy(), *stack.leaves.tolist())
     stack.leaves[:], stack.nodes[:] = 0.0, 0.0
     return sample
 
@@ -289,7 +350,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     n_generators = sum(len(root.X) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
     sides = task.domain.derived(_side_rows)
-    sampling = task.sampling or Sampling(np.empty(0), 0)
+    sampling = task.sampling or NO_SAMPLING
     stack = Stack(
         X=np.zeros((P, D)),
         radius=np.zeros(P),
@@ -329,14 +390,17 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep.copy(),
+        targets=sampling.targets.copy(),
+        free=np.array([sampling.free]),
         depth=np.zeros(F, np.int64),
         weight=np.zeros(F),
-        random=np.array([sampling.seed | 1], np.uint64),
-        nodes=np.zeros(len(sampling.keep)),
-        leaves=np.zeros(1),
+        phase=sampling.phases(),
+        nodes=np.zeros(len(sampling.targets)),
+        leaves=np.zeros(4),
+        prices=net.derived(_prices),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
+        residues=NO_RESIDUES,
     )
     stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
     stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
@@ -360,10 +424,45 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     return stack
 
 
+# Seconds, by fit of the times of many searches (benchmarks/prices.py): a decision, of each generator and coordinate
+# that it looks at; a leaf; of a layer that is entered each neuron, and its range by generator and coordinate; a product
+# of the composition; a split, and of each pair of generators.
+PRICES = (0.0, 1.35e-9, 5.0e-7, 3.7e-9, 4.9e-10, 5.4e-11, 1.25e-7, 3.8e-10)
+
+
+def _prices(net: Network) -> FloatArray:
+    """Return what the steps of the kernel cost in each layer, in seconds."""
+    deciding, looking, leaf, neuron, ranging, product, splitting, pairing = PRICES
+    D, widths = net.n_inputs + 1, np.array(net.widths, dtype=np.float64)
+    entering, completing = count_products(net)
+    prices = np.empty((kernel.N_PRICES, len(widths)))
+    prices[kernel.DECIDING], prices[kernel.LOOKING] = deciding, looking * D
+    prices[kernel.LEAF] = leaf
+    prices[kernel.ENTERING], prices[kernel.RANGING] = neuron * widths + product * entering, ranging * D * widths
+    prices[kernel.COMPLETING] = product * completing
+    prices[kernel.SPLITTING], prices[kernel.PAIRING] = splitting, pairing
+    return prices
+
+
+def _rest(task: Task, stack: Stack, n_frames: int, pool: int) -> Stack:
+    """Return a copy of the stack with its oldest frames only, and the room for generators that they need."""
+    top = n_frames - 1
+    used = max(int(stack.top[top]), int(stack.start[top] + stack.size[top]))
+    pooled = {name: getattr(stack, name) for name in _POOLED}
+    # What these hold is soon composed again.
+    residues = make_residues(task.network, task.domain) if len(stack.residues.primes) else NO_RESIDUES
+    small = stack._replace(**{name: array[: 2 * used + pool] for name, array in pooled.items()})
+    rest = copied(small)._replace(residues=residues)
+    rest.totals[:], rest.done[:] = 0, 0.0
+    rest.totals[kernel.N_FRAMES] = n_frames
+    return rest
+
+
 _POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "across_tight", "memo")
 
 
 def _grown(stack: Stack) -> Stack:
     """Return the stack with twice the room for generators and their lists."""
     pooled = {name: getattr(stack, name) for name in _POOLED}
-    return stack._replace(**{name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()})
+    grown: dict[str, Any] = {name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()}
+    return stack._replace(**grown)

@@ -12,9 +12,10 @@ of the row,
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
-and a sign is certain iff |z| exceeds that. Otherwise, in this order: the generator is computed anew from its facets,
-with a verified bound; it is looked up whether z vanishes there because every term of it does; exact arithmetic (the
-caller's) answers. So no sign is ever guessed, and generators on a hyperplane, as in degenerate networks, are ordinary.
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: residues prove z to vanish (see `residues`); the
+generator is computed anew from its facets, with a verified bound; it is looked up whether z vanishes there because
+every term of it does; residues give the sign; exact arithmetic (the caller's) answers. So no sign is ever guessed, and
+generators on a hyperplane, as in degenerate networks, are ordinary.
 
 Facets. A bit of `tight[u]` stands for a row that vanishes at generator u; `owner` says which. Two generators span an
 edge iff at least D - 2 rows vanish at both and at no third one (Fukuda and Prodon 1996, doi:10.1007/3-540-61576-8_77);
@@ -36,7 +37,8 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
-from tropnet.kernels import compiled, popcount, uniform
+from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
+from tropnet.kernels import compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "QUERY", "Stack", "search"]
@@ -45,6 +47,8 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+N_PRICES = 8
+DECIDING, LOOKING, LEAF, ENTERING, RANGING, COMPLETING, SPLITTING, PAIRING = range(N_PRICES)
 # Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
@@ -94,14 +98,17 @@ class Stack(NamedTuple):
     row_m: NDArray[np.float64]  # (D,)
     scratch: NDArray[np.uint8]  # (n_neurons + L,)
     memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for) for the decision at hand
-    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
+    targets: NDArray[np.float64]  # by stratum, of the sampling; empty to keep all
+    free: NDArray[np.int64]  # (1,): keep all down to this depth
     depth: NDArray[np.int64]  # (F,) branchings on the path
     weight: NDArray[np.float64]  # (F,) inverse of the probability that the frame was kept
-    random: NDArray[np.uint64]  # (1,)
-    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
-    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
+    phase: NDArray[np.float64]  # by stratum, of the sampling
+    nodes: NDArray[np.float64]  # by stratum: weighted number of nodes
+    leaves: NDArray[np.float64]  # (4,) weighted number of leaves; nodes left out; cost at `prices`, and weighted
+    prices: NDArray[np.float64]  # (N_PRICES, L): see `_price`
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
+    residues: Residues  # none before the first query
 
 
 @compiled(inline=True, reorder=True)
@@ -267,6 +274,9 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
             return z, -1
         if attempt == 0:
             stack.totals[UNCERTAIN] += 1
+            if _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(True)) == 0:
+                stack.totals[VANISHED] += 1
+                return 0.0, 0
             if not _refine(problem, rows, stack, frame, np.int64(u)):
                 break
             z = 0.0
@@ -275,7 +285,27 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
     if _vanishes(problem, stack, frame, layer, j, u):
         stack.totals[VANISHED] += 1
         return 0.0, 0
-    return z, 2
+    sign = _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(False))
+    if sign == UNKNOWN:
+        return z, 2
+    return sign * max(abs(z), rows.norm[j] * _ROUNDING), sign
+
+
+@compiled()
+def _sign_at(problem: Any, rows: Any, stack: Any, frame: int, layer: int, j: int, u: int, zero_only: bool) -> int:
+    """Return the sign of neuron j at generator u by residues; `UNKNOWN` if they are too few, or it is not 0 only."""
+    D = stack.X.shape[1]
+    c = 0
+    for k in range(1, D):
+        if abs(stack.X[u, k]) > abs(stack.X[u, c]):
+            c = k
+    if not zero_only and not abs(stack.X[u, c]) > stack.radius[u]:
+        return UNKNOWN
+    sign = sign_at(
+        problem, rows, stack.residues, stack.bits[frame], stack.owner[frame], stack.tight[u], layer, j, np.int64(c),
+        zero_only,
+    )  # fmt: skip
+    return -sign if sign != UNKNOWN and stack.X[u, c] < 0.0 else sign
 
 
 @compiled()
@@ -707,18 +737,40 @@ def _is_facet(stack: Any, n_neurons: int, frame: int, used: Any, bit: int) -> bo
 
 
 @compiled()
-def _prune(stack: Any, frame: int, n_layers: int) -> None:
-    """Keep each of the two new top frames with the probability of their depth."""
-    depth, above = stack.depth[frame] + 1, frame + 1
-    stack.nodes[depth] += 2.0 * stack.weight[frame]
-    stack.weight[frame] /= stack.keep[depth]
-    stack.weight[above] = stack.weight[frame]
-    stack.depth[frame] = stack.depth[above] = depth
+def _prune(stack: Any, frame: int, stratum: int, n_layers: int) -> None:
+    """Keep each of the two new top frames with the probability of their stratum."""
+    depth, weight = stack.depth[frame] + 1, stack.weight[frame]
+    stack.nodes[stratum] += 2.0 * weight
     for child in range(2):
-        if uniform(stack.random) >= stack.keep[depth]:
+        stack.depth[frame + child] = depth
+        if depth > stack.free[0]:
+            stack.weight[frame + child] = weight_if_kept(stack.phase, stack.targets, stratum, weight)
+        if stack.weight[frame + child] == 0.0:
             # Passed over when its turn comes.
+            stack.leaves[1] += 1.0
             stack.layer[frame + child] = n_layers
             stack.n_left[frame + child] = 0
+
+
+@compiled(inline=True)
+def _price(stack: Any, frame: int, n_layers: int) -> float:
+    """Return what the next step of the top frame costs by the prices of its layer, before it is known what it is."""
+    layer, size = stack.layer[frame], stack.size[frame]
+    if stack.n_left[frame] > 0:
+        return float(stack.prices[DECIDING, layer] + stack.prices[LOOKING, layer] * size)
+    price = stack.prices[LEAF, 0]
+    if layer + 1 < n_layers:
+        price = stack.prices[ENTERING, layer + 1] + stack.prices[RANGING, layer + 1] * min(size, _MANY)
+        if layer >= 0:
+            price += stack.prices[COMPLETING, layer] * stack.n_listed[layer]
+    return float(price)
+
+
+@compiled(inline=True)
+def _spend(stack: Any, frame: int, price: float) -> None:
+    """Add to the cost."""
+    stack.leaves[2] += price
+    stack.leaves[3] += price * stack.weight[frame]
 
 
 @compiled(entry=True)
@@ -741,6 +793,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
         frame = stack.totals[N_FRAMES] - 1
         layer = stack.layer[frame]
         alive = True
+        _spend(stack, frame, _price(stack, frame, n_layers))
         if stack.n_left[frame] > 0:
             i = stack.left[frame, stack.n_left[frame] - 1]
             j = problem.first_neuron[layer] + i
@@ -755,20 +808,24 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     stack.totals[BRANCHINGS] += 1
                     regions += 2
                     alive = False
-                    if stack.keep.shape[0]:
-                        stack.nodes[stack.depth[frame] + 1] += 2.0 * stack.weight[frame]
+                    if stack.targets.shape[0]:
+                        stack.nodes[problem.first_neuron[n_layers]] += 2.0 * stack.weight[frame]
                         stack.leaves[0] += 2.0 * stack.weight[frame]
                 else:
                     stack.n_left[frame] -= 1
+                    size = stack.size[frame]
+                    _spend(stack, frame, stack.prices[SPLITTING, layer] + stack.prices[PAIRING, layer] * size * size)
                     status = _split(problem, rows, stack, frame, i)
                     if status != 0:
                         stack.n_left[frame] += 1
                         return status, regions
                     steps += 1
+                    stack.depth[frame + 1], stack.weight[frame + 1] = stack.depth[frame], stack.weight[frame]
                     if fixed == FREE:
                         stack.totals[BRANCHINGS] += 1
-                        if stack.keep.shape[0]:
-                            _prune(stack, frame, n_layers)
+                        if stack.targets.shape[0]:
+                            stratum = problem.first_neuron[layer + 1] - stack.n_left[frame]
+                            _prune(stack, frame, stratum, n_layers)
                     elif fixed == 0:
                         stack.share[frame] *= 2.0
                         stack.totals[N_FRAMES] -= 1
