@@ -20,12 +20,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import tropnet as tn
 from analysis.shared import results
-from benchmarks import test_peers
+from benchmarks import peers
 from benchmarks.networks import PLANE, SMALL_BOXES, Case
 from benchmarks.published import TIES, Fixed, published
 from benchmarks.report import processor, provenance, replaced
@@ -59,8 +60,8 @@ class Row:
     def peer(self) -> str | None:
         """Which other program does it."""
         if self.case in PLANE:
-            return "regioncam"
-        return "edge subdivision" if self.case in SMALL_BOXES and os.environ.get("TROPNET_EDGE_SUBDIVISION") else None
+            return "regioncam" if find_spec("regioncam") else None
+        return "edge subdivision" if self.case in SMALL_BOXES and peers.edge_subdivision_folder() else None
 
 
 def rows() -> list[Row]:
@@ -171,7 +172,7 @@ def worker(name: str, program: str) -> None:
         call()
         best, spent = min(best, clock() - begin), spent + max(clock() - begin, 1e-5)
     if program == "edge subdivision":
-        answer = len(test_peers.patterns_at(answer))
+        answer = len(peers.patterns_at(answer))
     print(json.dumps({"seconds": best, "answer": answer}))
 
 
@@ -179,11 +180,11 @@ def _call(case: Case | Fixed, program: str, work: str) -> Callable[[], Any]:
     """Return what is timed: the public call, on a network that is there before; or another program."""
     net, domain = case.network(0), case.domain
     if program == "regioncam":
-        layers = test_peers.as_layers(net)
-        return lambda: test_peers.regioncam(layers, case, None)
+        layers = peers.as_layers(net)
+        return lambda: peers.regioncam(layers, case, None)
     if program == "edge subdivision":
-        subdivided = test_peers.as_subdivided(net)
-        return lambda: test_peers.edge_subdivision(subdivided, case, None)
+        subdivided = peers.as_subdivided(net)
+        return lambda: peers.edge_subdivision(subdivided, case, None)
     if work == "facets":
         return lambda: len(tn.enumerate_regions(net, domain, facets=True, max_regions=_MOST_REGIONS))
     if work == "estimate":

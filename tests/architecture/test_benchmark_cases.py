@@ -7,8 +7,8 @@ import tropnet as tn
 from benchmarks import before_after
 from benchmarks.floor import floor
 from benchmarks.networks import PLANE, SMALL_BOXES
+from benchmarks.peers import patterns_at
 from benchmarks.published import TIES, input_box, published, resonance
-from benchmarks.test_peers import patterns_at
 
 # Two lines through 0, and the sum of the positive parts against 1: four quadrants, three of them cut.
 BENT = tn.Network.mlp([np.eye(2), np.ones((1, 2)), [[1.0]]], [[0.0, 0.0], [-1.0], [0.0]])
