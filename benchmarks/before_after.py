@@ -1,9 +1,12 @@
-"""Compare this version with another checkout, row by row, in pairs, and beside regioncam in the plane.
+"""Compare this version with another checkout, row by row, in pairs, and beside other programs.
 
 python -m benchmarks.before_after --before FOLDER [--models FOLDER] [--rows WORD ...] [--rounds N] [--dry-run]
 
 Every measurement is a process of its own on one core; the two versions take turns, and each compiles before it is
 timed. Times are of the processor, but those of several workers, which are of the clock.
+
+The other programs are regioncam in the plane, and, where TROPNET_EDGE_SUBDIVISION names its folder, edge subdivision in
+small boxes: vertices and edges, of which regions and facets are still to be made.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import tropnet as tn
 from analysis.shared import results
+from benchmarks import peers
 from benchmarks.networks import PLANE, SMALL_BOXES, Case
 from benchmarks.published import TIES, Fixed, published
 from benchmarks.report import processor, provenance, replaced
@@ -52,9 +57,11 @@ class Row:
         return f"{self.case}: {_WORDS[self.work]}"
 
     @property
-    def has_peer(self) -> bool:
-        """Whether regioncam does it."""
-        return self.case in PLANE
+    def peer(self) -> str | None:
+        """Which other program does it."""
+        if self.case in PLANE:
+            return "regioncam" if find_spec("regioncam") else None
+        return "edge subdivision" if self.case in SMALL_BOXES and peers.edge_subdivision_folder() else None
 
 
 def rows() -> list[Row]:
@@ -92,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(row: Row, before: Path, rounds: int) -> dict[str, Any]:
-    """Return the times of a row in pairs, and of regioncam; the answers of both versions must agree."""
+    """Return the times of a row in pairs, and of another program; the answers of both versions must agree."""
     folders = {"before": before, "after": results.ROOT}
     seconds: dict[str, list[float]] = {side: [] for side in folders}
     answers = {}
@@ -116,9 +123,9 @@ def measure(row: Row, before: Path, rounds: int) -> dict[str, Any]:
         "seconds_after": seconds["after"],
         "times_as_fast": statistics.median(ratios),
     }
-    if row.has_peer:
-        peer = _process(results.ROOT, row, "regioncam")
-        out |= {"seconds_regioncam": peer["seconds"], "regioncam_differs": peer["answer"] != answers["after"]}
+    if row.peer is not None:
+        found = _process(results.ROOT, row, row.peer)
+        out |= {"peer": row.peer, "seconds_peer": found["seconds"], "peer_differs": found["answer"] != answers["after"]}
     print(f"{row}: {out['times_as_fast']:.2f}", file=sys.stderr, flush=True)
     return out
 
@@ -164,17 +171,20 @@ def worker(name: str, program: str) -> None:
         begin = clock()
         call()
         best, spent = min(best, clock() - begin), spent + max(clock() - begin, 1e-5)
+    if program == "edge subdivision":
+        answer = len(peers.patterns_at(answer))
     print(json.dumps({"seconds": best, "answer": answer}))
 
 
-def _call(case: Case | Fixed, program: str, work: str) -> Callable[[], float]:
-    """Return what is timed: the public call, on a network that is there before; or regioncam."""
+def _call(case: Case | Fixed, program: str, work: str) -> Callable[[], Any]:
+    """Return what is timed: the public call, on a network that is there before; or another program."""
     net, domain = case.network(0), case.domain
     if program == "regioncam":
-        from benchmarks.test_peers import as_layers, regioncam
-
-        layers = as_layers(net)
-        return lambda: regioncam(layers, case, None)
+        layers = peers.as_layers(net)
+        return lambda: peers.regioncam(layers, case, None)
+    if program == "edge subdivision":
+        subdivided = peers.as_subdivided(net)
+        return lambda: peers.edge_subdivision(subdivided, case, None)
     if work == "facets":
         return lambda: len(tn.enumerate_regions(net, domain, facets=True, max_regions=_MOST_REGIONS))
     if work == "estimate":
@@ -184,14 +194,14 @@ def _call(case: Case | Fixed, program: str, work: str) -> Callable[[], float]:
 
 
 def table(measured: list[dict[str, Any]]) -> str:
-    """Return the rows as a table: times before and after, how many times as fast, and against regioncam."""
+    """Return the rows as a table: times before and after, how many times as fast, and against another program."""
     lines = [
-        "| network | domain | work | regions | before, ms | after, ms | times as fast | x regioncam |",
+        "| network | domain | work | regions | before, ms | after, ms | times as fast | x other program |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in measured:
         before, after = (statistics.median(row[f"seconds_{side}"]) for side in ("before", "after"))
-        peer = f"{row['seconds_regioncam'] / after:.2g}" if "seconds_regioncam" in row else ""
+        peer = f"{row['seconds_peer'] / after:.2g} ({row['peer']})" if "peer" in row else ""
         cells = [
             row["network"],
             row["domain"],

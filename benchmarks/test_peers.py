@@ -1,9 +1,5 @@
 """Other programs on the same networks, in the same run, and two plain loops that fix the machine's scale."""
 
-import os
-import sys
-from itertools import product
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -11,6 +7,14 @@ import pytest
 
 from benchmarks.conftest import Program
 from benchmarks.networks import PEERS, PLAIN, PLANE, SUBDIVIDED
+from benchmarks.peers import (
+    as_layers,
+    as_subdivided,
+    edge_subdivision,
+    edge_subdivision_folder,
+    patterns_at,
+    regioncam,
+)
 from benchmarks.plain import count_by_clipping, count_by_linear_programs
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -76,85 +80,6 @@ LINEAR_PROGRAMS = Program(
 )
 
 
-def as_layers(net):
-    """Return the hidden layers of a chain with skips (k, k + 2) as regioncam has them, in float32."""
-    camera = pytest.importorskip("regioncam")
-    steps = []
-    for index, layer in enumerate(net.hidden, start=1):
-        weight = layer.weights[index - 1].T.astype(np.float32).copy()
-        step = [camera.nn.Linear(weight, layer.bias.astype(np.float32)), camera.nn.ReLU()]
-        # Layer index + 1 reads what layer index - 1 hands on past this one.
-        is_residual = (index - 1, index + 1) in net.skips
-        steps.append(camera.nn.Residual(camera.nn.Sequential(*step)) if is_residual else step)
-    return steps
-
-
-def regioncam(steps, case, _):
-    """Cut the square, layer by layer; faces, edges and vertices come together."""
-    camera = pytest.importorskip("regioncam").Regioncam(size=case.half_width)
-    for step in steps:
-        for part in step if isinstance(step, list) else [step]:
-            camera.add(part)
-    return camera.num_faces
-
-
-def edge_subdivision_folder():
-    """Return the folder of a checkout of github.com/arturs-berzins/relu_edge_subdivision; it is in no registry."""
-    folder = os.environ.get("TROPNET_EDGE_SUBDIVISION")
-    if not folder:
-        pytest.skip("TROPNET_EDGE_SUBDIVISION names no folder")
-    return folder
-
-
-def as_subdivided(net):
-    """Return the hidden layers as edge subdivision has them: each layer it is given is one of cuts."""
-    torch = pytest.importorskip("torch")
-    linear = []
-    for layer in net.hidden:
-        (weight,) = layer.weights.values()
-        linear.append(torch.nn.Linear(*weight.shape[::-1]))
-        linear[-1].load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(layer.bias)})
-    sizes = [net.n_inputs, *net.widths]
-
-    def eval_block(points, device="cpu"):
-        values = []
-        for layer in linear:
-            values.append(layer(points if not values else torch.relu(values[-1])))
-        return torch.cat(values, dim=1).to(device)
-
-    return SimpleNamespace(
-        ks=sizes,
-        ls=range(1, len(sizes)),
-        eval_block=eval_block,
-        to=lambda device: None,  # noqa: ARG005
-    )
-
-
-def edge_subdivision(net, case, _):
-    """Find vertices and edges in the box, in float32; return the signs of the vertices."""
-    torch = pytest.importorskip("torch")
-    with mock.patch.object(sys, "path", [edge_subdivision_folder(), *sys.path]):
-        from edge_subdivision import skeletal_subdivision
-    with torch.no_grad():
-        box = (-case.half_width, case.half_width)
-        _, _, signs = skeletal_subdivision(net, bbox=box, device=torch.device("cpu"), verbose=False)
-    return signs[:, 2 * case.inputs :].numpy()
-
-
-def patterns_at(signs):
-    """Return the patterns of the cells around vertices, where each neuron that vanishes there has either sign."""
-    found = []
-    counts = (signs == 0).sum(axis=1)
-    for n_zeros in np.unique(counts).tolist():
-        here = signs[counts == n_zeros] > 0
-        zeros = np.nonzero(signs[counts == n_zeros] == 0)[1].reshape(len(here), n_zeros)
-        for bits in product((False, True), repeat=n_zeros):
-            here[np.arange(len(here))[:, None], zeros] = bits
-            found.append(np.packbits(here, axis=1))
-    packed = np.unique(np.concatenate(found), axis=0)
-    return np.unpackbits(packed, axis=1, count=signs.shape[1]).astype(bool)
-
-
 # In float32 and without a proof: some of their counts may differ.
 REGIONCAM = tuple(Program("regioncam", work, regioncam, as_layers, can_stop=False, exact=False)
                   for work in ("count", "facets"))  # fmt: skip
@@ -195,7 +120,8 @@ def test_regioncam(benchmark, measure, case, program):
 @pytest.mark.parametrize("case", SUBDIVIDED, ids=str)
 def test_edge_subdivision(benchmark, measure, case):
     """Vertices and edges in a box; the regions, which it does not list, are made of its signs, untimed."""
-    edge_subdivision_folder()
+    if edge_subdivision_folder() is None:
+        pytest.skip("TROPNET_EDGE_SUBDIVISION names no folder")
     measure(benchmark, EDGE_SUBDIVISION, case, "architectures")
 
 

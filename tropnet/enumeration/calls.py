@@ -55,12 +55,16 @@ def enumerate_regions(
         ``"polygon"``: compiled, for two inputs; cells by their corners in cyclic order. ``"vertex"``: compiled, for few
         inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of inputs; cells by their rows and
         one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``: Algorithm 2 of
-        the paper, exponential in the widths. ``"auto"``: the fastest that fits: polygon for two inputs, vertex up to
-        four, then simplex; lp where none of them can start (no hidden layer, more than 128 inputs, cells that contain a
-        line) or for another backend. All return the same set. An `Engine` object serves, too.
+        the paper, exponential in the widths. ``"auto"``: polygon for two inputs; for more, vertex
+        or simplex, whichever is faster in a pilot, if the first to try (vertex up to four inputs) is not done after
+        some 20 ms; the pilot counts operations, so the same call takes the same engine (`Regions.stats`). lp where
+        none of them can start (no hidden layer, more than 128 inputs, cells that contain a line) or for another
+        backend. All return the same set, in orders of their own. An `Engine` object serves, too.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
-        or any `concurrent.futures.Executor`. The result does not depend on it. (``"reference"`` uses one.)
+        or any `concurrent.futures.Executor`. Threads of the compiled engines take work from one another while they run
+        and find the same regions in the same order as one (points may differ in the last digits). An executor runs
+        subtrees of the first decisions, in an order of its own. (``"reference"`` uses one.)
     facets
         Find every region's facets, too, for `Regions.facets`. The polygon and the vertex engine have them at hand;
         others take longer.
@@ -100,7 +104,7 @@ def enumerate_regions(
     -----
     The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
     is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
-    less than a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
+    about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
     cell, plus O(n_l n_k d) integer products per layer and cell.
 
     References
@@ -267,7 +271,7 @@ def estimate_regions(
     *,
     engine: str | Engine = "auto",
     width: int = 256,
-    n_probes: int = 32,
+    n_probes: int = 16,
     seed: int = 0,
     backend: str = "highs",
     tolerances: Tolerances | None = None,
@@ -275,27 +279,31 @@ def estimate_regions(
 ) -> Estimate:
     """Estimate the number of activation regions from random probes of the search tree.
 
-    A probe walks the tree of the engine, but keeps a node after t branchings only with probability p_t, and counts
-    what it finds below with weight 1 / (p_1 ... p_t). The mean is unbiased for every choice of p. Knuth's estimator is
-    p = 1/2, a single path; here p follows from pilot probes so that about `width` nodes are kept at every depth, which
-    keeps the variance down where paths differ in length, as Chen's strata do.
+    A probe walks the tree of the engine, but keeps a node only with some probability, and counts what it finds below
+    with the inverse of the product of these on the path, its weight. The mean is unbiased for every choice of them.
+    Knuth's estimator is 1/2, a single path. Here nodes are in strata by the number of neurons decided, as Chen's, and
+    pilot probes tell which weight leaves about `width` nodes in each; a node of less weight is kept with probability
+    weight / that, at least 1/2, every so-many-th in the order of the search, so that alike ones balance.
+
+    An estimate costs about a tenth of the count it forecasts, or less. Where that is too little for any, because the
+    count takes a fraction of a second, the regions are counted, and `Estimate.exact` says so.
 
     Parameters
     ----------
     net, domain, engine, backend, tolerances, progress
         As for `enumerate_regions`.
     width
-        About how many nodes a probe keeps at every depth; the standard error falls with it.
+        The most nodes for a probe to keep in a stratum; the standard error falls with it.
     n_probes
-        Number of probes, at least 2.
+        Number of probes, at least 2; each costs a millisecond or more.
     seed
         Seed of the random choices: the same seed gives the same estimate.
 
     Returns
     -------
     Estimate
-        Mean and standard error (standard deviation of the probes over the root of their number). For trees of very
-        different branches the standard error is itself uncertain, and rather too small.
+        Mean, standard error (standard deviation of the probes over the root of their number), and `interval`, which
+        holds the number with 95 % confidence.
 
     Raises
     ------
@@ -305,7 +313,7 @@ def estimate_regions(
 
     Notes
     -----
-    Costs about `n_probes * width` nodes for each of the n_neurons depths, whatever the number of regions.
+    Costs at most about `n_probes * width` nodes for each of the n_neurons strata, whatever the number of regions.
 
     References
     ----------

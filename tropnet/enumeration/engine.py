@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _SECONDS_PER_CHUNK = 0.2
+_STEPS_OF_TRIAL = 256
 _FIRST_STEPS, _FIRST_PRODUCTS = 16, 1 << 22
 _SECONDS_PER_SLICE, _SECONDS_PER_SHARED_SLICE = 0.05, 0.008
 
@@ -118,6 +119,10 @@ class Sample:
             self.cost + other.cost,
             self.full_cost + other.full_cost,
         )
+
+    def scaled(self, factor: float) -> Sample:
+        """Return the sample with all that is weighted times a factor, to give a probe its part in a mean."""
+        return replace(self, nodes=factor * self.nodes, leaves=factor * self.leaves, full_cost=factor * self.full_cost)
 
 
 @dataclass(frozen=True)
@@ -254,16 +259,19 @@ class Pace:
         self._most, self._seconds = most, _SECONDS_PER_SLICE if builder.sharing is None else _SECONDS_PER_SHARED_SLICE
         # A layer that is entered takes about the square of its width.
         self.steps = min(max(_FIRST_PRODUCTS // builder.n_neurons**2, _FIRST_STEPS), most)
+        self._builder = builder
         self._begin = time.perf_counter()
 
     def begin(self) -> int:
         """Begin a slice; return how many steps."""
         self._begin = time.perf_counter()
-        return self.steps
+        return min(_STEPS_OF_TRIAL, self._most) if self._builder.is_trial else self.steps
 
     def end(self) -> None:
         """End a slice, so that the next is twice as long or half, if this one was far too short or too long."""
         seconds = time.perf_counter() - self._begin
+        if self._builder.is_trial:
+            return
         if seconds < self._seconds / 2:
             self.steps = min(2 * self.steps, self._most)
         elif seconds > 2 * self._seconds:
@@ -275,7 +283,9 @@ class ChunkBuilder:
     """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively.
 
     The caller of a run owns it, so that what an interrupt finds in it is not lost. With `sharing`, a run of an engine
-    that divides (`Engine.divides`) hands over parts, and `fraction` is that of what it did itself.
+    that divides (`Engine.divides`) hands over parts, and `fraction` is that of what it did itself. In a trial
+    (`is_trial`) a compiled run comes back after the same steps whatever the time, and `cost` is what these cost, as in
+    `Sample`.
     """
 
     n_neurons: int
@@ -284,6 +294,8 @@ class ChunkBuilder:
     counters: dict[str, float] = field(default_factory=dict)
     seconds_per_chunk: float = _SECONDS_PER_CHUNK
     sharing: Sharing | None = None
+    is_trial: bool = False
+    cost: float = 0.0
 
     def __post_init__(self) -> None:
         self._reset()

@@ -13,7 +13,7 @@ from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
 from tropnet.progress import Update
 
-__all__ = ["TENTH", "Estimate", "estimate_tree"]
+__all__ = ["TENTH", "Estimate", "estimate_tree", "fitted_targets"]
 
 TENTH = 0.1
 _CONFIDENCE = 0.95
@@ -115,7 +115,7 @@ def estimate_tree(
         if pilot + 1 >= _MIN_PILOTS and spent + 2 * last_cost > _PART_FOR_PILOTS * budget:
             break
         pilot_width = min(2 * pilot_width, width)
-        targets = _targets(nodes / weight, pilot_width)
+        targets = fitted_targets(nodes / weight, pilot_width)
     room = (budget - spent) / n_probes - _SECONDS_PER_PROBE
     fitting = last_width * room / max(last_cost, 1e-9)
     if fitting < 1.0:
@@ -125,7 +125,7 @@ def estimate_tree(
         # The tree is larger than the pilots knew.
         fitting = float(last_width)
     width = int(min(width, fitting))
-    targets = _targets(nodes / weight, width)
+    targets = fitted_targets(nodes / weight, width)
     found = np.empty(n_probes)
     for i, probe_seed in enumerate(seeds[_MAX_PILOTS:]):
         found[i] = probe(_sampling(targets, probe_seed, width)).leaves
@@ -138,7 +138,7 @@ def _sampling(targets: FloatArray, seed: int, width: int) -> Sampling:
     return Sampling(targets, seed, free=width.bit_length() - 1)
 
 
-def _targets(nodes: FloatArray, width: int) -> FloatArray:
+def fitted_targets(nodes: FloatArray, width: int) -> FloatArray:
     """Return the weights with which about `width` of so many nodes are kept in every stratum."""
     # Nothing is known of strata that no pilot saw.
     return np.where(nodes > 0, nodes / width, np.inf)

@@ -20,6 +20,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
 from tropnet.enumeration.parallel import enumerate_in_parallel
+from tropnet.enumeration.pilot import faster_plan, walk_sample
 from tropnet.enumeration.sharing import enumerate_by_threads
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
@@ -32,9 +33,12 @@ from tropnet.regions.row_index import RowIndex
 __all__ = ["ENGINES", "Search"]
 
 ENGINES = ("auto", *REGISTRY)
-# Up to here the vertex engine is the faster one (results/benchmarks.json).
+# Which engine to begin with: up to so many inputs the vertex engine is rarely the slower one.
 _VERTEX_INPUTS = 4
+# Here the polygon engine is the fastest, which no pilot has to find out.
 _PLANE = 2
+# What an engine may cost, in seconds, before others are asked whether they are faster.
+_SECONDS_OF_TRIAL = 0.02
 _Entry = TypeVar("_Entry", bound=np.generic)
 
 
@@ -46,6 +50,7 @@ class Search:
     max_regions: int | None
     workers: int | Executor
     builder: ChunkBuilder
+    rivals: tuple[Engine, ...] = ()
     seconds: float = 0.0
     truncated: bool = False
 
@@ -96,8 +101,9 @@ class Search:
             only_count=only_count,
             facets=facets,
         )
-        plan = _planned(task, _candidates(engine, net, backend), needs)
-        return cls(plan, max_regions, workers, plan.builder())
+        candidates = _candidates(engine, net, backend)
+        plan = _planned(task, candidates, needs)
+        return cls(plan, max_regions, workers, plan.builder(), _rivals(plan.engine, candidates))
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -121,6 +127,39 @@ class Search:
                     return
 
     def _run(self) -> Generator[Chunk, None, None]:
+        """Run the plan, or that of a rival which is faster."""
+        return self._run_best() if self.rivals else self._run_plan()
+
+    def _run_best(self) -> Generator[Chunk, None, None]:
+        """Begin with the plan; where that takes long, go on with that of the engine which is fastest in a pilot.
+
+        Small searches are over before a pilot. What a trial has found is kept if its engine goes on.
+        """
+        trial: list[Chunk] = []
+        self.builder.is_trial = True
+        run = self.plan.run(self.builder)
+        try:
+            for chunk in run:
+                trial.append(chunk)
+                if self.builder.cost > _SECONDS_OF_TRIAL:
+                    break
+            else:
+                yield from trial
+                return
+            best = faster_plan(self.plan, self.rivals)
+        except KeyboardInterrupt:
+            yield from trial
+            raise
+        self.builder.is_trial = False
+        if best is self.plan and self.workers == 1:
+            yield from trial
+            yield from run
+            return
+        run.close()
+        self.plan, self.builder = best, best.builder()
+        yield from self._run_plan()
+
+    def _run_plan(self) -> Generator[Chunk, None, None]:
         """Run the plan, in parts if there are workers and the engine can search a part of its tree."""
         if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
             return self.plan.run(self.builder)
@@ -157,13 +196,10 @@ class Search:
 
     def _probe(self, sampling: Sampling) -> Sample:
         """Walk a part of the tree and return what was seen."""
-        plan = self.plan.adapted(replace(self.task, only_count=True, sampling=sampling))
-        if isinstance(plan, Refusal):
-            raise ValueError(plan.reason)
-        seen = Sample(np.zeros(len(sampling.targets)))
-        for chunk in plan.run(plan.builder()):
-            seen = seen if chunk.sample is None else seen + chunk.sample
-        return seen
+        counting = self.plan.adapted(replace(self.task, only_count=True))
+        if isinstance(counting, Refusal):
+            raise ValueError(counting.reason)
+        return walk_sample(counting, sampling)
 
     def _forecast(self) -> tuple[float, float] | None:
         """Return about how many regions there will be, and the standard error, where that is quick to tell."""
@@ -232,8 +268,18 @@ def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine
         return [REGISTRY[engine]]
     if backend != "highs":
         return [REGISTRY["lp"]]
-    few = {_PLANE: ["polygon"]}.get(net.n_inputs, ["vertex"] if net.n_inputs <= _VERTEX_INPUTS else [])
-    return [REGISTRY[name] for name in (*few, "simplex", "lp")]
+    names = ("vertex", "simplex", "lp") if net.n_inputs <= _VERTEX_INPUTS else ("simplex", "vertex", "lp")
+    if net.n_inputs == _PLANE:
+        names = ("polygon", "simplex", "lp")
+    return [REGISTRY[name] for name in names]
+
+
+def _rivals(chosen: Engine, candidates: list[Engine]) -> tuple[Engine, ...]:
+    """Return the engines that a pilot can compare with the chosen one: all of them compiled and able to sample."""
+    if chosen is REGISTRY["polygon"]:
+        return ()
+    able = [engine for engine in candidates if engine.compiled and Ability.SAMPLING in engine.abilities]
+    return tuple(engine for engine in able if engine is not chosen) if chosen in able else ()
 
 
 def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:

@@ -73,11 +73,11 @@ def test_ties_are_settled_by_the_kernel(tested: Candidate, domain: Domain | None
     assert n_exact <= n_decisions / 50
 
 
-# Coincident hyperplanes, some of weights so fine that their integers are longer than all primes together.
+# Coincident hyperplanes after ten layers of weights so fine that integers are longer than all primes together.
 FINE = 2.0**-900
 TOO_FINE = Network.mlp(
-    [[[1, FINE], [-1, -FINE], [FINE, 1], [2 * FINE, 2], [1, 1]], np.ones((2, 5)), np.ones((1, 2))],
-    [[1, -1, 1, 2, 0], [-1, 0], [0]],
+    [*[[[1, FINE], [-FINE, 1]]] * 10, [[1, FINE], [-1, -FINE], [FINE, 1], [2 * FINE, 2], [1, 1]], np.ones((1, 5))],
+    [*[[1, 1]] * 10, [-13, 13, -14, -28, -25], [0]],
 )
 
 

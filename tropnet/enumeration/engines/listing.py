@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sample, Task
-from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.exact.certificates import Witness, witness_is_inside
+from tropnet.feasibility import Feasible, make_backend
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["FIRST_BUFFER", "Out", "chunk_of", "room_for", "unpacked"]
@@ -66,7 +65,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i], builder.seconds_per_chunk)
+        witness = _exact_witness(task, pattern, cut, points[i])
         builder.count("exact_witnesses")
         if witness is None:
             continue
@@ -94,17 +93,16 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
     )
 
 
-def _exact_witness(
-    task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
-) -> Witness | None:
-    """Return a proven point inside a region: the guess if exact signs prove it, else by the lp engine."""
+def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
+    """Return a proven point inside a region: the guess if exact signs prove it, else by a linear program."""
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
     if np.isfinite(guess).all():
         witness = Witness.at(guess)
         if witness_is_inside(rows, witness):
             return witness
-    fixed = dict(enumerate(pattern.tolist()))
-    task = replace(task, fixed=fixed, only_count=False, sampling=None)
-    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess), seconds_per_chunk=seconds_per_chunk))
-    return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
+    backend = make_backend(task.backend, len(guess), task.tolerances)
+    for row in rows:
+        backend.push(row)
+    answer = backend.decide()
+    return answer.witness if isinstance(answer, Feasible) else None

@@ -27,16 +27,16 @@ from tropnet.regions.row_index import INFINITY
 __all__ = ["NO_RESIDUES", "UNKNOWN", "Residues", "are_multipliers", "is_zero_row", "make_residues", "sign_at"]
 
 UNKNOWN = 2
-# The largest primes below 2**31 are 2**31 less these.
-_BELOW = (
-    1, 19, 61, 69, 85, 99, 105, 151, 159, 171, 225, 249, 295, 325, 379, 399, 411, 469, 477, 511, 525, 571, 579, 589,
-    595, 615, 619, 697, 699, 705, 711, 727, 771, 775, 781, 789, 829, 831, 837, 847, 885, 909, 951, 955, 967, 985, 987,
-    1027, 1057, 1065, 1071, 1141, 1147, 1167, 1231, 1239, 1281, 1287, 1299, 1305, 1321, 1357, 1375, 1411,
-)  # fmt: skip
 # Bits that each prime is good for, rounded down.
 _BITS = 30.9999
+# Primes come in steps, so that few tables of them are made; so many are within 2**14 of 2**31.
+_STEP, _MOST = 32, 512
+# A sign from more primes than these takes longer than Python's integers, which round the point to float64 as well.
+_MOST_DIGITS = 160
+# What a sum of many products is allowed for beside the scale of a row, in bits.
+_SUMS = 64
 # Weights are integers once multiplied by at most 2**_MOST_SCALE; else nothing is known of their layer.
-_MOST_SCALE = 4096
+_MOST_SCALE = 1 << 13
 # The exponents of the powers of two in `powers` begin here: mantissas are integers below 2**53.
 _LOWEST = 64
 # Room of the composed rows, in numbers.
@@ -53,7 +53,7 @@ class Residues(NamedTuple):
 
     primes: NDArray[np.uint64]  # (K,)
     inverses: NDArray[np.uint64]  # (K,) of the product of the primes before, modulo each
-    powers: NDArray[np.uint64]  # (K, T) 2**(t - _LOWEST)
+    powers: NDArray[np.uint32]  # (K, T) 2**(t - _LOWEST)
     rows: NDArray[np.uint32]  # (n_neurons, K, D)
     n_known: NDArray[np.int64]  # (n_neurons,) for how many of the primes a row is composed
     sizes: NDArray[np.float64]  # (n_neurons,) a bound on the 1-norm of the row, unscaled
@@ -72,7 +72,7 @@ def _allocate(n_neurons: int, n_layers: int, D: int, n_primes: int) -> Residues:
     return Residues(
         primes=np.zeros(n_primes, np.uint64),
         inverses=np.zeros(n_primes, np.uint64),
-        powers=np.zeros((n_primes, 0), np.uint64),
+        powers=np.zeros((n_primes, 0), np.uint32),
         rows=np.zeros((n_neurons, n_primes, D), np.uint32),
         n_known=np.zeros(n_neurons, np.int64),
         sizes=np.zeros(n_neurons),
@@ -94,20 +94,20 @@ NO_RESIDUES = _allocate(0, 0, 0, 0)
 def make_residues(net: Network, domain: Domain) -> Residues:
     """Return what is needed to compose the rows of a network on a domain modulo primes."""
     n_layers, D = len(net.hidden), net.n_inputs + 1
-    n_primes = min(len(_BELOW), max(2, _ROOM // (net.n_neurons * D)))
-    residues = _allocate(net.n_neurons, n_layers, D, n_primes)
-    residues.scales[:] = net.derived(_scales)
     A, b = domain.halfspaces
     sides = np.column_stack([-A, b])
-    residues.side_scale[0] = _scale(sides)
-    primes, inverses = _primes()
-    residues.primes[:], residues.inverses[:] = primes[:n_primes], inverses[:n_primes]
+    scales, side_scale = net.derived(_scales), _scale(sides)
+    highest = max(int(scales.max()), side_scale)
+    n_steps = math.ceil(D * (highest + _SUMS) / _BITS / _STEP)
+    n_primes = min(n_steps * _STEP, _MOST, max(2, _ROOM // (net.n_neurons * D)))
+    residues = _allocate(net.n_neurons, n_layers, D, n_primes)
+    residues.scales[:], residues.side_scale[0] = scales, side_scale
+    residues.primes[:], residues.inverses[:] = _primes(n_primes)
     for m, layer in enumerate(net.hidden):
         for source in layer.weights:
             if source > 0:
                 residues.reads[m] |= residues.reads[source - 1]
                 residues.reads[m, source - 1] = True
-    highest = max(int(residues.scales.max()), int(residues.side_scale[0]))
     return residues._replace(sides=sides, powers=_powers(n_primes, highest.bit_length()))
 
 
@@ -137,27 +137,43 @@ def _scale(values: ArrayLike) -> int:
     return max(0, int((53 - zeros - exponent).max()))
 
 
-@lru_cache(maxsize=1)
-def _primes() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return the primes, and the inverse modulo each of the product of those before it."""
-    primes = [(1 << 31) - below for below in _BELOW]
+@lru_cache(maxsize=16)
+def _primes(n: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return the n largest primes below 2**31, and the inverse modulo each of the product of those before it."""
+    primes: list[int] = []
     inverses, product = [], 1
-    for prime in primes:
-        inverses.append(pow(product, -1, prime))
-        product *= prime
+    candidate = 1 << 31
+    while len(primes) < n:
+        candidate -= 1
+        if _is_prime(candidate):
+            primes.append(candidate)
+            inverses.append(pow(product, -1, candidate))
+            product *= candidate
     return np.array(primes, np.uint64), np.array(inverses, np.uint64)
 
 
+def _is_prime(n: int) -> bool:
+    """Return whether n is prime, 7 < n < 3,215,031,751: below, these bases suffice (Jaeschke 1993)."""
+    if n % 2 == 0 or n % 3 == 0 or n % 5 == 0 or n % 7 == 0:
+        return False
+    twos = ((n - 1) & (1 - n)).bit_length() - 1
+    for base in (2, 3, 5, 7):
+        x = pow(base, (n - 1) >> twos, n)
+        if x not in (1, n - 1) and all((x := x * x % n) != n - 1 for _ in range(twos - 1)):
+            return False
+    return True
+
+
 @lru_cache(maxsize=16)
-def _powers(n_primes: int, n_bits: int) -> NDArray[np.uint64]:
+def _powers(n_primes: int, n_bits: int) -> NDArray[np.uint32]:
     """Return 2**(t - _LOWEST) modulo the first primes, for t - _LOWEST < 1024 + 2**n_bits; to be read only."""
-    primes = _primes()[0][:n_primes, None]
+    primes = _primes(n_primes)[0][:, None]
     powers = np.array([[pow(2, -_LOWEST, int(prime))] for prime in primes[:, 0]], np.uint64)
     n_powers = _LOWEST + 1024 + (1 << n_bits)
     while powers.shape[1] < n_powers:
         step = np.array([[pow(2, powers.shape[1], int(prime))] for prime in primes[:, 0]], np.uint64)
         powers = np.concatenate([powers, powers * step % primes], axis=1)
-    return powers
+    return powers.astype(np.uint32)
 
 
 # --- arithmetic modulo a prime p = 2**31 - c
@@ -165,7 +181,7 @@ def _powers(n_primes: int, n_bits: int) -> NDArray[np.uint64]:
 
 @compiled(inline=True)
 def _reduced(x: Any, p: Any) -> Any:
-    """Return x < 2**63 modulo p: 2**31 is c there, and c < 2**11."""
+    """Return x < 2**63 modulo p: 2**31 is c there, and c < 2**14."""
     mask, c = np.uint64(_MASK), np.uint64(_MASK + 1) - p
     x = (x >> np.uint64(31)) * c + (x & mask)
     x = (x >> np.uint64(31)) * c + (x & mask)
@@ -180,7 +196,7 @@ def _of_float(residues: Any, k: int, value: float, scale: int) -> Any:
     p = residues.primes[k]
     fraction, exponent = math.frexp(abs(value))
     mantissa = np.uint64(np.int64(math.ldexp(fraction, 53)))
-    x = _reduced(_reduced(mantissa, p) * residues.powers[k, exponent - 53 + scale + _LOWEST], p)
+    x = _reduced(_reduced(mantissa, p) * np.uint64(residues.powers[k, exponent - 53 + scale + _LOWEST]), p)
     return p - x if value < 0.0 and x != np.uint64(0) else x
 
 
@@ -208,7 +224,7 @@ def _sign(residues: Any, values: Any, n: int) -> int:
         # The number that the digits before stand for, modulo p, by Horner's rule.
         x = np.uint64(0)
         for m in range(k - 1, -1, -1):
-            x = _reduced(x * _reduced(residues.primes[m], p) + values[m], p)
+            x = _reduced(x * residues.primes[m] + values[m], p)
         digit = values[k] + p - x
         values[k] = _reduced(_reduced(digit, p) * residues.inverses[k], p)
     zero = True
@@ -277,7 +293,7 @@ def _compose(problem: Any, rows: Any, residues: Any, bits: Any, layer: int, j: i
                     if slope != 1.0:
                         factor = _reduced(factor * _of_float(residues, np.int64(k), slope, slope_scale), p)
                     elif slope_scale > 0:
-                        factor = _reduced(factor * residues.powers[k, slope_scale + _LOWEST], p)
+                        factor = _reduced(factor * np.uint64(residues.powers[k, slope_scale + _LOWEST]), p)
                     for u in range(D):
                         residues.rows[j, k, u] = np.uint32(
                             _reduced(np.uint64(residues.rows[j, k, u]) + factor * np.uint64(residues.rows[q, k, u]), p)
@@ -413,6 +429,8 @@ def sign_at(
     if not size + 2.0 < _BITS * residues.primes.shape[0]:
         return UNKNOWN
     n = np.int64((size + 2.0) / _BITS) + 1
+    if not zero_only and n > _MOST_DIGITS:
+        return UNKNOWN
     zero = True
     for k in range(n):
         p = residues.primes[k]

@@ -144,6 +144,7 @@ class _Search:
             pace.end()
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
+            builder.cost = float(self.state.leaves[2])
             begin = time.perf_counter()
             aside = None
             if status == kernel.GROW:

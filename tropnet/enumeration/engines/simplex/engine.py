@@ -80,11 +80,14 @@ def _lifted(
         hand_over = sharing.hand_over
         sharing = replace(sharing, hand_over=lambda rest: hand_over(lambda other: _lifted(rest, net, inputs, other)))
     # What it collects is only known once it is lifted, but the counters are shared.
-    inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters, sharing=sharing)
+    inner = ChunkBuilder(
+        net.n_neurons, len(inputs), counters=builder.counters, sharing=sharing, is_trial=builder.is_trial
+    )
     for chunk in run(inner):
-        builder.fraction = inner.fraction
+        builder.fraction, builder.cost = inner.fraction, inner.cost
         points = np.zeros((len(chunk.points), net.n_inputs))
         points[:, inputs] = chunk.points
         yield replace(
             chunk, points=points, rational={i: lift(w, inputs, net.n_inputs) for i, w in chunk.rational.items()}
         )
+        inner.is_trial = builder.is_trial

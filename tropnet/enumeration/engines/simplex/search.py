@@ -180,6 +180,7 @@ class SimplexSearch:
             pace.end()
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
+            builder.cost = float(tree.leaves[2])
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
             if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():

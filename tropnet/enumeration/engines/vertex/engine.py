@@ -158,6 +158,7 @@ class _Search:
             pace.end()
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.stack.done[0]), 1.0)
+            builder.cost = float(self.stack.leaves[2])
             begin = time.perf_counter()
             aside = None
             if status == kernel.GROW:
@@ -426,13 +427,13 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
 
 # Seconds, by fit of the times of many searches (benchmarks/prices.py): a decision, of each generator and coordinate
 # that it looks at; a leaf; of a layer that is entered each neuron, and its range by generator and coordinate; a product
-# of the composition; a split, and of each pair of generators.
-PRICES = (0.0, 1.35e-9, 5.0e-7, 3.7e-9, 4.9e-10, 5.4e-11, 1.25e-7, 3.8e-10)
+# of the composition; a split, and of each pair of generators; a generator computed anew, by D squared.
+PRICES = (0.0, 1.35e-9, 5.0e-7, 3.7e-9, 4.9e-10, 5.4e-11, 1.25e-7, 3.8e-10, 6.0e-8)
 
 
 def _prices(net: Network) -> FloatArray:
     """Return what the steps of the kernel cost in each layer, in seconds."""
-    deciding, looking, leaf, neuron, ranging, product, splitting, pairing = PRICES
+    deciding, looking, leaf, neuron, ranging, product, splitting, pairing, refining = PRICES
     D, widths = net.n_inputs + 1, np.array(net.widths, dtype=np.float64)
     entering, completing = count_products(net)
     prices = np.empty((kernel.N_PRICES, len(widths)))
@@ -441,6 +442,7 @@ def _prices(net: Network) -> FloatArray:
     prices[kernel.ENTERING], prices[kernel.RANGING] = neuron * widths + product * entering, ranging * D * widths
     prices[kernel.COMPLETING] = product * completing
     prices[kernel.SPLITTING], prices[kernel.PAIRING] = splitting, pairing
+    prices[kernel.REFINING] = refining * D * D
     return prices
 
 

@@ -47,8 +47,8 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
-N_PRICES = 8
-DECIDING, LOOKING, LEAF, ENTERING, RANGING, COMPLETING, SPLITTING, PAIRING = range(N_PRICES)
+N_PRICES = 9
+DECIDING, LOOKING, LEAF, ENTERING, RANGING, COMPLETING, SPLITTING, PAIRING, REFINING = range(N_PRICES)
 # Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Products and sums of D terms are wrong by less than this times D, relatively.
@@ -787,12 +787,17 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
     n_layers = problem.widths.shape[0]
     D = stack.X.shape[1]
     regions = steps = 0
+    n_refined, weight = stack.totals[REFINED], 0.0
     while stack.totals[N_FRAMES] > 0:
         if steps >= max_steps or (listing and regions + 1 >= out.bits.shape[0]):
             return FULL, regions
         frame = stack.totals[N_FRAMES] - 1
         layer = stack.layer[frame]
         alive = True
+        price = stack.prices[REFINING, 0] * (stack.totals[REFINED] - n_refined)
+        stack.leaves[2] += price
+        stack.leaves[3] += price * weight
+        n_refined, weight = stack.totals[REFINED], stack.weight[frame]
         _spend(stack, frame, _price(stack, frame, n_layers))
         if stack.n_left[frame] > 0:
             i = stack.left[frame, stack.n_left[frame] - 1]
