@@ -39,8 +39,9 @@ def track(
 ) -> Iterator[Update]:
     """Show a bar on standard error for work that takes more than a second.
 
-    The bar appears even if nothing was reported by then. `forecast` is asked once, at the first report after that, for the number of items to expect and its standard error. One that
-    is uncertain by more than half is not shown; the others count less the more of the work is done.
+    The bar appears even if nothing was reported by then. `forecast` is asked once, at the first report after that, for
+    the number of items to expect and its standard error. One that is uncertain by more than half is not shown; the
+    others count less the more of the work is done.
 
     Examples
     --------
