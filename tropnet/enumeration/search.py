@@ -39,6 +39,7 @@ _VERTEX_INPUTS = 4
 _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
 _SECONDS_OF_TRIAL = 0.02
+_SECONDS_OF_FORECAST = 1.0
 _Entry = TypeVar("_Entry", bound=np.generic)
 
 
@@ -202,10 +203,29 @@ class Search:
         return walk_sample(counting, sampling)
 
     def _forecast(self) -> tuple[float, float] | None:
-        """Return about how many regions there will be, and the standard error, where that is quick to tell."""
-        if not self.plan.engine.compiled:
+        """Return about how many regions there will be, and the standard error, where a second is enough to tell."""
+        if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities:
             return None
-        guess = self.estimate(width=16, n_probes=8, seed=0)
+        deadline = time.monotonic() + _SECONDS_OF_FORECAST
+
+        def probe(sampling: Sampling) -> Sample:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            return self._probe(sampling)
+
+        try:
+            guess = estimate_tree(
+                probe,
+                lambda _limit: None,
+                self.task.network.n_neurons,
+                width=16,
+                n_probes=8,
+                seed=0,
+                share=np.inf,
+                update=lambda _count, _fraction: None,
+            )
+        except TimeoutError:
+            return None
         if self.max_regions is not None and guess.n_regions - 2 * guess.standard_error > self.max_regions:
             return float(self.max_regions), 0.0
         return guess.n_regions, guess.standard_error
