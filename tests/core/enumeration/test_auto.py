@@ -8,10 +8,15 @@ from tropnet import Box, Network, count_regions, enumerate_regions, iter_regions
 
 @pytest.mark.parametrize(
     ("inputs", "widths", "facets", "engine"),
-    [(3, (32, 32), False, "vertex"), (5, (12, 12), True, "vertex"), (6, (12, 12), False, "simplex")],
+    [
+        (2, (32, 32), True, "polygon"),
+        (3, (32, 32), False, "vertex"),
+        (5, (12, 12), True, "vertex"),
+        (6, (12, 12), False, "simplex"),
+    ],
 )
 def test_the_choice_depends_on_the_task_and_not_on_the_clock(inputs, widths, facets, engine):
-    """Three inputs stay with the vertex engine, six with simplex; with facets five change over after the trial."""
+    """Two inputs take the polygon engine, three stay with vertex, six with simplex; five change over after a trial."""
     net, domain = Network.random([inputs, *widths, 1], seed=0), Box([-3.0] * inputs, 3.0)
     found = [enumerate_regions(net, domain, facets=facets) for _ in range(2)]
     assert [regions.stats["engine"] for regions in found] == [engine] * 2

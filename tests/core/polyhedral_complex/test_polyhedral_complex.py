@@ -120,7 +120,7 @@ def test_edges_of_constructed_networks(name: str, domain: Domain | None) -> None
 @pytest.mark.parametrize("engine", REGISTRY)
 def test_every_engine_names_facets_alike_from_both_sides(engine: str) -> None:
     """Engines choose which of coincident neurons cuts; the graph does not depend on it."""
-    for net in filter(lambda net: net.hidden, DEGENERATE.values()):
+    for net in filter(lambda net: net.hidden and (engine != "polygon" or net.n_inputs == 2), DEGENERATE.values()):
         regions = enumerate_regions(net, Box(-2, 1), engine=engine, facets=True)
         check_graph(regions, halfspaces(Box([-2] * net.n_inputs, [1] * net.n_inputs), net.n_inputs))
 
