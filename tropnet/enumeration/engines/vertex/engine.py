@@ -158,7 +158,9 @@ def _top(task: Task, stack: Stack) -> Task:
     bits = _unpacked(stack.bits[frame], net.n_neurons)
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
-    left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
+    slots = _ones(int(stack.open[frame]))
+    later = stack.later[frame, : stack.n_later[frame]].tolist()
+    left = {first + i for i in [*stack.slots[stack.level[frame], slots].tolist(), *later]}
     decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
     # What was fixed of neurons that are still to come stays fixed.
     fixed = {**task.fixed, **decided}
@@ -240,7 +242,7 @@ class _Exact:
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
         bits = _unpacked(stack.bits[frame], self.n_neurons)
-        neuron = stack.left[frame, stack.n_left[frame] - 1]
+        neuron = stack.asked[0]
         row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()
         indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
@@ -255,9 +257,10 @@ class _Exact:
             if any(_dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
             value = _dot(row, vector)
-            exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
+            last = stack.X[u, len(vector) - 1]
+            exponent = 1 - math.frexp(last)[1] if last > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
-            stack.X[u], stack.radius[u] = _rounded(vector, exponent)
+            stack.X[u, : len(vector)], stack.radius[u] = _rounded(vector, exponent)
             self.n_answers += 1
 
     def _row(self, owner: int, bits: BoolArray) -> list[int]:
@@ -368,13 +371,19 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     words = -(-n // 64)
     n_generators = sum(len(root.generators) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
+    n_slots = min(widest, kernel.MOST_SLOTS)
+    # Each of them fills its slots, or is the last of a layer.
+    n_levels = n_layers + n // n_slots + 1
     A, b = task.domain.halfspaces
     sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
     sampling = task.sampling or Sampling(np.empty(0), 0)
     stack = Stack(
-        X=np.zeros((P, D)),
+        X=np.zeros((P, D + n_slots)),
         radius=np.zeros(P),
         tight=np.zeros(P, np.uint64),
+        positive=np.zeros(P, np.uint64),
+        negative=np.zeros(P, np.uint64),
+        zero=np.zeros(P, np.uint64),
         members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
         layer=np.full(F, -1),
@@ -383,8 +392,17 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         top=np.full(F, n_generators),
         simple=np.zeros(F, np.bool_),
         spread=np.zeros(F),
-        n_left=np.zeros(F, np.int64),
-        left=np.zeros((F, widest), np.int32),
+        level=np.full(F, -1),
+        open=np.zeros(F, np.uint64),
+        some_positive=np.zeros(F, np.uint64),
+        some_negative=np.zeros(F, np.uint64),
+        certain=np.zeros(F, np.uint64),
+        n_later=np.zeros(F, np.int64),
+        later=np.zeros((F, widest), np.int32),
+        n_slots=np.zeros(n_levels, np.int64),
+        slots=np.zeros((n_levels, n_slots), np.int32),
+        norms=np.zeros((n_levels, n_slots)),
+        wrong=np.zeros((n_levels, n_slots)),
         share=np.full(F, 1 / max(len(roots), 1)),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
@@ -396,11 +414,13 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         low=np.zeros(widest),
         high=np.zeros(widest),
         z=np.zeros(widest),
-        values=np.zeros(P),
-        signs=np.zeros(P, np.int8),
+        gathered=np.zeros(D * widest),
+        candidates=np.zeros(widest, np.int32),
+        bounds=np.zeros(n_slots),
+        all=np.zeros(P, np.int32),
         across=np.zeros(P, np.int32),
         across_tight=np.zeros(P, np.uint64),
-        row=np.zeros(D),
+        asked=np.zeros(1, np.int64),
         rows=np.zeros((D, D)),
         inverse=np.zeros((D, D)),
         errors=np.zeros(D),
@@ -435,7 +455,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
         for vector, facets in zip(root.generators, root.facets, strict=True):
-            stack.X[top], stack.radius[top] = _rounded(vector, exponent)
+            stack.X[top, :D], stack.radius[top] = _rounded(vector, exponent)
             stack.tight[top], stack.members[top] = facets, top
             top += 1
         cell = slice(stack.start[frame], top)
@@ -445,7 +465,9 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     return stack
 
 
-_POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "across_tight", "memo")
+_POOLED = (
+    *("X", "radius", "tight", "positive", "negative", "zero", "members", "all", "across", "across_tight", "memo"),
+)
 
 
 def _grown(stack: Stack) -> Stack:
