@@ -56,6 +56,9 @@ MOST_SLOTS = 64
 _ROUNDING = 8.0 * UNIT_ROUNDOFF
 # New generators that are less certain than this are computed anew from their facets at once.
 _COARSE = 1e-2
+# Generators that are less certain than this share of the width of a cell, towards the neurons of a layer that cut it, are
+# computed anew on entering the layer: before many others come of them.
+_WORN = 1e-5
 
 
 class Stack(NamedTuple):
@@ -80,6 +83,7 @@ class Stack(NamedTuple):
     some_positive: NDArray[np.uint64]  # (F,) by slot: at some generator
     some_negative: NDArray[np.uint64]
     certain: NDArray[np.uint64]  # (F,) by slot: the sign at all generators is certain
+    tried: NDArray[np.bool_]  # (F,) whether the regions of the last layer could not be counted by flats
     n_later: NDArray[np.int64]  # (F,)
     later: NDArray[np.int32]  # (F, widest) undecided neurons of the layer that have no slot yet
     n_slots: NDArray[np.int64]  # (levels,)
@@ -103,7 +107,12 @@ class Stack(NamedTuple):
     all: NDArray[np.int32]  # (P,) scratch: the generators of a frame
     across: NDArray[np.int32]  # (P,) scratch: those on the inactive side, and what is tight there
     across_tight: NDArray[np.uint64]  # (P,)
-    asked: NDArray[np.int64]  # (1,) the neuron of the layer that `memo` is about
+    flat_start: NDArray[np.int64]  # (D + 1,) scratch, by codimension: the generators of a flat in `members`
+    flat_size: NDArray[np.int64]
+    flat_open: NDArray[np.uint64]  # (D + 1,) its slots that are still to be restricted
+    flat_top: NDArray[np.int64]  # (D + 1,) into the pool
+    flat_simple: NDArray[np.bool_]  # (D + 1,)
+    asked: NDArray[np.int64]  # (2,) the neuron of the layer that `memo` is about, and its slot
     rows: NDArray[np.float64]  # (D, D) scratch: facets of a generator, and what belongs to them
     inverse: NDArray[np.float64]  # (D, D)
     errors: NDArray[np.float64]  # (D,)
@@ -202,6 +211,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
                     low[c] = z[c] if z[c] < low[c] else low[c]
                     high[c] = z[c] if z[c] > high[c] else high[c]
     left = 0
+    reach = 0.0
     for c in range(m):
         i = candidates[c]
         j = first + i
@@ -224,6 +234,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
         if not again:
             stack.state[j] = PENDING
             stack.listed[layer, left] = i
+        reach += (high[c] - low[c]) / rows.norm[j]
         candidates[left] = i
         left += 1
     if not again:
@@ -236,7 +247,7 @@ def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
     for c in range(left - m):
         stack.later[frame, c] = candidates[c]
     if m > 0:
-        _give_slots(problem, rows, stack, frame, candidates[left - m : left], m)
+        _give_slots(problem, rows, stack, frame, candidates[left - m : left], m, _WORN * reach / left)
     return True
 
 
@@ -344,13 +355,16 @@ def _constant_bit(problem: Any, rows: Any, stack: Any, layer: int, i: int) -> in
 
 
 @compiled(inline=True, reorder=True)
-def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m: int) -> None:
-    """Copy the generators to the top of the pool, for the frame and those that come of it, with z of m neurons there."""
+def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m: int, worn: float) -> None:
+    """Copy the generators to the top of the pool, for the frame and those that come of it, with z of m neurons there.
+
+    Those with a radius above `worn` are computed anew before.
+    """
     layer, D = stack.layer[frame], stack.rows.shape[0]
     first = problem.first_neuron[layer]
     start, size, top = stack.start[frame], stack.size[frame], stack.top[frame]
     level = stack.level[frame] + 1
-    stack.level[frame], stack.n_slots[level] = level, m
+    stack.level[frame], stack.n_slots[level], stack.tried[frame] = level, m, False
     for s in range(m):
         i = neurons[s]
         stack.slots[level, s] = i
@@ -360,7 +374,9 @@ def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m
     for s in range(m):
         stack.bounds[s] = stack.norms[level, s] * (rounding + spread) + stack.wrong[level, s] * (1.0 + spread)
     for p in range(size):
-        u, w = stack.members[start + p], top + p
+        u, w = np.int64(stack.members[start + p]), top + p
+        if stack.radius[u] > worn:
+            _refine(problem, rows, stack, frame, u)
         for k in range(D):
             stack.X[w, k] = stack.X[u, k]
         stack.radius[w], stack.tight[w] = stack.radius[u], stack.tight[u]
@@ -444,7 +460,7 @@ def _certify(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> bool
         else:
             _set_sign(stack, u, mask, sign)
     stack.totals[N_MEMO] = asked
-    stack.asked[0] = i
+    stack.asked[0], stack.asked[1] = i, slot
     _look(stack, frame)
     return asked == 0
 
@@ -680,6 +696,13 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     return True
 
 
+@compiled(inline=True)
+def _most_crossing(n_positive: int, n_negative: int, D: int, simple: bool) -> int:
+    """Return how many edges cross a hyperplane at most; of a simple cell, d = D - 1 edges meet in each generator."""
+    every = n_positive * n_negative
+    return min(every, (D - 1) * min(n_positive, n_negative)) if simple else every
+
+
 @compiled(inline=True, reorder=True)
 def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
     """Split the top frame by the neuron of a slot: it becomes the inactive side, and frame + 1 the active one.
@@ -726,7 +749,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
         return ASIDE
     bit = ~used & (used + np.uint64(1))
     # Room for both lists beside a list of the new generators, and for those in the pool.
-    most = n_zero + n_positive * n_negative
+    most = n_zero + _most_crossing(n_positive, n_negative, D, stack.simple[frame])
     first = stack.top[frame]
     room = min(members.shape[0] - start - 2 * size, stack.X.shape[0] - first)
     if room < 3 * most or frame + 2 > stack.layer.shape[0]:
@@ -837,6 +860,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
         stack.cuts[above, k] = stack.cuts[frame, k]
     stack.bits[above, word] |= own
     stack.layer[above], stack.level[above] = layer, level
+    stack.tried[frame] = stack.tried[above] = False
     stack.share[above] = stack.share[frame]
     stack.n_later[above] = stack.n_later[frame]
     for k in range(stack.n_later[frame]):
@@ -850,6 +874,145 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
     _summarise(stack, above)
     stack.totals[N_FRAMES] += 1
     return 0
+
+
+@compiled(reorder=True)
+def _count_below(problem: Any, stack: Any, frame: int) -> int:
+    """Count the regions into which the open slots of the last layer cut a frame's cell, without making them.
+
+    By deletion and restriction: forms h_1, ..., h_m that cut a cell of dimension d (or a flat of it) cut it into
+
+        1 + sum over k of (regions of the cell on h_k = 0, cut by h_1, ..., h_{k-1}),
+
+    where k is left out if one of the earlier forms vanishes on all of h_k = 0. So there are as many regions as flats,
+    which are smaller from dimension to dimension, and of which only those count that two forms or more cut
+    (Zaslavsky 1975, doi:10.1090/memo/0154).
+
+    The signs of the open slots at the generators of the cell are certain, and all of them cut it.
+
+    Returns
+    -------
+    -1 if a sign on a flat is not certain, -2 if the arrays are too small; nothing has changed then.
+    """
+    level, D = stack.level[frame], stack.rows.shape[0]
+    rounding = _ROUNDING * D
+    members, tight = stack.members, stack.tight
+    flat_start, flat_size, flat_open, flat_top = stack.flat_start, stack.flat_size, stack.flat_open, stack.flat_top
+    flat_start[0], flat_size[0] = stack.start[frame], stack.size[frame]
+    flat_open[0], flat_top[0] = stack.open[frame], stack.top[frame]
+    stack.flat_simple[0] = stack.simple[frame]
+    total, depth = 1, 0
+    while depth >= 0:
+        if flat_open[depth] == 0:
+            depth -= 1
+            continue
+        # The highest slot, restricted to which the lower ones are looked at.
+        slot = _highest(flat_open[depth])
+        mask = np.uint64(1) << np.uint64(slot)
+        flat_open[depth] ^= mask
+        lower = flat_open[depth]
+        if lower == 0:
+            total += 1
+            continue
+        start, size, first = flat_start[depth], flat_size[depth], flat_top[depth]
+        end = start + size
+        n_positive = n_negative = 0
+        for p in range(start, end):
+            u = members[p]
+            if stack.positive[u] & mask:
+                stack.all[n_positive] = u
+                n_positive += 1
+            elif stack.negative[u] & mask:
+                stack.across[n_negative] = u
+                stack.across_tight[n_negative] = tight[u]
+                n_negative += 1
+        n_zero = size - n_positive - n_negative
+        simple = stack.flat_simple[depth]
+        most = n_zero + _most_crossing(n_positive, n_negative, D, simple)
+        if members.shape[0] - end < most or stack.X.shape[0] - first < most:
+            return -2
+        n_columns = D + _highest(lower) + 1
+        n_new, top = 0, first
+        some_positive = some_negative = np.uint64(0)
+        not_zero = np.uint64(0)
+        if n_zero:
+            for p in range(start, end):
+                u = members[p]
+                if not (stack.positive[u] | stack.negative[u]) & mask:
+                    if not stack.zero[u] & mask:
+                        return -1
+                    members[end + n_new] = u
+                    n_new += 1
+                    some_positive |= stack.positive[u]
+                    some_negative |= stack.negative[u]
+                    if lower & ~(stack.positive[u] | stack.negative[u] | stack.zero[u]):
+                        return -1
+        norm, error = stack.norms[level, slot], stack.wrong[level, slot]
+        for p in range(n_positive):
+            u = stack.all[p]
+            tight_u, ru = tight[u], stack.radius[u]
+            zu = max(abs(stack.X[u, D + slot]), norm * _ROUNDING)
+            for m in range(n_negative):
+                common = tight_u & stack.across_tight[m]
+                if _popcount(common) < D - 2 - depth:
+                    continue
+                v = stack.across[m]
+                if not simple:
+                    blocked = False
+                    for q in range(start, end):
+                        w = members[q]
+                        if w != u and w != v and tight[w] & common == common:
+                            blocked = True
+                            break
+                    if blocked:
+                        continue
+                zv = max(abs(stack.X[v, D + slot]), norm * _ROUNDING)
+                rv = stack.radius[v]
+                wrong_u = norm * (rounding + ru) + error * (1.0 + ru)
+                wrong_v = norm * (rounding + rv) + error * (1.0 + rv)
+                if zu <= wrong_u or zv <= wrong_v:
+                    # The caller gave the sign.
+                    wrong_u, wrong_v = 2.0 * wrong_u, 2.0 * wrong_v
+                inverse = 1.0 / (zu + zv)
+                t = zu * inverse
+                apart = 0.0
+                x_u, x_v, x = stack.X[u, :n_columns], stack.X[v, :n_columns], stack.X[top, :n_columns]
+                for k in range(n_columns):
+                    x[k] = x_u[k] + t * (x_v[k] - x_u[k])
+                for k in range(D):
+                    apart = max(apart, abs(x_v[k] - x_u[k]))
+                wrong_t = 1.2 * (wrong_u * zv + wrong_v * zu) * inverse * inverse
+                radius = ru + t * (rv - ru) + wrong_t * (apart + ru + rv) + rounding
+                if not (wrong_u + wrong_v) * inverse < 0.1:
+                    return -1
+                stack.radius[top] = radius
+                tight[top] = common
+                positive = negative = np.uint64(0)
+                for s in range(n_columns - D):
+                    bound = stack.norms[level, s] * (rounding + radius) + stack.wrong[level, s] * (1.0 + radius)
+                    positive |= np.uint64(x[D + s] > bound) << np.uint64(s)
+                    negative |= np.uint64(x[D + s] < -bound) << np.uint64(s)
+                if lower & ~(positive | negative):
+                    return -1
+                stack.positive[top], stack.negative[top], stack.zero[top] = positive, negative, np.uint64(0)
+                some_positive |= positive
+                some_negative |= negative
+                members[end + n_new] = top
+                n_new += 1
+                top += 1
+        not_zero = some_positive | some_negative
+        if lower & ~not_zero:
+            # An earlier form vanishes on this flat: it is its own, too.
+            continue
+        total += 1
+        lower &= some_positive & some_negative
+        if lower & (lower - np.uint64(1)) == 0:
+            total += lower != 0
+            continue
+        depth += 1
+        flat_start[depth], flat_size[depth], flat_open[depth], flat_top[depth] = end, n_new, lower, top
+        stack.flat_simple[depth] = simple and n_zero == 0
+    return total
 
 
 @compiled(inline=True)
@@ -912,6 +1075,112 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
             owner = np.int64(stack.owner[frame, bit])
             if owner != INFINITY:
                 out.facets[r, owner >> 6] |= np.uint64(1) << np.uint64(owner & 63)
+
+
+@compiled(reorder=True)
+def _emit_halves(problem: Any, rows: Any, stack: Any, frame: int, slot: int, out: Any, r: int) -> bool:
+    """Write the two regions into which the last open slot cuts a simple cell, without making their cells.
+
+    With the sums S+ and S- of the generators on the two sides, C = |z(S-)| S+ + z(S+) S- lies on the hyperplane and, as
+    all generators are in it (those with z = 0 are added), inside the cell; so the means of C and S+, C and S- are
+    inside the two regions. A facet of the cell is one of a region iff one of its generators lies on that side.
+
+    Returns
+    -------
+    False, and nothing is written, if a sum lies at infinity.
+    """
+    D, level = stack.rows.shape[0], stack.level[frame]
+    d = D - 1
+    mask = np.uint64(1) << np.uint64(slot)
+    above, below, middle, row = stack.rows[0], stack.rows[1], stack.row_x, stack.row_m
+    for k in range(D):
+        above[k] = below[k] = middle[k] = 0.0
+    z_above = z_below = 0.0
+    used_above = used_below = used = np.uint64(0)
+    for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+        u = stack.members[p]
+        tight = stack.tight[u]
+        used |= tight
+        if stack.positive[u] & mask:
+            used_above |= tight
+            z_above += abs(stack.X[u, D + slot])
+            for k in range(D):
+                above[k] += stack.X[u, k]
+        elif stack.negative[u] & mask:
+            used_below |= tight
+            z_below += abs(stack.X[u, D + slot])
+            for k in range(D):
+                below[k] += stack.X[u, k]
+        else:
+            for k in range(D):
+                middle[k] += stack.X[u, k]
+    if not (above[d] > 1e-100 and below[d] > 1e-100 and z_above > 1e-100 and z_below > 1e-100):
+        return False
+    share = z_below / (z_above + z_below)
+    for k in range(D):
+        middle[k] += share * above[k] + (1.0 - share) * below[k]
+    scale_middle, scale_above, scale_below = 0.5 / middle[d], 0.5 / above[d], 0.5 / below[d]
+    largest_above = largest_below = 1.0
+    inside_above = inside_below = True
+    for k in range(d):
+        centre = middle[k] * scale_middle
+        x, y = centre + above[k] * scale_above, centre + below[k] * scale_below
+        out.points[r, k], out.points[r + 1, k] = x, y
+        largest_above, largest_below = max(largest_above, abs(x)), max(largest_below, abs(y))
+        inside_above = inside_above and abs(x) < SAFE_HIGH
+        inside_below = inside_below and abs(y) < SAFE_HIGH
+    n_neurons = np.int64(problem.first_neuron[problem.widths.shape[0]])
+    number = -1
+    while number < 64:
+        own = number < 0
+        if own:
+            n, i = problem.widths[stack.layer[frame]], stack.slots[level, slot]
+            at = problem.rows_at[stack.layer[frame]] + i
+            for k in range(D):
+                row[k] = rows.done[at + k * n]
+            norm, error = stack.norms[level, slot], stack.wrong[level, slot]
+        elif used >> np.uint64(number) & np.uint64(1):
+            norm, error = _facet_row(problem, rows, stack, frame, number, row)
+        else:
+            number += 1
+            continue
+        z_above = z_below = row[d]
+        for k in range(d):
+            z_above += row[k] * out.points[r, k]
+            z_below += row[k] * out.points[r + 1, k]
+        if own:
+            z_below = -z_below
+        else:
+            owner = stack.owner[frame, number]
+            if 0 <= owner < n_neurons and not (stack.bits[frame, owner >> 6] >> np.uint64(owner & 63)) & np.uint64(1):
+                z_above, z_below = -z_above, -z_below
+        bound = norm * _ROUNDING * D + error
+        inside_above = inside_above and norm > SAFE_LOW and z_above > bound * largest_above
+        inside_below = inside_below and norm > SAFE_LOW and z_below > bound * largest_below
+        number += 1
+    out.inside[r], out.inside[r + 1] = inside_above, inside_below
+    j = problem.first_neuron[stack.layer[frame]] + stack.slots[level, slot]
+    word, own_bit = j >> 6, np.uint64(1) << np.uint64(j & 63)
+    for k in range(stack.bits.shape[1]):
+        out.bits[r, k] = out.bits[r + 1, k] = stack.bits[frame, k]
+        out.cuts[r, k] = out.cuts[r + 1, k] = stack.cuts[frame, k]
+    out.bits[r, word] |= own_bit
+    out.cuts[r, word] |= own_bit
+    out.cuts[r + 1, word] |= own_bit
+    if out.facets.shape[0] == 0:
+        return True
+    for side in range(2):
+        used = used_below if side else used_above
+        for k in range(out.facets.shape[1]):
+            out.facets[r + side, k] = 0
+        out.facets[r + side, word] |= own_bit
+        while used:
+            number = _popcount((used & (~used + np.uint64(1))) - np.uint64(1))
+            used &= used - np.uint64(1)
+            owner = np.int64(stack.owner[frame, number])
+            if owner != INFINITY:
+                out.facets[r + side, owner >> 6] |= np.uint64(1) << np.uint64(owner & 63)
+    return True
 
 
 @compiled()
@@ -977,6 +1246,10 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
     n_layers = problem.widths.shape[0]
     D = stack.rows.shape[0]
     regions = steps = 0
+    # Whether the regions of the last layer may be counted in any order, all of them.
+    countable = not listing and stack.keep.shape[0] == 0
+    for j in range(problem.first_neuron[n_layers - 1], problem.first_neuron[n_layers]):
+        countable = countable and stack.fixed[j] == FREE
     while stack.totals[N_FRAMES] > 0:
         if steps >= max_steps or (listing and regions + 1 >= out.bits.shape[0]):
             return FULL, regions
@@ -987,21 +1260,21 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
             alive = _take_bits(problem, stack, frame)
             open_ = stack.open[frame]
             if alive and open_:
+                unsure = open_ & ~stack.certain[frame]
+                below = countable and layer + 1 == n_layers and stack.n_later[frame] == 0
                 cut = open_ & stack.some_positive[frame] & stack.some_negative[frame]
-                slot = _highest(cut if cut else open_)
+                slot = _highest(unsure if below and unsure else cut if cut else open_)
+                if stack.totals[N_MEMO]:
+                    # The one that was asked about.
+                    slot = stack.asked[1]
                 if not stack.certain[frame] >> np.uint64(slot) & np.uint64(1):
                     if not _certify(problem, rows, stack, frame, slot):
                         return QUERY, regions
                     continue
                 j = problem.first_neuron[layer] + stack.slots[stack.level[frame], slot]
                 fixed = stack.fixed[j]
-                if (
-                    not listing
-                    and fixed == FREE
-                    and layer + 1 == n_layers
-                    and stack.n_later[frame] == 0
-                    and open_ & (open_ - np.uint64(1)) == 0
-                ):
+                last = layer + 1 == n_layers and stack.n_later[frame] == 0 and open_ & (open_ - np.uint64(1)) == 0
+                if last and not listing and fixed == FREE:
                     # The last split needs no cells to be counted.
                     stack.totals[BRANCHINGS] += 1
                     stack.totals[DECISIONS] += 1
@@ -1010,7 +1283,32 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     if stack.keep.shape[0]:
                         stack.nodes[stack.depth[frame] + 1] += 2.0 * stack.weight[frame]
                         stack.leaves[0] += 2.0 * stack.weight[frame]
+                elif (
+                    last
+                    and fixed == FREE
+                    and stack.simple[frame]
+                    and stack.keep.shape[0] == 0
+                    and _emit_halves(problem, rows, stack, frame, slot, out, regions)
+                ):
+                    stack.totals[BRANCHINGS] += 1
+                    stack.totals[DECISIONS] += 1
+                    regions += 2
+                    alive = False
                 else:
+                    n_below = -1
+                    if below and not stack.tried[frame]:
+                        n_below = _count_below(problem, stack, frame)
+                        if n_below == -2:
+                            return GROW, regions
+                        stack.tried[frame] = True
+                    if n_below > 0:
+                        stack.totals[BRANCHINGS] += n_below - 1
+                        stack.totals[DECISIONS] += _popcount(open_)
+                        regions += n_below
+                        stack.done[0] += stack.share[frame]
+                        stack.totals[N_FRAMES] -= 1
+                        steps += n_below
+                        continue
                     status = _split(problem, rows, stack, frame, slot)
                     if status != 0:
                         return status, regions
