@@ -60,7 +60,18 @@ def _square(inputs: int, width: int, depth: int, half_width: float = 10.0, n_ski
     return Case(inputs, (width,) * depth, half_width, tuple(skips[:n_skips]))
 
 
+# Small boxes, as other programs take them; in the plane those that regioncam does.
+PLANE = (
+    Case(2, (16, 16), 1.0),
+    Case(2, (32, 32), 1.0),
+    Case(2, (32, 32, 32), 1.0),
+    Case(2, (64, 64, 64), 1.0),
+    Case(2, (64, 64, 64), 1.0, skips=((1, 3),)),
+)
+SMALL_BOXES = (Case(3, (32, 32), 1.0), Case(4, (16, 16), 1.0), Case(5, (12, 12), 1.0), Case(6, (20,), 1.0))
 ARCHITECTURES = (
+    *PLANE,
+    *SMALL_BOXES,
     Case(2, (16, 16)),
     Case(2, (64, 64, 64)),
     Case(2, (64, 64, 64), skips=((1, 3),)),
@@ -86,7 +97,9 @@ SWEEPS = {
 }
 
 # Chains on all of R^d, which the other programs do, with at least a thousand regions each (but not in a hurry).
-PEERS = (Case(2, (6, 6), None),) if QUICK else (Case(2, (32, 32), None), Case(3, (20,), None))
+PEERS = (Case(2, (6, 6), None),) if QUICK else (Case(2, (24, 24), None), Case(3, (20,), None))
+# Vertices and edges in a box, by edge subdivision.
+SUBDIVIDED = (Case(2, (8, 8), 1.0),) if QUICK else (*PLANE[1:4:2], *SMALL_BOXES)
 # What a plain loop does in the time.
 PLAIN = (Case(2, (16, 16)), Case(3, (32, 32)), Case(4, (16, 16)))
 

@@ -19,9 +19,17 @@ from analysis.shared import results
 from benchmarks.networks import QUICK, SEED
 
 RAW = results.RESULTS / ".cache" / "benchmarks.json"
-_OTHER_PACKAGES = ("numba", "torch", "onnxruntime", "relucent", "parx", "pytest-benchmark")
+_OTHER_PACKAGES = ("numba", "torch", "onnxruntime", "relucent", "parx", "regioncam", "pytest-benchmark")
 # Compared with the fastest engine at the same work.
-_SLOW = {"lp": "output", "relucent": "output", "parx": "output", "plain LP": "count", "plain clipping": "count"}
+_SLOW = {
+    "lp": "output",
+    "relucent": "output",
+    "parx": "output",
+    "regioncam": "facets",
+    "edge subdivision": "count",
+    "plain LP": "count",
+    "plain clipping": "count",
+}
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,18 @@ def main(arguments: list[str] | None = None) -> None:
     readme.write_text(replaced(readme.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
 
 
-def provenance(cpu: str, command: str) -> dict[str, Any]:
-    """Return seed, versions, hardware and command."""
-    record = results.provenance(Config(), command, _OTHER_PACKAGES)
+def provenance(cpu: str, command: str, config: Any = None) -> dict[str, Any]:
+    """Return seed (or another configuration), versions, hardware and command."""
+    record = results.provenance(config or Config(), command, _OTHER_PACKAGES)
     return record | {"hardware": f"{cpu}, {record['hardware']}"}
+
+
+def processor() -> str:
+    """Return the name of the processor, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
 
 
 def measurement(benchmark: dict[str, Any]) -> dict[str, Any]:
@@ -92,12 +108,29 @@ def table(rows: list[dict[str, Any]]) -> str:
             _regions(best["count"]),
             *(_rounded(counts[name]["rate"]) if name in counts else "" for name in engines),
             *(_rounded(best[work]["rate"]) if work in best else "" for work in works),
-            *(
-                _rounded(best[work]["rate"] / slow[name]["rate"]) if name in slow else ""
-                for name, work in _SLOW.items()
-            ),
+            *(_times(best[work]["rate"] / slow[name]["rate"]) if name in slow else "" for name, work in _SLOW.items()),
         ]
         lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Return the table of architectures, and that of published networks and ties."""
+    return f"{table(rows)}\n\n{published_table(rows)}".rstrip()
+
+
+def published_table(rows: list[dict[str, Any]]) -> str:
+    """Return regions per second of ``engine="auto"`` on networks as they are; "" if none were measured."""
+    rows = [row for row in rows if row["topic"] in ("published", "ties")]
+    if not rows:
+        return ""
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    lines = [_line(["network", "domain", "regions", *(f"{work}/s" for work in works)])]
+    lines.append(_line(["---", "---", *["---:"] * (1 + len(works))]))
+    for question in dict.fromkeys((row["architecture"], row["domain"]) for row in rows):
+        here = {row["work"]: row for row in rows if (row["architecture"], row["domain"]) == question}
+        rates = [_rounded(here[work]["rate"]) if work in here else "" for work in works]
+        lines.append(_line([*question, _regions(here[works[0]]), *rates]))
     return "\n".join(lines)
 
 
@@ -113,6 +146,11 @@ def _regions(row: dict[str, Any]) -> str:
 def _rounded(rate: float) -> str:
     """Write a rate with two digits: rounds differ by some per cent."""
     return f"{float(f'{rate:.2g}'):,.0f}"
+
+
+def _times(ratio: float) -> str:
+    """Write how many times as fast, with two digits."""
+    return f"{ratio:.2g}" if ratio < 10 else _rounded(ratio)
 
 
 def prediction_table(rows: list[dict[str, Any]]) -> str:
@@ -151,11 +189,12 @@ class Report:
 REGIONS = Report(
     "benchmarks",
     "benchmark",
-    table,
-    "Regions per second on one core of {cpu}, set-up and Python included: counting with either compiled engine,"
+    tables,
+    "Regions per second on one core of {cpu}, set-up and Python included: counting with each compiled engine,"
     " then full output (patterns, points) and output with all facets with the faster one. x: how many times the"
-    " rate of other programs (the plain loops only count). A 2-16-16 network has a few hundred regions, so the"
-    " set-up of a call is most of its time.",
+    " rate of other programs (the plain loops only count; regioncam finds facets in the plane, edge subdivision"
+    " vertices and edges, both in float32). Below, networks as they are published, and with ties, by the engine that"
+    ' `"auto"` chooses. A 2-16-16 network has a few hundred regions, so the set-up of a call is much of its time.',
 )
 PREDICTION = Report(
     "prediction_benchmarks",

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks.conftest import Program
-from benchmarks.networks import PEERS, PLAIN
+from benchmarks.networks import PEERS, PLAIN, PLANE, SUBDIVIDED
+from benchmarks.peers import (
+    as_layers,
+    as_subdivided,
+    edge_subdivision,
+    edge_subdivision_folder,
+    patterns_at,
+    regioncam,
+)
 from benchmarks.plain import count_by_clipping, count_by_linear_programs
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -70,6 +78,21 @@ LINEAR_PROGRAMS = Program(
     lambda net, case, limit: count_by_linear_programs(net, case.half_width, limit),
     slow=True,
 )
+
+
+# In float32 and without a proof: some of their counts may differ.
+REGIONCAM = tuple(Program("regioncam", work, regioncam, as_layers, can_stop=False, exact=False)
+                  for work in ("count", "facets"))  # fmt: skip
+EDGE_SUBDIVISION = Program(
+    "edge subdivision",
+    "count",
+    edge_subdivision,
+    as_subdivided,
+    patterns_at,
+    slow=True,
+    can_stop=False,
+    exact=False,
+)
 CLIPPING = Program(
     "plain clipping",
     "count",
@@ -84,6 +107,22 @@ CLIPPING = Program(
 def test_peers(benchmark, measure, case, program):
     """Other programs, patterns and points (and facets, which they cannot leave out) of chains on R^d."""
     measure(benchmark, program, case, "architectures")
+
+
+@pytest.mark.parametrize("program", REGIONCAM, ids=lambda program: program.work)
+@pytest.mark.parametrize("case", PLANE, ids=str)
+def test_regioncam(benchmark, measure, case, program):
+    """Networks in the plane, skips too: all faces, and with them their facets."""
+    pytest.importorskip("regioncam")
+    measure(benchmark, program, case, "architectures")
+
+
+@pytest.mark.parametrize("case", SUBDIVIDED, ids=str)
+def test_edge_subdivision(benchmark, measure, case):
+    """Vertices and edges in a box; the regions, which it does not list, are made of its signs, untimed."""
+    if edge_subdivision_folder() is None:
+        pytest.skip("TROPNET_EDGE_SUBDIVISION names no folder")
+    measure(benchmark, EDGE_SUBDIVISION, case, "architectures")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class UndecidedError(TropnetError, ArithmeticError):
     ----------
     partial
         The `Regions` without the undecided subtrees, whose `undecided` lists their decision prefixes; from
-        `count_regions` the count without them, else None.
+        `count_regions` the count without them (of many networks: the counts of those before), else None.
     """
 
     def __init__(self, message: str, partial: Any) -> None:
@@ -94,7 +94,8 @@ class EnumerationInterrupted(KeyboardInterrupt):
     Attributes
     ----------
     partial
-        The `Regions` found before the interrupt, with `complete` False; from `count_regions` their number.
+        The `Regions` found before the interrupt, with `complete` False; from `count_regions` their number
+        (of many networks: the numbers of those that were finished).
     """
 
     def __init__(self, partial: Any) -> None:

@@ -1,4 +1,4 @@
-"""How kernels are compiled: one decorator, so that all of them agree; and the random numbers that they draw."""
+"""How kernels are compiled: one decorator, so that all of them agree; and how they sample."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numba import njit
 
-__all__ = ["compiled", "uniform"]
+__all__ = ["compiled", "copied", "weight_if_kept"]
 
 _Result = TypeVar("_Result")
+_State = TypeVar("_State")
 
 
 def _digest_of_kernels() -> str:
@@ -67,16 +68,25 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
     return decorate
 
 
-@compiled()
-def uniform(state: Any) -> float:
-    """Return a random number in [0, 1) and advance the state, uint64 of shape (1,), not 0.
+def copied(state: _State) -> _State:
+    """Return a named tuple of arrays with a copy of each, for a kernel that goes on from there elsewhere."""
+    arrays: Any = state
+    copies = {name: array.copy() for name, array in arrays._asdict().items() if isinstance(array, np.ndarray)}
+    copy: _State = arrays._replace(**copies)
+    return copy
 
-    xorshift64*: Vigna, An experimental exploration of Marsaglia's xorshift generators, scrambled, 2016,
-    doi:10.1145/2845077.
+
+@compiled(entry=True)
+def weight_if_kept(phase: Any, targets: Any, stratum: int, weight: float) -> float:
+    """Return the weight with which a node of a sampled tree is kept, or 0: systematic sampling within strata.
+
+    A node whose weight is below the target of its stratum is kept with probability weight / target, at least 1/2, so
+    that a path goes on. `phase`, float64 by stratum, is random in [0, 1) at the start: each node is kept with just that
+    probability, and of neighbours, which are alike, about as many as that says.
     """
-    x = state[0]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    state[0] = x
-    return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) * 2.0**-53
+    probability = min(max(weight / targets[stratum], 0.5), 1.0)
+    phase[stratum] += probability
+    if phase[stratum] < 1.0:
+        return 0.0
+    phase[stratum] -= 1.0
+    return float(weight / probability)

@@ -61,7 +61,7 @@ def network(config: Config, trial: int) -> nn.Sequential:
 
 def n_regions(config: Config, module: nn.Module) -> int:
     """Return the number of activation regions in the square, exactly."""
-    return tn.count_regions(tn.from_torch(module), tn.Box([-config.half_width] * 2, config.half_width))
+    return tn.count_regions(tn.from_torch(module), tn.Box(-config.half_width, config.half_width))
 
 
 def milestones(config: Config) -> list[int]:
@@ -110,11 +110,12 @@ def measured(run: Run) -> dict[str, Any]:
 def held(config: Config, module: nn.Module) -> dict[str, list[float]]:
     """Return regions of a trained network at strengths from the highest to 0, the weights held."""
     strengths = np.linspace(config.strength, 0, config.n_strengths).tolist()
-    counts = []
+    nets = []
     for t in strengths:
         set_skip_strength(module, t)
-        counts.append(n_regions(config, module))
-    return {"t": strengths, "regions": counts}
+        nets.append(tn.from_torch(module))
+    counts = tn.count_regions(nets, tn.Box(-config.half_width, config.half_width))
+    return {"t": strengths, "regions": counts.tolist()}
 
 
 def compiled(config: Config, module: nn.Module, points: np.ndarray) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def raw(tmp_path, monkeypatch):
 def test_report_writes_results_and_table(raw, tmp_path, capsys):
     """The fastest engine at each work, how many times that of the others, and what a reader needs to repeat it."""
     report.main([str(raw)])
-    row = "| 2-4-4-4, skips 1-3 | half-width 10 | 4,000 | 4,000 | 8,000 | 3,000 | 10 |  |  |  | 100 |"
+    row = "| 2-4-4-4, skips 1-3 | half-width 10 | 4,000 | 4,000 | 8,000 | 3,000 | 10 |  |  |  |  |  | 100 |"
     assert row in capsys.readouterr().out
     readme = (tmp_path / "README.md").read_text()
     assert row in readme

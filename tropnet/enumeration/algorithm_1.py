@@ -153,8 +153,16 @@ def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Bac
 
 def require_interior(domain: Domain, tolerances: Tolerances, backend: str = "highs") -> None:
     """Raise DomainError, in the words of the domain that was given, if it is a polytope without interior."""
-    if isinstance(domain, Polytope):
+    if isinstance(domain, Polytope) and not domain.derived(_has_interior):
         root_backend(backend, domain, tolerances)
+
+
+def _has_interior(domain: Domain) -> bool:
+    """Return whether a domain is proven to have interior; what is proven stays so, whoever asks."""
+    backend = make_backend("highs", domain.dimension, Tolerances())
+    for row in domain.integer_rows:
+        backend.push(row)
+    return isinstance(backend.decide(), Feasible)
 
 
 def run_algorithm_1(

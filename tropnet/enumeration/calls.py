@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
+from functools import partial
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import unpack
+from tropnet.enumeration.batch import count_each
 from tropnet.enumeration.engine import Ability, Chunk, Engine
 from tropnet.enumeration.estimate import Estimate
 from tropnet.enumeration.search import Search
@@ -48,12 +54,16 @@ def enumerate_regions(
     engine
         ``"vertex"``: compiled, for few inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of
         inputs; cells by their rows and one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each.
-        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: the fastest that fits: vertex
-        up to four inputs, then simplex; lp where neither can start (no hidden layer, more than 128 inputs, cells that
-        contain a line) or for another backend. All return the same set. An `Engine` object serves, too.
+        ``"reference"``: Algorithm 2 of the paper, exponential in the widths. ``"auto"``: vertex
+        or simplex, whichever is faster in a pilot, if the first to try (vertex up to four inputs) is not done after
+        some 20 ms; the pilot counts operations, so the same call takes the same engine (`Regions.stats`). lp where
+        neither can start (no hidden layer, more than 128 inputs, cells that contain a line) or for another backend.
+        All return the same set, in orders of their own. An `Engine` object serves, too.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
-        or any `concurrent.futures.Executor`. The result does not depend on it. (``"reference"`` uses one.)
+        or any `concurrent.futures.Executor`. Threads of the compiled engines take work from one another while they run
+        and find the same regions in the same order as one (points may differ in the last digits). An executor runs
+        subtrees of the first decisions, in an order of its own. (``"reference"`` uses one.)
     facets
         Find every region's facets, too, for `Regions.facets`. The vertex engine has them at hand; others take longer.
     backend
@@ -122,6 +132,7 @@ def enumerate_regions(
     return regions
 
 
+@overload
 def count_regions(
     net: Network,
     domain: Domain | None = None,
@@ -132,17 +143,75 @@ def count_regions(
     max_regions: int | None = None,
     tolerances: Tolerances | None = None,
     progress: bool = False,
-) -> int:
-    """Count the activation regions of a network on a domain; memory does not depend on the count.
+) -> int: ...
+@overload
+def count_regions(
+    net: Sequence[Network],
+    domain: Domain | None = None,
+    *,
+    engine: str | Engine = "auto",
+    workers: int | Executor = 1,
+    backend: str = "highs",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> NDArray[np.int64]: ...
+def count_regions(
+    net: Network | Sequence[Network],
+    domain: Domain | None = None,
+    *,
+    engine: str | Engine = "auto",
+    workers: int | Executor = 1,
+    backend: str = "highs",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> int | NDArray[np.int64]:
+    """Count the activation regions of a network, or of each of many networks; memory does not depend on the count.
 
     Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`. The `partial` of an
     `UndecidedError` or `EnumerationInterrupted` is the count so far.
+
+    Of a list of networks, of the same input dimension, all are counted on the one domain: the result is int64 of shape
+    (n,). Then `workers` divide the networks among them, not each tree; `max_regions` holds for each; and `partial` is
+    the counts of the networks before the one that stayed undecided.
+
+    Notes
+    -----
+    What comes before and after the search takes less than 0.1 ms for a network that was counted before, and less
+    than 0.2 ms for a new one; what depends on the network, on the domain or on the shape alone is kept with it.
 
     Examples
     --------
     >>> count_regions(Network.mlp([[[1], [-1]], [[1, -1]]], [[0, 0], [0]]))
     2
+    >>> count_regions([Network.random([2, 3, 1], seed=seed) for seed in range(3)])
+    array([7, 7, 7])
     """
+    if isinstance(net, Sequence):
+        each = partial(
+            _count,
+            domain=domain,
+            engine=engine,
+            backend=backend,
+            max_regions=max_regions,
+            tolerances=tolerances,
+        )
+        return count_each(each, net, workers, progress=progress)
+    return _count(net, domain, engine, backend, max_regions, tolerances, workers, progress=progress)
+
+
+def _count(
+    net: Network,
+    domain: Domain | None,
+    engine: str | Engine,
+    backend: str,
+    max_regions: int | None,
+    tolerances: Tolerances | None,
+    workers: int | Executor = 1,
+    *,
+    progress: bool = False,
+) -> int:
     search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
     count = undecided = 0
     try:
@@ -200,7 +269,7 @@ def estimate_regions(
     *,
     engine: str | Engine = "auto",
     width: int = 256,
-    n_probes: int = 32,
+    n_probes: int = 16,
     seed: int = 0,
     backend: str = "highs",
     tolerances: Tolerances | None = None,
@@ -208,27 +277,31 @@ def estimate_regions(
 ) -> Estimate:
     """Estimate the number of activation regions from random probes of the search tree.
 
-    A probe walks the tree of the engine, but keeps a node after t branchings only with probability p_t, and counts
-    what it finds below with weight 1 / (p_1 ... p_t). The mean is unbiased for every choice of p. Knuth's estimator is
-    p = 1/2, a single path; here p follows from pilot probes so that about `width` nodes are kept at every depth, which
-    keeps the variance down where paths differ in length, as Chen's strata do.
+    A probe walks the tree of the engine, but keeps a node only with some probability, and counts what it finds below
+    with the inverse of the product of these on the path, its weight. The mean is unbiased for every choice of them.
+    Knuth's estimator is 1/2, a single path. Here nodes are in strata by the number of neurons decided, as Chen's, and
+    pilot probes tell which weight leaves about `width` nodes in each; a node of less weight is kept with probability
+    weight / that, at least 1/2, every so-many-th in the order of the search, so that alike ones balance.
+
+    An estimate costs about a tenth of the count it forecasts, or less. Where that is too little for any, because the
+    count takes a fraction of a second, the regions are counted, and `Estimate.exact` says so.
 
     Parameters
     ----------
     net, domain, engine, backend, tolerances, progress
         As for `enumerate_regions`.
     width
-        About how many nodes a probe keeps at every depth; the standard error falls with it.
+        The most nodes for a probe to keep in a stratum; the standard error falls with it.
     n_probes
-        Number of probes, at least 2.
+        Number of probes, at least 2; each costs a millisecond or more.
     seed
         Seed of the random choices: the same seed gives the same estimate.
 
     Returns
     -------
     Estimate
-        Mean and standard error (standard deviation of the probes over the root of their number). For trees of very
-        different branches the standard error is itself uncertain, and rather too small.
+        Mean, standard error (standard deviation of the probes over the root of their number), and `interval`, which
+        holds the number with 95 % confidence.
 
     Raises
     ------
@@ -238,7 +311,7 @@ def estimate_regions(
 
     Notes
     -----
-    Costs about `n_probes * width` nodes for each of the n_neurons depths, whatever the number of regions.
+    Costs at most about `n_probes * width` nodes for each of the n_neurons strata, whatever the number of regions.
 
     References
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import ClassVar, final
@@ -23,9 +23,25 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 
-__all__ = ["Ability", "Chunk", "ChunkBuilder", "Engine", "Plan", "Refusal", "Sample", "Sampling", "Task"]
+__all__ = [
+    "NO_SAMPLING",
+    "Ability",
+    "Chunk",
+    "ChunkBuilder",
+    "Engine",
+    "Pace",
+    "Plan",
+    "Refusal",
+    "Sample",
+    "Sampling",
+    "Sharing",
+    "Task",
+]
 
 _SECONDS_PER_CHUNK = 0.2
+_STEPS_OF_TRIAL = 256
+_FIRST_STEPS, _FIRST_PRODUCTS = 16, 1 << 22
+_SECONDS_PER_SLICE, _SECONDS_PER_SHARED_SLICE = 0.05, 0.008
 
 
 class Ability(Enum):
@@ -40,20 +56,35 @@ class Ability(Enum):
 class Sampling:
     """Which part of the tree a probe keeps: see `estimate_regions`.
 
+    The stratum of a node is the number of neurons that come before those it leaves undecided: all of the earlier layers
+    and the decided ones of its own.
+
     Attributes
     ----------
-    keep
-        float64: the probability to keep a node after t branchings, for t = 0, 1, ....
+    targets
+        float64, shape (n_neurons + 1,): the weight that kept nodes of each stratum should have. A node of less weight
+        is kept with probability weight / target, but at least 1/2; see `kernels.weight_if_kept`.
     seed
         Of the choices.
+    free
+        Keep all nodes after up to so many branchings.
     depth, weight
         Branchings above the tree at hand, and the inverse of the probability that it was kept.
     """
 
-    keep: FloatArray
+    targets: FloatArray
     seed: int
+    free: int = 0
     depth: int = 0
     weight: float = 1.0
+
+    def phases(self) -> FloatArray:
+        """Return where the choices begin in each stratum, random in [0, 1)."""
+        n = len(self.targets)
+        return np.random.default_rng([self.seed, self.depth]).random(n) if n else self.targets
+
+
+NO_SAMPLING = Sampling(np.empty(0), 0)
 
 
 @dataclass(frozen=True)
@@ -62,22 +93,36 @@ class Sample:
 
     Attributes
     ----------
+    nodes
+        The weighted number of nodes met in each stratum, kept or not, same shape as `Sampling.targets`.
     leaves
         The weighted number of leaves found.
-    nodes
-        The weighted number of nodes met after t branchings, kept or not, same shape as `Sampling.keep`.
+    n_left_out
+        The number of nodes that were not kept; of 0, `leaves` is the number of leaves.
+    cost, full_cost
+        What the probe cost, and weighted: what a walk of the whole tree would. Operations are counted, at the engine's
+        prices in seconds, so that it does not depend on what else the machine does; 0 if the engine counts none.
     """
 
-    leaves: float
     nodes: FloatArray
+    leaves: float = 0.0
+    n_left_out: float = 0.0
+    cost: float = 0.0
+    full_cost: float = 0.0
 
     def __add__(self, other: Sample) -> Sample:
         """Return what two parts of a probe saw together."""
-        return Sample(self.leaves + other.leaves, self.nodes + other.nodes)
+        return Sample(
+            self.nodes + other.nodes,
+            self.leaves + other.leaves,
+            self.n_left_out + other.n_left_out,
+            self.cost + other.cost,
+            self.full_cost + other.full_cost,
+        )
 
-    def is_exact(self, sampling: Sampling) -> bool:
-        """Return whether every node met was kept for sure, so that `leaves` is the number of leaves."""
-        return bool((sampling.keep[self.nodes > 0] == 1.0).all())
+    def scaled(self, factor: float) -> Sample:
+        """Return the sample with all that is weighted times a factor, to give a probe its part in a mean."""
+        return replace(self, nodes=factor * self.nodes, leaves=factor * self.leaves, full_cost=factor * self.full_cost)
 
 
 @dataclass(frozen=True)
@@ -114,6 +159,8 @@ class Task:
     @property
     def asks_for(self) -> frozenset[Ability]:
         """What an engine must be able to do for this task; facets of single regions can also be found afterwards."""
+        if not self.fixed and self.sampling is None:
+            return frozenset()
         asked = {Ability.FIXED: bool(self.fixed), Ability.SAMPLING: self.sampling is not None}
         return frozenset(ability for ability, needed in asked.items() if needed)
 
@@ -178,11 +225,67 @@ class Chunk:
         return self.rational.get(i) or Witness.at(self.points[i])
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """How a run gives a part of its work to others while it goes on.
+
+    Attributes
+    ----------
+    wanted
+        Whether somebody has nothing to do.
+    hand_over
+        Takes the rest of a run: what comes in its order after all that it keeps.
+    split
+        Of so many sides left for later, the oldest first, how many to give away.
+    """
+
+    wanted: Callable[[], bool]
+    hand_over: Callable[[Callable[[ChunkBuilder], Generator[Chunk, None, None]]], None]
+    split: Callable[[int], int]
+
+
+class Pace:
+    """How many steps of a kernel to take at once, so that it comes back in time to report and to share.
+
+    Parameters
+    ----------
+    most
+        Never more than so many.
+    builder
+        Of the run; with others to share with it comes back more often.
+    """
+
+    def __init__(self, most: int, builder: ChunkBuilder) -> None:
+        self._most, self._seconds = most, _SECONDS_PER_SLICE if builder.sharing is None else _SECONDS_PER_SHARED_SLICE
+        # A layer that is entered takes about the square of its width.
+        self.steps = min(max(_FIRST_PRODUCTS // builder.n_neurons**2, _FIRST_STEPS), most)
+        self._builder = builder
+        self._begin = time.perf_counter()
+
+    def begin(self) -> int:
+        """Begin a slice; return how many steps."""
+        self._begin = time.perf_counter()
+        return min(_STEPS_OF_TRIAL, self._most) if self._builder.is_trial else self.steps
+
+    def end(self) -> None:
+        """End a slice, so that the next is twice as long or half, if this one was far too short or too long."""
+        seconds = time.perf_counter() - self._begin
+        if self._builder.is_trial:
+            return
+        if seconds < self._seconds / 2:
+            self.steps = min(2 * self.steps, self._most)
+        elif seconds > 2 * self._seconds:
+            self.steps = max(self.steps // 2, 1)
+
+
 @dataclass
 class ChunkBuilder:
     """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively.
 
-    The caller of a run owns it, so that what an interrupt finds in it is not lost.
+    The caller of a run owns it, so that what an interrupt finds in it is not lost. With `sharing`, a run of an engine
+    that divides (`Engine.divides`) hands over parts, and `fraction` is that of what it did itself. In a trial
+    (`is_trial`) a compiled run comes back after the same steps whatever the time, and `cost` is what these cost, as in
+    `Sample`.
     """
 
     n_neurons: int
@@ -190,6 +293,9 @@ class ChunkBuilder:
     fraction: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
     seconds_per_chunk: float = _SECONDS_PER_CHUNK
+    sharing: Sharing | None = None
+    is_trial: bool = False
+    cost: float = 0.0
 
     def __post_init__(self) -> None:
         self._reset()
@@ -293,6 +399,8 @@ class Engine(ABC):
         What it supports beyond listing regions, which is all that counting needs.
     compiled
         Whether a walk of a few hundred nodes takes milliseconds, so that it can tell beforehand how long a run takes.
+    divides
+        Whether its runs hand over parts when others have nothing to do (`ChunkBuilder.sharing`).
     seconds_per_chunk
         How often a run that collects its regions in a `ChunkBuilder` hands them on.
     """
@@ -300,6 +408,7 @@ class Engine(ABC):
     name: ClassVar[str]
     abilities: ClassVar[frozenset[Ability]]
     compiled: ClassVar[bool] = False
+    divides: ClassVar[bool] = False
     seconds_per_chunk: float = _SECONDS_PER_CHUNK
 
     @final
@@ -311,7 +420,7 @@ class Engine(ABC):
     @final
     def lacks(self, asked: frozenset[Ability]) -> Refusal | None:
         """Return what is refused of the abilities that are asked for, or None."""
-        for ability in Ability:
+        for ability in Ability if asked else ():
             if ability in asked - self.abilities:
                 return Refusal(f"engine {self.name!r} cannot {ability.value}.", ability)
         return None

@@ -1,19 +1,30 @@
-"""How many regions will there be? A tree-size estimate with its standard error, before the search is run."""
+"""How many regions will there be? A tree-size estimate with an interval, before the search is run."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
 from tropnet.progress import Update
 
-__all__ = ["Estimate", "estimate_tree"]
+__all__ = ["TENTH", "Estimate", "estimate_tree", "fitted_targets"]
 
-_PILOTS = 4
+TENTH = 0.1
+_CONFIDENCE = 0.95
+# To begin with a few nodes in each stratum, then twice as many, as long as that is a small part of the budget.
+_FIRST_WIDTH = 8
+_PART_FOR_PILOTS = 0.25
+_MIN_PILOTS, _MAX_PILOTS = 3, 6
+# What a probe takes besides the steps it counts: its arrays.
+_SECONDS_PER_PROBE = 1e-3
+# A count that was to be quick is given up beyond so many times what was expected.
+_SURPRISE = 4.0
 
 
 class Estimate(NamedTuple):
@@ -26,7 +37,7 @@ class Estimate(NamedTuple):
     standard_error
         Of the estimate; 0 if nothing was left out, which makes the number exact.
     n_probes
-        The number of independent probes that it is the mean of.
+        The number of independent probes that it is the mean of; 1 if the regions were counted.
     """
 
     n_regions: float
@@ -35,40 +46,99 @@ class Estimate(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether the tree was small enough to be walked in full."""
+        """Whether the regions were counted: the tree is small, or counting takes little longer than estimating."""
         return self.standard_error == 0 and self.n_probes == 1
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval: by Student's t for the logarithm, as probes of trees are skewed to the right.
+
+        Examples
+        --------
+        >>> low, high = Estimate(1000.0, 100.0, 16).interval
+        >>> round(low), round(high)
+        (808, 1238)
+        >>> Estimate(7.0, 0.0, 1).interval
+        (7.0, 7.0)
+        """
+        if self.standard_error == 0:
+            return self.n_regions, self.n_regions
+        quantile = stdtrit(self.n_probes - 1, 0.5 + _CONFIDENCE / 2)
+        factor = math.exp(min(quantile * self.standard_error / self.n_regions, 700.0))
+        return self.n_regions / factor, self.n_regions * factor
 
 
 def estimate_tree(
-    probe: Callable[[Sampling], Sample], n_neurons: int, width: int, n_probes: int, seed: int, update: Update
+    probe: Callable[[Sampling], Sample],
+    count: Callable[[float], int | None],
+    n_neurons: int,
+    *,
+    width: int,
+    n_probes: int,
+    seed: int,
+    share: float,
+    update: Update,
 ) -> Estimate:
-    """Estimate the number of leaves of a tree from what probes of it see; see `estimate_regions`."""
-    seeds = np.random.SeedSequence(seed).generate_state(_PILOTS + n_probes, np.uint64).tolist()
-    depths = np.arange(n_neurons + 2)
-    # Knuth's paths, after as many full branchings as fill the width.
-    keep = np.where(depths <= np.log2(width), 1.0, 0.5)
-    nodes = np.zeros(len(depths))
-    for pilot in range(_PILOTS):
-        sampling = Sampling(keep, seeds[pilot])
-        sample = probe(sampling)
-        if sample.is_exact(sampling):
+    """Estimate the number of leaves of a tree from what probes of it see; see `estimate_regions`.
+
+    Parameters
+    ----------
+    probe
+        Walks a part of the tree.
+    count
+        Counts the leaves; None if there are more than so many.
+    n_neurons
+        There is a stratum more.
+    width, n_probes, seed
+        As for `estimate_regions`.
+    share
+        The part of the cost of a count that the estimate may cost; where that is too little for anything, the leaves
+        are counted. Infinity for no limit.
+    update
+        Reports progress.
+    """
+    seeds = np.random.SeedSequence(seed).generate_state(_MAX_PILOTS + n_probes, np.uint64).tolist()
+    nodes, leaves, full_cost, weight = np.zeros(n_neurons + 1), 0.0, 0.0, 0.0
+    spent, last_cost, pilot_width = 0.0, 0.0, min(_FIRST_WIDTH, width)
+    targets = np.full(n_neurons + 1, np.inf)
+    for pilot in range(_MAX_PILOTS):
+        sample = probe(_sampling(targets, seeds[pilot], pilot_width))
+        if sample.n_left_out == 0:
             return Estimate(sample.leaves, 0.0, 1)
-        nodes += sample.nodes
-        keep = _schedule(nodes / (pilot + 1), width)
+        # Wide pilots see more.
+        nodes, leaves = nodes + pilot_width * sample.nodes, leaves + pilot_width * sample.leaves
+        full_cost, weight = full_cost + pilot_width * sample.full_cost, weight + pilot_width
+        last_cost, last_width = sample.cost, pilot_width
+        spent += last_cost + _SECONDS_PER_PROBE
         update(pilot + 1, (pilot + 1) / len(seeds))
-    leaves = np.empty(n_probes)
-    for i, probe_seed in enumerate(seeds[_PILOTS:]):
-        leaves[i] = probe(Sampling(keep, probe_seed)).leaves
-        update(_PILOTS + i + 1, (_PILOTS + i + 1) / len(seeds))
-    return Estimate(float(leaves.mean()), float(leaves.std(ddof=1) / np.sqrt(n_probes)), n_probes)
+        budget = share * full_cost / weight
+        if pilot + 1 >= _MIN_PILOTS and spent + 2 * last_cost > _PART_FOR_PILOTS * budget:
+            break
+        pilot_width = min(2 * pilot_width, width)
+        targets = fitted_targets(nodes / weight, pilot_width)
+    room = (budget - spent) / n_probes - _SECONDS_PER_PROBE
+    fitting = last_width * room / max(last_cost, 1e-9)
+    if fitting < 1.0:
+        counted = count(_SURPRISE * leaves / weight)
+        if counted is not None:
+            return Estimate(float(counted), 0.0, 1)
+        # The tree is larger than the pilots knew.
+        fitting = float(last_width)
+    width = int(min(width, fitting))
+    targets = fitted_targets(nodes / weight, width)
+    found = np.empty(n_probes)
+    for i, probe_seed in enumerate(seeds[_MAX_PILOTS:]):
+        found[i] = probe(_sampling(targets, probe_seed, width)).leaves
+        update(_MAX_PILOTS + i + 1, (_MAX_PILOTS + i + 1) / len(seeds))
+    return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(n_probes)), n_probes)
 
 
-def _schedule(nodes: FloatArray, width: int) -> FloatArray:
-    """Return the probabilities by depth with which about `width` of so many nodes are kept at every depth."""
-    reached = np.minimum.accumulate(np.minimum(width / np.maximum(nodes, 1.0), 1.0))
-    keep = np.ones(len(nodes))
-    keep[1:] = reached[1:] / reached[:-1]
-    # Nothing is known of depths that no pilot saw.
-    keep[nodes == 0] = 0.5
-    keep[0] = 1.0
-    return keep
+def _sampling(targets: FloatArray, seed: int, width: int) -> Sampling:
+    """Return the sampling that branches fully until the width is filled."""
+    return Sampling(targets, seed, free=width.bit_length() - 1)
+
+
+def fitted_targets(nodes: FloatArray, width: int) -> FloatArray:
+    """Return the weights with which about `width` of so many nodes are kept in every stratum."""
+    # Nothing is known of strata that no pilot saw.
+    return np.where(nodes > 0, nodes / width, np.inf)

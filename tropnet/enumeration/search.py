@@ -7,16 +7,21 @@ from collections.abc import Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
 from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
-from tropnet.enumeration.estimate import Estimate, estimate_tree
+from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
 from tropnet.enumeration.parallel import enumerate_in_parallel
+from tropnet.enumeration.pilot import faster_plan, walk_sample
+from tropnet.enumeration.sharing import enumerate_by_threads
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
@@ -28,8 +33,11 @@ from tropnet.regions.row_index import RowIndex
 __all__ = ["ENGINES", "Search"]
 
 ENGINES = ("auto", *REGISTRY)
-# Up to here the vertex engine is the faster one (results/benchmarks.json).
+# Which engine to begin with: up to so many inputs the vertex engine is rarely the slower one.
 _VERTEX_INPUTS = 4
+# What an engine may cost, in seconds, before others are asked whether they are faster.
+_SECONDS_OF_TRIAL = 0.02
+_Entry = TypeVar("_Entry", bound=np.generic)
 
 
 @dataclass
@@ -40,6 +48,7 @@ class Search:
     max_regions: int | None
     workers: int | Executor
     builder: ChunkBuilder
+    rivals: tuple[Engine, ...] = ()
     seconds: float = 0.0
     truncated: bool = False
 
@@ -90,8 +99,9 @@ class Search:
             only_count=only_count,
             facets=facets,
         )
-        plan = _planned(task, _candidates(engine, net, backend), needs)
-        return cls(plan, max_regions, workers, plan.builder())
+        candidates = _candidates(engine, net, backend)
+        plan = _planned(task, candidates, needs)
+        return cls(plan, max_regions, workers, plan.builder(), _rivals(plan.engine, candidates))
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -115,25 +125,79 @@ class Search:
                     return
 
     def _run(self) -> Generator[Chunk, None, None]:
+        """Run the plan, or that of a rival which is faster."""
+        return self._run_best() if self.rivals else self._run_plan()
+
+    def _run_best(self) -> Generator[Chunk, None, None]:
+        """Begin with the plan; where that takes long, go on with that of the engine which is fastest in a pilot.
+
+        Small searches are over before a pilot. What a trial has found is kept if its engine goes on.
+        """
+        trial: list[Chunk] = []
+        self.builder.is_trial = True
+        run = self.plan.run(self.builder)
+        try:
+            for chunk in run:
+                trial.append(chunk)
+                if self.builder.cost > _SECONDS_OF_TRIAL:
+                    break
+            else:
+                yield from trial
+                return
+            best = faster_plan(self.plan, self.rivals)
+        except KeyboardInterrupt:
+            yield from trial
+            raise
+        self.builder.is_trial = False
+        if best is self.plan and self.workers == 1:
+            yield from trial
+            yield from run
+            return
+        run.close()
+        self.plan, self.builder = best, best.builder()
+        yield from self._run_plan()
+
+    def _run_plan(self) -> Generator[Chunk, None, None]:
         """Run the plan, in parts if there are workers and the engine can search a part of its tree."""
         if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
             return self.plan.run(self.builder)
+        if isinstance(self.workers, int) and self.plan.engine.divides:
+            return enumerate_by_threads(self.plan, self.builder, self.workers, self.max_regions)
         return enumerate_in_parallel(self.plan, self.builder, self.workers, self.max_regions)
 
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
         with track("estimating", "probes", enabled=progress) as update:
-            return estimate_tree(self._probe, self.task.network.n_neurons, width, n_probes, seed, update)
+            return estimate_tree(
+                self._probe,
+                self._count,
+                self.task.network.n_neurons,
+                width=width,
+                n_probes=n_probes,
+                seed=seed,
+                share=TENTH,
+                update=update,
+            )
+
+    def _count(self, limit: float) -> int | None:
+        """Count the regions; None if there are more than `limit`."""
+        plan = self.plan.adapted(replace(self.task, only_count=True))
+        count = 0
+        if isinstance(plan, Refusal):
+            return None
+        with closing(plan.run(plan.builder())) as run:
+            for chunk in run:
+                count += chunk.n_regions
+                if count > limit:
+                    return None
+        return count
 
     def _probe(self, sampling: Sampling) -> Sample:
         """Walk a part of the tree and return what was seen."""
-        plan = self.plan.adapted(replace(self.task, only_count=True, sampling=sampling))
-        if isinstance(plan, Refusal):
-            raise ValueError(plan.reason)
-        seen = Sample(0.0, np.zeros(len(sampling.keep)))
-        for chunk in plan.run(plan.builder()):
-            seen = seen if chunk.sample is None else seen + chunk.sample
-        return seen
+        counting = self.plan.adapted(replace(self.task, only_count=True))
+        if isinstance(counting, Refusal):
+            raise ValueError(counting.reason)
+        return walk_sample(counting, sampling)
 
     def _forecast(self) -> tuple[float, float] | None:
         """Return about how many regions there will be, and the standard error, where that is quick to tell."""
@@ -157,15 +221,15 @@ class Search:
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""
         net = self.task.network
-        empty = pack(np.empty((0, net.n_neurons), dtype=np.bool_))
+        n_bytes = -(-net.n_neurons // 8)
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
-        starts = np.cumsum([0, *(len(chunk.packed) for chunk in chunks)]).tolist()
+        starts = accumulate((len(chunk.packed) for chunk in chunks), initial=0)
         return Regions(
             net,
             self.task.domain,
-            np.concatenate([empty, *(chunk.packed for chunk in chunks)]),
-            np.concatenate([empty, *(chunk.packed_cuts for chunk in chunks)]),
-            np.concatenate([np.empty((0, net.n_inputs)), *(chunk.points for chunk in chunks)]),
+            _stacked([chunk.packed for chunk in chunks], n_bytes, np.uint8),
+            _stacked([chunk.packed_cuts for chunk in chunks], n_bytes, np.uint8),
+            _stacked([chunk.points for chunk in chunks], net.n_inputs, np.float64),
             {
                 start + i: witness.fractions
                 for start, chunk in zip(starts, chunks, strict=False)
@@ -186,7 +250,12 @@ class Search:
         """Stack the packed facets of the chunks, each of which has some."""
         n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
-        return np.concatenate([np.empty((0, n_bytes), np.uint8), *parts])
+        return _stacked(parts, n_bytes, np.uint8)
+
+
+def _stacked(parts: list[NDArray[_Entry]], width: int, dtype: type[_Entry]) -> NDArray[_Entry]:
+    """Return matrices of some width on top of each other; there may be none."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), dtype), *parts])
 
 
 def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine]:
@@ -197,9 +266,14 @@ def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine
         return [REGISTRY[engine]]
     if backend != "highs":
         return [REGISTRY["lp"]]
-    return [
-        REGISTRY[name] for name in ("vertex", "simplex", "lp") if name != "vertex" or net.n_inputs <= _VERTEX_INPUTS
-    ]
+    names = ("vertex", "simplex", "lp") if net.n_inputs <= _VERTEX_INPUTS else ("simplex", "vertex", "lp")
+    return [REGISTRY[name] for name in names]
+
+
+def _rivals(chosen: Engine, candidates: list[Engine]) -> tuple[Engine, ...]:
+    """Return the engines that a pilot can compare with the chosen one: all of them compiled and able to sample."""
+    able = [engine for engine in candidates if engine.compiled and Ability.SAMPLING in engine.abilities]
+    return tuple(engine for engine in able if engine is not chosen) if chosen in able else ()
 
 
 def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:

@@ -14,6 +14,7 @@ from tropnet.arrays.checks import as_count, as_points, real_array
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.dyadic import to_integers
+from tropnet.network.frozen import Frozen
 
 __all__ = ["Box", "Domain", "Polytope", "WholeSpace", "as_domain", "domain_from"]
 
@@ -21,7 +22,7 @@ __all__ = ["Box", "Domain", "Polytope", "WholeSpace", "as_domain", "domain_from"
 _MANY = 4
 
 
-class Domain(ABC):
+class Domain(Frozen, ABC):
     """A closed convex set {x : A x <= b}. Final subclasses say how it was given."""
 
     @property
@@ -116,6 +117,7 @@ class Box(Domain):
         except ValueError as error:
             raise ShapeError(f"low and high must have the same length, got {lows.shape} and {highs.shape}.") from error
         self.low, self.high = _frozen(np.broadcast_to(lows, shape)), _frozen(np.broadcast_to(highs, shape))
+        self._expanded: dict[int, Box] = {}
         bad = np.flatnonzero(~(self.low < self.high))
         if len(bad):
             i = bad[0]
@@ -127,9 +129,11 @@ class Box(Domain):
 
     def expanded(self, dimension: int) -> Box:
         """Return the box with one entry per input."""
-        if self.low.ndim == 0:
-            return Box(np.full(dimension, self.low), np.full(dimension, self.high))
-        return self
+        if self.low.ndim:
+            return self
+        if dimension not in self._expanded:
+            self._expanded[dimension] = Box(np.full(dimension, self.low), np.full(dimension, self.high))
+        return self._expanded[dimension]
 
     def contains(self, x: ArrayLike) -> Any:
         """Return whether one point (d,) or each of many (n, d) lies between `low` and `high`."""
@@ -148,7 +152,7 @@ class Box(Domain):
         keep = np.isfinite(b)
         return A[keep], b[keep]
 
-    @property
+    @cached_property
     def row_numbers(self) -> NDArray[np.int64]:
         """Side 2 i is x_i >= low_i, side 2 i + 1 is x_i <= high_i."""
         return np.flatnonzero(np.isfinite(np.stack([np.atleast_1d(self.low), np.atleast_1d(self.high)], axis=1)))

@@ -19,6 +19,7 @@ from tropnet.errors import ShapeError, TooLargeError
 from tropnet.exact.dyadic import to_float
 from tropnet.network.affine import AffineMap
 from tropnet.network.forward import certain_bits, pre_activations
+from tropnet.network.frozen import Frozen
 from tropnet.network.integers import IntegerNetwork, over_integers, underflows
 from tropnet.network.layers import Layer, checked_layer, dense_layer, finite_matrix
 from tropnet.network.recurrence import compose, compose_many
@@ -28,7 +29,7 @@ __all__ = ["LayeredMap"]
 _DENSE_BYTES = 2**31
 
 
-class LayeredMap:
+class LayeredMap(Frozen):
     """Layers and an input dimension, frozen, and what follows: values, patterns, maps; parameters as of `Network`."""
 
     def __init__(self, layers: Iterable[Layer], n_inputs: int | None = None) -> None:

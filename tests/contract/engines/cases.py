@@ -17,6 +17,7 @@ from tests.oracles.brute_force import brute_force_patterns
 from tests.oracles.exact import Pattern
 from tests.oracles.planar import planar_patterns
 from tests.strategies import halfspaces
+from tests.trained import trained
 from tropnet import Box, Domain, Layer, Network, Polytope
 from tropnet.network.layers import AFFINE
 
@@ -365,6 +366,12 @@ def _cases() -> list[Case]:
         Case("eight layers on the plane", deep, None),
         Case("two layers of six", Network.random([2, 6, 6, 1], seed=2), None),
         Case("integers of two layers of five", integers, Box(-3, 3)),
+        Case("trained on moons", trained("moons"), Box(-2, 2)),
+        Case("trained with a skip", trained("moons with a skip"), None),
+        Case("pruned", trained("pruned"), Box(-2, 2)),
+        Case("quantised to eight bits", trained("int8"), Box(-2, 2)),
+        Case("trained on three inputs", trained("three inputs, small"), None),
+        Case("trained on four inputs", trained("four inputs, small"), Box([-2] * 4, 2)),
     ]
 
 

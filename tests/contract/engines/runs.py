@@ -80,7 +80,7 @@ def _arrays(task: Task) -> Iterable[np.ndarray]:
         yield from (*layer.weights.values(), layer.bias, layer.slopes)
     yield from task.domain.halfspaces
     if task.sampling is not None:
-        yield task.sampling.keep
+        yield task.sampling.targets
 
 
 def prepared(engine: Engine, task: Task) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.contract.engines.cases import COINCIDENT, Case, polygon
+from tests.contract.engines.cases import Case, polygon
 from tests.contract.engines.engines import ENGINES, Candidate, asked
 from tests.contract.engines.laws import check_progress, check_witness
 from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
@@ -190,12 +190,9 @@ def test_generic_networks_need_no_exact_arithmetic(tested: Candidate, cases: lis
 
 
 @pytest.mark.parametrize("tested", [t for t in ENGINES if t.engine.compiled], ids=lambda tested: tested.name)
-def test_compiled_engines_report_what_they_left_to_exact_arithmetic(tested: Candidate) -> None:
-    """Nothing on a generic network; on a degenerate one the uncertain decisions, how many, and how long they took."""
+def test_compiled_engines_leave_no_generic_decision_to_exact_arithmetic(tested: Candidate) -> None:
+    """Floating point settles all of a generic network; what is left of others, `test_ties` looks at."""
     assert run_case(tested.engine, GENERIC).builder.counters["settled_exactly"] == 0
-    degenerate = enumerate_regions(COINCIDENT, engine=tested.engine)
-    assert degenerate.stats["uncertain"] >= degenerate.stats["settled_exactly"] > 0
-    assert degenerate.stats["seconds_exact"] > 0
 
 
 def test_algorithm_2_is_pruned_by_the_failing_layer() -> None:

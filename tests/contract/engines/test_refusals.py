@@ -27,7 +27,7 @@ from tropnet.enumeration.engines import REGISTRY
 NET = Network.random([2, 3, 1], seed=0)
 WANTED = {
     Ability.FIXED: {"fixed": {0: True}},
-    Ability.SAMPLING: {"sampling": Sampling(np.ones(NET.n_neurons + 2), 1)},
+    Ability.SAMPLING: {"sampling": Sampling(np.ones(NET.n_neurons + 1), 1)},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from tests.checks import distinct
 from tests.contract.engines.cases import DOMAINS, FEW, NETWORKS, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_witness
-from tests.contract.engines.runs import prepared
-from tropnet import Network, count_regions, enumerate_regions, iter_regions
+from tests.contract.engines.runs import Run, prepared, run, task_of
+from tropnet import Network, Regions, count_regions, enumerate_regions, iter_regions
 from tropnet.enumeration.engine import Ability, Engine, Plan, Refusal, Task
+from tropnet.enumeration.sharing import enumerate_by_threads
 
 # Every kind once in parts, and the plain network on every domain.
 KINDS = [the_case(network, "R^d", 2) for network in NETWORKS] + [the_case("generic", domain, 2) for domain in DOMAINS]
@@ -25,6 +27,11 @@ def processes() -> Iterator[Executor]:
     """Two processes for all tests."""
     with ProcessPoolExecutor(2) as executor:
         yield executor
+
+
+def columns(regions: Regions) -> list[object]:
+    """Return what two results that are the same agree in."""
+    return [column.tolist() for column in (regions.packed, regions.packed_cuts, regions.witnesses)]
 
 
 @asked(among=list(dict.fromkeys(KINDS)), fewer=FEW)
@@ -43,19 +50,61 @@ def test_parts_are_the_whole(tested: Candidate, cases: list[Case]) -> None:
 
 @engines()
 def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Executor) -> None:
-    """Two or three threads, a pool of threads and one of processes find the same regions in the same order."""
+    """Any number of threads finds the same regions in the same order, and so does any executor."""
     whole = the_case("generic", "polyhedron", 2)
     with ThreadPoolExecutor(2) as threads:
-        several = [
-            enumerate_regions(whole.net, whole.domain, engine=engine, workers=workers)
-            for engine in (tested.engine, tested.tiny)
-            for workers in (2, 3, threads, processes)
-        ]
-    assert distinct(several[0].patterns) == whole.patterns
-    for regions in several:
-        assert regions.packed.tolist() == several[0].packed.tolist()
-        assert regions.packed_cuts.tolist() == several[0].packed_cuts.tolist()
-        assert regions.witnesses.tolist() == several[0].witnesses.tolist()
+        for group in ((2, 3), (threads, processes)):
+            several = [
+                enumerate_regions(whole.net, whole.domain, engine=engine, workers=workers)
+                for engine in (tested.engine, tested.tiny)
+                for workers in group
+            ]
+            assert distinct(several[0].patterns) == whole.patterns
+            for regions in several:
+                assert columns(regions) == columns(several[0])
+
+
+@asked(among=list(dict.fromkeys(KINDS)))
+def test_threads_that_share_all_the_time_find_what_one_finds(tested: Candidate, cases: list[Case]) -> None:
+    """Where parts are handed over at every step, regions, cuts, facets and their order stay; points but for ties."""
+    if not tested.engine.divides:
+        return
+    for case in cases:
+        facets = Ability.FACETS in tested.engine.abilities
+        plan = prepared(tested.tiny, task_of(case.net, case.domain, facets=facets))
+        alone = run(plan)
+        # Exact answers make the generators that they look at exact, which can be earlier or later.
+        is_plain = case.kind == "generic" and not alone.builder.counters["uncertain"]
+        for limit in (None, len(case.patterns) // 2 + 1):
+            builder = plan.builder()
+            chunks = list(enumerate_by_threads(plan, builder, 3, limit, seconds_alone=-1.0))
+            together = Run(case.net, tuple(chunks), builder)
+            n = min(len(together.listed), limit or len(case.patterns))
+            assert n == (limit or len(case.patterns))
+            assert together.listed[:n] == alone.listed[:n]
+            names = ["packed_cuts", *(["points"] if is_plain else [])]
+            names += ["packed_facets"] if all(chunk.packed_facets is not None for chunk in alone.chunks) else []
+            for name in names:
+                assert np.array_equal(together.column(name)[:n], alone.column(name)[:n])
+        counting = plan.adapted(task_of(case.net, case.domain, only_count=True))
+        counted = enumerate_by_threads(counting, counting.builder(), 3, None, seconds_alone=-1.0)
+        assert sum(chunk.n_regions for chunk in counted) == len(case.patterns)
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    """What goes wrong in a part comes out of the call, and no thread is left waiting."""
+    whole = the_case("generic", "box", 2)
+    plan = prepared(ENGINES[0].tiny, task_of(whole.net, whole.domain))
+
+    class Failing(Plan):
+        engine, task = plan.engine, plan.task
+
+        def run(self, builder):
+            yield from islice(plan.run(builder), 2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(enumerate_by_threads(Failing(), plan.builder(), 2, None))
 
 
 @engines()

@@ -17,8 +17,8 @@ __all__ = ["estimate"]
 @network_argument
 @box_option
 @engine_option
-@click.option("--width", type=click.IntRange(min=1), default=256, show_default=True, help="Nodes a probe keeps.")
-@click.option("--probes", type=click.IntRange(min=2), default=32, show_default=True, help="Number of probes.")
+@click.option("--width", type=click.IntRange(min=1), default=256, show_default=True, help="Most nodes a probe keeps.")
+@click.option("--probes", type=click.IntRange(min=2), default=16, show_default=True, help="Number of probes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random choices.")
 @json_option
 def estimate(
@@ -26,7 +26,7 @@ def estimate(
 ) -> None:
     """Estimate the number of activation regions of NET without enumerating them.
 
-    The mean of random probes of the search tree, with its standard error; exact where the tree is small.
+    The mean of random probes of the search tree, with an interval; counted where that takes little longer.
 
     \b
     Examples:
@@ -43,6 +43,7 @@ def estimate(
                 "domain": domain.description,
                 "n_activation_regions": guess.n_regions,
                 "standard_error": guess.standard_error,
+                "interval": list(guess.interval),
                 "n_probes": guess.n_probes,
                 "exact": guess.exact,
                 "seed": seed,
@@ -51,7 +52,8 @@ def estimate(
     elif guess.exact:
         click.echo(f"{guess.n_regions:.0f} activation regions of {net} in {domain} (counted)")
     else:
+        low, high = guess.interval
         click.echo(
             f"about {guess.n_regions:.4g} +- {guess.standard_error:.2g} activation regions of {net} in {domain}"
-            f" (standard error, {probes} probes)"
+            f" (standard error, {probes} probes; 95 % interval {low:.4g} to {high:.4g})"
         )

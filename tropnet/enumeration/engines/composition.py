@@ -20,20 +20,26 @@ carried along as one more component of each partial sum.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
+from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "enter_layer", "make_problem", "make_rows"]
+__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "count_products", "enter_layer", "start_composition"]
 
 PENDING = 2
 # The least factor of an error.
 _SMALLEST = 1e-60
+# Networks of up to so many weights keep their flat arrays for the next search; for others they are quickly made.
+_SMALL = 1 << 20
 
 
 class Problem(NamedTuple):
@@ -69,20 +75,86 @@ class Rows(NamedTuple):
     value: NDArray[np.float64]
 
 
-def make_problem(net: Network) -> Problem:
-    """Return the arrays of a network with at least one hidden layer."""
-    n_layers, components = len(net.hidden), net.n_inputs + 2
-    blocks = sorted(
-        (source - 1, reader) for reader, layer in enumerate(net.hidden) for source in layer.weights if source > 0
+class _Start(NamedTuple):
+    """A network in flat arrays, and the partial sums at the start of a search."""
+
+    problem: Problem
+    done: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+def start_composition(net: Network) -> tuple[Problem, Rows]:
+    """Return the arrays of a network with at least one hidden layer, and its rows at the start of a search.
+
+    The problem is shared between searches; the rows are this search's own.
+    """
+    size = sum(weight.size for layer in net.hidden for weight in layer.weights.values())
+    start = net.derived(_start) if size <= _SMALL else _start(net)
+    widest = max(net.widths)
+    rows = Rows(
+        start.done.copy(),
+        np.zeros_like(start.done),
+        start.problem.base_norm.copy(),
+        start.error.copy(),
+        np.zeros(widest, np.int64),
+        np.zeros(widest),
+        np.zeros(widest),
     )
-    matrices = [np.ascontiguousarray(net.hidden[reader].weights[source + 1].T).ravel() for source, reader in blocks]
-    base_at = components * np.cumsum([0, *net.widths])
-    done_at = base_at[-1] + components * np.cumsum([0, *(net.widths[reader] for _, reader in blocks)])
+    return start.problem, rows
+
+
+def _start(net: Network) -> _Start:
+    layout = _layout(net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden))
+    problem = _make_problem(net, layout)
+    norm = problem.base_norm
+    # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
+    safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
+    return _Start(problem, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
+
+
+class _Layout(NamedTuple):
+    """What the shape of a network says of its arrays: its blocks (source, reader), and the size of `Rows.done`."""
+
+    blocks: list[tuple[int, int]]
+    size: int
+    arrays: dict[str, NDArray[np.int64]]
+    is_last: NDArray[np.bool_]
+
+
+@lru_cache(maxsize=256)
+def _layout(n_inputs: int, widths: tuple[int, ...], sources: tuple[tuple[int, ...], ...]) -> _Layout:
+    """Return the layout of the networks of a shape: studies and training runs ask for many of one."""
+    components = n_inputs + 2
+    blocks = sorted((source - 1, reader) for reader, each in enumerate(sources) for source in each if source > 0)
+    first_neuron = [*accumulate(widths, initial=0)]
+    base_at = [components * first for first in first_neuron]
+    *done_at, size = accumulate((components * widths[reader] for _, reader in blocks), initial=base_at[-1])
+    sizes = (widths[source] * widths[reader] for source, reader in blocks)
     last: dict[int, int] = {}
     before_at = []
     for block, (_, reader) in enumerate(blocks):
         before_at.append(done_at[last[reader]] if reader in last else base_at[reader])
         last[reader] = block
+    arrays = {
+        "widths": widths,
+        "first_neuron": first_neuron,
+        "reader": [reader for _, reader in blocks],
+        "first_block": [bisect_left(blocks, (source,)) for source in range(len(widths) + 1)],
+        "weights_at": [*accumulate(sizes, initial=0)][:-1],
+        "before_at": before_at,
+        "done_at": done_at,
+        "rows_at": [done_at[last[layer]] if layer in last else base_at[layer] for layer in range(len(widths))],
+    }
+    return _Layout(
+        blocks,
+        size,
+        {name: np.array(values, dtype=np.int64) for name, values in arrays.items()},
+        np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
+    )
+
+
+def _make_problem(net: Network, layout: _Layout) -> Problem:
+    matrices = [net.hidden[reader].weights[source + 1].T.ravel() for source, reader in layout.blocks]
     # Where these overflow, no sign is certain in float64.
     with np.errstate(over="ignore"):
         inputs = [
@@ -95,30 +167,23 @@ def make_problem(net: Network) -> Problem:
     bias = np.concatenate([layer.bias for layer in net.hidden])
     weights = np.concatenate([np.empty(0), *matrices])
     return Problem(
-        widths=np.array(net.widths),
-        first_neuron=np.cumsum([0, *net.widths]),
-        slopes=np.ascontiguousarray(np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])),
+        **layout.arrays,
+        # Of one layer, concatenate would keep an order of its own, for which kernels would be compiled once more.
+        slopes=np.ascontiguousarray(np.concatenate([layer.slopes for layer in net.hidden])),
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
-        reader=np.array([reader for _, reader in blocks], dtype=np.int64),
-        first_block=np.searchsorted([source for source, _ in blocks], np.arange(n_layers + 1)).astype(np.int64),
-        is_last=np.array([last[reader] == block for block, (_, reader) in enumerate(blocks)], dtype=np.bool_),
-        weights_at=np.cumsum([0, *map(len, matrices)])[:-1],
+        is_last=layout.is_last,
         weights=weights,
         # No product of a size and an error underflows.
         sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
-        before_at=np.array(before_at, dtype=np.int64),
-        done_at=done_at[:-1],
-        rows_at=np.array([done_at[last[layer]] if layer in last else base_at[layer] for layer in range(n_layers)]),
         base_norm=base_norm,
         rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
     )
 
 
-def make_rows(net: Network, problem: Problem) -> Rows:
-    """Return the partial sums at the start of a search: weights from the input and biases."""
+def _initial_sums(net: Network, size: int) -> NDArray[np.float64]:
+    """Return `Rows.done` at the start of a search: weights from the input and biases."""
     components = net.n_inputs + 2
-    size = components * (sum(net.widths) + sum(net.widths[reader] for reader in problem.reader.tolist()))
     done = np.zeros(size)
     at = 0
     for layer in net.hidden:
@@ -127,19 +192,19 @@ def make_rows(net: Network, problem: Problem) -> Rows:
             rows[: net.n_inputs] = layer.weights[0].T
         rows[net.n_inputs] = layer.bias
         at += rows.size
-    widest = max(net.widths)
-    return Rows(
-        done,
-        np.zeros(size),
-        problem.base_norm.copy(),
-        # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
-        np.where(
-            (problem.base_norm == 0) | (problem.base_norm > SAFE_LOW) & (problem.base_norm < SAFE_HIGH), 0.0, np.inf
-        ),
-        np.zeros(widest, np.int64),
-        np.zeros(widest),
-        np.zeros(widest),
-    )
+    return done
+
+
+def count_products(net: Network) -> tuple[FloatArray, FloatArray]:
+    """Return how many products `enter_layer` takes for each layer, and `complete_layer` for each pending neuron."""
+    read = np.zeros(len(net.hidden))
+    for layer in net.hidden:
+        for source in layer.weights:
+            if source > 0:
+                read[source - 1] += layer.width
+    completing = read * (net.n_inputs + 2)
+    # About half of the neurons have a slope, if they are ReLUs.
+    return completing * (np.array(net.widths) / 2 + 1), completing
 
 
 @compiled(inline=True, reorder=True)

@@ -14,9 +14,14 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
+from tropnet.kernels import weight_if_kept
 from tropnet.network.recurrence import Composition
 
 __all__ = ["LpEngine", "enumerate_by_lp"]
+
+
+# About what a linear program takes, for what a sample says of the cost.
+_SECONDS_PER_DECISION = 1e-3
 
 
 @final
@@ -78,8 +83,9 @@ class _Search:
         self.cuts = np.zeros(net.n_neurons, dtype=np.bool_)
         self.pending: list[_Pending] = []
         self.sampling = task.sampling
-        self.leaves, self.nodes = 0.0, np.zeros(0 if task.sampling is None else len(task.sampling.keep))
-        self.random = np.random.default_rng(None if task.sampling is None else task.sampling.seed)
+        self.leaves = self.n_left_out = self.cost = self.full_cost = 0.0
+        self.nodes = np.zeros(0 if task.sampling is None else len(task.sampling.targets))
+        self.phase = np.empty(0) if task.sampling is None else task.sampling.phases()
         self.depth, self.weight = (0, 1.0) if task.sampling is None else (task.sampling.depth, task.sampling.weight)
         if self.fixed:
             self._fix()
@@ -117,8 +123,9 @@ class _Search:
         self.builder.counters["settled_exactly"] = self.backend.n_settled
         sample = None
         if self.sampling is not None:
-            sample = Sample(self.leaves, self.nodes)
-            self.leaves, self.nodes = 0.0, np.zeros(len(self.nodes))
+            sample = Sample(self.nodes, self.leaves, self.n_left_out, self.cost, self.full_cost)
+            self.leaves = self.n_left_out = self.cost = self.full_cost = 0.0
+            self.nodes = np.zeros(len(self.nodes))
         return self.builder.flush(sample)
 
     def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
@@ -170,11 +177,11 @@ class _Search:
         if len(inside) == 2:
             self.builder.count("branchings")
             share /= 2
-            kept = self._kept()
-            if kept[1]:
+            self.weight, later = self._weights(neuron)
+            if later:
                 bit, other = inside[1]
-                self.pending.append(_Pending(neuron, bit, other, n_rows, share, self.depth, self.weight))
-            if not kept[0]:
+                self.pending.append(_Pending(neuron, bit, other, n_rows, share, self.depth, later))
+            if not self.weight:
                 return None, share
         bit, witness = inside[0]
         if len(inside) == 2 or undecided:
@@ -183,16 +190,17 @@ class _Search:
             self.pattern[neuron] = bit
         return witness, share
 
-    def _kept(self) -> tuple[bool, bool]:
-        """Choose which of two new nodes to keep: both, unless the tree is only sampled."""
+    def _weights(self, neuron: int) -> tuple[float, float]:
+        """Return the weights of two new nodes, 0 of one to leave out: that at hand, unless the tree is only sampled."""
         self.depth += 1
         if self.sampling is None:
-            return True, True
-        self.nodes[self.depth] += 2 * self.weight
-        keep = self.sampling.keep[self.depth]
-        self.weight /= keep
-        first, second = self.random.random(2) < keep
-        return bool(first), bool(second)
+            return self.weight, self.weight
+        self.nodes[neuron + 1] += 2 * self.weight
+        if self.depth <= self.sampling.free:
+            return self.weight, self.weight
+        weights = [weight_if_kept(self.phase, self.sampling.targets, neuron + 1, self.weight) for _ in range(2)]
+        self.n_left_out += weights.count(0.0)
+        return weights[0], weights[1]
 
     def _take(self, neuron: int, bit: bool, row: IntegerArray) -> None:
         """Go on with one side of a neuron, whose row cuts the cell."""
@@ -203,6 +211,8 @@ class _Search:
     def _ask(self, row: IntegerArray) -> Answer:
         """Decide whether the cell meets the half-space of a row."""
         self.builder.count("decisions")
+        self.cost += _SECONDS_PER_DECISION
+        self.full_cost += _SECONDS_PER_DECISION * self.weight
         n_rows = self.backend.n_rows
         self.backend.push(row)
         answer = self.backend.decide()

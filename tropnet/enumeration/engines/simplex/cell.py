@@ -123,10 +123,12 @@ class Tree(NamedTuple):
     frame_bits: NDArray[np.uint64]
     frame_cuts: NDArray[np.uint64]
     frame_weight: NDArray[np.float64]
-    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
-    random: NDArray[np.uint64]  # (1,)
-    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
-    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
+    targets: NDArray[np.float64]  # by stratum, of the sampling; empty to keep all
+    free: NDArray[np.int64]  # (1,): keep all down to this depth
+    phase: NDArray[np.float64]  # by stratum, of the sampling
+    nodes: NDArray[np.float64]  # by stratum: weighted number of nodes
+    leaves: NDArray[np.float64]  # (4,) weighted number of leaves; nodes left out; cost at `prices`, and weighted
+    prices: NDArray[np.float64]  # (N_PRICES, L + 1): see `kernel.search`
 
 
 # --- rows and points
@@ -619,13 +621,61 @@ def passes_by(vectors: Any, numbers: Any, about: Any, rows: Any, box: Any, basis
 
 
 @compiled(reorder=True)
+def multiplier_error(cell: Any) -> float:
+    """Return a bound on the errors of the multipliers Y of the basis; infinite if none is known."""
+    D = cell.T.shape[0]
+    vectors, numbers, about, T, line = cell.vectors, cell.numbers, cell.about, cell.T, cell.work[0]
+    norm = 0.0
+    for j in range(D):
+        total = 0.0
+        for k in range(D):
+            total += abs(T[k, j])
+        norm = max(norm, total)
+    # How far T is from the inverse, as a sum over each row of I - M T; and G - Y M.
+    defect = 0.0
+    c = vectors[Y, D - 1]
+    size, wrong = numbers[G_NORM], numbers[G_ERROR]
+    for j in range(D):
+        vectors[W, j] = vectors[G, j]
+    for k in range(D):
+        offset = size_k = wrong_k = 0.0
+        if k < D - 1:
+            offset, row = _basis_row(cell, np.int64(k), line), cell.basis[k]
+            size_k = about[NORM, row] if row >= 0 else 1.0 + abs(line[D - 1])
+            wrong_k = about[ERROR, row] if row >= 0 else 0.0
+        total = 0.0
+        for i in range(D):
+            entry = 0.0
+            for j in range(D):
+                entry += (line[j] if k < D - 1 else vectors[H, j]) * T[i, j]
+            total += abs(entry - (1.0 if i == k else 0.0))
+        if k < D - 1:
+            y = vectors[Y, k]
+            for j in range(D):
+                vectors[W, j] -= y * line[j]
+            c += y * offset
+            size += abs(y) * size_k
+            wrong += abs(y) * wrong_k
+            total += (wrong_k + numbers[ROUNDING] * size_k) * norm
+        else:
+            total += numbers[ROUNDING] * numbers[H_NORM] * norm
+        defect = max(defect, total)
+    if not defect < 0.5:
+        return np.inf
+    wrong += numbers[ROUNDING] * (size + abs(c) * numbers[H_NORM])
+    for j in range(D):
+        wrong += abs(vectors[W, j] - c * vectors[H, j])
+    return float(_BOUNDS_ROUND * wrong * norm / (1.0 - defect))
+
+
+@compiled(reorder=True)
 def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> int:
     """Return a level at which G is certainly a combination of the rows of the basis in V, all positive; -1 if none is.
 
     V is that of a layer; G, the row of this owner, is known to lie in V at that level, too (INFINITY: at all levels).
     """
     D = cell.T.shape[0]
-    vectors, numbers, about, T = cell.vectors, cell.numbers, cell.about, cell.T
+    vectors = cell.vectors
     n_levels = tree.n_levels[layer]
     level, least = -1, D
     # V of a level contains those of the levels before it.
@@ -641,43 +691,7 @@ def lies_in_cone(problem: Any, cell: Any, tree: Any, layer: int, owner: int) -> 
             level = t
     if level < 0:
         return -1
-    norm = 0.0
-    for j in range(D):
-        total = 0.0
-        for k in range(D):
-            total += abs(T[k, j])
-        norm = max(norm, total)
-    # How far T is from the inverse, as a sum over each row of I - M T; and G - Y M.
-    defect = 0.0
-    c = vectors[Y, D - 1]
-    size, wrong = numbers[G_NORM], numbers[G_ERROR]
-    for j in range(D):
-        vectors[W, j] = vectors[G, j]
-    for k in range(D):
-        row = cell.basis[k] if k < D - 1 else NONE
-        total = 0.0
-        for i in range(D):
-            entry = 0.0
-            for j in range(D):
-                entry += (cell.rows[row, j] if k < D - 1 else vectors[H, j]) * T[i, j]
-            total += abs(entry - (1.0 if i == k else 0.0))
-        if k < D - 1:
-            y = vectors[Y, k]
-            for j in range(D):
-                vectors[W, j] -= y * cell.rows[row, j]
-            c += y * about[OFFSET, row]
-            size += abs(y) * about[NORM, row]
-            wrong += abs(y) * about[ERROR, row]
-            total += (about[ERROR, row] + numbers[ROUNDING] * about[NORM, row]) * norm
-        else:
-            total += numbers[ROUNDING] * numbers[H_NORM] * norm
-        defect = max(defect, total)
-    if not defect < 0.5:
-        return -1
-    wrong += numbers[ROUNDING] * (size + abs(c) * numbers[H_NORM])
-    for j in range(D):
-        wrong += abs(vectors[W, j] - c * vectors[H, j])
-    bound = _BOUNDS_ROUND * wrong * norm / (1.0 - defect)
+    bound = multiplier_error(cell)
     for k in range(D - 1):
         if not vectors[Y, k] > bound and is_member(problem, tree, layer, level, cell.owner[cell.basis[k]]):
             return -1

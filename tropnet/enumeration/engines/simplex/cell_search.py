@@ -70,7 +70,20 @@ class CellSearch:
         words, cuts = np.zeros((1, n_words), np.uint64), np.zeros((1, n_words), np.uint64)
         facets, unsure = (np.zeros((1, state.index.n_places // 64 + 1), np.uint64) for _ in range(2))
         points = np.zeros((1, state.d))
-        kernel.search(state.problem, state.rows, cell, state.tree, True, words, cuts, points, facets, unsure, _STEPS)
+        kernel.search(
+            state.problem,
+            state.rows,
+            cell,
+            state.tree,
+            state.residues,
+            True,
+            words,
+            cuts,
+            points,
+            facets,
+            unsure,
+            _STEPS,
+        )
         if cell.at[cells.N_OUT] != 1:
             return None
         packed, packed_cuts = (array.view(np.uint8)[:, : (len(pattern) + 7) // 8] for array in (words, cuts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -12,6 +12,7 @@ from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Pla
 from tropnet.enumeration.engines.simplex.search import SimplexSearch
 from tropnet.enumeration.engines.simplex.start import MAX_INPUTS, Start, find_start, lift, restrict_inputs
 from tropnet.errors import TropnetError
+from tropnet.network.network import Network
 
 __all__ = ["SimplexEngine"]
 
@@ -30,6 +31,7 @@ class SimplexEngine(Engine):
     name = "simplex"
     abilities = frozenset(Ability)
     compiled = True
+    divides = True
     buffer: int = 1 << 13
     steps: int = 1 << 16
 
@@ -66,13 +68,26 @@ def _enumerate_slice(
     plan = engine.prepare(replace(task, network=small_net, domain=domain))
     if isinstance(plan, Refusal):
         raise TropnetError(plan.reason)
+    return _lifted(plan.run, net, inputs, builder)
 
+
+def _lifted(
+    run: Callable[[ChunkBuilder], Generator[Chunk, None, None]], net: Network, inputs: list[int], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
+    """Run what knows some inputs only, and set the others to 0."""
+    sharing = builder.sharing
+    if sharing is not None:
+        hand_over = sharing.hand_over
+        sharing = replace(sharing, hand_over=lambda rest: hand_over(lambda other: _lifted(rest, net, inputs, other)))
     # What it collects is only known once it is lifted, but the counters are shared.
-    inner = ChunkBuilder(net.n_neurons, len(inputs), counters=builder.counters)
-    for chunk in plan.run(inner):
-        builder.fraction = chunk.fraction
+    inner = ChunkBuilder(
+        net.n_neurons, len(inputs), counters=builder.counters, sharing=sharing, is_trial=builder.is_trial
+    )
+    for chunk in run(inner):
+        builder.fraction, builder.cost = inner.fraction, inner.cost
         points = np.zeros((len(chunk.points), net.n_inputs))
         points[:, inputs] = chunk.points
         yield replace(
             chunk, points=points, rational={i: lift(w, inputs, net.n_inputs) for i, w in chunk.rational.items()}
         )
+        inner.is_trial = builder.is_trial

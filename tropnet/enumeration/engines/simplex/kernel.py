@@ -19,6 +19,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     CROSSING,
     CUT,
     DECIDING,
+    DECISIONS,
     DEPTH,
     ENTERING,
     FRACTION,
@@ -37,6 +38,7 @@ from tropnet.enumeration.engines.simplex.cell import (
     ON_WITNESS,
     P_MAX,
     PHASE,
+    PIVOTS,
     PLACE,
     POOR,
     Q_MAX,
@@ -65,17 +67,21 @@ from tropnet.enumeration.engines.simplex.cell import (
     value_at,
 )
 from tropnet.enumeration.engines.simplex.facets import find_facets, write_facets
-from tropnet.kernels import compiled, uniform
+from tropnet.enumeration.engines.simplex.ties import passes_through_face, vanishes
+from tropnet.kernels import compiled, weight_if_kept
 
 # What `search` returns: LOST if there is no vertex to start from.
 DONE, FULL, QUERY, LOST = 0, 1, 2, 3
 # Replies to a query, for each side.
 EMPTY, OPEN, TAKEN = 0, 1, 2
 FREE = 2
+# What has a price; pivots and rows of `Tree.prices[:, L]` are those for facets.
+N_PRICES = 6
+NODE, DECISION, PIVOT, PIVOT_ROW, ENTERED, COMPLETED = range(N_PRICES)
 
 
 @compiled(reorder=True)
-def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
+def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: int) -> bool:
     """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
     first = problem.first_neuron[layer]
     width = problem.widths[layer]
@@ -120,7 +126,10 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> bool:
         if not at[HAS_VERTEX] and not find_vertex(cell):
             return False
         load(problem, rows, cell, layer, i)
-        if decide(problem, cell, tree, layer, np.bool_(False)) == SETTLED:
+        found = decide(problem, cell, tree, layer, np.bool_(False))
+        if found == SETTLED or (
+            found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j))
+        ):
             bit = 1 if at[SIGN] > 0 else 0
             tree.state[j] = bit
             set_bit(tree.bits, j, bit)
@@ -145,11 +154,11 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
 
 
 @compiled(inline=True, reorder=True)
-def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> bool:
+def _branch(cell: Any, tree: Any, after: int, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> bool:
     """Go on with G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
-    `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
-    False if the tree is only sampled and this side left out.
+    `after` is the first neuron of the next layer, `k` the crossing edge, or -1 if the vertices are to be found anew;
+    `poor` says that `later` is close to a side. False if the tree is only sampled and this side left out.
     """
     at = cell.at
     D, frame = cell.T.shape[0], at[N_FRAMES]
@@ -204,16 +213,25 @@ def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k:
     push(cell, 1.0, offset, j)
     _measure(cell)
     at[PLACE] += 1
-    if tree.keep.shape[0] == 0:
+    if tree.targets.shape[0] == 0:
         return True
     at[DEPTH] += 1
-    depth = at[DEPTH]
-    tree.nodes[depth] += 2.0 * cell.numbers[WEIGHT]
-    cell.numbers[WEIGHT] /= tree.keep[depth]
-    tree.frame_at[frame, 6], tree.frame_weight[frame] = depth, cell.numbers[WEIGHT]
-    if uniform(tree.random) >= tree.keep[depth]:
+    depth, weight = at[DEPTH], cell.numbers[WEIGHT]
+    stratum = after - (tree.n_pending[layer] - at[PLACE])
+    tree.nodes[stratum] += 2.0 * weight
+    tree.frame_at[frame, 6], tree.frame_weight[frame] = depth, weight
+    if depth <= tree.free[0]:
+        return True
+    tree.frame_weight[frame] = weight_if_kept(tree.phase, tree.targets, stratum, weight)
+    if tree.frame_weight[frame] == 0.0:
+        tree.leaves[1] += 1.0
         at[N_FRAMES] = frame
-    return bool(uniform(tree.random) < tree.keep[depth])
+    kept = weight_if_kept(tree.phase, tree.targets, stratum, weight)
+    if kept == 0.0:
+        tree.leaves[1] += 1.0
+        return False
+    cell.numbers[WEIGHT] = kept
+    return True
 
 
 @compiled(inline=True, reorder=True)
@@ -263,13 +281,15 @@ def _pop(problem: Any, rows: Any, cell: Any, tree: Any) -> bool:
 
 
 @compiled(reorder=True)
-def _answer(cell: Any, tree: Any, layer: int, j: int) -> bool:
+def _answer(cell: Any, tree: Any, after: int, layer: int, j: int) -> bool:
     """Go on as the replies say, G being oriented as the neuron's row; False if no side is left."""
     at = cell.at
     off, on = tree.replies[0], tree.replies[1]
     if off == OPEN and on == OPEN:
         at[SIGN] = 1
-        return _branch(cell, tree, layer, j, np.int64(ANSWERS + 1), np.int64(ANSWERS), np.int64(-1), np.bool_(False))
+        return _branch(
+            cell, tree, after, layer, j, np.int64(ANSWERS + 1), np.int64(ANSWERS), np.int64(-1), np.bool_(False)
+        )
     if off != OPEN and on != OPEN:
         return False
     bit = 1 if on == OPEN else 0
@@ -306,6 +326,7 @@ def search(
     rows: Any,
     cell: Any,
     tree: Any,
+    residues: Any,
     listing: bool,
     bits: Any,
     cuts: Any,
@@ -322,9 +343,17 @@ def search(
     at, numbers, vectors = cell.at, cell.numbers, cell.vectors
     L, D = problem.widths.shape[0], cell.T.shape[0]
     at[N_OUT] = at[N_COUNTED] = 0
+    weight, n_decisions, n_pivots = numbers[WEIGHT], at[DECISIONS], at[PIVOTS]
     while True:
         layer = at[LAYER]
+        price = tree.prices[DECISION, layer] * (at[DECISIONS] - n_decisions)
+        price += (tree.prices[PIVOT, layer] + tree.prices[PIVOT_ROW, layer] * at[N_ROWS]) * (at[PIVOTS] - n_pivots)
+        tree.leaves[2] += price
+        tree.leaves[3] += price * weight
+        weight, n_decisions, n_pivots = numbers[WEIGHT], at[DECISIONS], at[PIVOTS]
         if at[PHASE] == LEAVING:
+            tree.leaves[2] += tree.prices[NODE, layer]
+            tree.leaves[3] += tree.prices[NODE, layer] * weight
             numbers[FRACTION] += numbers[SHARE]
             if not _pop(problem, rows, cell, tree):
                 return DONE
@@ -348,14 +377,19 @@ def search(
                 tree.leaves[0] += numbers[WEIGHT]
                 at[PHASE] = LEAVING
                 continue
-            if not _enter(problem, rows, cell, tree, layer):
+            if not _enter(problem, rows, cell, tree, residues, layer):
                 return LOST
+            tree.leaves[2] += tree.prices[ENTERED, layer]
+            tree.leaves[3] += tree.prices[ENTERED, layer] * weight
             at[PHASE], at[PLACE] = DECIDING, 0
             continue
         if at[PHASE] == DECIDING:
             place = at[PLACE]
             if place == tree.n_pending[layer]:
                 if layer < L - 1:
+                    price = tree.prices[COMPLETED, layer] * tree.n_pending[layer]
+                    tree.leaves[2] += price
+                    tree.leaves[3] += price * weight
                     _complete(problem, rows, cell, tree, layer)
                 at[LAYER] = layer + 1
                 at[PHASE] = ENTERING
@@ -371,10 +405,16 @@ def search(
             found = decide(problem, cell, tree, layer, np.bool_(True))
             if found == ON_WITNESS and leave_hyperplane(cell):
                 found = decide(problem, cell, tree, layer, np.bool_(True))
+            if found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j)):
+                found = SETTLED
             if found == UNSURE and at[HAS_VERTEX]:
                 recentre(cell)
                 load(problem, rows, cell, layer, i)
                 found = decide(problem, cell, tree, layer, np.bool_(True))
+            if (found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j))) or (
+                found == ON_WITNESS and vanishes(problem, rows, cell, tree, residues, layer, np.int64(j))
+            ):
+                found = SETTLED
             if found == SETTLED:
                 set_bit(tree.bits, j, np.int64(at[SIGN] > 0))
                 at[PLACE] = place + 1
@@ -382,14 +422,16 @@ def search(
                 if not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
                     at[N_COUNTED] += 2
                     at[BRANCHINGS] += 1
-                    if tree.keep.shape[0]:
-                        tree.nodes[at[DEPTH] + 1] += 2.0 * numbers[WEIGHT]
+                    if tree.targets.shape[0]:
+                        tree.nodes[problem.first_neuron[L]] += 2.0 * numbers[WEIGHT]
                         tree.leaves[0] += 2.0 * numbers[WEIGHT]
                     at[PHASE] = LEAVING
                     continue
                 if at[CROSSING] < 0:
                     cross(cell)
-                if not _branch(cell, tree, layer, j, np.int64(P), np.int64(Q), at[CROSSING], numbers[QUALITY] < POOR):
+                after = problem.first_neuron[layer + 1]
+                poor = numbers[QUALITY] < POOR
+                if not _branch(cell, tree, after, layer, j, np.int64(P), np.int64(Q), at[CROSSING], poor):
                     at[PHASE] = LEAVING
             else:
                 at[NEURON] = j
@@ -399,4 +441,5 @@ def search(
         # A query was answered.
         i = tree.pending[layer, at[PLACE]]
         load(problem, rows, cell, layer, i)
-        at[PHASE] = DECIDING if _answer(cell, tree, layer, problem.first_neuron[layer] + i) else LEAVING
+        after = problem.first_neuron[layer + 1]
+        at[PHASE] = DECIDING if _answer(cell, tree, after, layer, problem.first_neuron[layer] + i) else LEAVING

@@ -43,8 +43,13 @@ class RootCells:
         self.state, self.start = state, start
         self.layer = state.net.hidden[0]
         self.weights = self.layer.weights.get(0, np.empty((self.layer.width, state.d)))
+
+    @cached_property
+    def rows(self) -> FloatArray:
+        """The chosen rows, those of the domain first, and that of infinity."""
+        state, start = self.state, self.start
         neurons = scaled(np.column_stack([self.weights, self.layer.bias])[start.neurons])
-        self.rows = np.concatenate([state.sides[start.sides], neurons, np.eye(1, state.d + 1, state.d)])
+        return np.concatenate([state.sides[start.sides], neurons, np.eye(1, state.d + 1, state.d)])
 
     @cached_property
     def bounds(self) -> tuple[FloatArray, FloatArray] | None:

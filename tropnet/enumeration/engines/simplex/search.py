@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
 from tropnet.arrays.patterns import PackedArray, pack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Sampling, Task
+from tropnet.enumeration.engine import NO_SAMPLING, Chunk, ChunkBuilder, Pace, Sampling, Sharing, Task
 from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.exact import ExactDecisions, spend
-from tropnet.enumeration.engines.simplex.roots import RootCells
+from tropnet.enumeration.engines.simplex.roots import RootCells, RootPoints
 from tropnet.enumeration.engines.simplex.start import Start
 from tropnet.enumeration.engines.simplex.state import SearchState
 from tropnet.feasibility import Answer, Feasible
@@ -50,12 +51,12 @@ class SimplexSearch:
         self.roots = RootCells(self.state, start)
         self.exact = ExactDecisions(self.state, task, builder)
         self.sampling = task.sampling
+        self.prefixes: list[tuple[bool, ...]] = []
 
     def run(self) -> Generator[Chunk, None, None]:
         """Yield the regions of the whole tree."""
         task, builder = self.task, self.builder
-        for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
-            builder.count(name, 0)
+        self._start_counters()
         inside = self._interior()
         if inside is None:
             # Nothing is known to be inside: what there is to say, the lp engine says.
@@ -63,11 +64,17 @@ class SimplexSearch:
             return
         if self.start.box is not None:
             self.roots.enter({})
-            yield from self._search({}, inside, 1.0)
+            self._begin({}, inside, 1.0)
+            yield from self._search()
         else:
             yield from self._search_roots(inside)
-        builder.fraction = 1.0
+        if builder.sharing is None:
+            builder.fraction = 1.0
         yield builder.flush(None if task.sampling is None else self.state.take_sample())
+
+    def _start_counters(self) -> None:
+        for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
+            self.builder.count(name, 0)
 
     @cached_property
     def _fixed_rows(self) -> dict[int, IntegerArray]:
@@ -106,7 +113,19 @@ class SimplexSearch:
         fixed = self.task.fixed
         free = [j for j in self.start.neurons if j not in fixed]
         points = self.roots.points(inside, fixed, free)
-        for signs in self._signs(len(free)):
+        sampled = self._sampled_signs(len(free))
+        self.prefixes = [()] if sampled is None else sampled[::-1]
+        yield from self._search_prefixes(inside, points, free)
+
+    def _search_prefixes(self, inside: FloatArray, points: RootPoints, free: list[int]) -> Iterator[Chunk]:
+        """Search from the root cells whose signs begin with one of `prefixes`, the last first."""
+        fixed = self.task.fixed
+        self.root_points = inside, points, free
+        while self.prefixes:
+            signs = self.prefixes.pop()
+            if len(signs) < len(free):
+                self.prefixes += [(*signs, True), (*signs, False)]
+                continue
             bits = dict(zip(free, signs, strict=True))
             every = {**fixed, **bits}
             point = points.inside(signs) if free else inside
@@ -115,27 +134,33 @@ class SimplexSearch:
                 self.builder.count("settled_exactly")
                 yield from self._by_lp(every, self.sampling)
                 continue
-            yield from self._search(bits, point, 2.0 ** -len(free))
+            self._begin(bits, point, 2.0 ** -len(free))
+            yield from self._search()
 
-    def _signs(self, n: int) -> Iterable[tuple[bool, ...]]:
-        """Return all signs of the neurons that make the root cells, or some, at random, if the tree is only sampled."""
-        every = product((False, True), repeat=n)
+    def _sampled_signs(self, n: int) -> list[tuple[bool, ...]] | None:
+        """Return signs of the neurons that make the root cells, at random; None for all of them."""
         sampling = self.task.sampling
         if sampling is None:
-            return every
+            return None
         depth = sampling.depth + n
-        self.state.tree.nodes[sampling.depth + 1 : depth + 1] += sampling.weight * 2.0 ** np.arange(1, n + 1)
         self.sampling = replace(sampling, depth=depth)
-        kept = float(np.prod(sampling.keep[sampling.depth + 1 : depth + 1]))
-        if kept == 1.0:
-            return every
-        n_kept = max(1, round(2.0**n * kept))
+        if depth <= sampling.free:
+            return None
+        n_kept = 2 ** min(max(sampling.free - sampling.depth, 0), n)
+        self.state.tree.leaves[1] += 2.0**n - n_kept
         self.sampling = replace(sampling, depth=depth, weight=sampling.weight * 2.0**n / n_kept)
-        rng = np.random.default_rng(sampling.seed)
-        return [tuple(row) for row in (rng.random((n_kept, n)) < 0.5).tolist()]
+        # Every 2**n / n_kept-th, from a random one on.
+        begin = int.from_bytes(np.random.default_rng(sampling.seed).bytes(n // 8 + 1), "little") % 2**n
+        numbers = [(begin + (k << n)) // n_kept for k in range(n_kept)]
+        return [tuple(bool(number >> (n - 1 - k) & 1) for k in range(n)) for number in numbers]
 
-    def _search(self, bits: dict[int, bool], point: FloatArray, share: float) -> Iterator[Chunk]:
-        """Search below some bits of the first layer from a point inside."""
+    def _begin(self, bits: dict[int, bool], point: FloatArray, share: float) -> None:
+        """Put the kernel below some bits of the first layer, at a point inside."""
+        at = self.sampling or NO_SAMPLING
+        self.state.begin({**self.task.fixed, **bits}, point, share, at.depth, at.weight)
+
+    def _search(self) -> Iterator[Chunk]:
+        """Search from where the kernel is."""
         task, builder, state = self.task, self.builder, self.state
         cell, tree = state.cell, state.tree
         n_words, n_bytes = len(tree.bits), (task.network.n_neurons + 7) // 8
@@ -146,17 +171,20 @@ class SimplexSearch:
         facets = unsure = None
         if listing and task.facets:
             facets, unsure = (np.zeros((shape, state.index.n_places // 64 + 1), np.uint64) for _ in range(2))
-        at = self.sampling or Sampling(np.empty(0), 0)
-        state.begin({**task.fixed, **bits}, point, share, at.depth, at.weight)
-        status = kernel.FULL
+        status, pace = kernel.FULL, Pace(self.steps, builder)
         while status != kernel.DONE:
+            steps = pace.begin()
             status = kernel.search(
-                state.problem, state.rows, cell, tree, listing, *out, points, facets, unsure, self.steps
+                state.problem, state.rows, cell, tree, state.residues, listing, *out, points, facets, unsure, steps
             )
+            pace.end()
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
+            builder.cost = float(tree.leaves[2])
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
+            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
+                self._share(builder.sharing)
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
                 cuts &= ~self._constant
@@ -172,8 +200,44 @@ class SimplexSearch:
                 builder.count("uncertain")
                 builder.count("settled_exactly")
                 yield from self._by_lp(state.decided(), self._below())
+            elif status == kernel.QUERY and not len(state.residues.primes) and task.tolerances.exact_pivots > 0:
+                # The kernel asks again only what these leave open.
+                state.residues = make_residues(task.network, task.domain)
+                cell.at[cells.PHASE] = cells.DECIDING
             elif status == kernel.QUERY:
                 yield from self._settle()
+
+    def _share(self, sharing: Sharing) -> None:
+        """Hand over the last of the root cells, or else the oldest frames, if two are left.
+
+        What takes frames goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        n_prefixes, n_frames = len(self.prefixes), int(self.state.cell.at[cells.N_FRAMES])
+        if n_prefixes:
+            end = sharing.split(n_prefixes + 1)
+            given, self.prefixes = self.prefixes[:end], self.prefixes[end:]
+            sharing.hand_over(lambda builder: self._rest(builder, self.state.fresh(), given, in_tree=False))
+        elif n_frames > 1:
+            state = self.state.copied()
+            n_given = sharing.split(n_frames)
+            state.keep_frames(0, n_given)
+            state.leave()
+            self.state.keep_frames(n_given, n_frames)
+            sharing.hand_over(lambda builder: self._rest(builder, state, [], in_tree=True))
+
+    def _rest(
+        self, builder: ChunkBuilder, state: SearchState, prefixes: list[tuple[bool, ...]], *, in_tree: bool
+    ) -> Generator[Chunk, None, None]:
+        """Search what was handed over: frames of the tree at hand, or root cells."""
+        other = copy(self)
+        other.builder, other.state, other.prefixes = builder, state, prefixes
+        other.roots, other.exact = RootCells(state, self.start), ExactDecisions(state, self.task, builder)
+        other._start_counters()
+        if in_tree:
+            yield from other._search()
+        else:
+            yield from other._search_prefixes(*self.root_points)
+        yield builder.flush()
 
     def _settle(self) -> Iterator[Chunk]:
         """Answer a query of the kernel, and yield what it cannot go on with."""

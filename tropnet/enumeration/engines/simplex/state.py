@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.engine import Sample, Sampling
-from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engine import NO_SAMPLING, Sample, Sampling
+from tropnet.enumeration.engines.composition import count_products, start_composition
 from tropnet.enumeration.engines.pointed import scaled
+from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.regions.row_index import INFINITY, RowIndex
@@ -47,6 +51,8 @@ class SearchState:
     ----------
     problem, rows
         The network, and the composed maps of the layers on the path.
+    residues
+        Rows modulo primes; modulo none before the first query.
     cell, tree
         The kernel's arrays; see `Cell` and `Tree`.
     index
@@ -66,8 +72,8 @@ class SearchState:
     ) -> None:
         self.net, self.domain, self.d, self.is_box = net, domain, net.n_inputs, is_box
         self.index = RowIndex.of(net, domain)
-        self.problem = make_problem(net)
-        self.rows = make_rows(net, self.problem)
+        self.problem, self.rows = start_composition(net)
+        self.residues = NO_RESIDUES
         A, b = domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
@@ -83,12 +89,10 @@ class SearchState:
     def set_box(self, box: Box) -> None:
         """Look at cells in a box, whose sides are no rows."""
         low, high = np.asarray(box.low), np.asarray(box.high)
-        rng = np.random.default_rng(1)
         table = self.cell.box
         table[cells.LOW], table[cells.HIGH] = low, high
-        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * rng.uniform(
-            0.5, 1, (2, self.d)
-        )
+        shares = _shares(1, 2 * self.d).reshape(2, self.d)
+        table[cells.LOW_OFFSET : cells.HIGH_OFFSET + 1] = (_OFFSET * high - _OFFSET * low) * shares
         self.cell.at[cells.IS_BOX] = 1
         self.set_base(np.eye(self.d + 1)[self.d], 0.0, np.append(np.maximum(np.abs(low), np.abs(high)), 1.0))
 
@@ -98,10 +102,10 @@ class SearchState:
         cell.vectors[cells.H], cell.vectors[cells.U] = h, U
         cell.numbers[cells.H_NORM], cell.numbers[cells.H_ERROR] = np.abs(h).sum(), error
         cell.numbers[cells.U_MAX] = largest = float(U.max())
-        rng = np.random.default_rng(0)
-        self.tree.offsets[:] = _OFFSET * largest * rng.uniform(0.5, 1, self.net.n_neurons)
         n = self.n_rows
-        cell.about[cells.OFFSET, :n] = _OFFSET * largest * rng.uniform(0.5, 1, n) * cell.about[cells.NORM, :n]
+        shares = _shares(0, self.net.n_neurons + n)
+        self.tree.offsets[:] = _OFFSET * largest * shares[: self.net.n_neurons]
+        cell.about[cells.OFFSET, :n] = _OFFSET * largest * shares[self.net.n_neurons :] * cell.about[cells.NORM, :n]
 
     def begin(
         self, bits: Mapping[int, bool], point: FloatArray, share: float, depth: int = 0, weight: float = 1.0
@@ -119,6 +123,33 @@ class SearchState:
         cell.numbers[cells.P_MAX] = max(1.0, float(np.abs(point).max()))
         cell.numbers[cells.SHARE] = share
         cell.at[cells.DEPTH], cell.numbers[cells.WEIGHT] = depth, weight
+
+    # --- to share
+
+    def fresh(self) -> SearchState:
+        """Return a state of the same network and domain that has not begun."""
+        return SearchState(self.net, self.domain, is_box=self.is_box)
+
+    def copied(self) -> SearchState:
+        """Return a copy of all that the kernel writes into."""
+        other = copy(self)
+        # What they hold is soon composed again.
+        other.residues = make_residues(self.net, self.domain) if len(self.residues.primes) else NO_RESIDUES
+        other.rows, other.cell, other.tree = copied(self.rows), copied(self.cell), copied(self.tree)
+        return other
+
+    def keep_frames(self, begin: int, end: int) -> None:
+        """Keep some of the frames only."""
+        for name in _OF_FRAMES:
+            frames = getattr(self.tree, name)
+            frames[: end - begin] = frames[begin:end].copy()
+        self.cell.at[cells.N_FRAMES] = end - begin
+
+    def leave(self) -> None:
+        """Go on with the latest frame, as if nothing had been done before."""
+        self.cell.at[cells.PHASE] = cells.LEAVING
+        self.cell.at[[cells.DECISIONS, cells.BRANCHINGS, cells.PIVOTS, cells.RECENTRED]] = 0
+        self.cell.numbers[[cells.SHARE, cells.FRACTION]] = 0.0
 
     # --- where the kernel is
 
@@ -141,8 +172,9 @@ class SearchState:
 
     def take_sample(self) -> Sample:
         """Take out what was seen of a sampled tree."""
-        sample = Sample(float(self.tree.leaves[0]), self.tree.nodes.copy())
-        self.tree.leaves[:], self.tree.nodes[:] = 0.0, 0.0
+        tree = self.tree
+        sample = Sample(tree.nodes.copy(), *tree.leaves.tolist())
+        tree.leaves[:], tree.nodes[:] = 0.0, 0.0
         return sample
 
     # --- arrays
@@ -184,8 +216,8 @@ class SearchState:
         net = self.net
         n, L, D = net.n_neurons, len(net.hidden), self.d + 1
         words, frames = (n + 63) // 64, n + 2
-        levels, n_levels = _levels(net)
-        sampling = sampling or Sampling(np.empty(0), 0)
+        levels, n_levels = net.derived(_levels)
+        sampling = sampling or NO_SAMPLING
         return Tree(
             bits=np.zeros(words, np.uint64),
             cuts=np.zeros(words, np.uint64),
@@ -208,11 +240,41 @@ class SearchState:
             frame_bits=np.zeros((frames, words), np.uint64),
             frame_cuts=np.zeros((frames, words), np.uint64),
             frame_weight=np.zeros(frames),
-            keep=sampling.keep.copy(),
-            random=np.array([sampling.seed | 1], np.uint64),
-            nodes=np.zeros(len(sampling.keep)),
-            leaves=np.zeros(1),
+            targets=sampling.targets.copy(),
+            free=np.array([sampling.free]),
+            phase=sampling.phases(),
+            nodes=np.zeros(len(sampling.targets)),
+            leaves=np.zeros(4),
+            prices=net.derived(_prices),
         )
+
+
+@lru_cache(maxsize=256)
+def _shares(seed: int, n: int) -> FloatArray:
+    """Return random numbers between a half and one, float64 of shape (n,)."""
+    return np.random.default_rng(seed).uniform(0.5, 1, n)
+
+
+_OF_FRAMES = [name for name in Tree._fields if name.startswith("frame_")]
+
+# Seconds, by fit of the times of many searches (benchmarks/prices.py): a node; a decision, and of each of the D squared
+# entries of the inverse; a pivot, of each of these, of each row and coordinate; the same for facets; a product of the
+# composition.
+PRICES = (4.8e-7, 1.4e-7, 1.3e-8, 0.0, 0.0, 4.3e-10, 6.1e-7, 0.0, 0.0, 5.4e-11)
+
+
+def _prices(net: Network) -> FloatArray:
+    """Return what the steps of the kernel cost in each layer, in seconds; the last column is for facets."""
+    node, decision, decision_entry, pivot, entry, row, facet_pivot, facet_entry, facet_row, product = PRICES
+    D, n_layers = net.n_inputs + 1, len(net.widths)
+    prices = np.zeros((kernel.N_PRICES, n_layers + 1))
+    prices[kernel.NODE], prices[kernel.DECISION] = node, decision + decision_entry * D * D
+    prices[kernel.PIVOT], prices[kernel.PIVOT_ROW] = pivot + entry * D * D, row * D
+    prices[kernel.PIVOT, n_layers] = facet_pivot + facet_entry * D * D
+    prices[kernel.PIVOT_ROW, n_layers] = facet_row * D
+    entering, completing = count_products(net)
+    prices[kernel.ENTERED, :n_layers], prices[kernel.COMPLETED, :n_layers] = product * entering, product * completing
+    return prices
 
 
 def _levels(net: Network) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

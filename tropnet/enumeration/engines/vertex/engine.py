@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
-from tropnet.enumeration.engines.composition import make_problem, make_rows
+from tropnet.enumeration.engine import (
+    NO_SAMPLING,
+    Ability,
+    Chunk,
+    ChunkBuilder,
+    Engine,
+    Pace,
+    Plan,
+    Refusal,
+    Sample,
+    Sharing,
+    Task,
+)
+from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.pointed import pointed_rows
+from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
 from tropnet.exact.certificates import Witness, witness_is_inside
 from tropnet.exact.dyadic import to_integers
 from tropnet.exact.elimination import null_vector
+from tropnet.feasibility import Feasible, make_backend
 from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain, WholeSpace
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -34,14 +51,34 @@ __all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
+# Rows of the first output; many runs need no more.
+_FIRST_BUFFER = 1 << 9
+# Generators as homogeneous integers, the facets on which they lie, neurons decided to get the cell.
+_ExactCell = tuple[list[tuple[int, ...]], list[int], dict[int, bool]]
 
 
 class _Root(NamedTuple):
-    """A cell to start from: exact generators (homogeneous integers), their facets, neurons decided to get it."""
+    """A cell to start from: its generators, rounded, and neurons decided to get it."""
 
-    generators: list[tuple[int, ...]]
-    facets: list[int]
+    X: FloatArray  # (G, D)
+    radius: FloatArray  # (G,)
+    tight: NDArray[np.uint64]  # (G,)
+    simple: bool
     bits: dict[int, bool]
+
+    @classmethod
+    def of(
+        cls, generators: Sequence[tuple[int, ...]], facets: Sequence[int], bits: dict[int, bool], exponent: int
+    ) -> _Root:
+        """Return the cell of exact generators, homogeneous integers; vertices as (x, 1) / 2**exponent."""
+        rounded = [_rounded(vector, exponent) for vector in generators]
+        return cls(
+            np.array([X for X, _ in rounded]),
+            np.array([radius for _, radius in rounded]),
+            np.array(facets, np.uint64),
+            all(mask.bit_count() == len(generators[0]) - 1 for mask in facets),
+            bits,
+        )
 
 
 @final
@@ -60,7 +97,8 @@ class VertexEngine(Engine):
     name = "vertex"
     abilities = frozenset(Ability)
     compiled = True
-    pool: int = 1 << 12
+    divides = True
+    pool: int = 1 << 8
     buffer: int = 1 << 14
     steps: int = 1 << 18
     seconds_per_chunk: float = Engine.seconds_per_chunk
@@ -93,57 +131,112 @@ class _VertexPlan(Plan):
 def _enumerate(
     engine: VertexEngine, task: Task, roots: list[_Root], builder: ChunkBuilder
 ) -> Generator[Chunk, None, None]:
-    """Run the kernel, and do in between what it leaves to others: exact signs, more room, subtrees by lp."""
-    net = task.network
+    """Search from the roots."""
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    problem, stack = make_problem(net), _stack(task, roots, engine.pool)
-    rows, exact = make_rows(net, problem), _Exact(net, task.domain)
-    # The kernel lists both sides of a last branching at once.
-    size = max(engine.buffer, 2) if not task.only_count else 1
-    words = stack.bits.shape[1]
-    out = Out(
+    return _Search(engine, task, *start_composition(task.network), _stack(task, roots, engine.pool), 0).run(builder)
+
+
+@dataclass
+class _Search:
+    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+
+    Frames before the `first` belong to somebody else, and are passed over.
+    """
+
+    engine: VertexEngine
+    task: Task
+    problem: Problem
+    rows: Rows
+    stack: Stack
+    first: int
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        """Yield the regions below the frames."""
+        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
+        exact = _Exact(net, task.domain)
+        # The kernel lists both sides of a last branching at once.
+        most = max(self.engine.buffer, 2) if not task.only_count else 1
+        out = _room(task, min(most, _FIRST_BUFFER))
+        status, seconds_exact = kernel.FULL, 0.0
+        while status != kernel.DONE:
+            steps = pace.begin()
+            status, n_regions = search(self.problem, self.rows, self.stack, out, not task.only_count, steps)
+            pace.end()
+            done = builder.sharing is None and status == kernel.DONE
+            builder.fraction = 1.0 if done else min(float(self.stack.done[0]), 1.0)
+            builder.cost = float(self.stack.leaves[2])
+            begin = time.perf_counter()
+            aside = None
+            if status == kernel.GROW:
+                self.stack = _grown(self.stack)
+            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+                if len(self.stack.residues.primes):
+                    exact.answer(self.stack)
+                else:
+                    # The kernel asks again only what these leave open.
+                    self.stack.totals[kernel.N_MEMO] = 0
+                    self.stack = self.stack._replace(residues=make_residues(net, task.domain))
+            elif status in (kernel.QUERY, kernel.ASIDE):
+                aside = _top(task, self.stack)
+            seconds_exact += time.perf_counter() - begin
+            totals = self.stack.totals.tolist()
+            builder.counters.update(
+                decisions=totals[kernel.DECISIONS],
+                branchings=totals[kernel.BRANCHINGS],
+                uncertain=totals[kernel.UNCERTAIN],
+                settled_exactly=exact.n_answers,
+                seconds_exact=seconds_exact,
+            )
+            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
+                self._share(builder.sharing)
+            if n_regions or status == kernel.DONE:
+                sample = _sample(task, self.stack) if status == kernel.DONE else None
+                yield _chunk(task, builder, out, n_regions, sample)
+            if status == kernel.FULL and len(out.bits) < most:
+                out = _room(task, most)
+            if aside is not None:
+                builder.count("subtrees_by_lp")
+                for chunk in enumerate_by_lp(aside, builder.sibling()):
+                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+    def _share(self, sharing: Sharing) -> None:
+        """Hand over the oldest frames, if two are left.
+
+        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        stack, n_layers = self.stack, len(self.task.network.hidden)
+        n_frames = int(stack.totals[kernel.N_FRAMES])
+        if n_frames - self.first < 2:
+            return
+        end = self.first + sharing.split(n_frames - self.first)
+        rest = replace(self, rows=copied(self.rows), stack=_rest(self.task, stack, end, self.engine.pool))
+        given = slice(self.first, end)
+        stack.layer[given], stack.share[given] = n_layers, 0.0
+        stack.open[given], stack.n_later[given] = 0, 0
+        self.first = end
+        sharing.hand_over(rest.run)
+
+
+def _room(task: Task, size: int) -> Out:
+    """Return room for so many regions."""
+    net = task.network
+    words, n_places = -(-net.n_neurons // 64), net.n_neurons + len(task.domain.halfspaces[1])
+    return Out(
         np.empty((size, words), np.uint64),
         np.empty((size, words), np.uint64),
         np.empty((size, net.n_inputs)),
         np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-(net.n_neurons + len(stack.sides) - 1) // 64)), np.uint64),
+        np.empty((size if task.facets else 0, -(-n_places // 64)), np.uint64),
     )
-    status, seconds_exact = kernel.FULL, 0.0
-    while status != kernel.DONE:
-        status, n_regions = search(problem, rows, stack, out, not task.only_count, engine.steps)
-        builder.fraction = min(float(stack.done[0]), 1.0) if status != kernel.DONE else 1.0
-        begin = time.perf_counter()
-        aside = None
-        if status == kernel.GROW:
-            stack = _grown(stack)
-        elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-            exact.answer(stack)
-        elif status in (kernel.QUERY, kernel.ASIDE):
-            aside = _top(task, stack)
-        seconds_exact += time.perf_counter() - begin
-        totals = stack.totals.tolist()
-        builder.counters.update(
-            decisions=totals[kernel.DECISIONS],
-            branchings=totals[kernel.BRANCHINGS],
-            uncertain=totals[kernel.UNCERTAIN],
-            settled_exactly=exact.n_answers,
-            seconds_exact=seconds_exact,
-        )
-        if n_regions or status == kernel.DONE:
-            yield replace(_chunk(task, builder, out, n_regions), sample=_sample(task, stack))
-        if aside is not None:
-            builder.count("subtrees_by_lp")
-            for chunk in enumerate_by_lp(aside, builder.sibling()):
-                yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
 
 
 def _sample(task: Task, stack: Stack) -> Sample | None:
     """Take out what was seen of a sampled tree."""
     if task.sampling is None:
         return None
-    sample = Sample(float(stack.leaves[0]), stack.nodes.copy())
+    sample = Sample(stack.nodes.copy(), *stack.leaves.tolist())
     stack.leaves[:], stack.nodes[:] = 0.0, 0.0
     return sample
 
@@ -175,13 +268,13 @@ def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -
     return bits
 
 
-def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
+def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample | None) -> Chunk:
     """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
     net = task.network
     if task.only_count:
         empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
         points = np.empty((0, net.n_inputs))
-        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n)
+        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n, sample=sample)
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     facets = None
@@ -191,7 +284,7 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i], builder.seconds_per_chunk)
+        witness = _exact_witness(task, pattern, cut, points[i])
         builder.count("exact_witnesses")
         if witness is None:
             continue
@@ -207,35 +300,52 @@ def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int) -> Chunk:
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
         facets = None if facets is None else facets[inside]
     return Chunk(
-        packed, cuts, points, rational, undecided, builder.fraction, dict(builder.counters), packed_facets=facets
+        packed,
+        cuts,
+        points,
+        rational,
+        undecided,
+        builder.fraction,
+        dict(builder.counters),
+        packed_facets=facets,
+        sample=sample,
     )
 
 
-def _exact_witness(
-    task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray, seconds_per_chunk: float
-) -> Witness | None:
-    """Return a proven point inside a region: the guess if exact signs prove it, else by the lp engine."""
+def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
+    """Return a proven point inside a region: the guess if exact signs prove it, else by a linear program."""
     maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
     rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
     if np.isfinite(guess).all():
         witness = Witness.at(guess)
         if witness_is_inside(rows, witness):
             return witness
-    fixed = dict(enumerate(pattern.tolist()))
-    task = replace(task, fixed=fixed, only_count=False, sampling=None)
-    chunks = enumerate_by_lp(task, ChunkBuilder(len(pattern), len(guess), seconds_per_chunk=seconds_per_chunk))
-    return next((chunk.witness(0) for chunk in chunks if len(chunk.packed)), None)
+    backend = make_backend(task.backend, len(guess), task.tolerances)
+    for row in rows:
+        backend.push(row)
+    answer = backend.decide()
+    return answer.witness if isinstance(answer, Feasible) else None
 
 
 class _Exact:
     """Answers the kernel's queries over the integers: the sign of a neuron at a generator."""
 
     def __init__(self, net: Network, domain: Domain) -> None:
-        self.maps = Composition.of(net.integers.layers, net.n_inputs)
+        self.net, self.domain = net, domain
         self.n_neurons = net.n_neurons
-        self.sides = domain.integer_rows.tolist()
         self.infinity = [0] * net.n_inputs + [1]
         self.n_answers = 0
+
+    # Most searches of small networks ask nothing.
+
+    @cached_property
+    def maps(self) -> Composition:
+        return Composition.of(self.net.integers.layers, self.net.n_inputs)
+
+    @cached_property
+    def sides(self) -> list[list[int]]:
+        rows: list[list[int]] = self.domain.integer_rows.tolist()
+        return rows
 
     def answer(self, stack: Stack) -> None:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
@@ -268,8 +378,7 @@ class _Exact:
         if owner == INFINITY:
             return self.infinity
         if owner >= self.n_neurons:
-            side: list[int] = self.sides[owner - self.n_neurons]
-            return side
+            return self.sides[owner - self.n_neurons]
         row: list[int] = self.maps.row(owner).tolist()
         return row if bits[owner] else [-x for x in row]
 
@@ -305,16 +414,31 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
     d = net.n_inputs
     if not net.hidden or d > _MAX_DIMENSION:
         return None
-    if isinstance(domain, Box) and np.isfinite([domain.low, domain.high]).all():
-        return [_box_root(domain)]
+    root = domain.derived(_box_root) if isinstance(domain, Box) else None
+    if root is not None:
+        return [root]
+    if isinstance(domain, WholeSpace):
+        return net.derived(_roots_of_space)
+    return _roots_of_polyhedron(net, domain)
+
+
+def _roots_of_space(net: Network) -> list[_Root] | None:
+    first = net.hidden[0]
+    chosen = pointed_rows(first, np.empty((0, net.n_inputs)))
+    if chosen is None:
+        return None
+    rows = to_integers(np.column_stack([first.weights[0], first.bias]))[0]
+    return _rounded_roots(_orthants(rows, chosen.neurons))
+
+
+def _roots_of_polyhedron(net: Network, domain: Domain) -> list[_Root] | None:
+    d = net.n_inputs
     sides: IntegerArray = domain.integer_rows
     first = net.hidden[0]
     chosen = pointed_rows(first, domain.halfspaces[0])
     if chosen is None or len(sides) + len(chosen.neurons) >= _MAX_FACETS:
         return None
     rows, neurons = to_integers(np.column_stack([first.weights[0], first.bias]))[0], chosen.neurons
-    if isinstance(domain, WholeSpace):
-        return _orthants(rows, neurons)
     roots = []
     for signs in product((False, True), repeat=len(neurons)):
         cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
@@ -327,23 +451,35 @@ def _roots(net: Network, domain: Domain) -> list[_Root] | None:
             continue
         vectors, facets = zip(*generators, strict=True)
         # Facets of the cell are numbered as the sides, then the neurons, then infinity.
-        roots.append(_Root(list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
-    return roots
+        roots.append((list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
+    return _rounded_roots(roots)
 
 
-def _box_root(box: Box) -> _Root:
+def _rounded_roots(cells: list[_ExactCell]) -> list[_Root]:
+    """Return cells to start from, all vertices in one scale."""
+    vertices = (vector for vectors, _, _ in cells for vector in vectors if vector[-1])
+    far = max((abs(x) // w for *vector, w in vertices for x in vector), default=0)
+    return [_Root.of(*cell, int(far).bit_length()) for cell in cells]
+
+
+def _box_root(box: Box) -> _Root | None:
     """Return a bounded box as a cell: its corners, and the d sides on which each lies."""
-    d = len(box.low)
-    corners = to_integers(np.column_stack([box.low, box.high]))
-    one = 1 << corners[1]
-    vectors, facets = [], []
-    for sides in product((0, 1), repeat=d):
-        vectors.append((*(corners[0][k, side] for k, side in enumerate(sides)), one))
-        facets.append(sum(1 << (2 * k + side) for k, side in enumerate(sides)))
-    return _Root(vectors, facets, {})
+    d, ends = len(box.low), np.array([box.low, box.high])
+    far = float(np.abs(ends).max())
+    if far == np.inf:
+        return None
+    upper = np.arange(1 << d)[:, None] >> np.arange(d - 1, -1, -1) & 1
+    corners = np.ones((1 << d, d + 1))
+    corners[:, :-1] = ends[upper, np.arange(d)]
+    exponent = int(far).bit_length()
+    X = np.ldexp(corners, -exponent)
+    # A power of two scales exactly, but for underflow.
+    exact = np.ldexp(X, exponent) == corners
+    tight = (np.uint64(1) << (2 * np.arange(d) + upper).astype(np.uint64)).sum(axis=1, dtype=np.uint64)
+    return _Root(X, np.where(exact.all(axis=1), 0.0, UNIT_ROUNDOFF), tight, True, {})
 
 
-def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
+def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_ExactCell]:
     """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
     d = len(neurons)
     basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
@@ -359,8 +495,14 @@ def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_Root]:
             for vector, bit in zip(generators, (*signs, True), strict=True)
         ]
         facets = [everything & ~(1 << k) for k in range(d + 1)]
-        roots.append(_Root(vectors, facets, dict(zip(neurons, signs, strict=True))))
+        roots.append((vectors, facets, dict(zip(neurons, signs, strict=True))))
     return roots
+
+
+def _side_rows(domain: Domain) -> FloatArray:
+    """Return the rows of the domain, positive inside, and that of infinity; exact."""
+    A, b = domain.halfspaces
+    return np.concatenate([np.column_stack([-A, b]), np.eye(1, domain.dimension + 1, domain.dimension)])
 
 
 def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
@@ -369,14 +511,13 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
-    n_generators = sum(len(root.generators) for root in roots)
+    n_generators = sum(len(root.X) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
     n_slots = min(widest, kernel.MOST_SLOTS)
     # Each of them fills its slots, or is the last of a layer.
     n_levels = n_layers + n // n_slots + 1
-    A, b = task.domain.halfspaces
-    sides = np.concatenate([np.column_stack([-A, b]), np.eye(1, D, D - 1)])
-    sampling = task.sampling or Sampling(np.empty(0), 0)
+    sides = task.domain.derived(_side_rows)
+    sampling = task.sampling or NO_SAMPLING
     stack = Stack(
         X=np.zeros((P, D + n_slots)),
         radius=np.zeros(P),
@@ -386,13 +527,13 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         zero=np.zeros(P, np.uint64),
         members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
-        layer=np.full(F, -1),
+        layer=np.zeros(F, np.int64),
         start=np.zeros(F, np.int64),
         size=np.zeros(F, np.int64),
-        top=np.full(F, n_generators),
+        top=np.zeros(F, np.int64),
         simple=np.zeros(F, np.bool_),
         spread=np.zeros(F),
-        level=np.full(F, -1),
+        level=np.zeros(F, np.int64),
         open=np.zeros(F, np.uint64),
         some_positive=np.zeros(F, np.uint64),
         some_negative=np.zeros(F, np.uint64),
@@ -404,11 +545,11 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         slots=np.zeros((n_levels, n_slots), np.int32),
         norms=np.zeros((n_levels, n_slots)),
         wrong=np.zeros((n_levels, n_slots)),
-        share=np.full(F, 1 / max(len(roots), 1)),
+        share=np.zeros(F),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
         sides=sides,
-        fixed=np.full(n, kernel.FREE, np.uint8),
+        fixed=np.zeros(n, np.uint8),
         state=np.zeros(n, np.uint8),
         listed=np.zeros((n_layers, widest), np.int32),
         n_listed=np.zeros(n_layers, np.int64),
@@ -436,39 +577,74 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         row_m=np.zeros(D),
         scratch=np.zeros(n + n_layers, np.uint8),
         memo=np.zeros((P, 2), np.int64),
-        keep=sampling.keep.copy(),
-        depth=np.full(F, sampling.depth),
-        weight=np.full(F, sampling.weight),
-        random=np.array([sampling.seed | 1], np.uint64),
-        nodes=np.zeros(len(sampling.keep)),
-        leaves=np.zeros(1),
+        targets=sampling.targets.copy(),
+        free=np.array([sampling.free]),
+        depth=np.zeros(F, np.int64),
+        weight=np.zeros(F),
+        phase=sampling.phases(),
+        nodes=np.zeros(len(sampling.targets)),
+        leaves=np.zeros(4),
+        prices=net.derived(_prices),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
+        residues=NO_RESIDUES,
     )
+    stack.level[:] = -1
+    stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
+    stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
     for neuron, bit in task.fixed.items():
         stack.fixed[neuron] = bit
-    far = max(
-        (abs(x) // w for root in roots for *vector, w in root.generators if w for x in vector),
-        default=0,
-    )
-    exponent = int(far).bit_length()
-    top, index = 0, RowIndex.of(net, task.domain)
+    top = 0
     for frame, root in enumerate(roots):
-        stack.start[frame], stack.size[frame] = top, len(root.generators)
-        owners = [*index.sides.tolist(), *root.bits, INFINITY]
+        cell = slice(top, top + len(root.X))
+        owners = [*range(n, n + len(sides) - 1), *root.bits, INFINITY]
         stack.owner[frame, : len(owners)] = owners
         for neuron, bit in root.bits.items():
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
-        for vector, facets in zip(root.generators, root.facets, strict=True):
-            stack.X[top, :D], stack.radius[top] = _rounded(vector, exponent)
-            stack.tight[top], stack.members[top] = facets, top
-            top += 1
-        cell = slice(stack.start[frame], top)
-        stack.spread[frame] = stack.radius[cell].max()
-        stack.simple[frame] = all(mask.bit_count() == D - 1 for mask in root.facets)
+        stack.start[frame], stack.size[frame] = top, len(root.X)
+        stack.X[cell, :D], stack.radius[cell], stack.tight[cell] = root.X, root.radius, root.tight
+        stack.members[cell] = np.arange(top, cell.stop)
+        stack.spread[frame] = root.radius.max()
+        stack.simple[frame] = root.simple
+        top = cell.stop
     stack.totals[kernel.N_FRAMES] = len(roots)
     return stack
+
+
+# Seconds, by fit of the times of many searches (benchmarks/prices.py): a decision, of each generator and coordinate
+# that it looks at; a leaf; of a layer that is entered each neuron, and its range by generator and coordinate; a product
+# of the composition; a split, and of each pair of generators; a generator computed anew, by D squared.
+PRICES = (0.0, 1.35e-9, 5.0e-7, 3.7e-9, 4.9e-10, 5.4e-11, 1.25e-7, 3.8e-10, 6.0e-8)
+
+
+def _prices(net: Network) -> FloatArray:
+    """Return what the steps of the kernel cost in each layer, in seconds."""
+    deciding, looking, leaf, neuron, ranging, product, splitting, pairing, refining = PRICES
+    D, widths = net.n_inputs + 1, np.array(net.widths, dtype=np.float64)
+    entering, completing = count_products(net)
+    prices = np.empty((kernel.N_PRICES, len(widths)))
+    prices[kernel.DECIDING], prices[kernel.LOOKING] = deciding, looking * D
+    prices[kernel.LEAF] = leaf
+    prices[kernel.ENTERING], prices[kernel.RANGING] = neuron * widths + product * entering, ranging * D * widths
+    prices[kernel.COMPLETING] = product * completing
+    prices[kernel.SPLITTING], prices[kernel.PAIRING] = splitting, pairing
+    prices[kernel.REFINING] = refining * D * D
+    return prices
+
+
+def _rest(task: Task, stack: Stack, n_frames: int, pool: int) -> Stack:
+    """Return a copy of the stack with its oldest frames only, and the room for generators that they need."""
+    top = n_frames - 1
+    used = max(int(stack.top[top]), int(stack.start[top] + stack.size[top]))
+    pooled = {name: getattr(stack, name) for name in _POOLED}
+    # What these hold is soon composed again.
+    residues = make_residues(task.network, task.domain) if len(stack.residues.primes) else NO_RESIDUES
+    small = stack._replace(**{name: array[: 2 * used + pool] for name, array in pooled.items()})
+    rest = copied(small)._replace(residues=residues)
+    rest.totals[:], rest.done[:] = 0, 0.0
+    rest.totals[kernel.N_FRAMES] = n_frames
+    return rest
 
 
 _POOLED = (
@@ -479,4 +655,5 @@ _POOLED = (
 def _grown(stack: Stack) -> Stack:
     """Return the stack with twice the room for generators and their lists."""
     pooled = {name: getattr(stack, name) for name in _POOLED}
-    return stack._replace(**{name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()})
+    grown: dict[str, Any] = {name: np.concatenate([array, np.zeros_like(array)]) for name, array in pooled.items()}
+    return stack._replace(**grown)

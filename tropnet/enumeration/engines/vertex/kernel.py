@@ -12,9 +12,10 @@ of the row,
 
     |computed z - exact z|  <=  norm * (rounding + radius) + error * (1 + radius),
 
-and a sign is certain iff |z| exceeds that. Otherwise, in this order: the generator is computed anew from its facets,
-with a verified bound; it is looked up whether z vanishes there because every term of it does; exact arithmetic (the
-caller's) answers. So no sign is ever guessed, and generators on a hyperplane, as in degenerate networks, are ordinary.
+and a sign is certain iff |z| exceeds that. Otherwise, in this order: residues prove z to vanish (see `residues`); the
+generator is computed anew from its facets, with a verified bound; it is looked up whether z vanishes there because
+every term of it does; residues give the sign; exact arithmetic (the caller's) answers. So no sign is ever guessed, and
+generators on a hyperplane, as in degenerate networks, are ordinary.
 
 Facets. A bit of `tight[u]` stands for a row that vanishes at generator u; `owner` says which. Two generators span an
 edge iff at least D - 2 rows vanish at both and at no third one (Fukuda and Prodon 1996, doi:10.1007/3-540-61576-8_77);
@@ -39,7 +40,8 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
-from tropnet.kernels import compiled, uniform
+from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
+from tropnet.kernels import compiled, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "MOST_SLOTS", "QUERY", "Out", "Stack", "search"]
@@ -48,6 +50,8 @@ DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 N_TOTALS = 7
 N_FRAMES, N_MEMO, DECISIONS, BRANCHINGS, UNCERTAIN, REFINED, VANISHED = range(N_TOTALS)
+N_PRICES = 9
+DECIDING, LOOKING, LEAF, ENTERING, RANGING, COMPLETING, SPLITTING, PAIRING, REFINING = range(N_PRICES)
 # Cells of more generators enter a layer by the box around them; of up to so many, each is looked at.
 _MANY = 10
 # Of neurons at a time; their signs at a generator are bits of a word.
@@ -122,14 +126,17 @@ class Stack(NamedTuple):
     row_m: NDArray[np.float64]  # (D,)
     scratch: NDArray[np.uint8]  # (n_neurons + L,)
     memo: NDArray[np.int64]  # (P, 2) generators whose sign the caller gives (2: asked for)
-    keep: NDArray[np.float64]  # by depth: the probability to keep a node; empty to keep all
+    targets: NDArray[np.float64]  # by stratum, of the sampling; empty to keep all
+    free: NDArray[np.int64]  # (1,): keep all down to this depth
     depth: NDArray[np.int64]  # (F,) branchings on the path
     weight: NDArray[np.float64]  # (F,) inverse of the probability that the frame was kept
-    random: NDArray[np.uint64]  # (1,)
-    nodes: NDArray[np.float64]  # by depth: weighted number of nodes
-    leaves: NDArray[np.float64]  # (1,) weighted number of leaves
+    phase: NDArray[np.float64]  # by stratum, of the sampling
+    nodes: NDArray[np.float64]  # by stratum: weighted number of nodes
+    leaves: NDArray[np.float64]  # (4,) weighted number of leaves; nodes left out; cost at `prices`, and weighted
+    prices: NDArray[np.float64]  # (N_PRICES, L): see `_price`
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
+    residues: Residues  # none before the first query
 
 
 class Out(NamedTuple):
@@ -509,13 +516,34 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
             return -1
         if attempt == 0:
             stack.totals[UNCERTAIN] += 1
+            if _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(True)) == 0:
+                stack.totals[VANISHED] += 1
+                return 0
             if not _refine(problem, rows, stack, frame, u):
                 break
             _look_again(problem, rows, stack, frame, u)
     if _vanishes(problem, stack, frame, layer, j, u):
         stack.totals[VANISHED] += 1
         return 0
-    return 2
+    sign = _sign_at(problem, rows, stack, frame, layer, j, u, np.bool_(False))
+    return 2 if sign == UNKNOWN else sign
+
+
+@compiled()
+def _sign_at(problem: Any, rows: Any, stack: Any, frame: int, layer: int, j: int, u: int, zero_only: bool) -> int:
+    """Return the sign of neuron j at generator u by residues; `UNKNOWN` if they are too few, or it is not 0 only."""
+    D = stack.rows.shape[0]
+    c = 0
+    for k in range(1, D):
+        if abs(stack.X[u, k]) > abs(stack.X[u, c]):
+            c = k
+    if not zero_only and not abs(stack.X[u, c]) > stack.radius[u]:
+        return UNKNOWN
+    sign = sign_at(
+        problem, rows, stack.residues, stack.bits[frame], stack.owner[frame], stack.tight[u], layer, j, np.int64(c),
+        zero_only,
+    )  # fmt: skip
+    return -sign if sign != UNKNOWN and stack.X[u, c] < 0.0 else sign
 
 
 @compiled()
@@ -1219,17 +1247,39 @@ def _pass_over(stack: Any, frame: int, n_layers: int) -> None:
 
 
 @compiled()
-def _prune(stack: Any, frame: int, n_layers: int) -> None:
-    """Keep each of the two new top frames with the probability of their depth."""
-    depth, above = stack.depth[frame] + 1, frame + 1
-    stack.nodes[depth] += 2.0 * stack.weight[frame]
-    stack.weight[frame] /= stack.keep[depth]
-    stack.weight[above] = stack.weight[frame]
-    stack.depth[frame] = stack.depth[above] = depth
+def _prune(stack: Any, frame: int, stratum: int, n_layers: int) -> None:
+    """Keep each of the two new top frames with the probability of their stratum."""
+    depth, weight = stack.depth[frame] + 1, stack.weight[frame]
+    stack.nodes[stratum] += 2.0 * weight
     for child in range(2):
-        if uniform(stack.random) >= stack.keep[depth]:
+        stack.depth[frame + child] = depth
+        if depth > stack.free[0]:
+            stack.weight[frame + child] = weight_if_kept(stack.phase, stack.targets, stratum, weight)
+        if stack.weight[frame + child] == 0.0:
             # Passed over when its turn comes.
+            stack.leaves[1] += 1.0
             _pass_over(stack, frame + child, n_layers)
+
+
+@compiled(inline=True)
+def _price(stack: Any, frame: int, n_layers: int) -> float:
+    """Return what the next step of the top frame costs by the prices of its layer, before it is known what it is."""
+    layer, size = stack.layer[frame], stack.size[frame]
+    if stack.open[frame]:
+        return float(stack.prices[DECIDING, layer] + stack.prices[LOOKING, layer] * size)
+    price = stack.prices[LEAF, 0]
+    if layer + 1 < n_layers and stack.n_later[frame] == 0:
+        price = stack.prices[ENTERING, layer + 1] + stack.prices[RANGING, layer + 1] * size
+        if layer >= 0:
+            price += stack.prices[COMPLETING, layer] * stack.n_listed[layer]
+    return float(price)
+
+
+@compiled(inline=True)
+def _spend(stack: Any, frame: int, price: float) -> None:
+    """Add to the cost."""
+    stack.leaves[2] += price
+    stack.leaves[3] += price * stack.weight[frame]
 
 
 @compiled(entry=True)
@@ -1247,15 +1297,21 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
     D = stack.rows.shape[0]
     regions = steps = 0
     # Whether the regions of the last layer may be counted in any order, all of them.
-    countable = not listing and stack.keep.shape[0] == 0
+    countable = not listing
     for j in range(problem.first_neuron[n_layers - 1], problem.first_neuron[n_layers]):
         countable = countable and stack.fixed[j] == FREE
+    n_refined, weight = stack.totals[REFINED], 0.0
     while stack.totals[N_FRAMES] > 0:
         if steps >= max_steps or (listing and regions + 1 >= out.bits.shape[0]):
             return FULL, regions
         frame = stack.totals[N_FRAMES] - 1
         layer = stack.layer[frame]
         alive = True
+        price = stack.prices[REFINING, 0] * (stack.totals[REFINED] - n_refined)
+        stack.leaves[2] += price
+        stack.leaves[3] += price * weight
+        n_refined, weight = stack.totals[REFINED], stack.weight[frame]
+        _spend(stack, frame, _price(stack, frame, n_layers))
         if stack.open[frame]:
             alive = _take_bits(problem, stack, frame)
             open_ = stack.open[frame]
@@ -1280,14 +1336,14 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     stack.totals[DECISIONS] += 1
                     regions += 2
                     alive = False
-                    if stack.keep.shape[0]:
-                        stack.nodes[stack.depth[frame] + 1] += 2.0 * stack.weight[frame]
+                    if stack.targets.shape[0]:
+                        stack.nodes[problem.first_neuron[n_layers]] += 2.0 * stack.weight[frame]
                         stack.leaves[0] += 2.0 * stack.weight[frame]
                 elif (
                     last
                     and fixed == FREE
                     and stack.simple[frame]
-                    and stack.keep.shape[0] == 0
+                    and stack.targets.shape[0] == 0
                     and _emit_halves(problem, rows, stack, frame, slot, out, regions)
                 ):
                     stack.totals[BRANCHINGS] += 1
@@ -1297,6 +1353,9 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                 else:
                     n_below = -1
                     if below and not stack.tried[frame]:
+                        size, n_flats = stack.size[frame], _popcount(open_)
+                        price = stack.prices[SPLITTING, layer] + stack.prices[PAIRING, layer] * size * size
+                        _spend(stack, frame, price * n_flats)
                         n_below = _count_below(problem, stack, frame)
                         if n_below == -2:
                             return GROW, regions
@@ -1305,19 +1364,27 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                         stack.totals[BRANCHINGS] += n_below - 1
                         stack.totals[DECISIONS] += _popcount(open_)
                         regions += n_below
+                        if stack.targets.shape[0]:
+                            stack.nodes[problem.first_neuron[n_layers]] += n_below * stack.weight[frame]
+                            stack.leaves[0] += n_below * stack.weight[frame]
                         stack.done[0] += stack.share[frame]
                         stack.totals[N_FRAMES] -= 1
                         steps += n_below
                         continue
+                    size = stack.size[frame]
+                    _spend(stack, frame, stack.prices[SPLITTING, layer] + stack.prices[PAIRING, layer] * size * size)
                     status = _split(problem, rows, stack, frame, slot)
                     if status != 0:
                         return status, regions
                     steps += 1
                     stack.totals[DECISIONS] += 1
+                    stack.depth[frame + 1], stack.weight[frame + 1] = stack.depth[frame], stack.weight[frame]
                     if fixed == FREE:
                         stack.totals[BRANCHINGS] += 1
-                        if stack.keep.shape[0]:
-                            _prune(stack, frame, n_layers)
+                        if stack.targets.shape[0]:
+                            n_left = _popcount(stack.open[frame]) + stack.n_later[frame]
+                            stratum = problem.first_neuron[layer + 1] - n_left
+                            _prune(stack, frame, stratum, n_layers)
                     elif fixed == 0:
                         stack.share[frame] *= 2.0
                         stack.totals[N_FRAMES] -= 1
