@@ -22,9 +22,17 @@ edge iff at least D - 2 rows vanish at both and at no third one (Fukuda and Prod
 in a simple cell, where every generator has D - 1 facets, counting is enough.
 
 Frames. The search is depth first on an explicit stack. A frame is a cell on its way through one layer (-1: before the
-first), with its generators (a list of indices into a pool), the neurons of the layer that are still undecided, and its
-bits. A split leaves the inactive side in its place and puts the active side on top. The pool is a stack as well: what
-lies above `top` of the frame at work is free. Composed rows are kept per layer (see `composition`).
+first), with its generators (a list of indices into a pool), its bits, and the neurons of the layer that are still
+undecided. A split leaves the inactive side in its place and puts the active side on top. The pool is a stack as well:
+what lies above `top` of the frame at work is free. Composed rows are kept per layer (see `composition`).
+
+Slots. On entering a layer most neurons are found not to cut the cell: by the box around its generators, then by the
+generators. Of the others up to 64 get a slot: the generators are copied, with z there, which is interpolated like their
+coordinates at the generators that come of them (the bound above holds for it, too); and a bit of `positive`, `negative`
+or `zero` says that its sign is certain. So one pass over the words of a cell's generators decides all slots at once.
+
+The last layer. A count does not make its cells, but counts flats (see `_count_below`); a list does not make the two
+cells of the last cut (see `_emit_halves`).
 """
 
 from __future__ import annotations
@@ -60,8 +68,8 @@ MOST_SLOTS = 64
 _ROUNDING = 8.0 * UNIT_ROUNDOFF
 # New generators that are less certain than this are computed anew from their facets at once.
 _COARSE = 1e-2
-# Generators that are less certain than this share of the width of a cell, towards the neurons of a layer that cut it, are
-# computed anew on entering the layer: before many others come of them.
+# Generators that are less certain than this share of the width of a cell, towards the neurons of a layer that cut it,
+# are computed anew on entering the layer: before many others come of them.
 _WORN = 1e-5
 
 
@@ -186,12 +194,12 @@ def _products(stack: Any, u: int, m: int, z: Any) -> None:
 
 @compiled(inline=True, reorder=True)
 def _enter(problem: Any, rows: Any, stack: Any, frame: int) -> bool:
-    """Enter the frame's layer: decide the neurons that do not cut, give slots to others. False if a fixed bit is missed.
+    """Enter the frame's layer: decide what does not cut, give slots to other neurons; False if a fixed bit is missed.
 
     Where there are not slots for all, the others stay in `later` until those are decided.
     """
     layer, D = stack.layer[frame], stack.rows.shape[0]
-    first, n = problem.first_neuron[layer], problem.widths[layer]
+    first = problem.first_neuron[layer]
     start, size = stack.start[frame], stack.size[frame]
     slack = 2.0 * _ROUNDING * D + stack.spread[frame]
     scale = 1.0 + stack.spread[frame]
@@ -408,7 +416,7 @@ def _highest(mask: Any) -> int:
     while mask:
         mask >>= np.uint64(1)
         place += 1
-    return place
+    return int(place)
 
 
 @compiled(inline=True)
@@ -905,7 +913,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
 
 
 @compiled(reorder=True)
-def _count_below(problem: Any, stack: Any, frame: int) -> int:
+def _count_below(stack: Any, frame: int) -> int:
     """Count the regions into which the open slots of the last layer cut a frame's cell, without making them.
 
     By deletion and restriction: forms h_1, ..., h_m that cut a cell of dimension d (or a flat of it) cut it into
@@ -962,7 +970,6 @@ def _count_below(problem: Any, stack: Any, frame: int) -> int:
         n_columns = D + _highest(lower) + 1
         n_new, top = 0, first
         some_positive = some_negative = np.uint64(0)
-        not_zero = np.uint64(0)
         if n_zero:
             for p in range(start, end):
                 u = members[p]
@@ -1028,8 +1035,7 @@ def _count_below(problem: Any, stack: Any, frame: int) -> int:
                 members[end + n_new] = top
                 n_new += 1
                 top += 1
-        not_zero = some_positive | some_negative
-        if lower & ~not_zero:
+        if lower & ~(some_positive | some_negative):
             # An earlier form vanishes on this flat: it is its own, too.
             continue
         total += 1
@@ -1356,7 +1362,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                         size, n_flats = stack.size[frame], _popcount(open_)
                         price = stack.prices[SPLITTING, layer] + stack.prices[PAIRING, layer] * size * size
                         _spend(stack, frame, price * n_flats)
-                        n_below = _count_below(problem, stack, frame)
+                        n_below = _count_below(stack, frame)
                         if n_below == -2:
                             return GROW, regions
                         stack.tried[frame] = True
