@@ -1,4 +1,4 @@
-"""How kernels are compiled: one decorator, so that all of them agree; and how they sample."""
+"""How kernels are compiled: one decorator, so that all of them agree; how they count bits and sample."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-__all__ = ["compiled", "copied", "weight_if_kept"]
+__all__ = ["compiled", "copied", "popcount", "weight_if_kept"]
 
 _Result = TypeVar("_Result")
 _State = TypeVar("_State")
@@ -90,3 +92,15 @@ def weight_if_kept(phase: Any, targets: Any, stratum: int, weight: float) -> flo
         return 0.0
     phase[stratum] -= 1.0
     return float(weight / probability)
+
+
+def _count_bits(_typing_context: Any, _x: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
+        return builder.call(count, [arguments[0]])
+
+    return types.int64(types.uint64), generate
+
+
+popcount: Any = intrinsic(_count_bits)
+"""Counts the bits of a uint64."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock, Timer
 from typing import Protocol
 
 from rich.console import Console
@@ -38,8 +39,9 @@ def track(
 ) -> Iterator[Update]:
     """Show a bar on standard error for work that takes more than a second.
 
-    `forecast` is asked once, when the bar appears, for the number of items to expect and its standard error. One that
-    is uncertain by more than half is not shown; the others count less the more of the work is done.
+    The bar appears even if nothing was reported by then. `forecast` is asked once, at the first report after that, for
+    the number of items to expect and its standard error. One that is uncertain by more than half is not shown; the
+    others count less the more of the work is done.
 
     Examples
     --------
@@ -63,24 +65,36 @@ def track(
     bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="")
     begin = time.monotonic()
     first: tuple[float, int] | None = None
-    shown = False
+    shown = asked = False
+    lock = Lock()
     expected: tuple[float, float] | None = None
 
+    def show() -> None:
+        nonlocal shown
+        with lock:
+            if not shown:
+                display.start()
+                shown = True
+
+    # Nothing may have been found for long.
+    timer = Timer(_PATIENCE_SECONDS, show)
+    timer.daemon = True
+
     def update(count: int, fraction: float) -> None:
-        nonlocal first, shown, expected
+        nonlocal first, asked, expected
         now = time.monotonic()
         if first is None:
             # What comes before the first items, such as compiling, says nothing of the pace.
             first = now, count
         paced = now > first[0] and count > first[1]
         rate = (count - first[1]) / (now - first[0]) if paced else count / max(now - begin, 1e-9)
-        if enabled and not shown and now - begin > _PATIENCE_SECONDS:
+        if enabled and not asked and now - begin > _PATIENCE_SECONDS:
+            asked = True
+            show()
             found = forecast()
             expected = found if found is not None and found[1] <= _UNCERTAIN * found[0] else None
             if expected is not None and (expected[0] - 2 * expected[1]) / max(rate, 1e-9) > _HOPELESS_SECONDS:
                 console.print(warning(expected, unit, rate))
-            display.start()
-            shown = True
         total = expected_total(count, fraction, expected)
         display.update(
             bar,
@@ -88,14 +102,19 @@ def track(
             count=count,
             rate=rate,
             expected=f" of about {total:,.2g}" if total is not None and fraction < 1 else "",
-            left=f"about {duration((total - count) / max(rate, 1e-9))} left" if shown and total is not None else "",
+            left=f"about {duration((total - count) / max(rate, 1e-9))} left" if asked and total is not None else "",
         )
 
     try:
+        if enabled:
+            timer.start()
         yield update
     finally:
-        if shown:
-            display.stop()
+        timer.cancel()
+        with lock:
+            if shown:
+                display.stop()
+            shown = True
 
 
 def expected_total(count: int, fraction: float, expected: tuple[float, float] | None) -> float | None:

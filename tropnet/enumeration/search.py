@@ -35,8 +35,11 @@ __all__ = ["ENGINES", "Search"]
 ENGINES = ("auto", *REGISTRY)
 # Which engine to begin with: up to so many inputs the vertex engine is rarely the slower one.
 _VERTEX_INPUTS = 4
+# Here the polygon engine is the fastest, which no pilot has to find out.
+_PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
 _SECONDS_OF_TRIAL = 0.02
+_SECONDS_OF_FORECAST = 1.0
 _Entry = TypeVar("_Entry", bound=np.generic)
 
 
@@ -200,10 +203,29 @@ class Search:
         return walk_sample(counting, sampling)
 
     def _forecast(self) -> tuple[float, float] | None:
-        """Return about how many regions there will be, and the standard error, where that is quick to tell."""
-        if not self.plan.engine.compiled:
+        """Return about how many regions there will be, and the standard error, where a second is enough to tell."""
+        if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities:
             return None
-        guess = self.estimate(width=16, n_probes=8, seed=0)
+        deadline = time.monotonic() + _SECONDS_OF_FORECAST
+
+        def probe(sampling: Sampling) -> Sample:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            return self._probe(sampling)
+
+        try:
+            guess = estimate_tree(
+                probe,
+                lambda _limit: None,
+                self.task.network.n_neurons,
+                width=16,
+                n_probes=8,
+                seed=0,
+                share=np.inf,
+                update=lambda _count, _fraction: None,
+            )
+        except TimeoutError:
+            return None
         if self.max_regions is not None and guess.n_regions - 2 * guess.standard_error > self.max_regions:
             return float(self.max_regions), 0.0
         return guess.n_regions, guess.standard_error
@@ -267,11 +289,15 @@ def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine
     if backend != "highs":
         return [REGISTRY["lp"]]
     names = ("vertex", "simplex", "lp") if net.n_inputs <= _VERTEX_INPUTS else ("simplex", "vertex", "lp")
+    if net.n_inputs == _PLANE:
+        names = ("polygon", "simplex", "lp")
     return [REGISTRY[name] for name in names]
 
 
 def _rivals(chosen: Engine, candidates: list[Engine]) -> tuple[Engine, ...]:
     """Return the engines that a pilot can compare with the chosen one: all of them compiled and able to sample."""
+    if chosen is REGISTRY["polygon"]:
+        return ()
     able = [engine for engine in candidates if engine.compiled and Ability.SAMPLING in engine.abilities]
     return tuple(engine for engine in able if engine is not chosen) if chosen in able else ()
 

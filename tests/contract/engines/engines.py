@@ -13,6 +13,7 @@ from tests.contract.engines.cases import CASES, Case
 from tropnet import Domain, Network
 from tropnet.enumeration.engine import Ability, Engine
 from tropnet.enumeration.engines.lp import LpEngine
+from tropnet.enumeration.engines.polygon.engine import PolygonEngine
 from tropnet.enumeration.engines.reference import ReferenceEngine
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.enumeration.engines.vertex.engine import VertexEngine
@@ -112,7 +113,13 @@ def _pointed_on_a_slice(net: Network, domain: Domain | None) -> bool:
     return 0 < _well_conditioned_rank(_first_rows(net, domain)) == _rank(_all_rows(net, domain)) <= 128
 
 
+def _pointed_in_the_plane(net: Network, domain: Domain | None) -> bool:
+    """Two inputs, and no line in the cells of the first layer."""
+    return bool(net.hidden) and net.n_inputs == 2 and _rank(_first_rows(net, domain)) == 2
+
+
 ENGINES = [
+    Candidate(PolygonEngine(), PolygonEngine(pool=0, buffer=1, steps=1, seconds_per_chunk=0.0), _pointed_in_the_plane),
     Candidate(VertexEngine(), VertexEngine(pool=0, buffer=7, steps=3, seconds_per_chunk=0.0), _pointed),
     Candidate(SimplexEngine(), SimplexEngine(buffer=3, steps=2), _pointed_on_a_slice),
     Candidate(LpEngine(), LpEngine(seconds_per_chunk=0.0), _anything, in_order=True, max_regions=700),
@@ -125,9 +132,10 @@ def engines_that(*abilities: Ability) -> list[Candidate]:
     return [tested for tested in ENGINES if tested.engine.abilities >= set(abilities)]
 
 
-def engines(*abilities: Ability) -> pytest.MarkDecorator:
-    """Run a test with `tested` each engine that is able to do all of this."""
-    return pytest.mark.parametrize("tested", engines_that(*abilities), ids=lambda tested: tested.name)
+def engines(*abilities: Ability, net: Network | None = None) -> pytest.MarkDecorator:
+    """Run a test with `tested` each engine that is able to do all of this, and takes a network on all of R^d."""
+    able = [tested for tested in engines_that(*abilities) if net is None or tested.takes(net, None)]
+    return pytest.mark.parametrize("tested", able, ids=lambda tested: tested.name)
 
 
 def asked(*abilities: Ability, among: Sequence[Case] = CASES, fewer: Sequence[Case] = ()) -> pytest.MarkDecorator:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.contract.engines.cases import FEW, PLAIN, SMALL, Case, scaled, the_case
-from tests.contract.engines.engines import Candidate, asked, engines
+from tests.contract.engines.engines import Candidate, asked, engines, engines_that
 from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
 from tests.oracles.exact import Pattern
 from tropnet import Box, Domain, Network, Polytope, enumerate_regions
@@ -83,19 +83,26 @@ def test_facets_below_fixed_bits(tested: Candidate, cases: list[Case]) -> None:
             check_facets(case, found)
 
 
+ORDINARY: list[tuple[list[int], Domain | None]] = [
+    ([2, 8, 8, 1], Box(-10, 10)),
+    ([2, 8, 8, 1], None),
+    ([3, 5, 5, 1], None),
+    ([4, 4, 4, 1], Box(-10, 10)),
+    ([4, 5, 3, 1], Polytope(np.vstack([np.eye(4), np.ones(4)]), [1.0, 2.0, 1.0, 2.0, 1.0])),
+    ([6, 4, 3, 1], Box(-1, 1)),
+]
+
+
 @pytest.mark.parametrize(
-    ("widths", "domain"),
+    ("tested", "widths", "domain"),
     [
-        ([2, 8, 8, 1], Box(-10, 10)),
-        ([2, 8, 8, 1], None),
-        ([3, 5, 5, 1], None),
-        ([4, 4, 4, 1], Box(-10, 10)),
-        ([4, 5, 3, 1], Polytope(np.vstack([np.eye(4), np.ones(4)]), [1.0, 2.0, 1.0, 2.0, 1.0])),
-        ([6, 4, 3, 1], Box(-1, 1)),
+        (tested, widths, domain)
+        for tested in engines_that(Ability.FACETS)
+        for widths, domain in ORDINARY
+        if tested.takes(Network.random(widths, seed=2), domain)
     ],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, Candidate) else str(value),
 )
-@engines(Ability.FACETS)
 def test_facets_of_ordinary_networks_hardly_need_exact_arithmetic(
     tested: Candidate, widths: list[int], domain: Domain | None
 ) -> None:

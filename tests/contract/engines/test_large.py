@@ -140,7 +140,7 @@ def test_more_facets_than_a_word_has_bits(n: int) -> None:
     """Lines that cut corners off a polygon give cells with more and more facets."""
     runs = agree(corners_of(n), polygon(n))
     assert all(found.n_regions > 10 for found in runs)
-    assert len(runs) == (3 if n < 64 else 2)
+    assert len(runs) == (4 if n < 64 else 3)
 
 
 def test_a_cell_outgrows_the_facets_a_mask_holds() -> None:
@@ -175,7 +175,7 @@ def test_thirty_layers() -> None:
 
 # --- what is left to exact arithmetic
 
-GENERIC = Case("generic", Network.random([3, 8, 8, 1], seed=0), None)
+GENERIC = Case("generic", Network.random([2, 8, 8, 1], seed=0), None)
 SMALL = Case("small", Network.random([2, 3, 2, 1], seed=3), None)
 
 

@@ -11,7 +11,7 @@ from tests.contract.engines.runs import Run, prepared, run, task_of
 from tropnet import Box, Domain, Network, count_regions, estimate_regions
 from tropnet.enumeration.engine import Ability, Sample, Sampling
 
-NET = Network.random([3, 9, 9, 1], skips=[(1, 3)], seed=3)
+NET = Network.random([2, 9, 9, 1], skips=[(1, 3)], seed=3)
 DOMAINS = [None, Box(-10, 10)]
 
 

@@ -102,7 +102,11 @@ def test_undecided_raises_and_carries_the_partial_result(tested: Candidate) -> N
     assert enumerate_regions(COINCIDENT, engine=tested.engine).complete
 
 
-@pytest.mark.parametrize("tested", [t for t in ENGINES if t.name != "vertex"], ids=lambda tested: tested.name)
+# Engines that start from the exact vertices of the domain.
+PROVING = [tested for tested in ENGINES if tested.name in ("vertex", "polygon")]
+
+
+@pytest.mark.parametrize("tested", [t for t in ENGINES if t not in PROVING], ids=lambda tested: tested.name)
 def test_an_undecided_domain_leaves_everything_undecided(tested: Candidate) -> None:
     """A domain that nothing proves to have interior gives no region and the empty prefix."""
     sliver = Polytope([[1.0, 0.0], [-1.0, 0.0]], [1e-13, 0.0])
@@ -112,11 +116,11 @@ def test_an_undecided_domain_leaves_everything_undecided(tested: Candidate) -> N
     check_partial(Case("sliver", net, sliver), regions, tested)
 
 
-def test_the_vertex_engine_proves_a_thin_domain_by_its_vertices() -> None:
+@pytest.mark.parametrize("tested", PROVING, ids=lambda tested: tested.name)
+def test_a_thin_domain_is_proven_by_its_vertices(tested: Candidate) -> None:
     """They are exact whatever the tolerances, so that a sliver with generic cells leaves nothing undecided."""
     sliver = Case("sliver", Network.random([2, 2, 1], seed=0), Polytope([[1.0, 0.0], [-1.0, 0.0]], [1e-13, 0.0]))
-    (vertex,) = (tested for tested in ENGINES if tested.name == "vertex")
-    found = run(prepared(vertex.engine, task_of(sliver.net, sliver.domain, pivots=0)))
+    found = run(prepared(tested.engine, task_of(sliver.net, sliver.domain, pivots=0)))
     assert found.patterns == sliver.patterns
     assert found.undecided == []
 

@@ -49,14 +49,16 @@ def test_columns_of_regions_agree(tested: Candidate, cases: list[Case]) -> None:
         check_regions(case, enumerate_regions(case.net, case.domain, engine=tested.engine))
 
 
-@engines()
+BETWEEN = the_case("between floats", "R^d", 1)
+
+
+@engines(net=BETWEEN.net)
 def test_a_cell_between_two_floats_has_a_rational_witness(tested: Candidate) -> None:
     """Between 1/3 and the float next to it lies a cell without a float64 point; it is found, and flagged."""
-    between = the_case("between floats", "R^d", 1)
     for engine in (tested.engine, tested.tiny):
         for backend in ("highs", "cvxpy", "exact"):
-            regions = enumerate_regions(between.net, engine=engine, backend=backend)
-            check_regions(between, regions)
+            regions = enumerate_regions(BETWEEN.net, engine=engine, backend=backend)
+            check_regions(BETWEEN, regions)
             (flagged,) = regions.rational_witnesses
             assert regions.patterns[flagged].tolist() == [False, True]
             assert not regions[flagged].certificate.is_float

@@ -2,6 +2,7 @@
 
 from tropnet.enumeration.engine import Engine
 from tropnet.enumeration.engines.lp import LpEngine
+from tropnet.enumeration.engines.polygon.engine import PolygonEngine
 from tropnet.enumeration.engines.reference import ReferenceEngine
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.enumeration.engines.vertex.engine import VertexEngine
@@ -9,5 +10,5 @@ from tropnet.enumeration.engines.vertex.engine import VertexEngine
 __all__ = ["REGISTRY"]
 
 REGISTRY: dict[str, Engine] = {
-    engine.name: engine for engine in (VertexEngine(), SimplexEngine(), LpEngine(), ReferenceEngine())
+    engine.name: engine for engine in (PolygonEngine(), VertexEngine(), SimplexEngine(), LpEngine(), ReferenceEngine())
 }

@@ -33,7 +33,18 @@ from tropnet.arrays.types import FloatArray
 from tropnet.kernels import compiled
 from tropnet.network.network import Network
 
-__all__ = ["PENDING", "Problem", "Rows", "complete_layer", "count_products", "enter_layer", "start_composition"]
+__all__ = [
+    "PENDING",
+    "Problem",
+    "Rows",
+    "add_neurons",
+    "complete_layer",
+    "copy_sums",
+    "count_products",
+    "enter_layer",
+    "measure_rows",
+    "start_composition",
+]
 
 PENDING = 2
 # The least factor of an error.
@@ -208,13 +219,13 @@ def count_products(net: Network) -> tuple[FloatArray, FloatArray]:
 
 
 @compiled(inline=True, reorder=True)
-def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m: int, D: int) -> None:
-    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader.
+def add_neurons(problem: Any, rows: Any, target: Any, at: int, block: int, layer: int, m: int, D: int) -> None:
+    """Add the outputs of the `m` neurons of a layer listed in `chosen` to the partial sum of a reader in `target`.
 
     Slices, as a loop over one vectorises; four neurons at a time, as each pass reads and writes the sum.
     """
     n, width = problem.widths[problem.reader[block]], problem.widths[layer]
-    first, at, weights_at = problem.first_neuron[layer], problem.done_at[block], problem.weights_at[block]
+    first, weights_at = problem.first_neuron[layer], problem.weights_at[block]
     for k in range(D + 1):
         out = target[at + k * n : at + (k + 1) * n]
         weights = problem.sizes if k == D else problem.weights
@@ -244,7 +255,8 @@ def _add_neurons(problem: Any, rows: Any, target: Any, block: int, layer: int, m
 
 
 @compiled(inline=True)
-def _copy(source: Any, target: Any) -> None:
+def copy_sums(source: Any, target: Any) -> None:
+    """Copy partial sums."""
     for u in range(source.shape[0]):
         target[u] = source[u]
 
@@ -267,8 +279,8 @@ def enter_layer(problem: Any, rows: Any, layer: int, state: Any, D: int) -> None
     for block in range(begin, end):
         size = (D + 1) * problem.widths[problem.reader[block]]
         at, before = problem.done_at[block], problem.before_at[block]
-        _copy(rows.done[before : before + size], rows.entered[at : at + size])
-        _add_neurons(problem, rows, rows.entered, block, layer, m, D)
+        copy_sums(rows.done[before : before + size], rows.entered[at : at + size])
+        add_neurons(problem, rows, rows.entered, at, block, layer, m, D)
 
 
 @compiled(inline=True)
@@ -289,26 +301,31 @@ def complete_layer(problem: Any, rows: Any, layer: int, pending: Any, n_pending:
             rows.chosen[m], rows.slope[m] = pending[p], problem.slopes[j, bit]
             m += 1
     for block in range(begin, end):
-        reader = problem.reader[block]
-        n = problem.widths[reader]
-        at = problem.done_at[block]
-        _copy(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
-        _add_neurons(problem, rows, rows.done, block, layer, m, D)
-        if not problem.is_last[block]:
-            continue
-        start = problem.first_neuron[reader]
-        norm, error = rows.norm[start : start + n], rows.error[start : start + n]
-        base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
-        row = rows.done[at : at + n]
+        at, n = problem.done_at[block], problem.widths[problem.reader[block]]
+        copy_sums(rows.entered[at : at + (D + 1) * n], rows.done[at : at + (D + 1) * n])
+        add_neurons(problem, rows, rows.done, at, block, layer, m, D)
+        measure_rows(problem, rows, block, D)
+
+
+@compiled(inline=True)
+def measure_rows(problem: Any, rows: Any, block: int, D: int) -> None:
+    """Compute norms and errors of a reader's rows from `done` of a block, if that is its last."""
+    if not problem.is_last[block]:
+        return
+    reader, at = problem.reader[block], problem.done_at[block]
+    n, start = problem.widths[reader], problem.first_neuron[reader]
+    norm, error = rows.norm[start : start + n], rows.error[start : start + n]
+    base, wrong = problem.base_norm[start : start + n], rows.done[at + D * n : at + (D + 1) * n]
+    row = rows.done[at : at + n]
+    for u in range(n):
+        norm[u] = abs(row[u])
+    for k in range(1, D):
+        row = rows.done[at + k * n : at + (k + 1) * n]
         for u in range(n):
-            norm[u] = abs(row[u])
-        for k in range(1, D):
-            row = rows.done[at + k * n : at + (k + 1) * n]
-            for u in range(n):
-                norm[u] += abs(row[u])
-        for u in range(n):
-            # Underflow or overflow would escape the bounds.
-            bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
-            sure = bound if SAFE_LOW < norm[u] < SAFE_HIGH else np.inf
-            # 0: nothing but the weights from the input and the bias was added, and these are exact.
-            error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH) else 0.0
+            norm[u] += abs(row[u])
+    for u in range(n):
+        # Underflow or overflow would escape the bounds.
+        bound = wrong[u] * (1.0 + problem.rounding) + problem.rounding * base[u]
+        sure = bound if SAFE_LOW < norm[u] < SAFE_HIGH else np.inf
+        # 0: nothing but the weights from the input and the bias was added, and these are exact.
+        error[u] = sure if wrong[u] != 0.0 or not (norm[u] == 0.0 or SAFE_LOW < norm[u] < SAFE_HIGH) else 0.0

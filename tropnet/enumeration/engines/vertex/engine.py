@@ -7,15 +7,14 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import UNIT_ROUNDOFF
-from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.algorithm_1 import root_backend
 from tropnet.enumeration.engine import (
     NO_SAMPLING,
@@ -31,30 +30,23 @@ from tropnet.enumeration.engine import (
     Task,
 )
 from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
+from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
-from tropnet.enumeration.engines.pointed import pointed_rows
 from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
+from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
-from tropnet.enumeration.engines.vertex.kernel import Out, Stack, search
-from tropnet.exact.certificates import Witness, witness_is_inside
-from tropnet.exact.dyadic import to_integers
+from tropnet.enumeration.engines.vertex.kernel import Stack, search
 from tropnet.exact.elimination import null_vector
-from tropnet.feasibility import Feasible, make_backend
-from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.kernels import copied
-from tropnet.network.domain import Box, Domain, WholeSpace
+from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
-from tropnet.regions.row_index import INFINITY, RowIndex
+from tropnet.regions.row_index import INFINITY
 
 __all__ = ["VertexEngine"]
 
 _MAX_FACETS = 64
 _MAX_DIMENSION = 8
-# Rows of the first output; many runs need no more.
-_FIRST_BUFFER = 1 << 9
-# Generators as homogeneous integers, the facets on which they lie, neurons decided to get the cell.
-_ExactCell = tuple[list[tuple[int, ...]], list[int], dict[int, bool]]
 
 
 class _Root(NamedTuple):
@@ -71,7 +63,7 @@ class _Root(NamedTuple):
         cls, generators: Sequence[tuple[int, ...]], facets: Sequence[int], bits: dict[int, bool], exponent: int
     ) -> _Root:
         """Return the cell of exact generators, homogeneous integers; vertices as (x, 1) / 2**exponent."""
-        rounded = [_rounded(vector, exponent) for vector in generators]
+        rounded = [rounded_vector(vector, exponent) for vector in generators]
         return cls(
             np.array([X for X, _ in rounded]),
             np.array([radius for _, radius in rounded]),
@@ -158,7 +150,7 @@ class _Search:
         exact = _Exact(net, task.domain)
         # The kernel lists both sides of a last branching at once.
         most = max(self.engine.buffer, 2) if not task.only_count else 1
-        out = _room(task, min(most, _FIRST_BUFFER))
+        out = room_for(task, min(most, FIRST_BUFFER))
         status, seconds_exact = kernel.FULL, 0.0
         while status != kernel.DONE:
             steps = pace.begin()
@@ -193,9 +185,9 @@ class _Search:
                 self._share(builder.sharing)
             if n_regions or status == kernel.DONE:
                 sample = _sample(task, self.stack) if status == kernel.DONE else None
-                yield _chunk(task, builder, out, n_regions, sample)
+                yield chunk_of(task, builder, out, n_regions, sample)
             if status == kernel.FULL and len(out.bits) < most:
-                out = _room(task, most)
+                out = room_for(task, most)
             if aside is not None:
                 builder.count("subtrees_by_lp")
                 for chunk in enumerate_by_lp(aside, builder.sibling()):
@@ -219,19 +211,6 @@ class _Search:
         sharing.hand_over(rest.run)
 
 
-def _room(task: Task, size: int) -> Out:
-    """Return room for so many regions."""
-    net = task.network
-    words, n_places = -(-net.n_neurons // 64), net.n_neurons + len(task.domain.halfspaces[1])
-    return Out(
-        np.empty((size, words), np.uint64),
-        np.empty((size, words), np.uint64),
-        np.empty((size, net.n_inputs)),
-        np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-n_places // 64)), np.uint64),
-    )
-
-
 def _sample(task: Task, stack: Stack) -> Sample | None:
     """Take out what was seen of a sampled tree."""
     if task.sampling is None:
@@ -248,7 +227,7 @@ def _top(task: Task, stack: Stack) -> Task:
     stack.totals[kernel.N_FRAMES] -= 1
     stack.totals[kernel.N_MEMO] = 0
     stack.done[0] += stack.share[frame]
-    bits = _unpacked(stack.bits[frame], net.n_neurons)
+    bits = unpacked(stack.bits[frame], net.n_neurons)
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
     slots = _ones(int(stack.open[frame]))
@@ -261,70 +240,6 @@ def _top(task: Task, stack: Stack) -> Task:
         task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
     )
     return replace(task, fixed=fixed, sampling=sampling)
-
-
-def _unpacked(words: np.ndarray[tuple[int, ...], np.dtype[np.uint64]], n: int) -> BoolArray:
-    bits: BoolArray = unpack(words.reshape(1, -1).view(np.uint8), n)[0]
-    return bits
-
-
-def _chunk(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample | None) -> Chunk:
-    """Copy the kernel's output; find an exact witness where its point is not proven to lie inside."""
-    net = task.network
-    if task.only_count:
-        empty = np.empty((0, -(-net.n_neurons // 8)), np.uint8)
-        points = np.empty((0, net.n_inputs))
-        return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n, sample=sample)
-    packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
-    points, inside = out.points[:n].copy(), out.inside[:n].copy()
-    facets = None
-    if task.facets:
-        n_bytes = -(-RowIndex.of(net, task.domain).n_places // 8)
-        facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
-    rational = {}
-    for i in np.flatnonzero(~inside).tolist():
-        pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
-        witness = _exact_witness(task, pattern, cut, points[i])
-        builder.count("exact_witnesses")
-        if witness is None:
-            continue
-        inside[i] = True
-        points[i] = witness.point
-        if not witness.is_float:
-            rational[i] = witness
-    undecided: tuple[tuple[bool, ...], ...] = ()
-    if not inside.all():
-        undecided = tuple(map(tuple, unpack(packed[~inside], net.n_neurons).tolist()))
-        new_index = np.cumsum(inside) - 1
-        rational = {int(new_index[i]): witness for i, witness in rational.items()}
-        packed, cuts, points = packed[inside], cuts[inside], points[inside]
-        facets = None if facets is None else facets[inside]
-    return Chunk(
-        packed,
-        cuts,
-        points,
-        rational,
-        undecided,
-        builder.fraction,
-        dict(builder.counters),
-        packed_facets=facets,
-        sample=sample,
-    )
-
-
-def _exact_witness(task: Task, pattern: BoolArray, cuts: BoolArray, guess: FloatArray) -> Witness | None:
-    """Return a proven point inside a region: the guess if exact signs prove it, else by a linear program."""
-    maps = np.concatenate(task.network.integer_maps(pattern)[:-1])
-    rows = [*task.domain.integer_rows, *(maps * np.where(pattern, 1, -1).astype(object)[:, None])[cuts]]
-    if np.isfinite(guess).all():
-        witness = Witness.at(guess)
-        if witness_is_inside(rows, witness):
-            return witness
-    backend = make_backend(task.backend, len(guess), task.tolerances)
-    for row in rows:
-        backend.push(row)
-    answer = backend.decide()
-    return answer.witness if isinstance(answer, Feasible) else None
 
 
 class _Exact:
@@ -351,7 +266,7 @@ class _Exact:
         """Set the signs asked for in `memo`, and make those generators as exact as float64 allows."""
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
-        bits = _unpacked(stack.bits[frame], self.n_neurons)
+        bits = unpacked(stack.bits[frame], self.n_neurons)
         neuron = stack.asked[0]
         row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()
@@ -364,13 +279,13 @@ class _Exact:
                 continue
             tight = _ones(int(stack.tight[u]))
             vector = null_vector([cell[bit] for bit in tight])
-            if any(_dot(other, vector) < 0 for other in cell.values()):
+            if any(dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
-            value = _dot(row, vector)
+            value = dot(row, vector)
             last = stack.X[u, len(vector) - 1]
             exponent = 1 - math.frexp(last)[1] if last > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
-            stack.X[u, : len(vector)], stack.radius[u] = _rounded(vector, exponent)
+            stack.X[u, : len(vector)], stack.radius[u] = rounded_vector(vector, exponent)
             self.n_answers += 1
 
     def _row(self, owner: int, bits: BoolArray) -> list[int]:
@@ -387,79 +302,24 @@ def _ones(mask: int) -> list[int]:
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
-def _dot(row: list[int], vector: list[int]) -> int:
-    return sum(a * x for a, x in zip(row, vector, strict=True))
-
-
-def _rounded(vector: list[int] | tuple[int, ...], exponent: int) -> tuple[list[float], float]:
-    """Return a generator rounded once, and a bound on that; a vertex as (x, 1) / 2**exponent."""
-    divisor = vector[-1] << exponent
-    if divisor == 0 or max(map(abs, vector)) > divisor:
-        divisor = 1 << max(map(abs, vector)).bit_length()
-    rounded = [value / divisor for value in vector]
-    ratios = [x.as_integer_ratio() for x in rounded]
-    exact = all(n * divisor == value * m for (n, m), value in zip(ratios, vector, strict=True))
-    return rounded, 0.0 if exact else UNIT_ROUNDOFF
-
-
 # --- from a network and a domain to arrays
 
 
 def _roots(net: Network, domain: Domain) -> list[_Root] | None:
-    """Return pointed cells that together make up the domain, or None.
-
-    If the domain contains lines, as R^d does, neurons of the first layer are decided first: d independent hyperplanes
-    leave cells with a vertex, whatever their signs.
-    """
-    d = net.n_inputs
-    if not net.hidden or d > _MAX_DIMENSION:
+    """Return pointed cells that together make up the domain, or None."""
+    if not net.hidden or net.n_inputs > _MAX_DIMENSION:
         return None
     root = domain.derived(_box_root) if isinstance(domain, Box) else None
     if root is not None:
         return [root]
-    if isinstance(domain, WholeSpace):
-        return net.derived(_roots_of_space)
-    return _roots_of_polyhedron(net, domain)
+    cells = pointed_cells(net, domain, _MAX_FACETS - 1)
+    return None if cells is None else _rounded_roots(cells)
 
 
-def _roots_of_space(net: Network) -> list[_Root] | None:
-    first = net.hidden[0]
-    chosen = pointed_rows(first, np.empty((0, net.n_inputs)))
-    if chosen is None:
-        return None
-    rows = to_integers(np.column_stack([first.weights[0], first.bias]))[0]
-    return _rounded_roots(_orthants(rows, chosen.neurons))
-
-
-def _roots_of_polyhedron(net: Network, domain: Domain) -> list[_Root] | None:
-    d = net.n_inputs
-    sides: IntegerArray = domain.integer_rows
-    first = net.hidden[0]
-    chosen = pointed_rows(first, domain.halfspaces[0])
-    if chosen is None or len(sides) + len(chosen.neurons) >= _MAX_FACETS:
-        return None
-    rows, neurons = to_integers(np.column_stack([first.weights[0], first.bias]))[0], chosen.neurons
-    roots = []
-    for signs in product((False, True), repeat=len(neurons)):
-        cuts = [rows[i] if bit else -rows[i] for i, bit in zip(neurons, signs, strict=True)]
-        cell = np.array([*sides, *cuts], dtype=object).reshape(-1, d + 1)
-        generators = Polyhedron(cell).generators()
-        if not generators:
-            continue
-        inside = [sum(values) for values in zip(*(vector for vector, _ in generators), strict=True)]
-        if inside[-1] <= 0 or any(_dot(row, inside) <= 0 for row in cell.tolist()):
-            continue
-        vectors, facets = zip(*generators, strict=True)
-        # Facets of the cell are numbered as the sides, then the neurons, then infinity.
-        roots.append((list(vectors), list(facets), dict(zip(neurons, signs, strict=True))))
-    return _rounded_roots(roots)
-
-
-def _rounded_roots(cells: list[_ExactCell]) -> list[_Root]:
+def _rounded_roots(cells: list[ExactCell]) -> list[_Root]:
     """Return cells to start from, all vertices in one scale."""
-    vertices = (vector for vectors, _, _ in cells for vector in vectors if vector[-1])
-    far = max((abs(x) // w for *vector, w in vertices for x in vector), default=0)
-    return [_Root.of(*cell, int(far).bit_length()) for cell in cells]
+    exponent = common_exponent(cells)
+    return [_Root.of(*cell, exponent) for cell in cells]
 
 
 def _box_root(box: Box) -> _Root | None:
@@ -477,26 +337,6 @@ def _box_root(box: Box) -> _Root | None:
     exact = np.ldexp(X, exponent) == corners
     tight = (np.uint64(1) << (2 * np.arange(d) + upper).astype(np.uint64)).sum(axis=1, dtype=np.uint64)
     return _Root(X, np.where(exact.all(axis=1), 0.0, UNIT_ROUNDOFF), tight, True, {})
-
-
-def _orthants(rows: IntegerArray, neurons: list[int]) -> list[_ExactCell]:
-    """Return the 2**d cells of d independent hyperplanes: cones with one vertex."""
-    d = len(neurons)
-    basis = [rows[i].tolist() for i in neurons] + [[0] * d + [1]]
-    generators = []
-    for k, row in enumerate(basis):
-        vector = null_vector([other for m, other in enumerate(basis) if m != k])
-        generators.append(vector if _dot(row, vector) > 0 else [-x for x in vector])
-    everything = (1 << (d + 1)) - 1
-    roots = []
-    for signs in product((False, True), repeat=d):
-        vectors = [
-            tuple(vector) if bit else tuple(-x for x in vector)
-            for vector, bit in zip(generators, (*signs, True), strict=True)
-        ]
-        facets = [everything & ~(1 << k) for k in range(d + 1)]
-        roots.append((vectors, facets, dict(zip(neurons, signs, strict=True))))
-    return roots
 
 
 def _side_rows(domain: Domain) -> FloatArray:

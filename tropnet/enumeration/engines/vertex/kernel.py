@@ -41,18 +41,15 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
 from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
-from tropnet.kernels import compiled, weight_if_kept
+from tropnet.kernels import compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "MOST_SLOTS", "QUERY", "Out", "Stack", "search"]
+__all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "MOST_SLOTS", "QUERY", "Stack", "search"]
 
 DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
@@ -145,28 +142,6 @@ class Stack(NamedTuple):
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
     residues: Residues  # none before the first query
-
-
-class Out(NamedTuple):
-    """Where regions go."""
-
-    bits: NDArray[np.uint64]  # (n, words)
-    cuts: NDArray[np.uint64]
-    points: NDArray[np.float64]  # (n, d)
-    inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
-    facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain; or (0, words)
-
-
-def _count_bits(_typing_context: Any, _x: Any) -> Any:
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        count = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
-        return builder.call(count, [arguments[0]])
-
-    return types.int64(types.uint64), generate
-
-
-# Counts the bits of a uint64.
-_popcount: Any = intrinsic(_count_bits)
 
 
 @compiled(inline=True, reorder=True)
@@ -443,7 +418,7 @@ def _take_bits(problem: Any, stack: Any, frame: int) -> bool:
     while decided:
         lowest = decided & (~decided + np.uint64(1))
         decided ^= lowest
-        j = first + stack.slots[level, _popcount(lowest - np.uint64(1))]
+        j = first + stack.slots[level, popcount(lowest - np.uint64(1))]
         bit = positive & lowest != 0
         stack.totals[DECISIONS] += 1
         if bit:
@@ -633,7 +608,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     """
     D = stack.rows.shape[0]
     d = D - 1
-    if _popcount(stack.tight[u]) != d:
+    if popcount(stack.tight[u]) != d:
         return False
     M, C, x = stack.rows, stack.inverse, stack.row_x
     c, largest = 0, 0.0
@@ -646,7 +621,7 @@ def _refine(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> bool:
     r = 0
     mask = stack.tight[u]
     while mask:
-        bit = _popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
+        bit = popcount((mask & (~mask + np.uint64(1))) - np.uint64(1))
         mask &= mask - np.uint64(1)
         norm, error = _facet_row(problem, rows, stack, frame, bit, M[r])
         if not SAFE_LOW < norm < SAFE_HIGH:
@@ -822,7 +797,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
         zu = max(abs(stack.X[u, D + slot]), norm * _ROUNDING)
         for m in range(n_negative):
             common = tight_u & stack.across_tight[m]
-            if _popcount(common) < D - 2:
+            if popcount(common) < D - 2:
                 continue
             v = stack.across[m]
             if not simple:
@@ -870,7 +845,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
                 negative |= np.uint64(x[D + s] < -bound) << np.uint64(s)
             stack.positive[top], stack.negative[top], stack.zero[top] = positive, negative, np.uint64(0)
             top += 1
-    number = np.int64(_popcount(bit - np.uint64(1)))
+    number = np.int64(popcount(bit - np.uint64(1)))
     stack.owner[frame, number] = j
     for w in range(first + n_zero, top):
         if stack.radius[w] > _COARSE and _refine(problem, rows, stack, frame, np.int64(w)):
@@ -989,7 +964,7 @@ def _count_below(stack: Any, frame: int) -> int:
             zu = max(abs(stack.X[u, D + slot]), norm * _ROUNDING)
             for m in range(n_negative):
                 common = tight_u & stack.across_tight[m]
-                if _popcount(common) < D - 2 - depth:
+                if popcount(common) < D - 2 - depth:
                     continue
                 v = stack.across[m]
                 if not simple:
@@ -1057,7 +1032,7 @@ def _summarise(stack: Any, frame: int) -> None:
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
         u = stack.members[p]
         spread = max(spread, stack.radius[u])
-        simple = simple and _popcount(stack.tight[u]) == D - 1
+        simple = simple and popcount(stack.tight[u]) == D - 1
     stack.simple[frame], stack.spread[frame] = simple, spread
     _look(stack, frame)
 
@@ -1209,7 +1184,7 @@ def _emit_halves(problem: Any, rows: Any, stack: Any, frame: int, slot: int, out
             out.facets[r + side, k] = 0
         out.facets[r + side, word] |= own_bit
         while used:
-            number = _popcount((used & (~used + np.uint64(1))) - np.uint64(1))
+            number = popcount((used & (~used + np.uint64(1))) - np.uint64(1))
             used &= used - np.uint64(1)
             owner = np.int64(stack.owner[frame, number])
             if owner != INFINITY:
@@ -1359,7 +1334,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                 else:
                     n_below = -1
                     if below and not stack.tried[frame]:
-                        size, n_flats = stack.size[frame], _popcount(open_)
+                        size, n_flats = stack.size[frame], popcount(open_)
                         price = stack.prices[SPLITTING, layer] + stack.prices[PAIRING, layer] * size * size
                         _spend(stack, frame, price * n_flats)
                         n_below = _count_below(stack, frame)
@@ -1368,7 +1343,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                         stack.tried[frame] = True
                     if n_below > 0:
                         stack.totals[BRANCHINGS] += n_below - 1
-                        stack.totals[DECISIONS] += _popcount(open_)
+                        stack.totals[DECISIONS] += popcount(open_)
                         regions += n_below
                         if stack.targets.shape[0]:
                             stack.nodes[problem.first_neuron[n_layers]] += n_below * stack.weight[frame]
@@ -1388,7 +1363,7 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     if fixed == FREE:
                         stack.totals[BRANCHINGS] += 1
                         if stack.targets.shape[0]:
-                            n_left = _popcount(stack.open[frame]) + stack.n_later[frame]
+                            n_left = popcount(stack.open[frame]) + stack.n_later[frame]
                             stratum = problem.first_neuron[layer + 1] - n_left
                             _prune(stack, frame, stratum, n_layers)
                     elif fixed == 0:

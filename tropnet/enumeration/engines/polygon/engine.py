@@ -1,0 +1,453 @@
+"""The polygon engine: two inputs, cells as convex polygons; signs the kernel cannot certify are settled exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.patterns import BoolArray, pack
+from tropnet.arrays.rounding import UNIT_ROUNDOFF
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration.algorithm_1 import root_backend
+from tropnet.enumeration.engine import (
+    NO_SAMPLING,
+    Ability,
+    Chunk,
+    ChunkBuilder,
+    Engine,
+    Pace,
+    Plan,
+    Refusal,
+    Sample,
+    Sharing,
+    Task,
+)
+from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
+from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
+from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.polygon import kernel
+from tropnet.enumeration.engines.polygon.kernel import State, search
+from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
+from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
+from tropnet.exact.elimination import null_vector
+from tropnet.kernels import copied
+from tropnet.network.domain import Box, Domain
+from tropnet.network.network import Network
+from tropnet.network.recurrence import Composition
+from tropnet.regions.row_index import INFINITY
+
+__all__ = ["PolygonEngine"]
+
+_N_INPUTS = 2
+
+
+class _Polygon(NamedTuple):
+    """A cell to start from: its corners in counterclockwise order, rounded, with the place of the side after each."""
+
+    points: FloatArray  # (k, 4), as `State.points`
+    sides: list[int]
+    bits: dict[int, bool]  # the neurons decided to get it
+    exponent: int  # vertices are (x, y, 1) / 2**exponent
+
+
+@final
+@dataclass(frozen=True)
+class PolygonEngine(Engine):
+    """Cells of the plane by their corners in cyclic order, compiled, in bounded domains.
+
+    Attributes
+    ----------
+    pool, buffer, steps
+        Room for corners to begin with, regions a chunk, and steps between two looks at the outside.
+    seconds_per_chunk
+        For the linear programs that settle what the kernel leaves open.
+    """
+
+    name = "polygon"
+    abilities = frozenset(Ability)
+    compiled = True
+    divides = True
+    pool: int = 1 << 10
+    buffer: int = 1 << 14
+    steps: int = 1 << 18
+    seconds_per_chunk: float = Engine.seconds_per_chunk
+
+    def _plan(self, task: Task) -> Plan | Refusal:
+        net = task.network
+        roots = _polygons(net, task.domain) if net.hidden and net.n_inputs == _N_INPUTS else None
+        if roots is not None:
+            return _PolygonPlan(self, task, roots)
+        return Refusal(
+            "engine 'polygon' needs two inputs, a hidden layer, and a domain that, together with the first layer,"
+            " contains no line; use engine='vertex', 'simplex' or 'lp'."
+        )
+
+
+@final
+@dataclass(frozen=True)
+class _PolygonPlan(Plan):
+    engine: PolygonEngine
+    task: Task
+    roots: list[_Polygon]
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return _enumerate(self.engine, self.task, self.roots, builder)
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task: the roots are those of the network and the domain."""
+        return replace(self, task=task)
+
+
+def _enumerate(
+    engine: PolygonEngine, task: Task, roots: list[_Polygon], builder: ChunkBuilder
+) -> Generator[Chunk, None, None]:
+    """Search from the roots."""
+    if not roots:
+        # Nothing to start from means that the domain has no interior, which this says.
+        root_backend(task.backend, task.domain, task.tolerances)
+    state = _state(task, roots, engine.pool)
+    return _Search(engine, task, *start_composition(task.network), state, roots[0].exponent, 0).run(builder)
+
+
+@dataclass
+class _Search:
+    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+
+    Vertices are (x, y, 1) / 2**exponent. Frames before the `first` belong to somebody else, and are passed over.
+    """
+
+    engine: PolygonEngine
+    task: Task
+    problem: Problem
+    rows: Rows
+    state: State
+    exponent: int
+    first: int
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        """Yield the regions below the frames."""
+        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
+        exact = _Exact(net, task.domain, self.exponent)
+        most = self.engine.buffer if not task.only_count else 1
+        out = room_for(task, min(most, FIRST_BUFFER))
+        status, seconds_exact = kernel.FULL, 0.0
+        while status != kernel.DONE:
+            steps = pace.begin()
+            status, n_regions = search(self.problem, self.rows, self.state, out, not task.only_count, steps)
+            pace.end()
+            done = builder.sharing is None and status == kernel.DONE
+            builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
+            builder.cost = float(self.state.leaves[2])
+            begin = time.perf_counter()
+            aside = None
+            if status == kernel.GROW:
+                self.state = _grown(self.state)
+            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+                if len(self.state.residues.primes):
+                    exact.answer(self.state)
+                else:
+                    # The kernel asks again only what these leave open.
+                    self.state.totals[kernel.DECISIONS] -= 1
+                    self.state = self.state._replace(residues=make_residues(net, task.domain))
+            elif status == kernel.QUERY:
+                aside = _top(task, self.state)
+            seconds_exact += time.perf_counter() - begin
+            totals = self.state.totals.tolist()
+            builder.counters.update(
+                decisions=totals[kernel.DECISIONS],
+                branchings=totals[kernel.BRANCHINGS],
+                uncertain=totals[kernel.UNCERTAIN],
+                settled_exactly=exact.n_answers,
+                seconds_exact=seconds_exact,
+            )
+            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
+                self._share(builder.sharing)
+            if n_regions or status == kernel.DONE:
+                sample = _sample(task, self.state) if status == kernel.DONE else None
+                yield chunk_of(task, builder, out, n_regions, sample)
+            if status == kernel.FULL and len(out.bits) < most:
+                out = room_for(task, most)
+            if aside is not None:
+                builder.count("subtrees_by_lp")
+                for chunk in enumerate_by_lp(aside, builder.sibling()):
+                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+
+    def _share(self, sharing: Sharing) -> None:
+        """Hand over the oldest frames, if two are left.
+
+        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        state, n_layers = self.state, len(self.task.network.hidden)
+        n_frames = int(state.totals[kernel.N_FRAMES])
+        if n_frames - self.first < 2:
+            return
+        end = self.first + sharing.split(n_frames - self.first)
+        rest = replace(self, rows=copied(self.rows), state=_rest(self.task, state, end))
+        state.frames[self.first : end, kernel.LAYER] = n_layers
+        state.shares[self.first : end, kernel.SHARE] = 0.0
+        self.first = end
+        sharing.hand_over(rest.run)
+
+
+def _sample(task: Task, state: State) -> Sample | None:
+    """Take out what was seen of a sampled tree."""
+    if task.sampling is None:
+        return None
+    sample = Sample(state.nodes.copy(), *state.leaves.tolist())
+    state.leaves[:], state.nodes[:] = 0.0, 0.0
+    return sample
+
+
+def _top(task: Task, state: State) -> Task:
+    """Take the top frame off; return its subtree: all earlier layers, and what is decided of its own."""
+    net = task.network
+    frame = state.totals[kernel.N_FRAMES] - 1
+    state.totals[kernel.N_FRAMES] -= 1
+    state.totals[kernel.ANSWERED] = 0
+    state.done[0] += state.shares[frame, kernel.SHARE]
+    bits = unpacked(state.bits[frame], net.n_neurons)
+    layer, n_left, depth = state.frames[frame, [kernel.LAYER, kernel.N_LEFT, kernel.DEPTH]].tolist()
+    first = sum(net.widths[:layer])
+    left = {first + i for i in state.left[frame, :n_left].tolist()}
+    decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
+    # What was fixed of neurons that are still to come stays fixed.
+    fixed = {**task.fixed, **decided}
+    sampling = task.sampling and replace(task.sampling, depth=depth, weight=float(state.shares[frame, kernel.WEIGHT]))
+    return replace(task, fixed=fixed, sampling=sampling)
+
+
+class _Exact:
+    """Answers the kernel's queries over the integers: the sign of a neuron at a corner."""
+
+    def __init__(self, net: Network, domain: Domain, exponent: int) -> None:
+        self.net, self.domain, self.exponent = net, domain, exponent
+        self.n_neurons = net.n_neurons
+        self.n_answers = 0
+
+    # Most searches of small networks ask nothing.
+
+    @cached_property
+    def maps(self) -> Composition:
+        return Composition.of(self.net.integers.layers, self.net.n_inputs)
+
+    @cached_property
+    def sides(self) -> list[list[int]]:
+        rows: list[list[int]] = self.domain.integer_rows.tolist()
+        return rows
+
+    def answer(self, state: State) -> None:
+        """Set the signs asked for in `known`, and make those corners as exact as float64 allows."""
+        frame = state.totals[kernel.N_FRAMES] - 1
+        layer, start, size, n_left = state.frames[
+            frame, [kernel.LAYER, kernel.START, kernel.SIZE, kernel.N_LEFT]
+        ].tolist()
+        bits = unpacked(state.bits[frame], self.n_neurons)
+        row = self.maps.follow(bits, layer)[state.left[frame, n_left - 1]].tolist()
+        if not state.totals[kernel.ANSWERED]:
+            state.known[:size] = kernel.UNKNOWN
+        for p in np.flatnonzero(state.signs[:size] == kernel.UNKNOWN).tolist():
+            u = state.polygon[start + p, 0]
+            vector = null_vector([self._row(place) for place in state.lines[u].tolist()])
+            if vector[-1] < 0 or (vector[-1] == 0 and self._is_opposite(vector, state.polygon[start:][:size, 1], bits)):
+                vector = [-x for x in vector]
+            value = dot(row, vector)
+            state.known[p] = (value > 0) - (value < 0)
+            state.points[u, :3], state.points[u, 3] = rounded_vector(vector, self.exponent)
+            self.n_answers += 1
+        state.totals[kernel.ANSWERED] = 1
+
+    def _is_opposite(self, direction: list[int], places: NDArray[np.int32], bits: BoolArray) -> bool:
+        """Return whether a direction of the cell with these sides is the opposite one."""
+        for place in places.tolist():
+            value = dot(self._row(place), direction)
+            if value:
+                return (value < 0) == (place >= self.n_neurons or place == INFINITY or bool(bits[place]))
+        return False
+
+    def _row(self, place: int) -> list[int]:
+        if place == INFINITY:
+            return [0, 0, 1]
+        row: list[int] = (
+            self.sides[place - self.n_neurons] if place >= self.n_neurons else self.maps.row(place).tolist()
+        )
+        return row
+
+
+# --- from a network and a domain to arrays
+
+
+def _polygons(net: Network, domain: Domain) -> list[_Polygon] | None:
+    """Return polygons that together make up the domain; None if it contains a line that no neuron of layer 1 cuts."""
+    n = net.n_neurons
+    corners = domain.derived(_box_corners) if isinstance(domain, Box) else None
+    if corners is not None:
+        return [_Polygon(corners[0], [n + 2, n + 1, n + 3, n], {}, corners[1])]
+    cells = pointed_cells(net, domain)
+    if cells is None:
+        return None
+    exponent, sides = common_exponent(cells), range(n, n + len(domain.halfspaces[1]))
+    return [_cyclic(cell, [*sides, *cell[2], INFINITY], exponent) for cell in cells]
+
+
+def _box_corners(box: Box) -> tuple[FloatArray, int] | None:
+    """Return the corners of a bounded box, as `State.points`, and the exponent of their scale."""
+    far = float(max(np.abs(box.low).max(), np.abs(box.high).max()))
+    if far == np.inf:
+        return None
+    (x_0, y_0), (x_1, y_1) = box.low, box.high
+    corners = np.array([[x_0, y_0, 1.0, 0.0], [x_1, y_0, 1.0, 0.0], [x_1, y_1, 1.0, 0.0], [x_0, y_1, 1.0, 0.0]])
+    exponent = int(far).bit_length()
+    points = np.ldexp(corners, -exponent)
+    # A power of two scales exactly, but for underflow.
+    points[(np.ldexp(points, exponent) != corners).any(axis=1), kernel.RADIUS] = UNIT_ROUNDOFF
+    return points, exponent
+
+
+def _cyclic(cell: ExactCell, places: list[int], exponent: int) -> _Polygon:
+    """Return a cell with its corners in order; of the rows, whose `places` are given, the first has a shared side."""
+    generators, facets, bits = cell
+    after: dict[int, tuple[int, int]] = {}
+    inside = [sum(values) for values in zip(*generators, strict=True)]
+    for bit, place in enumerate(places):
+        on = [k for k, mask in enumerate(facets) if mask >> bit & 1]
+        if len(on) == 2:
+            (a_0, a_1, a_2), (b_0, b_1, b_2) = (generators[k] for k in on)
+            normal = a_1 * b_2 - a_2 * b_1, a_2 * b_0 - a_0 * b_2, a_0 * b_1 - a_1 * b_0
+            begin, end = on if dot(inside, normal) > 0 else on[::-1]
+            after.setdefault(begin, (end, place))
+    order = [0]
+    while (following := after[order[-1]][0]) != 0:
+        order.append(following)
+    rounded = [rounded_vector(generators[k], exponent) for k in order]
+    points = np.array([[*vector, radius] for vector, radius in rounded])
+    return _Polygon(points, [after[k][1] for k in order], bits, exponent)
+
+
+def _side_rows(domain: Domain) -> FloatArray:
+    """Return the rows of the domain, positive inside; exact."""
+    A, b = domain.halfspaces
+    return np.column_stack([-A, b])
+
+
+def _spans(net: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return `State.span` and `State.sums_at`."""
+    spans = [0] * len(net.hidden)
+    for layer in net.hidden:
+        for source in layer.weights:
+            if source > 0:
+                spans[source - 1] += (_N_INPUTS + 2) * layer.width
+    starts = accumulate((span * (width + 1) for span, width in zip(spans, net.widths, strict=True)), initial=0)
+    return np.array(spans), np.array([*starts])
+
+
+def _masks(net: Network) -> NDArray[np.uint64]:
+    """Return `State.masks`."""
+    slopes = np.concatenate([np.asarray(layer.slopes) for layer in net.hidden])
+    flags = np.stack([slopes[:, 0] == slopes[:, 1], slopes[:, 0] != 0, slopes[:, 1] != 0])
+    masks = np.zeros((3, -(-net.n_neurons // 64) * 8), np.uint8)
+    masks[:, : -(-net.n_neurons // 8)] = pack(flags)
+    return masks.view(np.uint64)
+
+
+def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
+    """Allocate the kernel's arrays, with a frame for each root."""
+    net = task.network
+    n, n_layers, size = net.n_neurons, len(net.hidden), sum(len(root.points) for root in roots)
+    widest, words, F = max(net.widths), -(-n // 64), n + 1 + len(roots)
+    P = pool + 2 * size
+    span, sums_at = net.derived(_spans)
+    sampling = task.sampling or NO_SAMPLING
+    state = State(
+        points=np.empty((P, 4)),
+        lines=np.empty((P, 2), np.int64),
+        polygon=np.empty((P, 2), np.int32),
+        values=np.empty(P),
+        signs=np.empty(P, np.int8),
+        known=np.empty(P, np.int8),
+        frames=np.empty((F, kernel.N_COLUMNS), np.int64),
+        shares=np.empty((F, 3)),
+        bits=np.zeros((F, words), np.uint64),
+        cuts=np.zeros((F, words), np.uint64),
+        left=np.empty((F, widest), np.int32),
+        base=np.empty(n_layers, np.int64),
+        span=span,
+        sums_at=sums_at,
+        sums=np.empty(int(sums_at[-1])),
+        low=np.empty(widest),
+        high=np.empty(widest),
+        fixed=np.zeros((2, words), np.uint64),
+        masks=net.derived(_masks),
+        sides=task.domain.derived(_side_rows),
+        scratch=np.empty(n_layers, np.uint8),
+        targets=sampling.targets.copy(),
+        free=np.array([sampling.free]),
+        phase=sampling.phases(),
+        nodes=np.zeros(len(sampling.targets)),
+        leaves=np.zeros(4),
+        prices=net.derived(_prices),
+        totals=np.zeros(kernel.N_TOTALS, np.int64),
+        done=np.zeros(1),
+        residues=NO_RESIDUES,
+    )
+    for neuron, bit in task.fixed.items():
+        state.fixed[int(bit), neuron >> 6] |= np.uint64(1 << (neuron & 63))
+    top = 0
+    for frame, root in enumerate(roots):
+        cell = slice(top, top + len(root.points))
+        state.points[cell] = root.points
+        state.lines[cell, 0], state.lines[cell, 1] = [root.sides[-1], *root.sides[:-1]], root.sides
+        state.polygon[cell, 0], state.polygon[cell, 1] = range(top, cell.stop), root.sides
+        state.frames[frame] = -1, top, len(root.points), size, 0, -1, 0, sampling.depth
+        state.shares[frame] = 1.0 / len(roots), sampling.weight, 0.0
+        for neuron, bit in root.bits.items():
+            state.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
+            state.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
+        top = cell.stop
+    state.totals[kernel.N_FRAMES] = len(roots)
+    state.totals[kernel.BOUNDED] = all(root.points[:, 2].all() for root in roots)
+    return state
+
+
+# Seconds: a decision, by neuron left; a leaf; of a layer that is entered each neuron; a product of the composition; a
+# split.
+PRICES = (1.5e-8, 3e-8, 2.5e-9, 1.5e-10, 7e-8)
+
+
+def _prices(net: Network) -> FloatArray:
+    """Return what the steps of the kernel cost in each layer, in seconds."""
+    deciding, leaf, neuron, product, splitting = PRICES
+    adding = product * count_products(net)[1]
+    prices = np.empty((kernel.N_PRICES, len(net.hidden)))
+    prices[kernel.DECIDING], prices[kernel.LEAF] = deciding, leaf
+    # Sums are handed on and copied as well.
+    prices[kernel.ENTERING] = neuron * np.array(net.widths) + np.append(0.0, adding[:-1])
+    prices[kernel.ADDING], prices[kernel.SPLITTING] = adding, splitting + adding
+    return prices
+
+
+def _rest(task: Task, state: State, n_frames: int) -> State:
+    """Return a copy of the state with its oldest frames only."""
+    # What these hold is soon composed again.
+    residues = make_residues(task.network, task.domain) if len(state.residues.primes) else NO_RESIDUES
+    rest = copied(state)._replace(residues=residues)
+    bounded = state.totals[kernel.BOUNDED]
+    rest.totals[:], rest.done[:], rest.leaves[:], rest.nodes[:] = 0, 0.0, 0.0, 0.0
+    rest.totals[kernel.N_FRAMES], rest.totals[kernel.BOUNDED] = n_frames, bounded
+    return rest
+
+
+_POOLED = ("points", "lines", "polygon", "values", "signs", "known")
+
+
+def _grown(state: State) -> State:
+    """Return the state with twice the room for corners and cells."""
+    pooled = {name: getattr(state, name) for name in _POOLED}
+    grown: dict[str, Any] = {name: np.concatenate([array, np.empty_like(array)]) for name, array in pooled.items()}
+    return state._replace(**grown)
