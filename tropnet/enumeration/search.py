@@ -171,6 +171,8 @@ class Search:
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
         with track("estimating", "probes", enabled=progress) as update:
+            if self.rivals:
+                self.plan = faster_plan(self.plan, self.rivals)
             return estimate_tree(
                 self._probe,
                 self._count,

@@ -169,7 +169,6 @@ class _Search:
                 else:
                     # The kernel asks again only what these leave open.
                     self.stack.totals[kernel.N_MEMO] = 0
-                    self.stack.totals[kernel.DECISIONS] -= 1
                     self.stack = self.stack._replace(residues=make_residues(net, task.domain))
             elif status in (kernel.QUERY, kernel.ASIDE):
                 aside = _top(task, self.stack)
@@ -206,7 +205,8 @@ class _Search:
         end = self.first + sharing.split(n_frames - self.first)
         rest = replace(self, rows=copied(self.rows), stack=_rest(self.task, stack, end, self.engine.pool))
         given = slice(self.first, end)
-        stack.layer[given], stack.n_left[given], stack.share[given] = n_layers, 0, 0.0
+        stack.layer[given], stack.share[given] = n_layers, 0.0
+        stack.open[given], stack.n_later[given] = 0, 0
         self.first = end
         sharing.hand_over(rest.run)
 
@@ -230,7 +230,9 @@ def _top(task: Task, stack: Stack) -> Task:
     bits = unpacked(stack.bits[frame], net.n_neurons)
     layer = int(stack.layer[frame])
     first = sum(net.widths[:layer])
-    left = {first + i for i in stack.left[frame, : stack.n_left[frame]].tolist()}
+    slots = _ones(int(stack.open[frame]))
+    later = stack.later[frame, : stack.n_later[frame]].tolist()
+    left = {first + i for i in [*stack.slots[stack.level[frame], slots].tolist(), *later]}
     decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
     # What was fixed of neurons that are still to come stays fixed.
     fixed = {**task.fixed, **decided}
@@ -265,7 +267,7 @@ class _Exact:
         frame = stack.totals[kernel.N_FRAMES] - 1
         layer = int(stack.layer[frame])
         bits = unpacked(stack.bits[frame], self.n_neurons)
-        neuron = stack.left[frame, stack.n_left[frame] - 1]
+        neuron = stack.asked[0]
         row = self.maps.follow(bits, layer)[neuron].tolist()
         owners = stack.owner[frame].tolist()
         indices = stack.members[stack.start[frame] : stack.start[frame] + stack.size[frame]]
@@ -280,9 +282,10 @@ class _Exact:
             if any(dot(other, vector) < 0 for other in cell.values()):
                 vector = [-x for x in vector]
             value = dot(row, vector)
-            exponent = 1 - math.frexp(stack.X[u, -1])[1] if stack.X[u, -1] > 0 else 0
+            last = stack.X[u, len(vector) - 1]
+            exponent = 1 - math.frexp(last)[1] if last > 0 else 0
             stack.memo[m, 1] = (value > 0) - (value < 0)
-            stack.X[u], stack.radius[u] = rounded_vector(vector, exponent)
+            stack.X[u, : len(vector)], stack.radius[u] = rounded_vector(vector, exponent)
             self.n_answers += 1
 
     def _row(self, owner: int, bits: BoolArray) -> list[int]:
@@ -350,12 +353,18 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
     words = -(-n // 64)
     n_generators = sum(len(root.X) for root in roots)
     P, F = pool + 2 * n_generators, len(roots) + n + 2
+    n_slots = min(widest, kernel.MOST_SLOTS)
+    # Each of them fills its slots, or is the last of a layer.
+    n_levels = n_layers + n // n_slots + 1
     sides = task.domain.derived(_side_rows)
     sampling = task.sampling or NO_SAMPLING
     stack = Stack(
-        X=np.zeros((P, D)),
+        X=np.zeros((P, D + n_slots)),
         radius=np.zeros(P),
         tight=np.zeros(P, np.uint64),
+        positive=np.zeros(P, np.uint64),
+        negative=np.zeros(P, np.uint64),
+        zero=np.zeros(P, np.uint64),
         members=np.zeros(P, np.int32),
         owner=np.zeros((F, _MAX_FACETS), np.int32),
         layer=np.zeros(F, np.int64),
@@ -364,8 +373,18 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         top=np.zeros(F, np.int64),
         simple=np.zeros(F, np.bool_),
         spread=np.zeros(F),
-        n_left=np.zeros(F, np.int64),
-        left=np.zeros((F, widest), np.int32),
+        level=np.zeros(F, np.int64),
+        open=np.zeros(F, np.uint64),
+        some_positive=np.zeros(F, np.uint64),
+        some_negative=np.zeros(F, np.uint64),
+        certain=np.zeros(F, np.uint64),
+        tried=np.zeros(F, np.bool_),
+        n_later=np.zeros(F, np.int64),
+        later=np.zeros((F, widest), np.int32),
+        n_slots=np.zeros(n_levels, np.int64),
+        slots=np.zeros((n_levels, n_slots), np.int32),
+        norms=np.zeros((n_levels, n_slots)),
+        wrong=np.zeros((n_levels, n_slots)),
         share=np.zeros(F),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
@@ -377,11 +396,18 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         low=np.zeros(widest),
         high=np.zeros(widest),
         z=np.zeros(widest),
-        values=np.zeros(P),
-        signs=np.zeros(P, np.int8),
+        gathered=np.zeros(D * widest),
+        candidates=np.zeros(widest, np.int32),
+        bounds=np.zeros(n_slots),
+        all=np.zeros(P, np.int32),
         across=np.zeros(P, np.int32),
         across_tight=np.zeros(P, np.uint64),
-        row=np.zeros(D),
+        flat_start=np.zeros(D + 1, np.int64),
+        flat_size=np.zeros(D + 1, np.int64),
+        flat_open=np.zeros(D + 1, np.uint64),
+        flat_top=np.zeros(D + 1, np.int64),
+        flat_simple=np.zeros(D + 1, np.bool_),
+        asked=np.zeros(2, np.int64),
         rows=np.zeros((D, D)),
         inverse=np.zeros((D, D)),
         errors=np.zeros(D),
@@ -403,6 +429,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         done=np.zeros(1),
         residues=NO_RESIDUES,
     )
+    stack.level[:] = -1
     stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
     stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
     for neuron, bit in task.fixed.items():
@@ -416,7 +443,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
             stack.bits[frame, neuron >> 6] |= np.uint64(bit << (neuron & 63))
             stack.cuts[frame, neuron >> 6] |= np.uint64(1 << (neuron & 63))
         stack.start[frame], stack.size[frame] = top, len(root.X)
-        stack.X[cell], stack.radius[cell], stack.tight[cell] = root.X, root.radius, root.tight
+        stack.X[cell, :D], stack.radius[cell], stack.tight[cell] = root.X, root.radius, root.tight
         stack.members[cell] = np.arange(top, cell.stop)
         stack.spread[frame] = root.radius.max()
         stack.simple[frame] = root.simple
@@ -460,7 +487,9 @@ def _rest(task: Task, stack: Stack, n_frames: int, pool: int) -> Stack:
     return rest
 
 
-_POOLED = ("X", "radius", "tight", "members", "values", "signs", "across", "across_tight", "memo")
+_POOLED = (
+    *("X", "radius", "tight", "positive", "negative", "zero", "members", "all", "across", "across_tight", "memo"),
+)
 
 
 def _grown(stack: Stack) -> Stack:
