@@ -79,18 +79,13 @@ def test_a_limit_stops_every_subtree():
 def test_an_interrupt_keeps_what_all_workers_found(workers, monkeypatch):
     """Subtrees that were at work were lost."""
     net = tn.Network.random([3, 40, 40, 1], seed=0)
-    chunks = 0
-    replace = tn.enumeration.parallel.replace
+    ordered = tn.enumeration.sharing._ordered
 
-    def interrupting(chunk, **changes):
-        nonlocal chunks
-        if "counters" in changes:
-            chunks += 1
-            if chunks == 3:
-                raise KeyboardInterrupt
-        return replace(chunk, **changes)
+    def interrupted(pool):
+        yield next(ordered(pool))
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("tropnet.enumeration.parallel.replace", interrupting)
+    monkeypatch.setattr("tropnet.enumeration.sharing._ordered", interrupted)
     with pytest.raises(tn.EnumerationInterrupted) as caught:
         tn.enumerate_regions(net, workers=workers)
     assert len(caught.value.partial) > 0

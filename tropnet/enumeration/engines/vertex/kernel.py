@@ -1324,12 +1324,14 @@ def search(problem: Any, rows: Any, stack: Any, out: Any, listing: bool, max_ste
                     last
                     and fixed == FREE
                     and stack.simple[frame]
-                    and stack.targets.shape[0] == 0
                     and _emit_halves(problem, rows, stack, frame, slot, out, regions)
                 ):
                     stack.totals[BRANCHINGS] += 1
                     stack.totals[DECISIONS] += 1
                     regions += 2
+                    if stack.targets.shape[0]:
+                        stack.nodes[problem.first_neuron[n_layers]] += 2.0 * stack.weight[frame]
+                        stack.leaves[0] += 2.0 * stack.weight[frame]
                     alive = False
                 else:
                     n_below = -1
