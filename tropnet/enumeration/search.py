@@ -34,7 +34,7 @@ __all__ = ["ENGINES", "Search"]
 
 ENGINES = ("auto", *REGISTRY)
 # Which engine to begin with: up to so many inputs the vertex engine is rarely the slower one.
-_VERTEX_INPUTS = 4
+_VERTEX_INPUTS = 6
 # Here the polygon engine is the fastest, which no pilot has to find out.
 _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.

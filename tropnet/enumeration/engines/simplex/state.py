@@ -260,7 +260,7 @@ _OF_FRAMES = [name for name in Tree._fields if name.startswith("frame_")]
 # Seconds, by fit of the times of many searches (benchmarks/prices.py): a node; a decision, and of each of the D squared
 # entries of the inverse; a pivot, of each of these, of each row and coordinate; the same for facets; a product of the
 # composition.
-PRICES = (4.8e-7, 1.4e-7, 1.3e-8, 0.0, 0.0, 4.3e-10, 6.1e-7, 0.0, 0.0, 5.4e-11)
+PRICES = (6.25e-7, 9.18e-8, 0.0, 2.51e-7, 4.72e-10, 0.0, 6.02e-7, 0.0, 0.0, 0.0)
 
 
 def _prices(net: Network) -> FloatArray:
