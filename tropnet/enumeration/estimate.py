@@ -16,7 +16,9 @@ from tropnet.progress import Update
 __all__ = ["TENTH", "Estimate", "estimate_tree", "fitted_targets"]
 
 TENTH = 0.1
-_CONFIDENCE = 0.95
+# Student's quantile of the interval that is called that of 95 %: at 95 % itself it held the truth in 87 to 90 of 100
+# seeds, as the mean of few skewed probes is less often large enough than a normal one (results/estimates.json).
+_CONFIDENCE = 0.98
 # To begin with a few nodes in each stratum, then twice as many, as long as that is a small part of the budget.
 _FIRST_WIDTH = 8
 _PART_FOR_PILOTS = 0.25
@@ -53,11 +55,13 @@ class Estimate(NamedTuple):
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval: by Student's t for the logarithm, as probes of trees are skewed to the right.
 
+        For the same reason the quantile is that of 98 %: so it holds the truth for 95 of 100 seeds, not for 88.
+
         Examples
         --------
         >>> low, high = Estimate(1000.0, 100.0, 16).interval
         >>> round(low), round(high)
-        (808, 1238)
+        (771, 1297)
         >>> Estimate(7.0, 0.0, 1).interval
         (7.0, 7.0)
         """
