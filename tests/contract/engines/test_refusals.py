@@ -176,7 +176,8 @@ def test_errors_of_engines_are_not_taken_for_refusals(error: Exception, monkeypa
         (the_case("generic", "box", 2), ["polygon"]),
         (the_case("few combinations", "R^d", 2), ["polygon", "simplex"]),
         (the_case("no hidden layer", "box", 2), ["polygon", "simplex", "lp"]),
-        (Case("five inputs", Network.random([5, 5, 1], seed=0), Box(-1, 1)), ["simplex"]),
+        (Case("five inputs", Network.random([5, 5, 1], seed=0), Box(-1, 1)), ["vertex"]),
+        (Case("seven inputs", Network.random([7, 7, 1], seed=0), Box(-1, 1)), ["simplex"]),
     ],
     ids=lambda value: value.name if isinstance(value, Case) else "",
 )

@@ -381,6 +381,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         tried=np.zeros(F, np.bool_),
         n_later=np.zeros(F, np.int64),
         later=np.zeros((F, widest), np.int32),
+        layers=np.zeros(n_levels, np.int64),
         n_slots=np.zeros(n_levels, np.int64),
         slots=np.zeros((n_levels, n_slots), np.int32),
         norms=np.zeros((n_levels, n_slots)),

@@ -95,6 +95,7 @@ class Stack(NamedTuple):
     tried: NDArray[np.bool_]  # (F,) whether the regions of the last layer could not be counted by flats
     n_later: NDArray[np.int64]  # (F,)
     later: NDArray[np.int32]  # (F, widest) undecided neurons of the layer that have no slot yet
+    layers: NDArray[np.int64]  # (levels,) of which the slots are
     n_slots: NDArray[np.int64]  # (levels,)
     slots: NDArray[np.int32]  # (levels, S) neurons of the layer
     norms: NDArray[np.float64]  # (levels, S) of their rows
@@ -355,6 +356,7 @@ def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m
     start, size, top = stack.start[frame], stack.size[frame], stack.top[frame]
     level = stack.level[frame] + 1
     stack.level[frame], stack.n_slots[level], stack.tried[frame] = level, m, False
+    stack.layers[level] = layer
     for s in range(m):
         i = neurons[s]
         stack.slots[level, s] = i
@@ -365,8 +367,9 @@ def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m
         stack.bounds[s] = stack.norms[level, s] * (rounding + spread) + stack.wrong[level, s] * (1.0 + spread)
     for p in range(size):
         u, w = np.int64(stack.members[start + p]), top + p
-        if stack.radius[u] > worn:
-            _refine(problem, rows, stack, frame, u)
+        if stack.radius[u] > worn and _refine(problem, rows, stack, frame, u) and level > 0:
+            # Frames below still list it, with the slots of the level before.
+            _look_again(problem, rows, stack, level - 1, u)
         for k in range(D):
             stack.X[w, k] = stack.X[u, k]
         stack.radius[w], stack.tight[w] = stack.radius[u], stack.tight[u]
@@ -436,7 +439,7 @@ def _certify(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> bool
     for m in range(stack.totals[N_MEMO]):
         # The caller has moved the generator, too.
         u, sign = stack.memo[m, 0], stack.memo[m, 1]
-        _look_again(problem, rows, stack, frame, u)
+        _look_again(problem, rows, stack, stack.level[frame], u)
         _set_sign(stack, u, mask, sign)
     asked = 0
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
@@ -466,9 +469,9 @@ def _set_sign(stack: Any, u: int, mask: Any, sign: int) -> None:
 
 
 @compiled()
-def _look_again(problem: Any, rows: Any, stack: Any, frame: int, u: int) -> None:
-    """Compute z of the slots at a generator that has moved; signs that were certain are."""
-    layer, level, D = stack.layer[frame], stack.level[frame], stack.rows.shape[0]
+def _look_again(problem: Any, rows: Any, stack: Any, level: int, u: int) -> None:
+    """Compute z of the slots at a generator of a level that has moved; signs that were certain are."""
+    layer, D = stack.layers[level], stack.rows.shape[0]
     n, at = problem.widths[layer], problem.rows_at[layer]
     radius = stack.radius[u]
     # All slots: frames that share the generator may have others open.
@@ -504,7 +507,7 @@ def _settle(problem: Any, rows: Any, stack: Any, frame: int, layer: int, i: int,
                 return 0
             if not _refine(problem, rows, stack, frame, u):
                 break
-            _look_again(problem, rows, stack, frame, u)
+            _look_again(problem, rows, stack, stack.level[frame], u)
     if _vanishes(problem, stack, frame, layer, j, u):
         stack.totals[VANISHED] += 1
         return 0
@@ -849,7 +852,7 @@ def _split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
     stack.owner[frame, number] = j
     for w in range(first + n_zero, top):
         if stack.radius[w] > _COARSE and _refine(problem, rows, stack, frame, np.int64(w)):
-            _look_again(problem, rows, stack, frame, np.int64(w))
+            _look_again(problem, rows, stack, level, np.int64(w))
 
     # The lists: what is left of the old one below, the copy with the other side above.
     n_new = top - first
