@@ -324,9 +324,15 @@ def _membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
 
 
 def _central_box(regions: Regions) -> tuple[FloatArray, FloatArray]:
-    """Return a box that holds most of the witnesses; those of unbounded regions may be anywhere."""
+    """Return a box that holds most of the witnesses; those of regions that reach far may be anywhere.
+
+    What lies beyond the outer fences (three interquartile ranges from the quartiles: Tukey, Exploratory Data Analysis,
+    1977, section 2D) is left out, and a twentieth at either end.
+    """
     points = np.clip(regions.witnesses, -_FAR, _FAR)
-    low, high = np.quantile(points, [0.05, 0.95], axis=0)
+    low, first, third, high = np.quantile(points, [0.05, 0.25, 0.75, 0.95], axis=0)
+    fence = 3.0 * (third - first)
+    low, high = np.maximum(low, first - fence), np.minimum(high, third + fence)
     # One witness, or several in a plane.
     widths = np.maximum(high - low, 1e-6 * (1 + np.abs(points).max(axis=0)))
     box = _membership(regions.domain)[0]
