@@ -418,7 +418,8 @@ def test_domains_of_the_wrong_type(domain: object) -> None:
 def test_unknown_options(search: Callable[..., Any]) -> None:
     """An unknown engine or backend, or a limit below 1, is refused at once with what is known."""
     with pytest.raises(
-        ValueError, match=r"engine must be one of auto, polygon, vertex, simplex, lp, reference or an Engine, got 'fast'"
+        ValueError,
+        match=r"engine must be one of auto, polygon, vertex, simplex, lp, reference or an Engine, got 'fast'",
     ):
         search(NET, engine="fast")
     with pytest.raises(ValueError, match=r"backend must be one of highs, cvxpy, exact, got 'glpk'"):
