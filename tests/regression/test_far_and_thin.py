@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tropnet as tn
+from tests.oracles.planar import planar_patterns
 
 NORMS = (1, 2, np.inf)
 
@@ -72,3 +73,40 @@ def test_regions_near_of_an_affine_network():
     assert near.regions.complete
     with pytest.raises(tn.ShapeError, match=r"x must be one point of shape \(2,\), got 2 points"):
         tn.regions_near(net, [[0.0, 0.0], [1.0, 1.0]])
+
+
+def _patterns(net, engine):
+    return sorted(map(tuple, tn.enumerate_regions(net, engine=engine).patterns.tolist()))
+
+
+@pytest.mark.parametrize("exponent", range(30, 61))
+def test_a_root_cell_without_a_vertex_keeps_its_regions(exponent):
+    """Bits of the root cell before were fixed in one that the lp engine took over: 6 from 2**-39 to 2**-46."""
+    rows = [[1, 1], [0, -1], [2.0**-exponent, 0], [0, 1]]
+    net = tn.Network.mlp([rows, [[1] * 4]], [[0, 0, 1, 0], [0]])
+    assert _patterns(net, "simplex") == sorted(planar_patterns(net, []))
+    assert tn.count_regions(net, engine="simplex") == 7
+
+
+def _almost_constant(rng, d, exponent, deep):
+    """Small integers, an almost constant row, and a row that coincides with another or is its opposite."""
+    rows = rng.integers(-1, 2, (int(rng.integers(2, 5)), d)).astype(float)
+    thin = np.eye(d)[rng.integers(d)] * 2.0**-exponent
+    pair = rng.choice([-1, 1, 2]) * rows[rng.integers(len(rows))]
+    weights = [rng.permutation(np.vstack([rows, thin, pair]))]
+    biases = [rng.integers(-1, 2, len(rows) + 2).astype(float)]
+    if deep:
+        weights.append(rng.integers(-1, 2, (2, len(rows) + 2)).astype(float))
+        biases.append(rng.integers(-1, 2, 2).astype(float))
+    return tn.Network.mlp([*weights, np.ones((1, len(weights[-1])))], [*biases, [0.0]])
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(("d", "seed"), [(2, 17), (3, 15)])
+def test_almost_constant_neurons_lose_no_regions(d, seed, deep):
+    """The same in two and three inputs, with seeds of which some network has such a root cell."""
+    for exponent in range(30, 61):
+        net = _almost_constant(np.random.default_rng([seed, exponent]), d, exponent, deep)
+        expected = sorted(planar_patterns(net, [])) if d == 2 else _patterns(net, "lp")
+        assert _patterns(net, "simplex") == expected, exponent
+        assert tn.count_regions(net, engine="simplex") == len(expected)

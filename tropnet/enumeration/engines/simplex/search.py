@@ -196,10 +196,13 @@ class SimplexSearch:
                     int(cell.at[cells.N_COUNTED]), found,
                 )  # fmt: skip
             if status == kernel.LOST:
+                # What is decided is read first, while the phase tells whether the list of pending neurons is that of
+                # this layer: where the layer could not be entered, it is still that of another cell.
+                decided = state.decided()
                 cell.at[cells.PHASE] = cells.LEAVING
                 builder.count("uncertain")
                 builder.count("settled_exactly")
-                yield from self._by_lp(state.decided(), self._below())
+                yield from self._by_lp(decided, self._below())
             elif status == kernel.QUERY and not len(state.residues.primes) and task.tolerances.exact_pivots > 0:
                 # The kernel asks again only what these leave open.
                 state.residues = make_residues(task.network, task.domain)
