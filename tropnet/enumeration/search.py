@@ -38,7 +38,7 @@ _VERTEX_INPUTS = 6
 # Here the polygon engine is the fastest, which no pilot has to find out.
 _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
-_SECONDS_OF_TRIAL = 0.02
+_SECONDS_OF_TRIAL = 0.1
 _SECONDS_OF_FORECAST = 1.0
 _Entry = TypeVar("_Entry", bound=np.generic)
 
