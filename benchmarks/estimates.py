@@ -9,18 +9,25 @@ relative error, how often the regions were counted instead, and CPU seconds of a
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import tropnet as tn
+from analysis.shared import results
 from benchmarks.networks import ARCHITECTURES
+from benchmarks.report import processor, provenance
 
-RESULT = Path(__file__).parents[1] / "results" / "estimates.json"
+
+@dataclass(frozen=True)
+class Config:
+    """The seeds are 0, ..., n_seeds - 1; networks are those of seed 0."""
+
+    n_seeds: int
 
 
 def study(net: tn.Network, domain: tn.Domain | None, n_seeds: int) -> dict[str, Any]:
@@ -65,7 +72,8 @@ def main() -> None:
         tn.count_regions(net, domain, max_regions=10)
         rows[name] = study(net, domain, options.seeds)
         print(name, rows[name], flush=True)
-    RESULT.write_text(json.dumps({"command": "python -m benchmarks.estimates", "rows": rows}, indent=2) + "\n")
+    record = provenance(processor(), "python -m benchmarks.estimates --acas NETWORK PROPERTY", Config(options.seeds))
+    results.write_json(results.RESULTS / "estimates.json", record | {"rows": rows})
 
 
 if __name__ == "__main__":

