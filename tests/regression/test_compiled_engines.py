@@ -87,7 +87,7 @@ def test_an_interrupt_keeps_what_all_workers_found(workers, monkeypatch):
 
     monkeypatch.setattr("tropnet.enumeration.sharing._ordered", interrupted)
     with pytest.raises(tn.EnumerationInterrupted) as caught:
-        tn.enumerate_regions(net, workers=workers)
+        tn.enumerate_regions(net, engine="simplex", workers=workers)
     assert len(caught.value.partial) > 0
     assert not caught.value.partial.complete
 
