@@ -16,8 +16,8 @@ from tropnet.progress import Update
 __all__ = ["TENTH", "Estimate", "estimate_tree", "fitted_targets"]
 
 TENTH = 0.1
-# Student's quantile of the interval that is called that of 95 %: at 95 % itself it held the truth in 87 to 90 of 100
-# seeds, as the mean of few skewed probes is less often large enough than a normal one (results/estimates.json).
+# Student's quantile of the interval that is called that of 95 %: at 95 % itself it held the truth for less than nine in
+# ten seeds, as the mean of few skewed probes is often too small. What it holds now: results/estimates.json.
 _CONFIDENCE = 0.98
 # To begin with a few nodes in each stratum, then twice as many, as long as that is a small part of the budget.
 _FIRST_WIDTH = 8
@@ -55,7 +55,7 @@ class Estimate(NamedTuple):
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval: by Student's t for the logarithm, as probes of trees are skewed to the right.
 
-        For the same reason the quantile is that of 98 %: measured, it holds the truth for 95 to 100 of 100 seeds.
+        For the same reason the quantile is that of 98 %: measured, it holds the truth for nine in ten seeds or more.
 
         Examples
         --------
