@@ -70,7 +70,12 @@ if TYPE_CHECKING:
     from tropnet.importers.torch import collapse as collapse
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.importers.torch import to_torch as to_torch
-    from tropnet.plotting.region_map import plot_regions as plot_regions
+    from tropnet.plotting import plot_boundary as plot_boundary
+    from tropnet.plotting import plot_function as plot_function
+    from tropnet.plotting import plot_graph as plot_graph
+    from tropnet.plotting import plot_hyperplanes as plot_hyperplanes
+    from tropnet.plotting import plot_regions as plot_regions
+    from tropnet.plotting import plot_slice as plot_slice
 
     __version__: str
 
@@ -142,7 +147,12 @@ _EXTRAS = {
     "from_onnx": ("tropnet.importers.onnx", "onnx"),
     "from_torch": ("tropnet.importers.torch", "torch"),
     "to_torch": ("tropnet.importers.torch", "torch"),
-    "plot_regions": ("tropnet.plotting.region_map", "plot"),
+    "plot_boundary": ("tropnet.plotting", "plot"),
+    "plot_function": ("tropnet.plotting", "plot"),
+    "plot_graph": ("tropnet.plotting", "plot"),
+    "plot_hyperplanes": ("tropnet.plotting", "plot"),
+    "plot_regions": ("tropnet.plotting", "plot"),
+    "plot_slice": ("tropnet.plotting", "plot"),
     "homotopy": ("tropnet.homotopy", "torch"),
 }
 

@@ -21,6 +21,7 @@ from tropnet.exact.elimination import rank
 from tropnet.exact.reduction import reduced
 from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.network.domain import Domain, as_domain
 from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
@@ -85,12 +86,19 @@ class DecisionBoundary:
         """
         return np.array([_area(piece) for piece in self._pieces], dtype=np.float64)
 
-    def vertices(self, index: int) -> FloatArray:
+    def vertices(self, index: int, within: Domain | None = None) -> FloatArray:
         """Return the vertices of a piece, float64 of shape (n, d), each coordinate the one nearest to the exact value.
 
-        There are none if the piece contains a line.
+        There are none if the piece contains a line. Those of its part in the domain `within`, if one is given.
         """
-        proper = [ray for ray in _generators(self._pieces[index]) if ray[-1]]
+        piece = self._pieces[index]
+        if within is not None:
+            sides = _in_hyperplane(as_domain(within, self.regions.network.n_inputs).integer_rows, *piece[1:])
+            if (sides[~_non_constant(sides), -1] < 0).any():
+                return np.empty((0, self.regions.network.n_inputs))
+            rows = np.concatenate([piece.polyhedron.rows, sides[_non_constant(sides)]])
+            piece = piece._replace(polyhedron=Polyhedron(rows))
+        proper = [ray for ray in _generators(piece) if ray[-1]]
         points = [[nearest_float(x, w) for x in coordinates] for *coordinates, w in proper]
         return np.array(points, dtype=np.float64).reshape(-1, self.regions.network.n_inputs)
 
@@ -285,16 +293,26 @@ def _piece(rows: IntegerArray, g: tuple[int, ...], backend: Backend) -> _Piece |
     d = len(g) - 1
     rows = rows.reshape(-1, d + 1)
     pivot = max(range(d), key=lambda q: abs(g[q]))
-    sign = 1 if g[pivot] > 0 else -1
-    restricted = rows * abs(g[pivot]) - rows[:, pivot, None] * np.array(g, dtype=object)[None] * sign
-    restricted = np.delete(restricted, pivot, axis=1)
-    constant = ~np.asarray(restricted[:, :-1] != 0, dtype=np.bool_).any(axis=1)
-    if (restricted[constant, -1] < 0).any():
+    restricted = _in_hyperplane(rows, g, pivot)
+    cuts = _non_constant(restricted)
+    if (restricted[~cuts, -1] < 0).any():
         return None
-    sides = restricted[~constant]
+    sides = restricted[cuts]
     if len(sides) and not has_interior(backend, list(sides)):
         return None
     return _Piece(Polyhedron(sides), g, pivot)
+
+
+def _in_hyperplane(rows: IntegerArray, g: tuple[int, ...], pivot: int) -> IntegerArray:
+    """Return rows where g = 0, as rows in all coordinates but `pivot`."""
+    sign = 1 if g[pivot] > 0 else -1
+    restricted = rows * abs(g[pivot]) - rows[:, pivot, None] * np.array(g, dtype=object)[None] * sign
+    return np.delete(restricted, pivot, axis=1)
+
+
+def _non_constant(rows: IntegerArray) -> BoolArray:
+    """Return which rows (a | c) have a != 0, bool of shape (m,)."""
+    return np.array([any(row) for row in rows[:, :-1].tolist()], dtype=np.bool_)
 
 
 def _generators(piece: _Piece) -> list[tuple[int, ...]]:

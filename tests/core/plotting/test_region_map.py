@@ -2,11 +2,21 @@
 
 import numpy as np
 import pytest
+from matplotlib.path import Path
 
 import tropnet as tn
+from tropnet.geometry.polyhedron import Polyhedron
+from tropnet.plotting.colours import FILLS, colouring
+from tropnet.polyhedral_complex.adjacency import find_edges
 
 NET = tn.Network.random([2, 6, 5, 2], skips=[], seed=4)
 BOX = tn.Box([-2, -1], [1, 3])
+SKIPPING = tn.Network.random([2, 5, 5, 5, 3], skips=[(1, 3)], seed=2)
+# Duplicates, a dead neuron, parallel lines, a line along a side of the box.
+DEGENERATE = tn.Network.mlp(
+    [[[1, 0], [1, 0], [-2, 0], [0, 0], [0, 1], [1, 1]], [[1, 1, 0, 0, 1, -1], [0, 1, 1, 0, -1, 1]], [[1, 1]]],
+    [[0, 0, 1, 0, 1, 0], [-0.5, 0.25], [0]],
+)
 
 
 def drawn(regions, **options):
@@ -22,6 +32,11 @@ def area(polygon):
     return 0.5 * (x * np.roll(y, -1) - np.roll(x, -1) * y).sum()
 
 
+def same_corners(found, exact):
+    """Whether two sets of corners are the same within rounding."""
+    return sorted(map(tuple, found.round(7) + 0.0)) == sorted(map(tuple, exact.round(7) + 0.0))
+
+
 @pytest.mark.parametrize("facets", [False, True])
 def test_polygons_are_the_regions(facets):
     """Each polygon holds its region's exact vertices, counterclockwise, and has its exact area and value."""
@@ -30,9 +45,178 @@ def test_polygons_are_the_regions(facets):
     assert len(polygons) == len(regions) > 10
     for region, polygon, value in zip(regions, polygons, values, strict=True):
         exact = region.vertices()
-        assert sorted(map(tuple, polygon.round(9))) == sorted(map(tuple, exact.round(9)))
+        assert same_corners(polygon, exact)
         assert area(polygon) == pytest.approx(region.volume())
         assert value == pytest.approx(NET(exact.mean(axis=0))[1])
+
+
+@pytest.mark.parametrize("net", [NET, SKIPPING, DEGENERATE], ids=["chain", "skips", "degenerate"])
+def test_unbounded_regions_end_at_the_view(net):
+    """What is drawn of an unbounded region is its exact intersection with the view; bounded ones are whole."""
+    view = tn.Box([-3, -2], [2, 4])
+    regions = tn.enumerate_regions(net)
+    sides = view.integer_rows
+    polygons, _ = drawn(regions, view=view)
+    expected = []
+    for region in regions:
+        if region.is_bounded():
+            expected.append(region.vertices())
+        else:
+            part = Polyhedron(np.concatenate([region.integer_rows, sides]))
+            corners = part.vertices()
+            if len(corners) > 2:
+                expected.append(corners)
+    assert len(polygons) == len(expected) > 5
+    for polygon, exact in zip(polygons, expected, strict=True):
+        assert same_corners(np.unique(polygon.round(9), axis=0), exact)
+        assert area(polygon) > 0
+
+
+def test_without_a_box_the_view_shows_the_middle():
+    """The default view of all of R^2 is bounded and holds most corners."""
+    regions = tn.enumerate_regions(NET)
+    ax = tn.plot_regions(regions)
+    corners = regions.vertices().points
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    inside = (corners[:, 0] >= x0) & (corners[:, 0] <= x1) & (corners[:, 1] >= y0) & (corners[:, 1] <= y1)
+    assert inside.mean() > 0.8
+    line = tn.plot_regions(tn.enumerate_regions(tn.Network.mlp([[[1, 0]], [[1]]], [[5], [0]])))
+    assert line.get_xlim()[0] < -5 < line.get_xlim()[1]
+
+
+def test_what_the_fill_tells():
+    """Areas and gradients are exact ones, numbers of one's own are taken as they are."""
+    regions = tn.enumerate_regions(SKIPPING, BOX)
+    assert np.asarray(drawn(regions, color="area")[1]) == pytest.approx(regions.volumes())
+    gradients = [np.linalg.norm(region.affine.weight[2]) for region in regions]
+    assert np.asarray(drawn(regions, color="gradient", output=2)[1]) == pytest.approx(gradients)
+    own = np.arange(len(regions), dtype=float)
+    assert np.asarray(drawn(regions, color=own)[1]) == pytest.approx(own)
+
+
+@pytest.mark.parametrize("color", ["pattern", "affine"])
+@pytest.mark.parametrize("net", [NET, SKIPPING, DEGENERATE], ids=["chain", "skips", "degenerate"])
+def test_adjacent_regions_differ(net, color):
+    """Regions that share a facet have different colours; with "affine" iff their linear regions differ."""
+    regions = tn.enumerate_regions(net, BOX)
+    (collection,) = tn.plot_regions(regions, color=color).collections
+    colours = collection.get_facecolors()
+    edges = find_edges(regions)
+    apart = (colours[edges.first] != colours[edges.second]).any(axis=1)
+    expected = np.ones(len(apart), dtype=bool)
+    if color == "affine":
+        labels = tn.linear_regions(regions).labels
+        expected = labels[edges.first] != labels[edges.second]
+    assert len(apart) > 5
+    assert (apart == expected).all()
+
+
+def test_a_graph_that_needs_more_colours_gets_them():
+    """Of a complete graph on more nodes than there are fills, all numbers differ."""
+    n = len(FILLS) + 3
+    first, second = np.triu_indices(n, 1)
+    assert sorted(colouring(n, first, second).tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_are_where_the_outputs_say(seed):
+    """Every point of the view lies in polygons of its class only."""
+    net = tn.Network.random([2, 6, 6, 3], seed=seed)
+    ax = tn.plot_regions(tn.enumerate_regions(net, BOX), color="class")
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    points = np.random.default_rng(seed).uniform([-2, -1], [1, 3], size=(300, 2))
+    classes = np.argmax(net(points), axis=1)
+    for name, collection in zip(names, ax.collections, strict=True):
+        covered = np.any([path.contains_points(points) for path in collection.get_paths()], axis=0)
+        assert (covered == (classes == int(name.removeprefix("class ")))).all()
+
+
+def test_one_output_has_two_classes():
+    """Class 1 is where the only output is positive."""
+    net = tn.Network.mlp([[[1, 0]], [[1]]], [[0], [-0.5]])
+    ax = tn.plot_regions(tn.enumerate_regions(net, BOX), color="class")
+    positive = [path.vertices[:-1] for path in ax.collections[1].get_paths()]
+    assert len(positive) == 1
+    assert same_corners(positive[0], np.array([[0.5, -1], [1, -1], [1, 3], [0.5, 3]]))
+
+
+@pytest.mark.parametrize("domain", [BOX, None], ids=["box", "plane"])
+@pytest.mark.parametrize("net", [NET, SKIPPING], ids=["chain", "skips"])
+def test_hyperplanes(net, domain):
+    """Lines of layer l: some neuron of it vanishes there and none of an earlier layer; every facet is drawn once."""
+    regions = tn.enumerate_regions(net, domain)
+    view = tn.Box(-4, 4) if domain is None else None
+    ax = tn.plot_hyperplanes(regions, view=view)
+    ends = np.cumsum(net.widths)
+    n_lines = 0
+    for number, collection in enumerate(ax.collections):
+        for line in collection.get_segments():
+            z = np.abs(net.pre_activations(line.mean(axis=0)))
+            own = z[ends[number] - net.widths[number] : ends[number]]
+            assert own.min() < 1e-9 * max(1.0, z.max())
+        n_lines += len(collection.get_segments())
+    if domain is BOX:
+        assert n_lines == len(find_edges(regions).first)
+
+
+def test_layers_can_be_chosen():
+    """Only the layers asked for are drawn."""
+    ax = tn.plot_hyperplanes(tn.enumerate_regions(NET, BOX), layers=[2], legend=False)
+    assert [collection.get_label() for collection in ax.collections] == ["layer 2"]
+    with pytest.raises(tn.ShapeError, match=r"layers must lie in 1, \.\.\., 2, got 3"):
+        tn.plot_hyperplanes(tn.enumerate_regions(NET, BOX), layers=[3])
+
+
+@pytest.mark.parametrize("domain", [BOX, None], ids=["box", "plane"])
+def test_boundary(domain):
+    """On every line that is drawn two outputs tie for the first place; in a box each piece is drawn."""
+    net = tn.Network.random([2, 6, 6, 3], seed=1)
+    boundary = tn.decision_boundary(tn.enumerate_regions(net, domain))
+    ax = tn.plot_boundary(boundary, view=tn.Box(-1e4, 1e4) if domain is None else None)
+    (collection,) = ax.collections
+    segments = collection.get_segments()
+    assert len(segments) == len(boundary) > 3
+    for line in segments:
+        for share in (0.1, 0.5, 0.9):
+            y = np.sort(net(line[0] + share * (line[1] - line[0])))
+            assert y[-1] - y[-2] < 1e-9 * max(1.0, np.abs(line).max())
+
+
+def test_graph():
+    """A line for every pair of regions that share a facet, from centre to centre."""
+    regions = tn.enumerate_regions(NET, BOX)
+    graph = tn.adjacency_graph(regions)
+    for ax in (tn.plot_graph(regions), tn.plot_graph(regions, graph)):
+        lines, points = ax.collections
+        centres = np.array([region.vertices().mean(axis=0) for region in regions])
+        assert np.asarray(points.get_offsets()) == pytest.approx(centres)
+        found = {frozenset(map(tuple, line.round(7).tolist())) for line in lines.get_segments()}
+        assert found == {frozenset(map(tuple, centres[list(edge)].round(7).tolist())) for edge in graph.edges}
+    other = tn.adjacency_graph(tn.enumerate_regions(SKIPPING, BOX))
+    with pytest.raises(tn.ShapeError, match="the numbers of the"):
+        tn.plot_graph(regions, other)
+
+
+def test_data():
+    """Points are laid over the map, one collection for each class."""
+    points = np.random.default_rng(0).normal(size=(10, 2))
+    labels = np.arange(10) % 2
+    ax = tn.plot_regions(tn.enumerate_regions(NET, BOX), data=points, labels=labels)
+    assert np.asarray(ax.collections[1].get_offsets()) == pytest.approx(points[labels == 0])
+    assert np.asarray(ax.collections[2].get_offsets()) == pytest.approx(points[labels == 1])
+
+
+def test_axes_of_ones_own():
+    """Axes that are passed in are drawn into and returned; no window or current figure is made."""
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+
+    before = plt.get_fignums()
+    ax = Figure().add_subplot()
+    regions = tn.enumerate_regions(NET, BOX)
+    assert tn.plot_regions(regions, ax) is ax
+    assert tn.plot_hyperplanes(regions, ax) is ax
+    assert plt.get_fignums() == before
 
 
 def test_nothing_to_draw():
@@ -43,10 +227,30 @@ def test_nothing_to_draw():
 
 
 def test_what_cannot_be_drawn():
-    """Unbounded regions, other dimensions and outputs that are not there are refused."""
-    with pytest.raises(tn.DomainError, match=r"region \d+ is unbounded; enumerate in a Box"):
-        tn.plot_regions(tn.enumerate_regions(NET))
+    """Other dimensions, outputs and shapes that do not fit are refused."""
     with pytest.raises(tn.ShapeError, match="2 inputs, got 1"):
         tn.plot_regions(tn.enumerate_regions(tn.Network.random([1, 2, 1], seed=0), tn.Box(-1, 1)))
+    regions = tn.enumerate_regions(NET, BOX)
     with pytest.raises(tn.ShapeError, match=r"output must lie in 0, \.\.\., 1, got 2"):
-        tn.plot_regions(tn.enumerate_regions(NET, BOX), output=2)
+        tn.plot_regions(regions, output=2)
+    with pytest.raises(tn.ShapeError, match="one number for each region"):
+        tn.plot_regions(regions, color=[1.0])
+    with pytest.raises(ValueError, match="got 'blue'"):
+        tn.plot_regions(regions, color="blue")
+    with pytest.raises(tn.ShapeError, match=r"data must have shape \(n, 2\)"):
+        tn.plot_regions(regions, data=[1.0, 2.0])
+    with pytest.raises(tn.ShapeError, match=r"labels must have shape \(1,\)"):
+        tn.plot_regions(regions, data=[[1.0, 2.0]], labels=[0, 1])
+    with pytest.raises(tn.DomainError, match="view must be bounded"):
+        tn.plot_regions(tn.enumerate_regions(NET), view=tn.Box(0, np.inf))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_polygons_cover_the_box(seed):
+    """A random point of the box lies in exactly one polygon, that of its pattern."""
+    regions = tn.enumerate_regions(tn.Network.random([2, 8, 8, 1], seed=seed), BOX)
+    polygons, _ = drawn(regions)
+    points = np.random.default_rng(seed).uniform([-2, -1], [1, 3], size=(200, 2))
+    inside = np.array([Path(polygon).contains_points(points) for polygon in polygons])
+    assert (inside.sum(axis=0) == 1).all()
+    assert (regions.patterns[np.argmax(inside, axis=0)] == regions.network.activation_pattern(points)).all()

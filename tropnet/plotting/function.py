@@ -1,0 +1,128 @@
+"""The graph of a network's function over one or two inputs: broken lines, or a surface of polygons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tropnet.enumeration import enumerate_regions
+from tropnet.errors import DomainError, ShapeError
+from tropnet.network.domain import Box
+from tropnet.network.network import Network
+from tropnet.plotting.colours import LINES
+from tropnet.plotting.polygons import polygons
+
+__all__ = ["plot_function"]
+
+
+def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
+    """Draw the graph of a network with one input, with its breakpoints, or with two, as a surface.
+
+    Parameters
+    ----------
+    net
+        A network with one or two inputs.
+    box
+        A bounded `Box` of inputs.
+    ax
+        Axes to draw into (for two inputs made with ``projection="3d"``); None makes a figure of its own.
+    output
+        Which output.
+    cmap
+        Name of a Matplotlib colour map, for the height of the surface.
+
+    Returns
+    -------
+    Axes
+        For one input, a line for the function and for each layer one of markers only: a breakpoint has the colour of
+        the first layer that changes there.
+
+    Raises
+    ------
+    ShapeError
+        The network has more than two inputs, or no such output.
+    DomainError
+        The box is not bounded.
+
+    Examples
+    --------
+    >>> ax = plot_function(Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]]), Box(-1, 2))
+    >>> ax.lines[0].get_xydata().tolist()
+    [[-1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]
+    """
+    if net.n_inputs > 2:
+        raise ShapeError(
+            f"a graph can be drawn over 1 or 2 inputs, got {net.n_inputs}; restrict the network to a slice."
+        )
+    if not 0 <= output < net.n_outputs:
+        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
+    fitted = box.expanded(net.n_inputs)
+    if not np.isfinite([fitted.low, fitted.high]).all():
+        raise DomainError(f"the box must be bounded, got {box}.")
+    return (_broken_line if net.n_inputs == 1 else _surface)(net, fitted, ax, output, cmap)
+
+
+def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: str) -> Axes:
+    axes: Axes = Figure(figsize=(6, 4), layout="constrained").add_subplot() if ax is None else ax
+    regions = enumerate_regions(net, box)
+    order = np.argsort(regions.witnesses[:, 0], kind="stable")
+    points, offsets = regions.vertices()
+    breaks = np.sort(points[:, 0].reshape(-1, 2), axis=1)[order] if len(points) == 2 * (len(offsets) - 1) else points
+    x = np.append(breaks[:, 0], breaks[-1:, 1])
+    y = net(x[:, None])[:, output]
+    axes.plot(x, y, color="black", linewidth=1.2, zorder=2)
+    patterns = regions.patterns[order]
+    changes = np.argmax(patterns[1:] != patterns[:-1], axis=1) if net.n_neurons else np.empty(0, np.int64)
+    layer = np.searchsorted(np.cumsum(net.widths), changes, side="right")
+    for number in np.unique(layer).tolist():
+        which = 1 + np.flatnonzero(layer == number)
+        axes.plot(
+            x[which],
+            y[which],
+            "o",
+            markersize=4,
+            color=LINES[number % len(LINES)],
+            label=f"breakpoints, layer {number + 1}",
+            zorder=3,
+        )
+    axes.set(
+        xlim=(float(box.low[0]), float(box.high[0])),
+        xlabel="$x$",
+        ylabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
+        title=f"{len(regions):,} activation regions",
+    )
+    if len(layer):
+        axes.legend()
+    return axes
+
+
+def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: str) -> Axes:
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+    axes: Any = Figure(figsize=(6, 5), layout="constrained").add_subplot(projection="3d") if ax is None else ax
+    if not hasattr(axes, "set_zlim"):
+        raise ShapeError("a function of 2 inputs is drawn into axes made with projection='3d', got flat ones.")
+    regions = enumerate_regions(net, box)
+    shapes = polygons(regions)
+    weights, biases = regions.affine_maps()
+    heights = (weights[shapes.owner, output] * shapes.points).sum(axis=1) + biases[shapes.owner, output]
+    corners = np.column_stack([shapes.points, heights])
+    faces = np.split(corners, shapes.offsets[1:-1])
+    collection = Poly3DCollection(faces, cmap=cmap, edgecolors="black", linewidths=0.3)
+    collection.set_array(np.array([face[:, 2].mean() for face in faces]))
+    axes.add_collection3d(collection)
+    axes.set(
+        xlim=(box.low[0], box.high[0]),
+        ylim=(box.low[1], box.high[1]),
+        xlabel="$x_1$",
+        ylabel="$x_2$",
+        zlabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
+        title=f"{len(regions):,} activation regions",
+    )
+    if heights.min() < heights.max():
+        axes.set_zlim(heights.min(), heights.max())
+    drawn: Axes = axes
+    return drawn
