@@ -293,7 +293,7 @@ REFUSED = {
     **{
         f"last {kind.__name__}": (
             lambda kind=kind: nn.Sequential(nn.Linear(2, 3), *([kind()] if kind is nn.Sigmoid else [kind(dim=1)])),
-            rf"but 1 \(.*{kind.__name__}\) is not piecewise linear; as the last step leave it off: it does not change",
+            rf"but 1 \(.*{kind.__name__}\) is not piecewise linear; as the last step leave it off, as from_torch does",
         )
         for kind in (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
     },

@@ -102,6 +102,15 @@ class ResidualGraph:
                 last.setdefault(atom, number)
         return last
 
+    def leapt_over(self) -> frozenset[str]:
+        """Return the names of the modules and functions over which a value leaps that is read later."""
+        last = self.last_readers()
+        return frozenset(
+            atom.name
+            for number, atom in enumerate(self.atoms)
+            if atom.module is not None and any(last.get(before, 0) > number for before in range(number))
+        )
+
     def widths(self) -> dict[int, int]:
         """Return the number of channels of each atom, as far as a layer tells.
 

@@ -13,6 +13,7 @@ from tropnet.homotopy.removal.affine_values import Affine, ResidualGraph
 from tropnet.homotopy.removal.channel_maps import Block, ChannelMap, layer_of
 from tropnet.homotopy.removal.copies import copied
 from tropnet.homotopy.removal.residual_graph import read
+from tropnet.torch_modules.plain import unparametrized
 
 __all__ = ["carried"]
 
@@ -25,7 +26,7 @@ def carried(module: Any) -> Any:
     copy = copied(module)
     tensor = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     with torch.no_grad():
-        layers = _LayerAssembly(read(copy.cpu().double())).run()
+        layers = _LayerAssembly(read(unparametrized(copy.cpu().double()))).run()
     return nn.Sequential(*layers).to(tensor.device, tensor.dtype).eval()
 
 

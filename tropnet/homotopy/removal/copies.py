@@ -9,6 +9,7 @@ from torch import nn
 
 from tropnet.errors import SkipError, UnsupportedModuleError
 from tropnet.homotopy.training.trials import StackedTrials
+from tropnet.torch_modules.plain import refuse_unreadable, uncompiled
 
 __all__ = ["copied"]
 
@@ -21,10 +22,11 @@ def copied(module: Any) -> Any:
     SkipError
         It is no torch.nn.Module, or holds `StackedTrials`.
     UnsupportedModuleError
-        A tensor of it is on the meta device, or it cannot be copied.
+        A tensor of it is on the meta device, or it cannot be copied, or is TorchScript or of Keras.
     """
     if not isinstance(module, nn.Module):
         raise SkipError(f"module must be a torch.nn.Module, got {type(module).__name__}.")
+    refuse_unreadable(module)
     stacked = [name or "the module itself" for name, m in module.named_modules() if isinstance(m, StackedTrials)]
     if stacked:
         raise SkipError(
@@ -45,16 +47,4 @@ def copied(module: Any) -> Any:
             f"module must be one that copy.deepcopy can copy, which says: {str(error).rstrip('.')}. Of modules with the"
             " old torch.nn.utils.weight_norm, call remove_weight_norm first, or use that of parametrizations."
         ) from error
-    return _uncompiled(found, set())
-
-
-def _uncompiled(module: Any, done: set[int]) -> Any:
-    """Return a module with the originals in place of compiled modules; `done` holds those that were changed."""
-    while "_orig_mod" in module._modules:
-        module = module._modules["_orig_mod"]
-    if id(module) not in done:
-        done.add(id(module))
-        for name, child in module._modules.items():
-            if child is not None:
-                module._modules[name] = _uncompiled(child, done)
-    return module
+    return uncompiled(found)

@@ -71,9 +71,11 @@ def remove_skips(module: Any, *, method: str = "drop", force: bool = False) -> A
     by an identity (Dirac) kernel; where it has a stride, every so many pixels. Values of either sign are carried as
     relu(x) and relu(-x). Everything between two ReLU becomes one layer: convolutions or linear layers, batch norm, sums
     and products with constants are composed in float64 and rounded to the type of the parameters. Layers are as wide as
-    what is alive beside them: a block of C channels with an identity skip has layers of 2 C channels within. Refused by
-    name where a skip leaps over it: pooling, flattening, convolutions that change the size other than by their stride,
-    groups, activations other than ReLU; and a skip past a stride that is not a 1x1 convolution of the same stride.
+    what is alive beside them: a block of C channels with an identity skip has layers of 2 C channels within. PReLU and
+    LeakyReLU that a skip leaps over become relu(z) - a relu(-z), of twice the channels; parametrisations (weight_norm,
+    spectral_norm, orthogonal) are evaluated. Refused by name where a skip leaps over it: pooling, flattening, other
+    activations, groups, convolutions that change the size other than by their stride; and a skip past a stride that is
+    not a 1x1 convolution of the same stride.
 
     References
     ----------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,6 +31,14 @@ _NORMS = {nn.BatchNorm1d: 0, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 # Of values that are not negative they give values that are not.
 _KEEP_SIGN = (*_POOLS, *_LINE_POOLS, nn.Flatten)
+# Functions of which the batch stays the first axis.
+_BATCHED = frozenset(
+    (
+        "leaky_relu", "prelu", "relu6", "hardtanh", "dropout", "dropout2d", "max_pool1d", "max_pool2d", "max_pool3d",
+        "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+        "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "interpolate",
+    )
+)  # fmt: skip
 _OTHER_NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div"}
 
 
@@ -54,8 +63,8 @@ def read(module: Any) -> ResidualGraph:
         ) from error
     reading = _Reading(traced, type(module).__name__)
     graph = reading.run()
-    opaque = reading.norms_of_unknown_axes()
-    return _Reading(traced, type(module).__name__, opaque).run() if opaque else graph
+    opaque, split = reading.norms_of_unknown_axes(), graph.leapt_over()
+    return _Reading(traced, type(module).__name__, opaque, split).run() if opaque or split else graph
 
 
 def _refuse(part: Any, name: str) -> None:
@@ -78,20 +87,27 @@ class _Reading:
     ----------
     opaque
         Norms to take for modules that are not understood.
+    split
+        Activations of two slopes to take for the difference of two ReLU, by their names.
     axes
         Axes of pixels of the atoms.
     norms
         Pairs (atom, norm of one axis that was read as a map of it).
     """
 
-    def __init__(self, traced: Any, kind: str, opaque: Sequence[Any] = ()) -> None:
+    def __init__(self, traced: Any, kind: str, opaque: Sequence[Any] = (), split: frozenset[str] = frozenset()) -> None:
         self.traced = traced
         self.kind = kind
         self.opaque = {id(norm) for norm in opaque}
+        self.split = split
         self.atoms = [Atom(Affine(()))]
         self.axes = PixelAxes()
         self.axes.add()
         self.norms: list[tuple[int, Any]] = []
+        # Atoms of which a map of each channel among features is read.
+        self.features: list[int] = []
+        # Atoms whose first axis is the batch.
+        self.batched = {0}
         self.values: dict[Any, Any] = {}
         self.adds = False
 
@@ -113,7 +129,14 @@ class _Reading:
                 f"the module must hold a skip to carry, but {self.kind} adds no two values. Nothing has to be removed."
             )
         atoms = [replace(atom, dims=self.axes.of(number)) for number, atom in enumerate(self.atoms)]
-        flat = {self.axes.groups[a] for a, _ in self.norms if self.axes.of(a) == 0 and not self.axes.is_flat(a)}
+        unknown = [self.atoms[atom].name for atom in self.features if self.axes.of(atom) is None]
+        if unknown:
+            raise UnsupportedModuleError(
+                f"{unknown[0]} has a slope for each channel, but no layer tells whether features or pixels come here."
+                " nn.Flatten() before it would."
+            )
+        by_channel = [*self.features, *(atom for atom, _ in self.norms)]
+        flat = {self.axes.groups[a] for a in by_channel if self.axes.of(a) == 0 and not self.axes.is_flat(a)}
         return ResidualGraph(atoms, output, frozenset(flat))
 
     def norms_of_unknown_axes(self) -> list[Any]:
@@ -132,6 +155,9 @@ class _Reading:
                 value = getattr(value, part)
             return value
         args, kwargs = self._argument(node.args), self._argument(node.kwargs)
+        size = _size_of(node, args, kwargs)
+        if size is not None:
+            return size
         reads = sum(isinstance(self.values[source], Affine) for source in node.all_input_nodes)
         if node.op == "call_module":
             called = self.traced.get_submodule(node.target)
@@ -139,6 +165,11 @@ class _Reading:
                 raise UnsupportedModuleError(f"{_described(called, node.target)} must be called with one tensor.")
             self._refuse_overwriting(node, bool(getattr(called, "inplace", False)))
             return self._module(called, args[0], _described(called, node.target))
+        if node.target not in ("view", "reshape", torch.reshape) and _holds((args, kwargs), _Size):
+            raise UnsupportedModuleError(
+                f"'{node.name}' in the forward of {self._owner(node)} computes with the sizes of a value. Write them as"
+                " numbers, or use torch.flatten(x, 1)."
+            )
         if not reads:
             call = getattr(args[0], node.target) if node.op == "call_method" else node.target
             return call(*args[1:] if node.op == "call_method" else args, **kwargs)
@@ -164,9 +195,19 @@ class _Reading:
             return args[0].scaled(-1.0)
         if name == "relu" and args:
             return self._relu(args[0], where)
+        slope = _slope(name, args, kwargs)
+        if slope is not None and where in self.split:
+            return self._two_slopes(args[0], slope, where)
+        if name in ("view", "reshape"):
+            args = args[0], *(args[1] if len(args) == 2 and isinstance(args[1], tuple | list) else args[1:])
+            if len(args) > 2 and self._is_batch(args[1], args[0]):
+                if len(args) == 3 and isinstance(args[2], int):
+                    return self._made(nn.Flatten(), args[0], where)
+                if -1 not in args:
+                    args = args[0], -1, *args[2:]
         if name == "flatten" and (args[1:], kwargs) in (((1,), {}), ((), {"start_dim": 1})):
             return self._made(nn.Flatten(), args[0], where)
-        if args and isinstance(args[0], Affine) and not _holds_affine((args[1:], kwargs)):
+        if args and isinstance(args[0], Affine) and not _holds((args[1:], kwargs), Affine | _Size):
             return self._made(Call(node.op, node.target, args[1:], kwargs), args[0], where)
         raise UnsupportedModuleError(
             f"{where} must be a sum, a product with a number, or a function of one value, to carry skips past it."
@@ -197,6 +238,8 @@ class _Reading:
             return value
         if kind is nn.ReLU:
             return self._relu(value, name)
+        if kind in (nn.PReLU, nn.LeakyReLU) and name in self.split:
+            return self._two_slopes(value, module.weight if kind is nn.PReLU else module.negative_slope, name)
         dims = self._dims(value)
         if kind in _NORMS and module.running_mean is not None and id(module) not in self.opaque:
             if kind is nn.BatchNorm1d:
@@ -251,6 +294,24 @@ class _Reading:
             return value
         return self._new(Atom(value, relu=True, is_nonnegative=True, name=name), like=value)
 
+    def _two_slopes(self, value: Affine, slope: Any, name: str) -> Affine:
+        """Return ``relu(z) - slope relu(-z)``, with one slope for all or one for each channel."""
+        slopes = torch.as_tensor(slope, dtype=torch.float64).detach().reshape(-1)
+        if value.atom is not None and self.atoms[value.atom].is_nonnegative:
+            return value
+        above, below = self._relu(value, name), self._relu(value.scaled(-1.0), name)
+        if len(slopes) == 1:
+            return above.plus(below.scaled(-float(slopes)))
+        self.features += [atom for part in (above, below) for atom, _ in part.terms]
+        return above.plus(Affine(((below.terms[0][0], ChannelMap(torch.diag(-slopes), name=name)),)))
+
+    def _is_batch(self, size: Any, value: Affine) -> bool:
+        """Return whether a size is that of the batch of a value."""
+        if not isinstance(size, _Size) or size.axis != 0:
+            return False
+        same = len(size.value.terms) == 1 and size.value.terms == value.terms
+        return same or all(atom in self.batched for part in (size.value, value) for atom, _ in part.terms)
+
     def _made(self, module: Any, value: Affine, name: str) -> Affine:
         """Return what a module that is not understood makes of a value."""
         source = self._atom(value, name)
@@ -276,9 +337,46 @@ class _Reading:
         return self.axes.of(value.terms[0][0]) if value.terms else None
 
     def _new(self, atom: Atom, like: Affine | None = None) -> Affine:
+        if _keeps_batch(atom.module) and all(a in self.batched for a, _ in atom.source.terms):
+            self.batched.add(len(self.atoms))
         self.atoms.append(atom)
         self.axes.add(like.terms[0][0] if like is not None and like.terms else None)
         return Affine(((len(self.atoms) - 1, 1.0),))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """The length of an axis of a value, or its shape."""
+
+    value: Affine
+    axis: int | None = None
+
+
+def _size_of(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Size | None:
+    """Return what a step reads of the shape of a value, None if it is no such step."""
+    if not args or kwargs:
+        return None
+    first, *rest = args
+    if isinstance(first, Affine) and (node.target == "size" or (node.target is getattr and rest == ["shape"])):
+        return _Size(first, rest[0] if node.target == "size" and rest else None)
+    if isinstance(first, _Size) and first.axis is None and node.target is operator.getitem and isinstance(rest[0], int):
+        return _Size(first.value, rest[0])
+    return None
+
+
+def _keeps_batch(module: Any) -> bool:
+    """Return whether the batch certainly is the first axis of what a module gives, if it is of what it reads."""
+    if isinstance(module, Call):
+        return getattr(module.target, "__name__", module.target).rstrip("_") in _BATCHED
+    return not isinstance(module, nn.Flatten | nn.Unflatten) or getattr(module, "start_dim", 0) == 1
+
+
+def _slope(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the slope below 0 of a function with two slopes, None if it has none."""
+    given = {**dict(zip(("input", "slope"), args, strict=False)), **kwargs}
+    if name == "leaky_relu":
+        return given.get("negative_slope", given.get("slope", 0.01))
+    return given.get("weight", given.get("slope")) if name == "prelu" else None
 
 
 def _convolution(module: Any, name: str) -> ChannelMap:
@@ -299,7 +397,7 @@ def _is_plain(module: Any) -> bool:
     return module.groups == 1 and module.padding_mode == "zeros" and is_symmetric
 
 
-def _holds_affine(arguments: Any) -> bool:
-    affine = []
-    fx.node.map_aggregate(arguments, lambda value: affine.append(isinstance(value, Affine)))
-    return any(affine)
+def _holds(arguments: Any, kind: Any) -> bool:
+    found = []
+    fx.node.map_aggregate(arguments, lambda value: found.append(isinstance(value, kind)))
+    return any(found)

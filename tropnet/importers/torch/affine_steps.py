@@ -41,7 +41,12 @@ _PIECEWISE = Reason("is piecewise linear, not {wanted}", Kind.PIECEWISE)
 _SLOPE = Reason("is piecewise linear, not {wanted} unless its slope is 1", Kind.PIECEWISE)
 _COMPARES = Reason("compares values (a maximum, an order), which is not {wanted}", Kind.COMPARES)
 _CURVED = Reason("is not {wanted}")
-_LAST = Reason("is not {wanted}; as the last step leave it off: it does not change which output is the largest")
+_LEAVE_OFF = (
+    "; as the last step leave it off, as from_torch does with output='logits': the largest output, or the sign of a"
+    " single one, tells the class"
+)
+_LAST = Reason(f"is not {{wanted}}{_LEAVE_OFF}")
+_ARGMAX = Reason(f"compares values, which is not {{wanted}}{_LEAVE_OFF}")
 _NORMALISES = Reason("divides by statistics of its input, which is not {wanted}")
 _BATCH = Reason("normalises by the statistics of its batch, which is not {wanted}; call module.eval() first")
 _NO_STATISTICS = Reason("has no stored statistics and normalises by those of its batch, which is not {wanted}")
@@ -135,6 +140,10 @@ _STEPS: dict[str, _Step] = {
             " channel_shuffle unfold fold avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d"
             " adaptive_avg_pool3d interpolate upsample upsample_nearest upsample_bilinear"
             " cpu type double float half bfloat16"
+            # As an exported program names them.
+            " slice constant_pad_nd upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d"
+            " upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d reflection_pad1d reflection_pad2d"
+            " reflection_pad3d replication_pad1d replication_pad2d replication_pad3d alias lift_fresh_copy"
         ),
         _INPUT,
     ),
@@ -184,7 +193,7 @@ _OPERATORS = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"
 _SHAPES = frozenset(
     _words(
         "size dim ndimension numel nelement stride is_floating_point is_contiguous get_device element_size"
-        " len zeros_like ones_like full_like new_zeros new_ones new_full"
+        " len sym_size zeros_like ones_like full_like new_zeros new_ones new_full"
     )
 )
 _SHAPE_ATTRIBUTES = frozenset(_words("shape ndim dtype device layout requires_grad is_cuda names"))
@@ -214,7 +223,8 @@ _REASONS = {
         ),
         _CURVED,
     ),
-    **dict.fromkeys(_words("softmax softmax2d log_softmax logsoftmax sigmoid logsigmoid"), _LAST),
+    **dict.fromkeys(_words("softmax softmax2d softmin log_softmax logsoftmax sigmoid logsigmoid"), _LAST),
+    "argmax": _ARGMAX,
     **dict.fromkeys(
         ["layer_norm", "group_norm", "local_response_norm", "normalize", "rms_norm", "cosine_similarity"], _NORMALISES
     ),
@@ -268,6 +278,9 @@ def _why_not_module(module: Any) -> Reason | None:
 
 def _known_name(target: Any) -> str | None:
     """Return the name of one of PyTorch's or Python's own functions, None for any other."""
+    if isinstance(target, torch._ops.OpOverload):
+        home, _, name = target._schema.name.partition("::")
+        return str(name) if home == "aten" else None
     name = getattr(target, "__name__", "")
     homes = (torch, functional, operator, torch._C._nn, torch.Tensor)
     if target in (getattr, len) or any(getattr(home, name, None) is target for home in homes):
@@ -285,6 +298,20 @@ def _names(op: str, target: Any, args: tuple[Any, ...]) -> tuple[str | None, boo
     if name.endswith("_") and not name.endswith("__"):
         return name[:-1], True
     return _OPERATORS.get(name, name), name in _OPERATORS
+
+
+# What parameters of an operator of ATen, as in an exported program, are called by the function.
+_RENAMED = {"self": "input", "train": "training"}
+
+
+def _by_name(target: Any, args: tuple[Any, ...], kwargs: Values) -> tuple[tuple[Any, ...], Values]:
+    """Return the arguments of an operator of ATen by name, as its order need not be that of the function."""
+    if not isinstance(target, torch._ops.OpOverload):
+        return args, kwargs
+    parameters = target._schema.arguments
+    given = {**{parameter.name: value for parameter, value in zip(parameters, args, strict=False)}, **kwargs}
+    named = {parameter.name: given.get(parameter.name, parameter.default_value) for parameter in parameters}
+    return (), {_RENAMED.get(name, name): value for name, value in named.items()}
 
 
 def step_name(op: str, target: Any, args: tuple[Any, ...]) -> str | None:
@@ -334,11 +361,14 @@ def why_not_affine(
         args, nodes = args[:1], (nodes[0][:1], {})
     if (op, name) == ("call_method", "where"):  # the one whose arguments come in another order
         name = "method where"
+    first = nodes[0][:1]
+    args, kwargs = _by_name(target, args, kwargs)
+    nodes = _by_name(target, *nodes)
     step = _STEPS.get(name)
     if step is None or kwargs.get("out") is not None:
         return _REASONS.get(name, _UNKNOWN)
     graph_arguments = step.bound(*nodes)
     dependent = frozenset(key for key, value in graph_arguments.items() if depends(value))
-    if in_place and nodes[0] and not depends(nodes[0][0]):
+    if in_place and first and not depends(first[0]):
         return _WRITES
     return step.why_not(step.bound(args, kwargs), dependent)

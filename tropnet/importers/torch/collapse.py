@@ -13,7 +13,7 @@ from scipy import sparse
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, TropnetError, UnsupportedModuleError
 from tropnet.importers.torch.interpreter import AffineInterpreter
-from tropnet.importers.torch.tracing import float64_copy, trace
+from tropnet.importers.torch.tracing import Widening, float64_copy, trace
 from tropnet.network.affine import AffineMap
 from tropnet.operators.operator import as_shape
 
@@ -90,7 +90,7 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     shape = as_shape(input_shape)
     copy = float64_copy(module)
     # A dropout that is refused still draws; the caller's random numbers are not ours.
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), Widening():
         reader = AffineInterpreter(trace(copy))
         reader.read(shape)
         try:

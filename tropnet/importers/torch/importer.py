@@ -14,8 +14,9 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.importers.common.verification import verify
 from tropnet.importers.torch.export import ExportedNetwork, exported_layers
+from tropnet.importers.torch.last_step import without_last_step
 from tropnet.importers.torch.splitting import split
-from tropnet.importers.torch.tracing import Trace, float64_copy, trace
+from tropnet.importers.torch.tracing import Trace, Widening, float64_copy, trace
 from tropnet.network.layers import skip_sources
 from tropnet.network.network import Network
 from tropnet.operators.operator import as_shape
@@ -88,7 +89,7 @@ class SkipMLP(nn.Module):  # type: ignore[misc]  # mypy does not follow torch, s
         return f"skips={list(self.skips)}"
 
 
-def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network:
+def from_torch(module: Any, input_shape: Sequence[int] | None = None, *, output: str | None = None) -> Network:
     """Read a piecewise-linear PyTorch module into a `Network`.
 
     The module is traced and split at its activations; what stands between two of them is collapsed to one affine map
@@ -99,11 +100,16 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
     module
         Any torch.nn.Module of one tensor whose steps are affine (see `collapse`) or piecewise linear: ReLU, LeakyReLU,
         PReLU, RReLU, ReLU6, Hardtanh, Hardsigmoid, Softshrink, clamp, abs, max-pooling, maxima and minima of two
-        tensors or over axes; as modules, functions or methods. Batch norm, dropout and RReLU in eval mode. It is not
-        changed.
+        tensors or over axes; as modules, functions or methods. Batch norm, dropout and RReLU in eval mode. A
+        torch.fx.GraphModule, what torch.compile returns and ``torch.export.export(...).module()`` (of any batch) are
+        read, TorchScript is not; of parametrisations (spectral_norm, weight_norm, orthogonal) the value is read. It is
+        not changed.
     input_shape
         Shape of one input, without the batch, as in (1, 28, 28). Without it, the first layer must be an nn.Linear,
         whose in_features are the shape.
+    output
+        ``"logits"`` leaves off a last softmax, log-softmax, sigmoid or argmax, behind which entries may be moved only;
+        a module without one is read as it is. None reads the module whole.
 
     Returns
     -------
@@ -123,6 +129,8 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
         The module does not take `input_shape`, or nothing tells the shape.
     NonFiniteError
         A parameter is NaN or infinite.
+    ValueError
+        `output` is another word.
     TropnetError
         The outputs of the network and of the module differ at a random point.
 
@@ -134,10 +142,11 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
     neurons that hold a and b, so that two equal values tie exactly; where a and b are no outputs of neurons (a maxout
     of a linear layer), a layer of affine neurons (equal slopes, which split nothing) holds them.
 
-    Parameters are widened to float64 exactly, batch norm and consecutive affine steps are composed in float64: the
-    network is the float64 network with these weights, and a float32 module's own outputs differ from it by their
-    rounding. The result is checked at seeded random points, in a batch and alone, against a float64 copy of the module,
-    to a relative error of 1e-10 (or a multiple of the rounding error of sums that cancel).
+    Parameters, and constants that a forward makes, are widened to float64 exactly; parametrisations are evaluated,
+    batch norm and consecutive affine steps composed in float64. The network is the float64 network with these weights;
+    a float32 module's own outputs differ from it by their rounding. The result is checked at seeded random points, in a
+    batch and alone, against a float64 copy of the module, to a relative error of 1e-10 (or a multiple of the rounding
+    error of sums that cancel).
 
     Convolutions, pooling and moves of entries cost what their sparse matrices hold; other affine steps one evaluation
     of the step per input or output entry.
@@ -157,8 +166,10 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
     >>> from_torch(nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.MaxPool2d(2)), (1, 4, 6))
     Network(24-8-4-2-2, skips 1-3, 1-4, 2-4)
     """
+    if output not in (None, "logits"):
+        raise ValueError(f"output must be 'logits' or None, got {output!r}.")
     copy = float64_copy(module)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), Widening():
         # A module that was exported keeps its layers as they are.
         plain = type(copy) is ExportedNetwork
         network = exported_layers(copy) if plain else None
@@ -168,9 +179,11 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None) -> Network
         else:
             shape = _inferred_shape(graph) if input_shape is None else as_shape(input_shape)
         if network is None:
-            lowering, output = split(graph, shape)
-            network = lowering.network(output)
-        _verify(network, copy, shape)
+            if output is not None:
+                graph = without_last_step(graph)
+            lowering, last = split(graph, shape)
+            network = lowering.network(last)
+        _verify(network, copy if output is None else graph.graph_module, shape)
     return network
 
 

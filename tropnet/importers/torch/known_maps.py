@@ -20,7 +20,7 @@ __all__ = ["known_map", "known_module_map"]
 
 
 def _numbers(value: Any) -> Any:
-    return None if value is None else value.detach().numpy()
+    return None if value is None else value.detach().double().numpy()
 
 
 def _dense(x: Expression, weight: Any, bias: Any) -> Expression:

@@ -116,6 +116,8 @@ class _PiecewiseInterpreter(AffineInterpreter):
             return
         except NonFiniteError as error:
             raise NonFiniteError(f"{self.trace.where(node)}: {error}") from error
+        if isinstance(value, tuple) and isinstance(symbol, Expression):
+            symbol = (symbol, *[None] * (len(value) - 1))  # ATen's pools give the places of maxima too
         self.symbols[node] = symbol
         in_place = getattr(target, "inplace", False) or kwargs.get("inplace", False)
         if in_place or changes_in_place(node.op, target, args):

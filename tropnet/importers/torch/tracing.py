@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.overrides import TorchFunctionMode
 
 from tropnet.errors import UnsupportedModuleError
 from tropnet.importers.torch.two_slopes import TwoSlopes
+from tropnet.torch_modules.plain import refuse_unreadable, uncompiled, unexported, unparametrized
 
-__all__ = ["Trace", "float64_copy", "trace", "type_name"]
+__all__ = ["Trace", "Widening", "float64_copy", "trace", "type_name"]
 
 _ROOT = "module"
 _SCOPE = "tropnet_scope"
@@ -28,17 +30,22 @@ def type_name(value: Any) -> str:
 def float64_copy(module: Any) -> Any:
     """Return a copy of a module with float64 parameters, buffers and tensors on the CPU, in the same mode.
 
+    What torch.compile or torch.export wrapped is unwrapped, and parametrisations are evaluated, in float64.
+
     Raises
     ------
     UnsupportedModuleError
-        It is no module, does more than its forward says (hooks, a forward of the instance), holds numbers that are not
-        real or no numbers at all, or cannot be copied.
+        It is no module, or one of TorchScript or Keras, does more than its forward says (hooks, a forward of the
+        instance), holds numbers that are not real or no numbers at all, has parametrisations that change with every
+        call, or cannot be copied.
     """
+    refuse_unreadable(module)
     if not isinstance(module, nn.Module):
         raise UnsupportedModuleError(
             f"module must be a torch.nn.Module, got {type_name(module)}. For a file or a state dict, build the module"
             " and call its load_state_dict first."
         )
+    module = unexported(module)
     for name, part in module.named_modules():
         for key, tensor in [*part._parameters.items(), *part._buffers.items()]:
             _refuse_numbers(tensor, f"{key} of {_described(part, name)}")
@@ -54,16 +61,24 @@ def float64_copy(module: Any) -> Any:
         for key, value in vars(part).items():
             if isinstance(value, torch.Tensor) and value.is_floating_point():
                 vars(part)[key] = value.detach().cpu().double()
-    return copy.cpu().double().requires_grad_(False)
+    with torch.no_grad():
+        return unparametrized(uncompiled(copy).cpu().double()).requires_grad_(False)
 
 
 def _refuse_changed_calls(part: Any, where: str) -> None:
+    if "_orig_mod" in part._modules:  # what torch.compile wraps is looked at by itself
+        return
+    if isinstance(part, fx.GraphModule) and hasattr(part, "_in_spec"):
+        raise UnsupportedModuleError(
+            f"{where} is a program of torch.export within another module. Put the module that was exported there."
+        )
     if part._forward_hooks or part._forward_pre_hooks:
         raise UnsupportedModuleError(
             f"{where} has forward hooks, which may change its values. Remove the hooks (weight_norm, spectral_norm and"
             " pruning leave one; each has its own remove function)."
         )
-    if "forward" in vars(part) or type(part).__call__ not in _CALLS:
+    own_call = type(part).__call__ not in _CALLS and not isinstance(part, fx.GraphModule)
+    if "forward" in vars(part) or own_call:
         raise UnsupportedModuleError(f"{where} has a forward or __call__ of its own. Define a subclass instead.")
 
 
@@ -78,6 +93,28 @@ def _refuse_numbers(tensor: Any, where: str) -> None:
 
 def _described(part: Any, name: str) -> str:
     return f"{name or 'the module itself'} ({type_name(part)})"
+
+
+class Widening(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follow torch, so it is Any
+    """Widens floating tensors to float64 where they meet one, as parameters were: what a forward makes is float32.
+
+    PyTorch does so itself in sums and products, but refuses in convolutions and products of matrices.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of PyTorch, with widened tensors if one of them is float64."""
+        given = args, kwargs or {}
+        kinds: set[Any] = set()
+        fx.node.map_aggregate(given, lambda part: kinds.add(part.dtype) if isinstance(part, torch.Tensor) else None)
+        name = getattr(func, "__name__", "")
+        writes = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+        if torch.float64 in kinds and len(kinds) > 1 and not writes:
+            given = fx.node.map_aggregate(given, _widened)
+        return func(*given[0], **given[1])
+
+
+def _widened(part: Any) -> Any:
+    return part.double() if isinstance(part, torch.Tensor) and part.is_floating_point() else part
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""PyTorch modules as plain ones, for all that read them."""
