@@ -26,6 +26,7 @@ from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.centred import Centred, as_centred
 from tropnet.geometry.double_description import Ray, double_description
+from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets
 
 __all__ = ["Ball", "Polyhedron"]
 
@@ -182,20 +183,27 @@ class Polyhedron:
     def facets(self) -> NDArray[np.int64]:
         """Return the indices of the rows that define facets, ascending; of coincident rows the first.
 
-        Row i defines a facet iff beyond it there are points that no other row excludes: one exact decision per row.
+        Rays and multipliers prove most in float64, from an exact point inside (see `tropnet.geometry.facets`). For what
+        is left, row i defines a facet iff beyond it there are points that no other row excludes: an exact decision.
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron has no interior.
         """
+        known = facets(self.from_inside(), np.array([0, len(self.rows)]), self.extent())
         first: dict[tuple[int, ...], int] = {}
-        for i, row in enumerate(self.rows.tolist()):
-            first.setdefault(reduced(row), i)
+        # What does not touch the polyhedron excludes nothing that the others leave.
+        for i in np.flatnonzero(known != IMPLIED).tolist():
+            first.setdefault(reduced(self.rows[i].tolist()), i)
         backend = deciding_backend(self.dimension)
-        facets = []
-        for i in first.values():
+        found = known == FACET
+        for i in [i for i in first.values() if known[i] == DOUBTFUL]:
             backend.truncate(0)
             for j in first.values():
                 backend.push(-self.rows[i] if i == j else self.rows[j])
-            if isinstance(backend.decide(), Feasible):
-                facets.append(i)
-        return np.array(facets, dtype=np.int64)
+            found[i] = isinstance(backend.decide(), Feasible)
+        return np.flatnonzero(found)
 
     def volume(self) -> float:
         """Return the d-dimensional volume, rounded once: the finite float64 nearest to it, or infinity if unbounded.

@@ -54,8 +54,8 @@ def adjacency_graph(regions: Regions) -> nx.Graph:
     Notes
     -----
     R regions with F facets in all cost one sorted look-up, O(F log R) in bulk, and about a millisecond for each facet
-    across which several neurons flip. Regions enumerated without ``facets=True`` cost far more: their facets are then
-    decided one by one (see `Regions.facets`).
+    across which several neurons flip. Of regions enumerated without ``facets=True`` the facets are found first, in bulk
+    (see `Regions.facets`).
 
     Raises
     ------

@@ -216,7 +216,7 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
     """Return for which regions some y_i = y_j meets the closed region in dimension d - 1, or for more than those."""
     net, every = regions.network, np.ones(len(regions), dtype=np.bool_)
     pairs = [[0]] if net.n_outputs == 1 else [list(pair) for pair in combinations(labels, 2)]
-    if not regions.complete or regions.packed_facets is None or len(pairs) > _MAX_PAIRS:
+    if not regions.complete or len(pairs) > _MAX_PAIRS:
         return every
     last, n = net.layers[-1], len(net.layers)
     signs = np.zeros((len(pairs), net.n_outputs))

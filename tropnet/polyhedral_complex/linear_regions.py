@@ -99,7 +99,7 @@ def linear_regions(regions: Regions, graph: nx.Graph | None = None) -> LinearReg
     Parameters
     ----------
     regions
-        Activation regions, enumerated with ``facets=True`` if there are many.
+        Activation regions; those enumerated with ``facets=True`` have their facets at hand.
     graph
         Their `adjacency_graph`, if it is at hand; else only the edges are computed.
 

@@ -1,4 +1,4 @@
-"""Volumes, balls and vertices of many regions: proven in float64 where possible, else exact.
+"""Volumes, balls, vertices and facets of many regions: proven in float64 where possible, else exact.
 
 Three steps, each for what the one before left in doubt. First, all regions at once, compiled, with rows composed in
 float64 and one bound for each neuron on how wrong its rows are in any region. Second, the same with rows in twofold
@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.geometry.balls import balls
 from tropnet.geometry.centred import Centred, centred, from_distances
+from tropnet.geometry.facets import DOUBTFUL, FACET, facets
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.geometry.sampled_volumes import sampled_volume
 from tropnet.geometry.vertices import vertices
@@ -39,6 +41,8 @@ ACCURACY = 1e-9
 _OF_VERTICES, _OF_FAR_VERTICES = 1e-8, 1e-10
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
+# Chunks are parts of what memory holds: rows that stay in the cache are composed faster.
+_PARTS = 16
 
 
 class _Views(NamedTuple):
@@ -110,6 +114,33 @@ class Measures:
         if (np.diff(owner) < 0).any():
             points = points[np.argsort(owner, kind="stable")]
         return Vertices(points, np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(self.packed)))]))
+
+    def facets(self) -> PackedArray:
+        """Return which rows define facets, bits by place (`RowIndex`); not for regions whose facets are known."""
+        index = RowIndex.of(self.network, self.domain)
+        flags = np.zeros((len(self.packed), index.n_places), dtype=np.bool_)
+        for part in chunks(len(self.packed), _PARTS * index.n_places * (self.domain.dimension + 1)):
+            which = np.arange(len(self.packed))[part]
+            for views in (self._quick, self._accurate):
+                rows, offsets, _ = views(which)
+                known = facets(rows, offsets, self._extent)
+                owner = np.repeat(np.arange(len(which)), np.diff(offsets))
+                defines = known == FACET
+                flags[which[owner[defines]], self._places(which, index)[defines]] = True
+                doubtful = np.zeros(len(which), dtype=np.bool_)
+                doubtful[owner[known == DOUBTFUL]] = True
+                which = which[doubtful]
+            for i in which.tolist():
+                places = self._places(np.array([i]), index)
+                flags[i] = False
+                flags[i, places[self.polyhedron(i).facets()]] = True
+        return index.pack(flags)
+
+    def _places(self, which: NDArray[np.int64], index: RowIndex) -> NDArray[np.int64]:
+        """Return the places of all rows of some regions, in order."""
+        cuts = unpack(self.packed_cuts[which], self.network.n_neurons)
+        sides = np.ones((len(which), len(index.sides)), dtype=np.bool_)
+        return np.asarray(index.in_order[np.nonzero(np.concatenate([sides, cuts], axis=1))[1]])
 
     def estimates(self, bounded: BoolArray, n_samples: int, rng: np.random.Generator) -> VolumeEstimates:
         """Return estimated volumes, infinite where not `bounded`.

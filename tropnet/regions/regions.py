@@ -143,8 +143,10 @@ class Regions(Sequence[ActivationRegion]):
     def facets(self) -> Facets:
         """Return the facets of all regions as arrays; see `Facets`.
 
-        At once if the regions were enumerated with ``facets=True``, else by exact decisions, region by region (about a
-        millisecond for each row).
+        At once if the regions were enumerated with ``facets=True``; else in bulk, once, in float64, in any dimension:
+        rays and multipliers prove which rows define facets, with bounds on all errors, those of the composed rows
+        included (see `tropnet.geometry.facets`). What is in doubt, as where rows touch a region in less than a facet,
+        is decided over the integers, region by region (some milliseconds each).
 
         Examples
         --------
@@ -155,12 +157,12 @@ class Regions(Sequence[ActivationRegion]):
         >>> both.facets().rows.tolist()
         [0, 0]
         """
-        if self.packed_facets is None:
-            parts = [region.rows[region.facets()] for region in self]
-            rows = np.concatenate([np.empty(0, dtype=np.int64), *parts])
-            return Facets(rows, np.cumsum([0, *map(len, parts)]))
+        return Facets(*(array.copy() for array in self._facets))
+
+    @cached_property
+    def _facets(self) -> Facets:
         index = RowIndex.of(self.network, self.domain)
-        flags = index.unpack(self.packed_facets)
+        flags = index.unpack(self._measures.facets() if self.packed_facets is None else self.packed_facets)
         places = index.in_order[np.nonzero(flags[:, index.in_order])[1]]
         return Facets(index.named(places), np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
 

@@ -1,4 +1,6 @@
-"""Facets of all regions, found by the engines on the way, are those that exact decisions find region by region."""
+"""Facets of all regions, found by the engines on the way or in bulk later, are those of exact decisions, row by row."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,15 +9,40 @@ from hypothesis import strategies as st
 
 from tropnet import Box, Network, Polytope, Regions, enumerate_regions
 from tropnet.enumeration.engines import REGISTRY
+from tropnet.feasibility import Feasible
+from tropnet.feasibility.exact import solve_exactly
+from tropnet.geometry.centred import centred
+from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets
+
+
+def defining(rows):
+    """Return which integer rows (a | c) define facets: beyond such a row there are points inside all others."""
+    own = []
+    for i, row in enumerate(rows):
+        # Of coincident rows the first.
+        others = [rows[j] for j in range(len(rows)) if j != i and not (j > i and coincident(row, rows[j]))]
+        answer = solve_exactly([-row, *others], len(row) - 1, 10**6, central=False)
+        if isinstance(answer, Feasible):
+            own.append(i)
+    return own
+
+
+def coincident(row, other):
+    k = next(k for k, value in enumerate(row) if value)
+    return row[k] * other[k] > 0 and all(row * other[k] == other * row[k])
 
 
 def check(regions):
-    rows, offsets = regions.facets()
-    assert offsets[0] == 0
-    assert offsets[-1] == len(rows)
+    """Check the facets that are known, those found without them, and those of single regions."""
+    known, found = regions.facets(), replace(regions, packed_facets=None).facets()
+    for offsets in (known.offsets, found.offsets):
+        assert offsets[0] == 0
+        assert offsets[-1] == len(known.rows)
     for i, region in enumerate(regions):
-        own = rows[offsets[i] : offsets[i + 1]]
-        assert own.tolist() == region.rows[region.facets()].tolist()
+        exact = region.rows[defining(region.integer_rows)].tolist()
+        assert exact == known.rows[known.offsets[i] : known.offsets[i + 1]].tolist()
+        assert exact == found.rows[found.offsets[i] : found.offsets[i + 1]].tolist()
+        assert exact == region.rows[region.facets()].tolist()
 
 
 DOMAINS = {
@@ -50,8 +77,8 @@ def test_facets_of_generic_networks(widths):
     net = Network.random(widths, seed=1)
     for domain in (None, Box(-3, 3)):
         regions = enumerate_regions(net, domain, engine="vertex", facets=True)
-        check(Regions(net, regions.domain, regions.packed[:60], regions.packed_cuts[:60], regions.witnesses[:60],
-                      packed_facets=regions.packed_facets[:60]))  # fmt: skip
+        check(Regions(net, regions.domain, regions.packed[:30], regions.packed_cuts[:30], regions.witnesses[:30],
+                      packed_facets=regions.packed_facets[:30]))  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
@@ -69,3 +96,67 @@ def test_files_keep_them(tmp_path, suffix, facets):
 def test_without_a_hidden_layer():
     regions = enumerate_regions(Network.mlp([[[1.0, 2.0]]], [[3.0]]), Box(-1, 1), facets=True)
     assert regions.facets().rows.tolist() == [-1, -2, -3, -4]
+
+
+def test_the_second_call_is_free_and_its_answer_the_callers_own():
+    regions = enumerate_regions(Network.random([2, 4, 1], seed=0), Box(-1, 1))
+    first = regions.facets()
+    kept = first.rows.copy()
+    first.rows[:] = 0
+    assert np.array_equal(regions.facets().rows, kept)
+
+
+def test_regions_whose_point_is_rational():
+    """Between x = 2^-1074 k and the next there is no float64 point, so nothing is seen from it."""
+    net = Network.mlp([[[1.0], [1.0]], [[1.0, 1.0]]], [[0.0, -(2.0**-1074)], [0.0]])
+    regions = enumerate_regions(net, Box([-1.0], [1.0]))
+    assert regions.rational_witnesses
+    check(regions)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-8, 1.0, 1e8, 1e150])
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 3))
+def test_what_is_proven_is_true_at_any_scale(scale, seed, d):
+    """Rows through common points and nearly through them, seen from a point inside; no extent is known, or one is."""
+    rng = np.random.default_rng(seed)
+    A = rng.integers(-2, 3, (9, d)).astype(float)
+    A = A[A.any(axis=1)]
+    b = A @ np.zeros(d) + rng.choice([1.0, 1.0, 2.0, 1.0 + 2.0**-40], len(A))
+    rows = [np.array([*(-int(x) for x in a), int(c * 2**40)], dtype=object) for a, c in zip(A, b, strict=True)]
+    for row in rows:
+        row[:-1] *= 2**40
+    exact = defining(rows)
+    offsets = np.array([0, len(A)])
+    sides = centred(A, b * scale, offsets, np.zeros((1, d)))
+    for extent in (np.inf, 100.0 * scale):
+        if extent < np.inf:
+            box = np.vstack([np.eye(d), -np.eye(d)])
+            A_box, b_box = np.vstack([A, box]), np.concatenate([b, np.full(2 * d, 20.0)]) * scale
+            offsets = np.array([0, len(A_box)])
+            sides = centred(A_box, b_box, offsets, np.zeros((1, d)))
+            far = [np.array([*(-int(x) for x in a), 20], dtype=object) for a in box]
+            exact = defining([*rows, *far])
+        known = facets(sides, offsets, extent)
+        for i, state in enumerate(known.tolist()):
+            assert state in (FACET, IMPLIED, DOUBTFUL)
+            assert state == DOUBTFUL or (state == FACET) == (i in exact)
+
+
+def test_generic_rows_leave_no_doubt():
+    """Tangents of spheres, a tenth farther away for every other one: doubt would only cost time, but much of it."""
+    rng = np.random.default_rng(0)
+    for d in (2, 3, 5, 8):
+        A = rng.normal(size=(4 * d, d))
+        A /= np.linalg.norm(A, axis=1)[:, None]
+        offsets = np.array([0, len(A)])
+        known = facets(centred(A, np.ones(len(A)), offsets, np.zeros((1, d))), offsets)
+        assert (known == FACET).all()
+
+
+def test_a_row_known_up_to_its_error_is_in_doubt():
+    """Of x <= 1 and x <= 1 + e it is not known which defines the facet if both are wrong by more than e."""
+    A, b = np.array([[1.0], [1.0], [-1.0]]), np.array([1.0, 1.0 + 1e-9, 1.0])
+    offsets, origin = np.array([0, 3]), np.zeros((1, 1))
+    assert facets(centred(A, b, offsets, origin), offsets).tolist() == [FACET, IMPLIED, FACET]
+    known = facets(centred(A, b, offsets, origin, np.full((3, 2), 1e-8)), offsets)
+    assert known.tolist() == [DOUBTFUL, DOUBTFUL, FACET]

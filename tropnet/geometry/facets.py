@@ -1,0 +1,300 @@
+"""Which rows of many polyhedra define facets: proofs in float64, compiled, in any dimension.
+
+Seen from a point inside, the rows are u y <= s with s > 0. Two things can be proven of row i:
+
+It defines a facet if some ray from the point meets its hyperplane strictly before that of any other row: there the
+polyhedron ends at row i alone.
+
+It does not even touch the polyhedron if u_i y < s_i for all y in it, for then no facet can lie on it, and the others
+describe the same polyhedron without it. Multipliers l >= 0 of other rows prove that: u_i y = sum l_j u_j y + e y with
+a rest e, so u_i y <= sum l_j s_j + |e| |y| (weak duality). An extent of the polyhedron bounds |y|; where none is known,
+the rest must be 0: the linear system u_i = sum l_j u_j over d rows has one solution, if its matrix is regular, which an
+approximate inverse proves, with bounds on every l_j (Rump 2010, doi:10.1017/S096249291000005X, section 10).
+
+Rows are asked in turn: the linear program max u_i y over the rows found so far ends below s_i, with multipliers, or
+beyond, in a direction in which a ray meets another facet (Clarkson 1994, doi:10.1109/SFCS.1994.365723). So programs
+have as many rows as there are facets, not as there are rows. Coincident rows, and rows that touch the polyhedron in
+less than a facet, are in neither case: they are doubtful.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.rounding import EPSILON
+from tropnet.geometry.balls import DONE, invert, solve
+from tropnet.geometry.centred import Centred
+from tropnet.kernels import compiled
+
+__all__ = ["DOUBTFUL", "FACET", "IMPLIED", "facets"]
+
+_UNKNOWN, FACET, IMPLIED, DOUBTFUL = 0, 1, 2, 3
+# How often a direction that leads to several rows at once is moved, and how far the first time and each next.
+_TRIES = 3
+_SHIFT = 1e-2
+# Products of multipliers and rows may be subnormal.
+_TINY = 1e-300
+
+
+def facets(rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf) -> NDArray[np.int8]:
+    """Return what is proven of each row: it defines a facet, does not touch the polyhedron, or is doubtful.
+
+    Parameters
+    ----------
+    rows
+        The rows, seen from points strictly inside: those of polyhedron i are offsets[i], ..., offsets[i + 1] - 1.
+    offsets
+        int64, shape (R + 1,).
+    extent
+        No two points of a polyhedron are farther apart than this.
+
+    Returns
+    -------
+    int8, shape (n,): `FACET`, `IMPLIED` or `DOUBTFUL`. Of rows that are coincident none is more than doubtful.
+
+    Notes
+    -----
+    For m rows and f facets m linear programs with f rows, and O(m) operations for each ray and dimension.
+
+    Examples
+    --------
+    A triangle, a row farther away, and one that touches a corner:
+
+    >>> from tropnet.geometry.centred import centred
+    >>> A = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0], [1.0, 0.0], [2.0, 1.0]])
+    >>> offsets = np.array([0, 5])
+    >>> rows = centred(A, np.array([0.0, 0.0, 2.0, 3.0, 4.0]), offsets, np.array([[0.5, 0.5]]))
+    >>> facets(rows, offsets).tolist() == [FACET, FACET, FACET, IMPLIED, DOUBTFUL]
+    True
+    """
+    d = rows.units.shape[1]
+    most = int(np.diff(offsets).max(initial=0))
+    known = np.full(len(rows.units), DOUBTFUL, dtype=np.int8)
+    table, names = np.empty((most + 2, d + 1)), np.empty(most + d + 1, dtype=np.int64)
+    _facets(
+        *rows, offsets, extent, known, np.empty(most, dtype=np.int64), table, names, np.empty((d, 2 * d)),
+        np.empty((4, d)),
+    )  # fmt: skip
+    return known
+
+
+@compiled(entry=True)
+def _facets(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, extent: float, known: Any,
+    active: Any, table: Any, names: Any, square: Any, work: Any,
+) -> None:  # fmt: skip
+    """Fill in what is known of each row; `active` is space for the rows found so far, work[0] for a direction."""
+    d = units.shape[1]
+    for r in range(len(reach)):
+        start, m = offsets[r], offsets[r + 1] - offsets[r]
+        sure = reach[r] > 0.0 and reach[r] < np.inf
+        for i in range(start, start + m):
+            sure = sure and side_errors[i] < sides[i] and unit_errors[i] < 1.0
+        if not sure:
+            continue
+        known[start : start + m] = _UNKNOWN
+        n = 0
+        for i in range(start, start + m):
+            if known[i] != _UNKNOWN:
+                continue
+            for k in range(d):
+                work[0, k] = units[i, k]
+            first = _first(units, sides, unit_errors, side_errors, start, m, known, work)
+            if first >= 0 and known[first] != FACET:
+                n = _found(first, known, active, n)
+            while known[i] == _UNKNOWN:
+                first = -1
+                if _beyond(units, sides, i, active, n, table, names, work):
+                    first = _first_near(units, sides, unit_errors, side_errors, start, m, known, work)
+                elif _is_implied(
+                    units, sides, unit_errors, side_errors, i, active, n, table, names, work, extent / reach[r]
+                ) or _is_surely_spanned(units, sides, unit_errors, side_errors, i, active, n, names, square, work):
+                    known[i] = IMPLIED
+                    break
+                if first >= 0:
+                    n = _found(first, known, active, n)
+                else:
+                    # It stays among the rows of the next programs, which may end at it.
+                    known[i] = DOUBTFUL
+                    active[n] = i
+                    n += 1
+
+
+@compiled()
+def _found(row: int, known: Any, active: Any, n: int) -> int:
+    """Mark a facet, and put it among the active rows if it is not there; return how many there are."""
+    if known[row] != DOUBTFUL:
+        active[n] = row
+        n += 1
+    known[row] = FACET
+    return n
+
+
+@compiled()
+def _first(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, start: int, m: int, known: Any, work: Any
+) -> int:
+    """Return the row that the ray along work[0] surely meets strictly before all others, or -1."""
+    d = units.shape[1]
+    size = 0.0
+    for k in range(d):
+        size += work[0, k] * work[0, k]
+    size = np.sqrt(size) * (1.0 + (d + 4) * EPSILON)
+    if not size < np.inf:
+        return -1
+    # Inverse distances, in units of the direction: bounds of the largest, and of the others.
+    row, low, high, other = -1, 0.0, 0.0, 0.0
+    for i in range(start, start + m):
+        if known[i] == IMPLIED:
+            continue
+        rate = 0.0
+        for k in range(d):
+            rate += units[i, k] * work[0, k]
+        error = (unit_errors[i] + (d + 2) * EPSILON) * size
+        most = (rate + error) / (sides[i] - side_errors[i]) * (1.0 + 8.0 * EPSILON)
+        if most > high:
+            row, other, high = i, high, most
+            low = (rate - error) / (sides[i] + side_errors[i]) * (1.0 - 8.0 * EPSILON)
+        elif most > other:
+            other = most
+    return row if low > other and low > _TINY and high < np.inf else -1
+
+
+@compiled()
+def _first_near(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, start: int, m: int, known: Any, work: Any
+) -> int:
+    """Return a row not known to be a facet that a ray along work[0], or close to it, surely meets first; -1 if none."""
+    d = units.shape[1]
+    size = 0.0
+    for k in range(d):
+        work[1, k] = work[0, k]
+        size = max(size, abs(work[0, k]))
+    for attempt in range(_TRIES + 1):
+        first = _first(units, sides, unit_errors, side_errors, start, m, known, work)
+        if first >= 0 and known[first] != FACET:
+            return int(first)
+        shift = size * _SHIFT ** (attempt + 1)
+        for k in range(d):
+            # Numbers in no simple relation.
+            work[0, k] = work[1, k] + shift * ((0.6180339887498949 * (k + 1 + attempt * d)) % 1.0 - 0.5)
+    return -1
+
+
+@compiled()
+def _beyond(units: Any, sides: Any, i: int, active: Any, n: int, table: Any, names: Any, work: Any) -> bool:
+    """Return whether the active rows seem to leave points beyond row i, and put one into work[0].
+
+    The last row of the program is row i itself, twice as far away, so that there is an end.
+    """
+    d = units.shape[1]
+    for q in range(n):
+        for k in range(d):
+            table[q, k] = -units[active[q], k]
+        table[q, d] = sides[active[q]]
+    for k in range(d):
+        table[n, k] = -units[i, k]
+        table[n + 1, k] = units[i, k]
+    table[n, d], table[n + 1, d] = 2.0 * sides[i], 0.0
+    if solve(table, n + 1, d, names)[0] != DONE or not table[n + 1, d] > sides[i]:
+        return False
+    for k in range(d):
+        work[0, k] = 0.0
+    for q in range(n + 1):
+        if names[q] < 0:
+            work[0, -1 - names[q]] = table[q, d]
+    return True
+
+
+@compiled()
+def _is_implied(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, i: int, active: Any, n: int, table: Any, names: Any,
+    work: Any, farthest: float,
+) -> bool:  # fmt: skip
+    """Return whether the multipliers at the end of the program prove that row i does not touch the polyhedron.
+
+    No point of that is farther away than `farthest`.
+    """
+    d = units.shape[1]
+    for k in range(d):
+        work[1, k] = units[i, k]
+    bound, total, rest = 0.0, 1.0, unit_errors[i] + _TINY
+    for j in range(d):
+        name, multiplier = names[n + 1 + j], -table[n + 1, j]
+        # The last row of the program is none of the polyhedron.
+        if name < 0 or name >= n or not multiplier > 0.0:
+            continue
+        row = active[name]
+        for k in range(d):
+            work[1, k] -= multiplier * units[row, k]
+        bound += multiplier * (sides[row] + side_errors[row])
+        rest += multiplier * unit_errors[row]
+        total += multiplier
+    for k in range(d):
+        rest += abs(work[1, k])
+    rest += d * (d + 3) * EPSILON * total
+    bound += rest * farthest
+    return bool(bound * (1.0 + 4.0 * (d + 4) * EPSILON) < (sides[i] - side_errors[i]) * (1.0 - 2.0 * EPSILON))
+
+
+@compiled()
+def _is_surely_spanned(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, i: int, active: Any, n: int, names: Any, square: Any,
+    work: Any,
+) -> bool:  # fmt: skip
+    """Return whether row i surely is a sum of positive multiples of the rows where the program ended, and farther away.
+
+    With X about 1 / B, multipliers l = u X, rho = u - l B and G = I - B X they are l + rho X (1 - G)^-1.
+    """
+    d = units.shape[1]
+    for j in range(d):
+        name = names[n + 1 + j]
+        if name < 0 or name >= n:
+            return False
+        for k in range(d):
+            square[j, k] = units[active[name], k]
+            square[j, d + k] = 1.0 if j == k else 0.0
+    if not invert(square, d):
+        return False
+    unit, total = (d + 3) * EPSILON, 0.0
+    for j in range(d):
+        value = 0.0
+        for k in range(d):
+            value += units[i, k] * square[k, d + j]
+        work[1, j] = value
+        total += abs(value) * (unit_errors[active[names[n + 1 + j]]] + unit)
+    for k in range(d):
+        value = units[i, k]
+        for j in range(d):
+            value -= work[1, j] * units[active[names[n + 1 + j]], k]
+        work[2, k] = abs(value) + total + unit_errors[i] + unit
+    worst = 0.0
+    for j in range(d):
+        row, off = active[names[n + 1 + j]], 0.0
+        for q in range(d):
+            value, size = 1.0 if j == q else 0.0, 1.0
+            for k in range(d):
+                value -= units[row, k] * square[k, d + q]
+                size += abs(square[k, d + q])
+            off += abs(value) + (unit + unit_errors[row]) * size
+        worst = max(worst, off)
+    if not worst < 0.5:
+        return False
+    shift = 0.0
+    for j in range(d):
+        value = 0.0
+        for k in range(d):
+            value += work[2, k] * abs(square[k, d + j])
+        work[3, j] = value
+        shift += value
+    shift *= worst / (1.0 - worst)
+    bound = 0.0
+    for j in range(d):
+        row, error = active[names[n + 1 + j]], (work[3, j] + shift) * (1.0 + 2.0 * unit)
+        if not work[1, j] >= error:
+            return False
+        bound += (work[1, j] + error) * (sides[row] + side_errors[row])
+    return bool(bound * (1.0 + 2.0 * unit) < (sides[i] - side_errors[i]) * (1.0 - 2.0 * EPSILON))
