@@ -6,8 +6,9 @@ patterns are composed in float64, with bounds on the rounding if asked for.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import SMALLEST_NORMAL, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray, IntegerArray
+from tropnet.exact.products import product
 from tropnet.network.affine import Matrix
 from tropnet.network.layers import Layer
 
@@ -196,13 +198,14 @@ def compose_bounded(
 def _weighted(layer: Layer, sources: Mapping[int, NDArray[Any]], width: int) -> NDArray[Any]:
     """Return the sum over sources of weight times rows; rows that vanish (inactive neurons) are skipped."""
     total = np.zeros((layer.width, width), dtype=layer.bias.dtype)
+    times: Callable[[Any, Any], Any] = product if total.dtype == object else operator.matmul
     for source, values in sources.items():
         weight = layer.weights[source]
         live = np.asarray(values != 0, dtype=np.bool_).any(axis=1)
         if live.all():
-            total = total + weight @ values
+            total = total + times(weight, values)
         elif live.any():
-            total = total + weight[:, live] @ values[live]
+            total = total + times(weight[:, live], values[live])
     return total
 
 

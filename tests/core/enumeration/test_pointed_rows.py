@@ -48,7 +48,7 @@ def test_rows_are_found_iff_there_are_any(data):
 def test_inputs_that_are_kept_tell_all_apart(data):
     """The columns kept are a basis of the column space."""
     rows = data.draw(float_rows(data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))))
-    kept = separable_inputs(rows)
+    kept = separable_inputs(rows, 8)
     assert kept == sorted(set(kept))
     assert len(kept) == len(reduced_over_the_rationals(rows.tolist()))
     assert len(kept) == len(reduced_over_the_rationals(rows[:, kept].tolist() if kept else []))
@@ -61,3 +61,18 @@ def test_a_small_defect_proves_a_matrix_regular(data):
     rows = data.draw(float_rows(d, d))
     if inverse_and_defect(rows)[1] < 1:
         assert len(reduced_over_the_rationals(rows.tolist())) == d
+
+
+def test_hundreds_of_inputs_are_refused_by_a_bound_in_float64():
+    """Exact elimination of 512 rows would take hours; that there are more than 128 directions float64 proves."""
+    rows = np.random.default_rng(0).normal(size=(512, 784))
+    assert separable_inputs(rows, 128) is None
+    assert separable_inputs(rows[:20], 128) is not None
+
+
+def test_duplicates_do_not_hide_how_many_directions_there_are():
+    """Twenty directions, each told thirty times, are twenty; a hundred are more than sixty."""
+    rng = np.random.default_rng(1)
+    few = np.repeat(rng.integers(-3, 4, size=(20, 90)).astype(float), 30, axis=0)
+    assert len(separable_inputs(few, 60)) == np.linalg.matrix_rank(few)
+    assert separable_inputs(np.repeat(rng.normal(size=(80, 90)), 3, axis=0), 60) is None

@@ -72,12 +72,26 @@ def _are_independent(rows: FloatArray) -> bool:
     return len(independent(to_integers(rows)[0].tolist(), len(rows))) == len(rows)
 
 
-def separable_inputs(rows: FloatArray) -> list[int]:
-    """Return columns that form a basis of the column space, exactly: well-conditioned ones if float64 finds them."""
-    largest = np.abs(rows).max(axis=1, initial=0.0)
-    order = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)[1].tolist()
+def separable_inputs(rows: FloatArray, at_most: int) -> list[int] | None:
+    """Return columns that form a basis of the column space, exactly: well-conditioned ones if float64 finds them.
+
+    None where float64 proves that there are more than `at_most`: of hundreds, exact elimination takes hours.
+    """
+    order = _pivoted(rows)
+    n = at_most + 1
+    if min(rows.shape) >= n:
+        some = rows[:, order[:n]]
+        if inverse_and_defect(scaled(some[_pivoted(some.T)[:n]]))[1] < 1:
+            return None
     columns = to_integers(rows)[0].T[order].tolist()
     return sorted(order[k] for k in independent(columns, len(rows)))
+
+
+def _pivoted(rows: FloatArray) -> list[int]:
+    """Return the columns of a matrix in the order of their part that is independent of those before."""
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    order: list[int] = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)[1].tolist()
+    return order
 
 
 def scaled(rows: FloatArray) -> FloatArray:

@@ -279,9 +279,9 @@ def _why_not_module(module: Any) -> Reason | None:
 def _known_name(target: Any) -> str | None:
     """Return the name of one of PyTorch's or Python's own functions, None for any other."""
     if isinstance(target, torch._ops.OpOverload):
-        home, _, name = target._schema.name.partition("::")
-        return str(name) if home == "aten" else None
-    name = getattr(target, "__name__", "")
+        home, _, operation = str(target._schema.name).partition("::")
+        return operation if home == "aten" else None
+    name: str = getattr(target, "__name__", "")
     homes = (torch, functional, operator, torch._C._nn, torch.Tensor)
     if target in (getattr, len) or any(getattr(home, name, None) is target for home in homes):
         return name

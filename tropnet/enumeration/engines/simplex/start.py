@@ -41,9 +41,10 @@ def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Sta
     rows = pointed_rows(first, sides, fixed)
     if rows is None:
         weights = [layer.weights[0] for layer in net.hidden if 0 in layer.weights]
-        inputs = separable_inputs(np.concatenate([sides, *weights]))
-        if not 0 < len(inputs) < d:
+        separable = separable_inputs(np.concatenate([sides, *weights]), MAX_INPUTS)
+        if separable is None or not 0 < len(separable) < d:
             return None
+        inputs = separable
         rows = pointed_rows(replace(first, weights={0: first.weights[0][:, inputs]}), sides[:, inputs], fixed)
     if rows is None or not rows.well_conditioned or len(inputs) > MAX_INPUTS:
         return None
