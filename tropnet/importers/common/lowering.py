@@ -112,6 +112,30 @@ class Lowering:
             entries, table = self._round(entries, table)
         return entries.gathered(table[:, 0]).reshaped(shape)
 
+    def sorted_rows(self, value: Expression) -> Expression:
+        """Return a matrix with each row in descending order.
+
+        Notes
+        -----
+        Batcher's network of comparisons: a row of n takes O(n log(n)^2) ReLUs in O(log(n)^2) layers.
+        """
+        entries = value if value.holds_copies() else self._held(value)
+        table = np.arange(value.size).reshape(value.shape)
+        for pairs in _rounds(value.shape[1]):
+            left, right = (entries.gathered(table[:, list(side)]) for side in zip(*pairs, strict=True))
+            gain = self.activation(right.plus(left, -1.0))
+            rest = [j for j in range(value.shape[1]) if j not in {i for pair in pairs for i in pair}]
+            columns = [*(i for i, _ in pairs), *(j for _, j in pairs), *rest]
+            parts = [left.plus(gain), right.plus(gain, -1.0)]
+            if rest:
+                parts.append(entries.gathered(table[:, rest]))
+            ends = np.cumsum([part.size for part in parts])
+            places = [
+                np.arange(end - part.size, end).reshape(part.shape) for end, part in zip(ends, parts, strict=True)
+            ]
+            entries = stacked(parts).gathered(np.concatenate(places, axis=1)[:, np.argsort(columns)])
+        return entries
+
     def _held(self, value: Expression) -> Expression:
         """Return the outputs of affine neurons that hold `value`."""
         depth = 1 + max((self.units[k - 1].depth for k in value.terms if k), default=0)
@@ -211,6 +235,20 @@ def _stored(matrix: Matrix) -> Matrix:
     """Return a matrix in the form in which a layer keeps it."""
     affine = AffineMap(matrix, np.zeros(matrix.shape[0]))
     return (affine.to_dense() if math.prod(matrix.shape) <= _SMALL else affine.compacted()).weight
+
+
+def _rounds(n: int) -> list[list[tuple[int, int]]]:
+    """Return the rounds of Batcher's odd-even merge sort: pairs of places, the larger entry goes to the first."""
+    rounds = []
+    for p in (2**i for i in range((n - 1).bit_length())):
+        for k in (p // 2**i for i in range(p.bit_length())):
+            rounds.append([
+                (i + j, i + j + k)
+                for j in range(k % p, n - k, 2 * k)
+                for i in range(min(k, n - j - k))
+                if (i + j) // (2 * p) == (i + j + k) // (2 * p)
+            ])  # fmt: skip
+    return [pairs for pairs in rounds if pairs]
 
 
 # --- windows

@@ -25,6 +25,7 @@ def verify(
     remedy: str,
     relative_error: float = _RELATIVE_ERROR,
     rounding: float = _ROUNDING,
+    taken: Callable[[FloatArray], FloatArray] = lambda points: points,
 ) -> None:
     """Compare a network with a model at random points.
 
@@ -39,6 +40,8 @@ def verify(
     relative_error, rounding
         Allowed is relative_error times the output, plus rounding times a bound on the terms of the
         sums that the network computes, to which the rounding of either is relative.
+    taken
+        Gives the points nearest to some that the model's type of number can hold.
 
     Raises
     ------
@@ -49,6 +52,7 @@ def verify(
     """
     points = np.random.default_rng(0).normal(size=(_CHECKED_POINTS, network.n_inputs))
     points[::2] *= 10
+    points = taken(points)
     with np.errstate(all="ignore"):
         expected, found = outputs(points), network(points)
         if expected.shape != found.shape:
