@@ -4,78 +4,84 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tropnet.enumeration import (
-    EmptyRegion,
-    Estimate,
-    count_regions,
-    enumerate_regions,
-    estimate_regions,
-    find_linear_region,
-    iter_regions,
-)
-from tropnet.errors import (
-    DomainError,
-    EnumerationInterrupted,
-    FileFormatError,
-    MissingExtraError,
-    NonFiniteError,
-    ShapeError,
-    SkipError,
-    TooLargeError,
-    TropnetError,
-    UndecidedError,
-    UnsupportedModuleError,
-)
-from tropnet.feasibility.tolerances import Tolerances
-from tropnet.loading import load
-from tropnet.local_search import FlipBounds, FlipDistance, NearRegions, SegmentRegions, regions_near, regions_on_segment
 from tropnet.moved import MovedModules
-from tropnet.network.affine import AffineMap
-from tropnet.network.bounds import RegionBounds, region_bounds, zaslavsky_bound
-from tropnet.network.domain import Box, Domain, Polytope, WholeSpace
-from tropnet.network.layers import Layer
-from tropnet.network.network import Network
-from tropnet.polyhedral_complex import (
-    DecisionBoundary,
-    LinearRegions,
-    Statistics,
-    adjacency_graph,
-    count_linear_regions,
-    decision_boundary,
-    flip_path,
-    linear_regions,
-    statistics,
-)
-from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
-from tropnet.regions import ActivationRegion, Regions
-from tropnet.verification import (
-    BoundaryPoint,
-    Comparison,
-    Extremum,
-    LipschitzConstant,
-    distance_to_boundary,
-    lipschitz_constant,
-    maximum,
-    minimum,
-    same_function,
-)
 
 if TYPE_CHECKING:
     from tropnet import homotopy as homotopy
+    from tropnet.enumeration import (
+        EmptyRegion,
+        Estimate,
+        count_regions,
+        enumerate_regions,
+        estimate_regions,
+        find_linear_region,
+        iter_regions,
+    )
+    from tropnet.errors import (
+        DomainError,
+        EnumerationInterrupted,
+        FileFormatError,
+        MissingExtraError,
+        NonFiniteError,
+        ShapeError,
+        SkipError,
+        TooLargeError,
+        TropnetError,
+        UndecidedError,
+        UnsupportedModuleError,
+    )
+    from tropnet.feasibility.tolerances import Tolerances
     from tropnet.importers.onnx import from_onnx as from_onnx
     from tropnet.importers.torch import SkipMLP as SkipMLP
     from tropnet.importers.torch import collapse as collapse
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.importers.torch import to_torch as to_torch
+    from tropnet.loading import load
+    from tropnet.local_search import (
+        FlipBounds,
+        FlipDistance,
+        NearRegions,
+        SegmentRegions,
+        regions_near,
+        regions_on_segment,
+    )
+    from tropnet.network.affine import AffineMap
+    from tropnet.network.bounds import RegionBounds, region_bounds, zaslavsky_bound
+    from tropnet.network.domain import Box, Domain, Polytope, WholeSpace
+    from tropnet.network.layers import Layer
+    from tropnet.network.network import Network
     from tropnet.plotting import plot_boundary as plot_boundary
     from tropnet.plotting import plot_function as plot_function
     from tropnet.plotting import plot_graph as plot_graph
     from tropnet.plotting import plot_hyperplanes as plot_hyperplanes
     from tropnet.plotting import plot_regions as plot_regions
     from tropnet.plotting import plot_slice as plot_slice
+    from tropnet.polyhedral_complex import (
+        DecisionBoundary,
+        LinearRegions,
+        Statistics,
+        adjacency_graph,
+        count_linear_regions,
+        decision_boundary,
+        flip_path,
+        linear_regions,
+        statistics,
+    )
+    from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
+    from tropnet.regions import ActivationRegion, Regions
+    from tropnet.verification import (
+        BoundaryPoint,
+        Comparison,
+        Extremum,
+        LipschitzConstant,
+        distance_to_boundary,
+        lipschitz_constant,
+        maximum,
+        minimum,
+        same_function,
+    )
 
     __version__: str
 
@@ -141,6 +147,90 @@ __all__ = [
     "zaslavsky_bound",
 ]
 
+# Modules are imported when something of theirs is first used: all of them take a second, most of it solvers' and
+# compilers'.
+_MODULES = {
+    "tropnet.enumeration": (
+        "EmptyRegion",
+        "Estimate",
+        "count_regions",
+        "enumerate_regions",
+        "estimate_regions",
+        "find_linear_region",
+        "iter_regions",
+    ),
+    "tropnet.errors": (
+        "DomainError",
+        "EnumerationInterrupted",
+        "FileFormatError",
+        "MissingExtraError",
+        "NonFiniteError",
+        "ShapeError",
+        "SkipError",
+        "TooLargeError",
+        "TropnetError",
+        "UndecidedError",
+        "UnsupportedModuleError",
+    ),
+    "tropnet.feasibility.tolerances": ("Tolerances",),
+    "tropnet.loading": ("load",),
+    "tropnet.local_search": (
+        "FlipBounds",
+        "FlipDistance",
+        "NearRegions",
+        "SegmentRegions",
+        "regions_near",
+        "regions_on_segment",
+    ),
+    "tropnet.network.affine": ("AffineMap",),
+    "tropnet.network.bounds": (
+        "RegionBounds",
+        "region_bounds",
+        "zaslavsky_bound",
+    ),
+    "tropnet.network.domain": (
+        "Box",
+        "Domain",
+        "Polytope",
+        "WholeSpace",
+    ),
+    "tropnet.network.layers": ("Layer",),
+    "tropnet.network.network": ("Network",),
+    "tropnet.polyhedral_complex": (
+        "DecisionBoundary",
+        "LinearRegions",
+        "Statistics",
+        "adjacency_graph",
+        "count_linear_regions",
+        "decision_boundary",
+        "flip_path",
+        "linear_regions",
+        "statistics",
+    ),
+    "tropnet.prediction": (
+        "CachedPredictor",
+        "CompiledPredictor",
+        "compile_regions",
+    ),
+    "tropnet.regions": (
+        "ActivationRegion",
+        "Regions",
+    ),
+    "tropnet.verification": (
+        "BoundaryPoint",
+        "Comparison",
+        "Extremum",
+        "LipschitzConstant",
+        "distance_to_boundary",
+        "lipschitz_constant",
+        "maximum",
+        "minimum",
+        "same_function",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+# Rooms that need no extra, for `tropnet.network` and such without an import of their own.
+_ROOMS = {"arrays", "exact", "geometry", "kernels", "operators", *(module.split(".")[1] for module in _MODULES)}
 _EXTRAS = {
     "SkipMLP": ("tropnet.importers.torch", "torch"),
     "collapse": ("tropnet.importers.torch", "torch"),
@@ -161,17 +251,25 @@ if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
 
 
 def __getattr__(name: str) -> Any:
-    """Import names that need an optional dependency when they are first used."""
+    """Import names, and rooms, when they are first used."""
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("tropnet")
-    if name not in _EXTRAS:
-        raise AttributeError(f"module 'tropnet' has no attribute {name!r}")
-    module, extra = _EXTRAS[name]
-    try:
-        found = import_module(module)
-        return found if module == f"tropnet.{name}" else getattr(found, name)
-    except ImportError as error:
-        raise MissingExtraError.of(f"tropnet.{name}", extra) from error
+    if name in _MODULE_OF:
+        # Found here from now on.
+        globals()[name] = value = getattr(import_module(_MODULE_OF[name]), name)
+        return value
+    if name in _EXTRAS:
+        module, extra = _EXTRAS[name]
+        try:
+            found = import_module(module)
+            return found if module == f"tropnet.{name}" else getattr(found, name)
+        except ImportError as error:
+            raise import_module("tropnet.errors").MissingExtraError.of(f"tropnet.{name}", extra) from error
+    if name in _ROOMS:
+        return import_module(f"tropnet.{name}")
+    raise AttributeError(f"module 'tropnet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

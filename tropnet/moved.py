@@ -6,10 +6,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    # It takes as long to import as all else here, and adds nothing that is needed.
+    Loader = object
 
 __all__ = ["MOVED", "MOVED_NAMES", "MovedModules", "moved_name"]
 
@@ -99,8 +104,8 @@ MOVED_NAMES = {
 }
 
 
-class MovedModules(MetaPathFinder, Loader):
-    """Finds a module of this package under the name that it had before."""
+class MovedModules(Loader):
+    """Finds a module of this package under the name that it had before; a finder and loader of `sys.meta_path`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -108,6 +113,9 @@ class MovedModules(MetaPathFinder, Loader):
         """Return a spec for the old name of a module, and None for all others."""
         del path, target
         return ModuleSpec(fullname, self) if _new_name(fullname) is not None else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python to make an empty module."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module that is meant under the old name."""

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 __all__ = ["Update", "duration", "expected_total", "track", "warning"]
 
 _PATIENCE_SECONDS = 1.0
@@ -51,6 +48,10 @@ def track(
     if not enabled:
         yield _silent
         return
+    # Imported where it is used: a search without a bar need not wait for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

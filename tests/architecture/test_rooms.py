@@ -5,12 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import grimp
 import networkx as nx
 import pytest
 from importlinter.cli import lint_imports
 
+import tropnet
+from tropnet import enumeration, feasibility
+from tropnet.cli.commands.regions import SUFFIXES
+from tropnet.cli.options import BACKENDS, ENGINES
+from tropnet.cli.program import COMMANDS, command
 from tropnet.moved import MOVED, MOVED_NAMES
+from tropnet.regions.files import FORMATS
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +68,58 @@ def test_plain_import_loads_no_extra():
     code = "import sys, tropnet; print(sorted({'torch', 'onnx', 'matplotlib', 'dask', 'cvxpy'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+HEAVY = {"numba", "llvmlite", "scipy", "highspy", "pyarrow", "networkx", "rich", "torch", "onnx", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [None, ["--help"], ["--version"], ["count", "--help"], ["regions", "--help"], ["count"], ["no-command"]],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(arguments):
+    """Neither `import tropnet` nor a text of help, nor an error of usage, waits for compilers, solvers and formats."""
+    use = "" if arguments is None else f"sys.argv[1:] = {arguments}; import tropnet.cli; tropnet.cli.main()"
+    code = f"""
+import atexit, sys
+atexit.register(lambda: print("loaded", sorted({HEAVY} & set(sys.modules))))
+import tropnet
+{use}
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == (2 if arguments in (["count"], ["no-command"]) else 0), result.stderr
+    assert result.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_every_public_name_is_found_and_listed():
+    """What `__all__` and the extras name exists, `dir` lists it, and `import *` brings it, one table for all."""
+    listed = set(tropnet.__all__)
+    assert set(tropnet._MODULE_OF) == listed
+    assert set(dir(tropnet)) == listed | set(tropnet._EXTRAS)
+    namespace = {}
+    exec("from tropnet import *", namespace)  # noqa: S102 - in a namespace of its own
+    assert listed <= set(namespace)
+    for name in dir(tropnet):
+        assert getattr(tropnet, name) is not None
+    assert not hasattr(tropnet, "no_such_name")
+
+
+def test_rooms_are_found_without_an_import_of_their_own():
+    """`tropnet.network.network.Network` works after `import tropnet`, as it did when all was imported at once."""
+    code = "import tropnet; print(tropnet.network.network.Network is tropnet.Network, tropnet.geometry.__name__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "True tropnet.geometry"
+
+
+def test_the_command_line_repeats_names_rightly():
+    """Texts of help name what exists, though they do not import it."""
+    assert ENGINES == enumeration.ENGINES
+    assert BACKENDS == feasibility.BACKENDS
+    assert tuple(FORMATS) == SUFFIXES
+    for name, text in COMMANDS.items():
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        assert text == found.get_short_help_str(60)
 
 
 def test_missing_extra_is_named():

@@ -10,15 +10,25 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
+import tropnet as tn
 from tropnet.arrays.checks import as_points
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration import ENGINES
-from tropnet.errors import ShapeError, TropnetError
-from tropnet.feasibility import BACKENDS
-from tropnet.network.domain import Box, Domain
-from tropnet.network.network import Network
 
-__all__ = ["box_option", "domain_of", "engine_option", "json_option", "network_argument", "points_of", "search_options"]
+__all__ = [
+    "BACKENDS",
+    "ENGINES",
+    "box_option",
+    "domain_of",
+    "engine_option",
+    "json_option",
+    "network_argument",
+    "points_of",
+    "search_options",
+]
+
+# Those of `tropnet.enumeration` and `tropnet.feasibility`, which a text of help need not wait for.
+ENGINES = ("auto", "polygon", "vertex", "simplex", "lp", "reference")
+BACKENDS = ("highs", "cvxpy", "exact")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,10 +81,10 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
     return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
-def domain_of(box: tuple[str, str] | None, net: Network) -> Domain | None:
-    """Return the domain that --box means for a network, None if it was not given."""
+def domain_of(box: tuple[str, str] | None, net: tn.Network) -> tn.Domain:
+    """Return the domain that --box means for a network, all of R^d if it was not given."""
     if box is None:
-        return None
+        return tn.WholeSpace(net.n_inputs)
     low, high = (_numbers(text, "--box") for text in box)
     for side in (low, high):
         if len(side) not in (1, net.n_inputs):
@@ -83,10 +93,10 @@ def domain_of(box: tuple[str, str] | None, net: Network) -> Domain | None:
                 param_hint="'--box'",
             )
     d = net.n_inputs
-    return Box(np.broadcast_to(low, d), np.broadcast_to(high, d))
+    return tn.Box(np.broadcast_to(low, d), np.broadcast_to(high, d))
 
 
-def points_of(points: tuple[str, ...], source: str | None, net: Network) -> FloatArray:
+def points_of(points: tuple[str, ...], source: str | None, net: tn.Network) -> FloatArray:
     """Return the points (n, d) that --at or --input means for a network."""
     if bool(points) == (source is not None):
         raise click.UsageError("give points either with --at or with --input FILE.")
@@ -94,7 +104,7 @@ def points_of(points: tuple[str, ...], source: str | None, net: Network) -> Floa
         rows = [_numbers(point, "--at") for point in points]
         lengths = {len(row) for row in rows}
         if lengths != {net.n_inputs}:
-            raise ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted(lengths)}.")
+            raise tn.ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted(lengths)}.")
         return as_points(rows, net.n_inputs)[0]
     try:
         if source.endswith(".npy"):
@@ -104,9 +114,9 @@ def points_of(points: tuple[str, ...], source: str | None, net: Network) -> Floa
         return as_points(table, net.n_inputs)[0]
     except ValueError as error:
         reason = (
-            str(error) if isinstance(error, TropnetError) else "a .npy file or rows of numbers with commas are read"
+            str(error) if isinstance(error, tn.TropnetError) else "a .npy file or rows of numbers with commas are read"
         )
-        raise ShapeError(f"'{source}' must hold points of {net.n_inputs} coordinates: {reason}") from error
+        raise tn.ShapeError(f"'{source}' must hold points of {net.n_inputs} coordinates: {reason}") from error
 
 
 def _numbers(text: str, option: str) -> list[float]:

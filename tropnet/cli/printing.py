@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tropnet.arrays.types import FloatArray
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["MANY_DIGITS", "print_json", "print_table", "rounded_up", "vector"]
 
@@ -22,6 +23,8 @@ MANY_DIGITS = 4_000  # Python itself, like many readers of JSON, refuses to writ
 
 def print_table(table: Table) -> None:
     """Print a table, in its full width where the output is no terminal."""
+    from rich.console import Console
+
     console = Console()
     # Piped output is not cut to the width of a terminal that is not there.
     Console(width=None if console.is_terminal else 10_000).print(table)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from tropnet.cli.commands.count import count
-from tropnet.cli.commands.estimate import estimate
-from tropnet.cli.commands.info import info
-from tropnet.cli.commands.predict import predict
-from tropnet.cli.commands.regions import regions
 from tropnet.cli.interrupts import INTERRUPTED
 from tropnet.errors import TropnetError
 
 __all__ = ["command", "main"]
 
+# Commands, each in the module of its name, and the beginnings of their texts of help.
+COMMANDS = {
+    "count": "Count the activation regions of NET.",
+    "estimate": "Estimate the number of activation regions of NET without...",
+    "info": "Describe NET: shape, skips, activations, parameters,...",
+    "predict": "Evaluate NET through a cache of affine maps, one per...",
+    "regions": "List the activation regions of NET: pattern, a point...",
+}
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -40,7 +44,30 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-@click.group(context_settings=_HELP)
+class _CommandsOnUse(click.Group):
+    """Imports a command when it is called, and none to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command, None if there is none of this name."""
+        del ctx
+        if name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"tropnet.cli.commands.{name}"), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_CommandsOnUse, context_settings=_HELP)
 @click.version_option(package_name="tropnet")
 def command() -> None:
     """Find all linear regions of a piecewise-linear network, exactly.
@@ -55,7 +82,3 @@ def command() -> None:
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json
     """
-
-
-for each in (count, regions, estimate, predict, info):
-    command.add_command(each)

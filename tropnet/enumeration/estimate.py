@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
@@ -67,6 +66,8 @@ class Estimate(NamedTuple):
         """
         if self.standard_error == 0:
             return self.n_regions, self.n_regions
+        from scipy.special import stdtrit
+
         quantile = stdtrit(self.n_probes - 1, 0.5 + _CONFIDENCE / 2)
         factor = math.exp(min(quantile * self.standard_error / self.n_regions, 700.0))
         return self.n_regions / factor, self.n_regions * factor

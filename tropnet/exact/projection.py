@@ -16,7 +16,6 @@ from math import isqrt, lcm, ulp
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.dyadic import nearest_float, to_integers, unit_rows
@@ -141,6 +140,8 @@ def _propose(A: IntegerArray, s: IntegerArray) -> list[int]:
     with np.errstate(over="ignore"):
         system = np.vstack([units.T, -np.minimum(slack / scale, 1e15)[None, :]])
     try:
+        from scipy.optimize import nnls
+
         weights, _ = nnls(system, np.append(np.zeros(A.shape[1]), 1.0), maxiter=100 * len(A) + 100)
     except RuntimeError:
         return []

@@ -7,7 +7,6 @@ from importlib import import_module
 from tropnet.errors import MissingExtraError
 from tropnet.feasibility.contract import Answer, Backend, Cascade, Feasible, Infeasible, Undecided
 from tropnet.feasibility.exact import ExactBackend
-from tropnet.feasibility.highs import HighsBackend
 from tropnet.feasibility.tolerances import EXACTLY, Tolerances
 
 __all__ = [
@@ -43,6 +42,8 @@ def make_backend(name: str, dimension: int, tolerances: Tolerances) -> Backend:
     exact = ExactBackend(dimension, tolerances)
     match name:
         case "highs":
+            from tropnet.feasibility.highs import HighsBackend
+
             return Cascade(HighsBackend(dimension, tolerances), exact)
         case "cvxpy":
             try:

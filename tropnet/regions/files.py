@@ -17,11 +17,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tropnet.archives import archive_bytes, read_archive, undamaged, write_atomically
@@ -30,6 +28,10 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
 from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
+
+if TYPE_CHECKING:
+    # Imported where it is used, as little is: it takes a tenth of a second.
+    import pyarrow as pa
 
 __all__ = ["FORMATS", "Columns", "Format", "read_npz", "read_parquet", "write_npz", "write_parquet"]
 
@@ -62,6 +64,9 @@ class Format(NamedTuple):
 
 def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
     """Write a Parquet file; see `Regions.to_parquet`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     size = columns.packed.shape[1]
     binary = pa.binary(size) if size else pa.binary()
     rational = [_text(columns.rational_witnesses.get(i)) for i in range(len(columns.packed))]
@@ -86,6 +91,9 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
     FileNotFoundError, FileFormatError
         There is no such file, or it is damaged or another one.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     data = Path(path).read_bytes()
     try:
         table = pq.read_table(io.BytesIO(data))
@@ -160,6 +168,8 @@ def read_npz(path: str | os.PathLike[str]) -> Columns:
 def _facet_columns(packed_facets: PackedArray | None) -> dict[str, pa.Array]:
     if packed_facets is None:
         return {}
+    import pyarrow as pa
+
     size = packed_facets.shape[1]
     binary = pa.binary(size) if size else pa.binary()
     return {"facets": pa.array([row.tobytes() for row in packed_facets], type=binary)}

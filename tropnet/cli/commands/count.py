@@ -7,13 +7,10 @@ from typing import Any
 
 import click
 
+import tropnet as tn
 from tropnet.cli.interrupts import INTERRUPTED
 from tropnet.cli.options import domain_of, network_argument, search_options
 from tropnet.cli.printing import print_json
-from tropnet.enumeration import count_regions
-from tropnet.errors import EnumerationInterrupted
-from tropnet.loading import load
-from tropnet.network.domain import as_domain
 
 __all__ = ["count"]
 
@@ -39,14 +36,14 @@ def count(
       tropnet count examples/phi_1.npz --box -10 10 --json
       tropnet count examples/phi_1.npz --box -10,0 10,5
     """
-    net = load(path)
-    domain = as_domain(domain_of(box, net), net.n_inputs)
+    net = tn.load(path)
+    domain = domain_of(box, net)
     # One more than asked for tells a count that stopped from one that ended there.
     limit = None if max_regions is None else max_regions + 1
     interrupted = False
     try:
-        n = count_regions(net, domain, max_regions=limit, **search)
-    except EnumerationInterrupted as interrupt:
+        n = tn.count_regions(net, domain, max_regions=limit, **search)
+    except tn.EnumerationInterrupted as interrupt:
         n, interrupted = interrupt.partial, True
     at_least = interrupted or n == limit
     n = n - 1 if n == limit else n

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
+import tropnet as tn
 from tropnet.cli.options import box_option, domain_of, engine_option, json_option, network_argument
 from tropnet.cli.printing import print_json
-from tropnet.enumeration import estimate_regions
-from tropnet.loading import load
-from tropnet.network.domain import as_domain
 
 __all__ = ["estimate"]
 
@@ -33,9 +31,9 @@ def estimate(
       tropnet estimate examples/phi_1.npz
       tropnet estimate examples/phi_1.npz --box -10 10 --probes 100 --json
     """
-    net = load(path)
-    domain = as_domain(domain_of(box, net), net.n_inputs)
-    guess = estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=True)
+    net = tn.load(path)
+    domain = domain_of(box, net)
+    guess = tn.estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=True)
     if as_json:
         print_json(
             {

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import click
 import numpy as np
-from rich.table import Table
 
+import tropnet as tn
 from tropnet.arrays.types import FloatArray
 from tropnet.cli.options import json_option, network_argument
 from tropnet.cli.printing import MANY_DIGITS, print_json, print_table, rounded_up
-from tropnet.loading import load
-from tropnet.network.bounds import region_bounds
-from tropnet.network.network import Network
 
 __all__ = ["info"]
 
@@ -27,9 +24,11 @@ def info(path: str, as_json: bool) -> None:
       tropnet info examples/phi_1.npz
       tropnet info examples/phi_1.npz --json
     """
-    net = load(path)
+    from rich.table import Table
+
+    net = tn.load(path)
     activations = [_activations(np.asarray(layer.slopes)) for layer in net.hidden]
-    bounds = region_bounds(net)._asdict()
+    bounds = tn.region_bounds(net)._asdict()
     record = {
         "n_inputs": net.n_inputs,
         "hidden_widths": list(net.widths),
@@ -71,7 +70,7 @@ def _activations(slopes: FloatArray) -> str:
     return ", ".join(parts)
 
 
-def _n_parameters(net: Network) -> int:
+def _n_parameters(net: tn.Network) -> int:
     """Count weights once that several sources share, as a skip shares the main path's."""
     shared = ({id(w): w.size for w in layer.weights.values()} for layer in net.layers)
     return sum(layer.bias.size for layer in net.layers) + sum(sum(sizes.values()) for sizes in shared)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import click
-from rich.table import Column, Table
 
+import tropnet as tn
 from tropnet.arrays.patterns import format_pattern
 from tropnet.cli.options import json_option, network_argument, points_of
 from tropnet.cli.printing import print_json, print_table, vector
-from tropnet.loading import load
-from tropnet.prediction import CachedPredictor
 
 __all__ = ["predict"]
 
@@ -32,8 +30,10 @@ def predict(path: str, points: tuple[str, ...], source: str | None, as_json: boo
       tropnet predict examples/phi_1.npz --at 0.5,-2 --at 3,4
       tropnet predict examples/phi_1.npz --input points.csv --json
     """
-    net = load(path)
-    predictor = CachedPredictor(net)
+    from rich.table import Column, Table
+
+    net = tn.load(path)
+    predictor = tn.CachedPredictor(net)
     x = points_of(points, source, net)
     y = predictor(x)
     patterns = [format_pattern(pattern, net.widths) for pattern in net.activation_pattern(x)]

@@ -9,22 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Column, Table
 
+import tropnet as tn
 from tropnet.arrays.patterns import format_pattern
 from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
 from tropnet.cli.options import domain_of, network_argument, search_options
 from tropnet.cli.printing import print_json, print_table, vector
-from tropnet.enumeration import enumerate_regions
-from tropnet.errors import EnumerationInterrupted, TropnetError
-from tropnet.loading import load
-from tropnet.regions import Regions
-from tropnet.regions.files import FORMATS
-from tropnet.regions.regions import write_regions
 
-__all__ = ["regions"]
+__all__ = ["SUFFIXES", "regions"]
 
-_SUFFIXES = " or ".join(FORMATS)
+# Those of `tropnet.regions.files.FORMATS`, which need not be imported to say so.
+SUFFIXES = (".parquet", ".npz")
 
 
 @click.command()
@@ -32,7 +27,9 @@ _SUFFIXES = " or ".join(FORMATS)
 @search_options
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, writable=True), help=f"Write all regions to this {_SUFFIXES} file."
+    "--out",
+    type=click.Path(dir_okay=False, writable=True),
+    help=f"Write all regions to this {' or '.join(SUFFIXES)} file.",
 )
 def regions(
     path: str,
@@ -54,20 +51,22 @@ def regions(
       tropnet regions examples/phi_1.npz --box -10 10 --limit 0 --out regions.parquet
       tropnet regions examples/phi_1.npz --box -10 10 --limit 3 --json
     """
-    if out is not None and Path(out).suffix.lower() not in FORMATS:
-        raise click.BadParameter(f"must end in {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
+    if out is not None and Path(out).suffix.lower() not in SUFFIXES:
+        raise click.BadParameter(f"must end in {' or '.join(SUFFIXES)}, got '{out}'.", param_hint="'--out'")
     if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
-    net = load(path)
+    net = tn.load(path)
     domain = domain_of(box, net)
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
         try:
-            listed = enumerate_regions(net, domain, max_regions=max_regions, on_undecided="collect", **search)
-        except EnumerationInterrupted as interrupt:
+            listed = tn.enumerate_regions(net, domain, max_regions=max_regions, on_undecided="collect", **search)
+        except tn.EnumerationInterrupted as interrupt:
             listed, interrupted = interrupt.partial, True
         if out is not None:
             # First of all: what is printed below can be interrupted without loss.
+            from tropnet.regions.regions import write_regions
+
             write_regions(listed, out)
     if interrupted:
         kept = f"written to {out}" if out is not None else "below"
@@ -81,10 +80,10 @@ def regions(
     if interrupted:
         sys.exit(INTERRUPTED)
     if listed.n_undecided:
-        raise TropnetError(f"{listed.n_undecided} subtrees stayed undecided: regions may be missing.")
+        raise tn.TropnetError(f"{listed.n_undecided} subtrees stayed undecided: regions may be missing.")
 
 
-def _regions_record(listed: Regions, limit: int) -> dict[str, Any]:
+def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
     return {
         "n_activation_regions": len(listed),
         "domain": listed.domain.description,
@@ -104,7 +103,9 @@ def _regions_record(listed: Regions, limit: int) -> dict[str, Any]:
     }
 
 
-def _print_regions(listed: Regions, limit: int) -> None:
+def _print_regions(listed: tn.Regions, limit: int) -> None:
+    from rich.table import Column, Table
+
     if limit:
         table = Table(
             Column("#", min_width=len(str(limit))),

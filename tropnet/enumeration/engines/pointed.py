@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from tropnet.arrays.rounding import SMALLEST_NORMAL, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
@@ -90,6 +89,8 @@ def separable_inputs(rows: FloatArray, at_most: int) -> list[int] | None:
 def _pivoted(rows: FloatArray) -> list[int]:
     """Return the columns of a matrix in the order of their part that is independent of those before."""
     largest = np.abs(rows).max(axis=1, initial=0.0)
+    from scipy.linalg import qr
+
     order: list[int] = qr(rows / np.where(largest > 0, largest, 1.0)[:, None], mode="r", pivoting=True)[1].tolist()
     return order
 
