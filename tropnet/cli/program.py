@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import NoReturn
 
@@ -44,21 +45,24 @@ def main() -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-class _CommandsOnUse(click.Group):
-    """Imports a command when it is called, and none to list them."""
+class _Commands(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return a command, None if there is none of this name."""
-        del ctx
+    def __getitem__(self, name: str) -> click.Command:
         if name not in COMMANDS:
-            return None
+            raise KeyError(name)
         found: click.Command = getattr(import_module(f"tropnet.cli.commands.{name}"), name)
         return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Program(click.Group):
+    """Lists the commands without importing them."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
@@ -67,7 +71,7 @@ class _CommandsOnUse(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_CommandsOnUse, context_settings=_HELP)
+@click.group(cls=_Program, commands=_Commands(), context_settings=_HELP)
 @click.version_option(package_name="tropnet")
 def command() -> None:
     """Find all linear regions of a piecewise-linear network, exactly.

@@ -25,7 +25,7 @@ def shown(monkeypatch):
     def run(updates, forecast):
         screen, clock = io.StringIO(), Clock()
         monkeypatch.setattr(
-            progress, "Console", lambda **_: Console(file=screen, force_terminal=True, width=300, color_system=None)
+            "rich.console.Console", lambda **_: Console(file=screen, force_terminal=True, width=300, color_system=None)
         )
         monkeypatch.setattr(progress, "time", clock)
         with progress.track("counting", "regions", enabled=True, forecast=lambda: forecast) as update:
