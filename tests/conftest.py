@@ -18,6 +18,8 @@ settings.register_profile("quick", max_examples=60, **_COMMON)
 settings.register_profile("long", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("TROPNET_HYPOTHESIS_PROFILE", "quick"))
 
+# What a command writes does not depend on what was compiled before.
+os.environ.setdefault("TROPNET_QUIET", "1")
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # numba's files are not safe from two processes that write them at once. Numba and torch are not imported yet.
     caches = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1] / ".numba_cache"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import reduce, wraps
 from pathlib import Path
@@ -59,6 +60,8 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(*, engine: str, backend: str, workers: int, quiet: bool, **others: Any) -> None:
+        if quiet:
+            os.environ["TROPNET_QUIET"] = "1"
         function(search={"engine": engine, "backend": backend, "workers": workers, "progress": not quiet}, **others)
 
     options = [
@@ -75,7 +78,7 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
         ),
-        click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
+        click.option("--quiet", "-q", is_flag=True, help="No progress bar, no word on compiling."),
         json_option,
     ]
     return reduce(lambda taken, option: option(taken), reversed(options), command)

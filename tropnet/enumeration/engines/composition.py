@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.arrays.types import FloatArray
-from tropnet.kernels import compiled
+from tropnet.kernels import Record, compiled
 from tropnet.network.network import Network
 
 __all__ = [
@@ -89,13 +89,14 @@ class Rows(NamedTuple):
 class _Start(NamedTuple):
     """A network in flat arrays, and the partial sums at the start of a search."""
 
-    problem: Problem
+    problem: Record
+    norm: NDArray[np.float64]
     done: NDArray[np.float64]
     error: NDArray[np.float64]
 
 
-def start_composition(net: Network) -> tuple[Problem, Rows]:
-    """Return the arrays of a network with at least one hidden layer, and its rows at the start of a search.
+def start_composition(net: Network) -> tuple[Record, Rows]:
+    """Return the `Problem` of a network with at least one hidden layer, and its rows at the start of a search.
 
     The problem is shared between searches; the rows are this search's own.
     """
@@ -105,7 +106,7 @@ def start_composition(net: Network) -> tuple[Problem, Rows]:
     rows = Rows(
         start.done.copy(),
         np.zeros_like(start.done),
-        start.problem.base_norm.copy(),
+        start.norm.copy(),
         start.error.copy(),
         np.zeros(widest, np.int64),
         np.zeros(widest),
@@ -120,7 +121,7 @@ def _start(net: Network) -> _Start:
     norm = problem.base_norm
     # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
     safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
-    return _Start(problem, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
+    return _Start(Record(problem), norm, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
 
 
 class _Layout(NamedTuple):

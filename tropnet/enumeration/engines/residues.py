@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tropnet.kernels import compiled
+from tropnet.kernels import Record, compiled
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.regions.row_index import INFINITY
@@ -88,10 +88,10 @@ def _allocate(n_neurons: int, n_layers: int, D: int, n_primes: int) -> Residues:
 
 
 # Modulo no primes nothing is known.
-NO_RESIDUES = _allocate(0, 0, 0, 0)
+NO_RESIDUES = Record(_allocate(0, 0, 0, 0))
 
 
-def make_residues(net: Network, domain: Domain) -> Residues:
+def make_residues(net: Network, domain: Domain) -> Record:
     """Return what is needed to compose the rows of a network on a domain modulo primes."""
     n_layers, D = len(net.hidden), net.n_inputs + 1
     A, b = domain.halfspaces
@@ -108,7 +108,7 @@ def make_residues(net: Network, domain: Domain) -> Residues:
             if source > 0:
                 residues.reads[m] |= residues.reads[source - 1]
                 residues.reads[m, source - 1] = True
-    return residues._replace(sides=sides, powers=_powers(n_primes, highest.bit_length()))
+    return Record(residues._replace(sides=sides, powers=_powers(n_primes, highest.bit_length())))
 
 
 def _scales(net: Network) -> NDArray[np.int64]:

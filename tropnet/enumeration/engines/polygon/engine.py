@@ -29,7 +29,7 @@ from tropnet.enumeration.engine import (
     Sharing,
     Task,
 )
-from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
+from tropnet.enumeration.engines.composition import Rows, count_products, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.polygon import kernel
@@ -37,7 +37,7 @@ from tropnet.enumeration.engines.polygon.kernel import State, search
 from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.exact.elimination import null_vector
-from tropnet.kernels import copied
+from tropnet.kernels import Lender, Record, copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -125,7 +125,7 @@ class _Search:
 
     engine: PolygonEngine
     task: Task
-    problem: Problem
+    problem: Record
     rows: Rows
     state: State
     exponent: int
@@ -137,10 +137,11 @@ class _Search:
         exact = _Exact(net, task.domain, self.exponent)
         most = self.engine.buffer if not task.only_count else 1
         out = room_for(task, min(most, FIRST_BUFFER))
-        status, seconds_exact = kernel.FULL, 0.0
+        status, seconds_exact, lender = kernel.FULL, 0.0, Lender()
         while status != kernel.DONE:
             steps = pace.begin()
-            status, n_regions = search(self.problem, self.rows, self.state, out, not task.only_count, steps)
+            lent = lender.lend(self.problem, self.rows, self.state, out)
+            status, n_regions = search(*lent, not task.only_count, steps)
             pace.end()
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
@@ -150,7 +151,7 @@ class _Search:
             if status == kernel.GROW:
                 self.state = _grown(self.state)
             elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-                if len(self.state.residues.primes):
+                if len(self.state.residues.state.primes):
                     exact.answer(self.state)
                 else:
                     # The kernel asks again only what these leave open.
@@ -435,7 +436,7 @@ def _prices(net: Network) -> FloatArray:
 def _rest(task: Task, state: State, n_frames: int) -> State:
     """Return a copy of the state with its oldest frames only."""
     # What these hold is soon composed again.
-    residues = make_residues(task.network, task.domain) if len(state.residues.primes) else NO_RESIDUES
+    residues = make_residues(task.network, task.domain) if len(state.residues.state.primes) else NO_RESIDUES
     rest = copied(state)._replace(residues=residues)
     bounded = state.totals[kernel.BOUNDED]
     rest.totals[:], rest.done[:], rest.leaves[:], rest.nodes[:] = 0, 0.0, 0.0, 0.0

@@ -71,11 +71,7 @@ class CellSearch:
         facets, unsure = (np.zeros((1, state.index.n_places // 64 + 1), np.uint64) for _ in range(2))
         points = np.zeros((1, state.d))
         kernel.search(
-            state.problem,
-            state.rows,
-            cell,
-            state.tree,
-            state.residues,
+            *state.lent(),
             True,
             words,
             cuts,

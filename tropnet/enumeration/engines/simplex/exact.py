@@ -70,7 +70,7 @@ class ExactDecisions:
                     set_aside.append(bit)
                     continue
                 point = np.append(answer.witness.point, 1.0)
-                if kernel.is_usable(self.state.problem, self.state.rows, cell, point, bit):
+                if kernel.is_usable(*self.state.lent()[:3], point, bit):
                     self._reply(bit, point)
                 else:
                     taken.append(bit)

@@ -174,9 +174,7 @@ class SimplexSearch:
         status, pace = kernel.FULL, Pace(self.steps, builder)
         while status != kernel.DONE:
             steps = pace.begin()
-            status = kernel.search(
-                state.problem, state.rows, cell, tree, state.residues, listing, *out, points, facets, unsure, steps
-            )
+            status = kernel.search(*state.lent(), listing, *out, points, facets, unsure, steps)
             pace.end()
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
@@ -203,7 +201,7 @@ class SimplexSearch:
                 builder.count("uncertain")
                 builder.count("settled_exactly")
                 yield from self._by_lp(decided, self._below())
-            elif status == kernel.QUERY and not len(state.residues.primes) and task.tolerances.exact_pivots > 0:
+            elif status == kernel.QUERY and not len(state.residues.state.primes) and task.tolerances.exact_pivots > 0:
                 # The kernel asks again only what these leave open.
                 state.residues = make_residues(task.network, task.domain)
                 cell.at[cells.PHASE] = cells.DECIDING

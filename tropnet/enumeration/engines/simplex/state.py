@@ -18,7 +18,7 @@ from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.cell import Cell, Tree
-from tropnet.kernels import copied
+from tropnet.kernels import Lender, Record, copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.regions.row_index import INFINITY, RowIndex
@@ -78,11 +78,16 @@ class SearchState:
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
         self.first = np.cumsum([0, *net.widths]).tolist()
+        self._lender = Lender()
 
     @property
     def n_rows(self) -> int:
         """The number of rows of the root cell."""
         return 0 if self.is_box else len(self.sides) + 1
+
+    def lent(self) -> list[Record]:
+        """Return what kernels take: problem, rows, cell, tree, residues."""
+        return self._lender.lend(self.problem, self.rows, self.cell, self.tree, self.residues)
 
     # --- to begin
 
@@ -134,7 +139,8 @@ class SearchState:
         """Return a copy of all that the kernel writes into."""
         other = copy(self)
         # What they hold is soon composed again.
-        other.residues = make_residues(self.net, self.domain) if len(self.residues.primes) else NO_RESIDUES
+        other.residues = make_residues(self.net, self.domain) if len(self.residues.state.primes) else NO_RESIDUES
+        other._lender = Lender()
         other.rows, other.cell, other.tree = copied(self.rows), copied(self.cell), copied(self.tree)
         return other
 
@@ -202,7 +208,7 @@ class SearchState:
             spare=np.zeros((D, D)),
             spare_basis=np.zeros(self.d, np.int64),
         )
-        cell.numbers[cells.ROUNDING] = self.problem.rounding
+        cell.numbers[cells.ROUNDING] = self.problem.state.rounding
         if n_rows:
             rows = np.concatenate([self.sides, np.eye(1, D, self.d)])
             cell.rows[:n_rows], cell.columns[:, :n_rows] = rows, rows.T

@@ -29,7 +29,7 @@ from tropnet.enumeration.engine import (
     Sharing,
     Task,
 )
-from tropnet.enumeration.engines.composition import Problem, Rows, count_products, start_composition
+from tropnet.enumeration.engines.composition import Rows, count_products, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
@@ -37,7 +37,7 @@ from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, p
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.kernel import Stack, search
 from tropnet.exact.elimination import null_vector
-from tropnet.kernels import copied
+from tropnet.kernels import Lender, Record, copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -139,7 +139,7 @@ class _Search:
 
     engine: VertexEngine
     task: Task
-    problem: Problem
+    problem: Record
     rows: Rows
     stack: Stack
     first: int
@@ -151,10 +151,11 @@ class _Search:
         # The kernel lists both sides of a last branching at once.
         most = max(self.engine.buffer, 2) if not task.only_count else 1
         out = room_for(task, min(most, FIRST_BUFFER))
-        status, seconds_exact = kernel.FULL, 0.0
+        status, seconds_exact, lender = kernel.FULL, 0.0, Lender()
         while status != kernel.DONE:
             steps = pace.begin()
-            status, n_regions = search(self.problem, self.rows, self.stack, out, not task.only_count, steps)
+            lent = lender.lend(self.problem, self.rows, self.stack, out)
+            status, n_regions = search(*lent, not task.only_count, steps)
             pace.end()
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.stack.done[0]), 1.0)
@@ -164,7 +165,7 @@ class _Search:
             if status == kernel.GROW:
                 self.stack = _grown(self.stack)
             elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-                if len(self.stack.residues.primes):
+                if len(self.stack.residues.state.primes):
                     exact.answer(self.stack)
                 else:
                     # The kernel asks again only what these leave open.
@@ -481,7 +482,7 @@ def _rest(task: Task, stack: Stack, n_frames: int, pool: int) -> Stack:
     used = max(int(stack.top[top]), int(stack.start[top] + stack.size[top]))
     pooled = {name: getattr(stack, name) for name in _POOLED}
     # What these hold is soon composed again.
-    residues = make_residues(task.network, task.domain) if len(stack.residues.primes) else NO_RESIDUES
+    residues = make_residues(task.network, task.domain) if len(stack.residues.state.primes) else NO_RESIDUES
     small = stack._replace(**{name: array[: 2 * used + pool] for name, array in pooled.items()})
     rest = copied(small)._replace(residues=residues)
     rest.totals[:], rest.done[:] = 0, 0.0

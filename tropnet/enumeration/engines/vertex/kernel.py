@@ -45,8 +45,8 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import PENDING, complete_layer, enter_layer
-from tropnet.enumeration.engines.residues import UNKNOWN, Residues, sign_at
-from tropnet.kernels import compiled, popcount, weight_if_kept
+from tropnet.enumeration.engines.residues import UNKNOWN, sign_at
+from tropnet.kernels import Record, compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
 __all__ = ["ASIDE", "DONE", "FREE", "FULL", "GROW", "MOST_SLOTS", "QUERY", "Stack", "search"]
@@ -142,7 +142,7 @@ class Stack(NamedTuple):
     prices: NDArray[np.float64]  # (N_PRICES, L): see `_price`
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
-    residues: Residues  # none before the first query
+    residues: Record  # of `Residues`; none before the first query
 
 
 @compiled(inline=True, reorder=True)

@@ -1,0 +1,88 @@
+"""What is said while kernels are compiled, and records of arrays as kernels see them."""
+
+import os
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import tropnet as tn
+from tropnet.cli import command
+from tropnet.kernels import Lender, Record, compiled
+
+CALL = """
+import numpy as np
+from tropnet.kernels import weight_if_kept
+print(weight_if_kept(np.zeros(1), np.ones(1), 0, 1.0), weight_if_kept(np.zeros(1), np.ones(1, np.float32), 0, 1.0))
+"""
+LINE = "tropnet: compiling kernels, once on this machine (about 10 s) ...\n"
+
+
+def _call(cache, quiet):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "TROPNET_QUIET": quiet}
+    done = subprocess.run([sys.executable, "-c", CALL], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1.0 1.0\n"
+    return done.stderr
+
+
+def test_that_kernels_are_compiled_is_said_once_on_a_machine(tmp_path):
+    assert _call(tmp_path / "cache", "") == LINE
+    assert _call(tmp_path / "cache", "") == ""
+    assert _call(tmp_path / "other", "1") == ""
+
+
+def test_the_quiet_option_is_about_compiling_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROPNET_QUIET", "")
+    tn.Network.random([2, 3, 1], seed=0).save(tmp_path / "net.npz")
+    CliRunner().invoke(command, ["count", str(tmp_path / "net.npz"), "-q"], catch_exceptions=False)
+    assert os.environ["TROPNET_QUIET"]
+
+
+class Inner(NamedTuple):
+    flags: np.ndarray
+
+
+class Outer(NamedTuple):
+    values: np.ndarray
+    scale: float
+    inner: Record
+    words: np.ndarray
+
+
+@compiled(entry=True)
+def _total(record, k):
+    """Write the last entry of each axis, and return a sum."""
+    total = 0.0
+    for i in range(record.values.shape[0]):
+        for j in range(record.values.shape[1]):
+            total += record.scale * record.values[i, j]
+    record.values[-1, -1] = 100.0
+    record.words[k, 1, 2] += np.uint64(1)
+    return total + record.inner.flags.sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_a_kernel_reads_and_writes_the_arrays_of_a_record(dtype):
+    values = np.arange(6, dtype=dtype).reshape(2, 3)
+    state = Outer(values, 0.5, Record(Inner(np.array([True, False, True]))), np.zeros((2, 2, 3), np.uint64))
+    assert _total(Record(state), 1) == 7.5 + 2.0
+    assert values.tolist() == [[0, 1, 2], [3, 4, 100]]
+    assert state.words.sum() == state.words[1, 1, 2] == 1
+
+
+def test_a_lender_makes_a_record_only_where_the_tuple_is_another():
+    lender, first, second = Lender(), Inner(np.ones(2, np.bool_)), Inner(np.ones(3, np.bool_))
+    own = Record(first)
+    a, b = lender.lend(first, own)
+    assert a is not own
+    assert b is own
+    assert lender.lend(first, own)[0] is a
+    assert lender.lend(second, own)[0].state is second
+
+
+def test_arrays_that_are_not_in_order_have_no_record():
+    with pytest.raises(ValueError, match="in C order"):
+        Record(Inner(np.ones(6, np.bool_)[::2]))
