@@ -167,11 +167,25 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
         kernel.get_call_template = lambda args, kws: of_types(tuple(map(types.unliteral, args)), kws)
         # A numba without this place keeps its own stamp, the time and size of the function's file.
         if entry and hasattr(kernel._cache, "_cache_file"):
-            kernel._cache._cache_file._source_stamp = _DIGEST
+            files = kernel._cache._cache_file
+            files._source_stamp = _DIGEST
+            files._load_index = _but_of_other_versions(files._load_index)
         result: Callable[..., _Result] = kernel
         return result
 
     return decorate
+
+
+def _but_of_other_versions(load: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what reads an index of compiled code, but nothing from one that names types which are no more."""
+
+    def load_index() -> Any:
+        try:
+            return load()
+        except (ImportError, AttributeError):
+            return {}
+
+    return load_index
 
 
 def copied(state: _State) -> _State:
