@@ -5,26 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tropnet.errors import FileFormatError, MissingExtraError
 from tropnet.network.network import Network
 
 __all__ = ["READERS", "load"]
 
-Reader = Callable[[str | os.PathLike[str]], Network]
+Reader = Callable[..., Network]
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str], **options: Any) -> Network:
     """Read a network from an `.npz` file written by `Network.save`, or an `.onnx` file, see `tropnet.from_onnx`.
 
     The suffix, in whatever case, says which it is. A file of any other name is read if `Network.save` wrote it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    options
+        For `.onnx` files, those of `tropnet.from_onnx`: `input_shape`, `output`, `inputs`, `fixed`.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     FileFormatError
-        The file is truncated, was not written by tropnet, is of another format, or would need pickle.
+        The file is truncated, was not written by tropnet, is of another format, or would need pickle; or options are
+        given for one that is no `.onnx` file.
     MissingExtraError
         It is an `.onnx` file, and the extra 'onnx' is not installed.
     TropnetError
@@ -33,15 +42,19 @@ def load(path: str | os.PathLike[str]) -> Network:
     suffix = Path(path).suffix.lower()
     if suffix in _ELSEWHERE:
         raise FileFormatError(f"'{os.fspath(path)}' is not a tropnet network (.npz). {_ELSEWHERE[suffix]}")
-    return READERS.get(suffix, _read_by_content)(path)
+    if options and suffix != ".onnx":
+        raise FileFormatError(
+            f"'{os.fspath(path)}' must be an .onnx file: only those take {', '.join(sorted(options))}."
+        )
+    return READERS.get(suffix, _read_by_content)(path, **options)
 
 
-def _read_onnx(path: str | os.PathLike[str]) -> Network:
+def _read_onnx(path: str | os.PathLike[str], **options: Any) -> Network:
     try:
         from tropnet.importers.onnx import from_onnx
     except ImportError as error:
         raise MissingExtraError.of(f"reading '{os.fspath(path)}'", "onnx") from error
-    return from_onnx(path)
+    return from_onnx(path, **options)
 
 
 def _read_by_content(path: str | os.PathLike[str]) -> Network:

@@ -1,14 +1,18 @@
 """What a file's inputs, outputs, batch and types are, and what is refused in which words."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 import tropnet as tn
 from tests.pytorch.onnx_models import equals, node, runtime, saved
 from tests.pytorch.test_importers_onnx import exported
+from tropnet.cli.program import command
 
 rng = np.random.default_rng(0)
 W, V = rng.normal(size=(2, 3)), rng.normal(size=(3, 2))
@@ -378,6 +382,36 @@ def test_operators_of_other_domains_are_named(tmp_path):
     path = saved(tmp_path / "m.onnx", nodes, checked=False)
     with pytest.raises(tn.UnsupportedModuleError, match=r"node 'own' \(Relu\) belongs to the operators of own"):
         tn.from_onnx(path)
+
+
+def test_options_of_the_command_line(tmp_path):
+    """The options of from_onnx, for every command that takes a network."""
+    nodes = [*CLASSIFIER, node("Softmax", "scores")]
+    path = str(saved(tmp_path / "model.onnx", nodes, {"W": W, "V": V}, shape=("n", "k")))
+    two = str(two_inputs(tmp_path / "two.onnx"))
+
+    def shown(*arguments):
+        result = CliRunner().invoke(command, ["info", *arguments, "--json"], catch_exceptions=False)
+        return json.loads(result.output)["fingerprint"]
+
+    expected = tn.from_onnx(path, (2,), output="h").fingerprint
+    assert shown(path, "--input-shape", "2", "--output", "h") == expected
+    expected = tn.from_onnx(path, (2,), output="scores").fingerprint
+    assert shown(path, "--input-shape", "2", "--output", "logits") == expected
+    assert shown(two, "--fixed", "z=1,2,3") == tn.from_onnx(two, fixed={"z": [1, 2, 3]}).fingerprint
+    assert shown(two, "--fixed", "z=0.5") == tn.from_onnx(two, fixed={"z": 0.5}).fingerprint
+    assert shown(two, "--inputs", "z,x") == tn.from_onnx(two, inputs=["z", "x"]).fingerprint
+    for arguments, message in (
+        (["--input-shape", "2,x"], "must be integers separated by commas, as in 1,28,28, got '2,x'"),
+        (["--fixed", "z"], "must be NAME=VALUE, got 'z'"),
+    ):
+        assert message in CliRunner().invoke(command, ["info", two, *arguments]).output
+
+
+def test_options_of_onnx_models_for_other_files(tmp_path):
+    tn.Network.random([2, 3, 1], seed=0).save(tmp_path / "net.npz")
+    with pytest.raises(tn.FileFormatError, match=r"net\.npz' must be an \.onnx file: only those take output"):
+        tn.load(tmp_path / "net.npz", output="logits")
 
 
 class Call(torch.nn.Module):

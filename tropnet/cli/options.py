@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import reduce, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
@@ -31,12 +31,34 @@ __all__ = [
 ENGINES = ("auto", "polygon", "vertex", "simplex", "lp", "reference")
 BACKENDS = ("highs", "cvxpy", "exact")
 
-F = TypeVar("F", bound=Callable[..., Any])
 
+def network_argument(function: Callable[..., None]) -> Callable[..., None]:
+    """Take the file of a network, as `path`, and `reading`, what is told of an ONNX model, for `load`."""
 
-def network_argument(function: F) -> F:
-    """Take the file of a network, as `path`."""
-    return click.argument("path", metavar="NET", type=click.Path(dir_okay=False))(function)
+    @wraps(function)
+    def command(
+        *, input_shape: str | None, output: str | None, inputs: str | None, fixed: tuple[str, ...], **others: Any
+    ) -> None:
+        given = {
+            "input_shape": None if input_shape is None else _lengths(input_shape),
+            "output": output,
+            "inputs": None if inputs is None else inputs.split(","),
+            "fixed": dict(map(_fixed_value, fixed)) or None,
+        }
+        function(reading={name: value for name, value in given.items() if value is not None}, **others)
+
+    options = [
+        click.argument("path", metavar="NET", type=click.Path(dir_okay=False)),
+        click.option(
+            "--input-shape", metavar="N,N,...", help="ONNX: shape of one input, where the file leaves it open."
+        ),
+        click.option("--output", metavar="NAME", help="ONNX: the tensor wanted; logits leaves off a last Softmax."),
+        click.option("--inputs", metavar="NAME,...", help="ONNX: the inputs that vary, if not all that are not fixed."),
+        click.option(
+            "--fixed", multiple=True, metavar="NAME=V,...", help="ONNX: value of another input; may be repeated."
+        ),
+    ]
+    return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -120,6 +142,23 @@ def points_of(points: tuple[str, ...], source: str | None, net: tn.Network) -> F
             str(error) if isinstance(error, tn.TropnetError) else "a .npy file or rows of numbers with commas are read"
         )
         raise tn.ShapeError(f"'{source}' must hold points of {net.n_inputs} coordinates: {reason}") from error
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"must be integers separated by commas, as in 1,28,28, got '{text}'.", param_hint="'--input-shape'"
+        ) from None
+
+
+def _fixed_value(text: str) -> tuple[str, Any]:
+    name, sign, values = text.partition("=")
+    if not sign or not name:
+        raise click.BadParameter(f"must be NAME=VALUE, got '{text}'.", param_hint="'--fixed'")
+    numbers = _numbers(values, "--fixed")
+    return name, numbers if len(numbers) > 1 else numbers[0]
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -20,6 +20,7 @@ __all__ = ["count"]
 @search_options
 def count(
     path: str,
+    reading: dict[str, Any],
     box: tuple[str, str] | None,
     max_regions: int | None,
     as_json: bool,
@@ -36,7 +37,7 @@ def count(
       tropnet count examples/phi_1.npz --box -10 10 --json
       tropnet count examples/phi_1.npz --box -10,0 10,5
     """
-    net = tn.load(path)
+    net = tn.load(path, **reading)
     domain = domain_of(box, net)
     # One more than asked for tells a count that stopped from one that ended there.
     limit = None if max_regions is None else max_regions + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import tropnet as tn
@@ -20,7 +22,14 @@ __all__ = ["estimate"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random choices.")
 @json_option
 def estimate(
-    path: str, box: tuple[str, str] | None, engine: str, width: int, probes: int, seed: int, as_json: bool
+    path: str,
+    reading: dict[str, Any],
+    box: tuple[str, str] | None,
+    engine: str,
+    width: int,
+    probes: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Estimate the number of activation regions of NET without enumerating them.
 
@@ -31,7 +40,7 @@ def estimate(
       tropnet estimate examples/phi_1.npz
       tropnet estimate examples/phi_1.npz --box -10 10 --probes 100 --json
     """
-    net = tn.load(path)
+    net = tn.load(path, **reading)
     domain = domain_of(box, net)
     guess = tn.estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=True)
     if as_json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import numpy as np
 
@@ -16,7 +18,7 @@ __all__ = ["info"]
 @click.command()
 @network_argument
 @json_option
-def info(path: str, as_json: bool) -> None:
+def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
     """Describe NET: shape, skips, activations, parameters, upper bounds on the number of activation regions.
 
     \b
@@ -26,7 +28,7 @@ def info(path: str, as_json: bool) -> None:
     """
     from rich.table import Table
 
-    net = tn.load(path)
+    net = tn.load(path, **reading)
     activations = [_activations(np.asarray(layer.slopes)) for layer in net.hidden]
     bounds = tn.region_bounds(net)._asdict()
     record = {

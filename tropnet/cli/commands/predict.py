@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import tropnet as tn
@@ -22,7 +24,7 @@ __all__ = ["predict"]
     help="Points as rows of a .npy file or of comma-separated text.",
 )
 @json_option
-def predict(path: str, points: tuple[str, ...], source: str | None, as_json: bool) -> None:
+def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source: str | None, as_json: bool) -> None:
     """Evaluate NET through a cache of affine maps, one per activation region met (Algorithm 3).
 
     \b
@@ -32,7 +34,7 @@ def predict(path: str, points: tuple[str, ...], source: str | None, as_json: boo
     """
     from rich.table import Column, Table
 
-    net = tn.load(path)
+    net = tn.load(path, **reading)
     predictor = tn.CachedPredictor(net)
     x = points_of(points, source, net)
     y = predictor(x)

@@ -33,6 +33,7 @@ SUFFIXES = (".parquet", ".npz")
 )
 def regions(
     path: str,
+    reading: dict[str, Any],
     box: tuple[str, str] | None,
     max_regions: int | None,
     as_json: bool,
@@ -55,7 +56,7 @@ def regions(
         raise click.BadParameter(f"must end in {' or '.join(SUFFIXES)}, got '{out}'.", param_hint="'--out'")
     if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
-    net = tn.load(path)
+    net = tn.load(path, **reading)
     domain = domain_of(box, net)
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
