@@ -40,7 +40,7 @@ class SkipError(TropnetError, ValueError):
 
 
 class DomainError(TropnetError, ValueError):
-    """A domain is empty, flat (it has no interior) or of the wrong dimension."""
+    """A domain is empty or of the wrong dimension, or what is asked has no meaning on it."""
 
 
 class FileFormatError(TropnetError, ValueError):

@@ -22,8 +22,12 @@ from tests.oracles.fourier_motzkin import has_interior
 StrictRow = tuple[Vector, Number]
 
 
-def brute_force_patterns(net: NetworkLike, halfspaces: Iterable[HalfSpace]) -> set[Pattern]:
+def brute_force_patterns(
+    net: NetworkLike, halfspaces: Iterable[HalfSpace], inputs: Sequence[Vector] | None = None
+) -> set[Pattern]:
     """Return every pattern whose cell in the interior of the domain is non-empty.
+
+    With `inputs`, these are the inputs as affine forms in other coordinates t, and the half-spaces are given in t.
 
     All ``2**N`` bit vectors are tried, each on its own: a vector counts iff its constant neurons
     agree with their bits and the strict inequalities of the others have a common solution.
@@ -34,7 +38,7 @@ def brute_force_patterns(net: NetworkLike, halfspaces: Iterable[HalfSpace]) -> s
     if domain is None:
         return patterns
     for pattern in product((False, True), repeat=sum(map(len, hidden))):
-        rows = _cell_rows(hidden, net.n_inputs, pattern)
+        rows = _cell_rows(hidden, coordinate_forms(net.n_inputs) if inputs is None else inputs, pattern)
         if rows is not None and has_interior(domain + rows):
             patterns.add(pattern)
     return patterns
@@ -64,25 +68,25 @@ def exact_affine_map(net: NetworkLike, pattern: Sequence[bool]) -> tuple[tuple[V
     layers = exact_layers(net)
     if len(pattern) != (n_neurons := sum(map(len, layers[:-1]))):
         raise ValueError(f"the pattern has {len(pattern)} bits for {n_neurons} hidden neurons")
-    *_, forms = _forms(layers, net.n_inputs, pattern)
+    *_, forms = _forms(layers, coordinate_forms(net.n_inputs), pattern)
     return tuple(form[:-1] for form in forms), tuple(form[-1] for form in forms)
 
 
-def _forms(layers: list[list[Neuron]], n_inputs: int, pattern: Sequence[bool]) -> Iterator[list[Vector]]:
-    """Yield the pre-activations of layer after layer as affine forms in the inputs."""
-    outputs = [coordinate_forms(n_inputs)]
+def _forms(layers: list[list[Neuron]], inputs: Sequence[Vector], pattern: Sequence[bool]) -> Iterator[list[Vector]]:
+    """Yield the pre-activations of layer after layer as affine forms in the coordinates of the inputs."""
+    outputs = [list(inputs)]
     # The output layer has no bits, and its two slopes are the same.
     bits = chain(pattern, repeat(False))
     for layer in layers:
-        forms = [neuron.pre_activation(outputs, n_inputs + 1) for neuron in layer]
+        forms = [neuron.pre_activation(outputs, len(inputs[0])) for neuron in layer]
         yield forms
         outputs.append([n.output(z, next(bits)) for n, z in zip(layer, forms, strict=True)])
 
 
-def _cell_rows(hidden: list[list[Neuron]], n_inputs: int, pattern: Pattern) -> list[StrictRow] | None:
+def _cell_rows(hidden: list[list[Neuron]], inputs: Sequence[Vector], pattern: Pattern) -> list[StrictRow] | None:
     """Return the strict inequalities of the cell, or None if a bit contradicts its neuron."""
     rows: list[StrictRow] = []
-    forms = chain.from_iterable(_forms(hidden, n_inputs, pattern))
+    forms = chain.from_iterable(_forms(hidden, inputs, pattern))
     for neuron, form, bit in zip(chain(*hidden), forms, pattern, strict=True):
         gradient, constant = form[:-1], form[-1]
         if not neuron.splits or not any(gradient):

@@ -76,9 +76,9 @@ def test_a_search_reports_before_its_first_region():
 
 
 def test_an_empty_domain_is_refused_by_every_engine():
-    """The vertex engine has no cell to start from where the domain is flat, and must not answer 'no regions'."""
+    """The vertex engine has no cell to start from where the domain is empty, and must not answer 'no regions'."""
     net = tn.Network.random([2, 3, 1], seed=0)
-    flat = tn.Polytope([[1, 1], [-1, -1]], [0, 0])
+    empty = tn.Polytope([[1, 1], [-1, -1]], [0, -1])
     for engine in ("auto", "vertex", "lp", "reference"):
         with pytest.raises(tn.DomainError, match=r"rows \[0, 1\]"):
-            tn.enumerate_regions(net, flat, engine=engine)
+            tn.enumerate_regions(net, empty, engine=engine)

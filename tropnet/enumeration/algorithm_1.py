@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,17 +13,18 @@ from tropnet.errors import DomainError, UndecidedError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Backend, Feasible, Infeasible, Undecided, make_backend
 from tropnet.feasibility.tolerances import Tolerances
-from tropnet.network.domain import Domain, Polytope, as_domain
+from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.recurrence import Composition
+from tropnet.network.restriction import within_hull
 from tropnet.regions import ActivationRegion
+from tropnet.regions.lifting import lifted_region
 
 __all__ = [
     "EmptyRegion",
     "FoundRegion",
     "UndecidedRegion",
     "find_linear_region",
-    "require_interior",
     "root_backend",
     "run_algorithm_1",
 ]
@@ -95,7 +96,7 @@ def find_linear_region(
     ShapeError, ValueError
         The pattern has the wrong length or entries.
     DomainError
-        The domain is empty, flat or of the wrong dimension.
+        The domain is empty or of the wrong dimension.
     UndecidedError
         Exact arithmetic ran out of `Tolerances.exact_pivots`.
 
@@ -118,16 +119,21 @@ def find_linear_region(
     net = dense_network(net)
     flat = net.as_pattern(pattern)
     fitted = as_domain(domain, net.n_inputs)
-    solver, start = root_backend(backend, fitted, tolerances or Tolerances())
+    within, inside, restriction = within_hull(net, fitted)
+    bits = flat if restriction is None else restriction.pattern(flat)
+    n_more = len(within.hidden) - len(net.hidden)
+    solver, start = root_backend(backend, inside, tolerances or Tolerances())
     answer = (
-        run_algorithm_1(net, flat, solver, start) if isinstance(start, Feasible) else UndecidedRegion(0, start.reason)
+        run_algorithm_1(within, bits, solver, start)
+        if isinstance(start, Feasible)
+        else UndecidedRegion(0, start.reason)
     )
     if isinstance(answer, UndecidedRegion):
-        where = f"layer {answer.layer}" if answer.layer else "the domain"
+        where = f"layer {answer.layer - n_more}" if answer.layer > n_more else "the domain"
         raise UndecidedError(f"{where} stayed undecided: {answer.reason}; raise Tolerances.exact_pivots.", None)
     if isinstance(answer, EmptyRegion):
-        return answer
-    return ActivationRegion(net, fitted, flat, answer.cuts, answer.witness)
+        return replace(answer, layer=answer.layer - n_more)
+    return lifted_region(net, fitted, restriction, ActivationRegion(within, inside, bits, answer.cuts, answer.witness))
 
 
 def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Backend, Feasible | Undecided]:
@@ -149,20 +155,6 @@ def root_backend(name: str, domain: Domain, tolerances: Tolerances) -> tuple[Bac
             " contradict each other or leave only a slice."
         )
     return backend, answer
-
-
-def require_interior(domain: Domain, tolerances: Tolerances, backend: str = "highs") -> None:
-    """Raise DomainError, in the words of the domain that was given, if it is a polytope without interior."""
-    if isinstance(domain, Polytope) and not domain.derived(_has_interior):
-        root_backend(backend, domain, tolerances)
-
-
-def _has_interior(domain: Domain) -> bool:
-    """Return whether a domain is proven to have interior; what is proven stays so, whoever asks."""
-    backend = make_backend("highs", domain.dimension, Tolerances())
-    for row in domain.integer_rows:
-        backend.push(row)
-    return isinstance(backend.decide(), Feasible)
 
 
 def run_algorithm_1(

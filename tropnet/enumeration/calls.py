@@ -22,6 +22,7 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.regions import ActivationRegion, Regions
+from tropnet.regions.lifting import lifted_region
 
 __all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
 
@@ -50,7 +51,7 @@ def enumerate_regions(
     net
         The network.
     domain
-        None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too.
+        None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too, and of lower dimension too (see Notes).
     engine
         ``"polygon"``: compiled, for two inputs; cells by their corners in cyclic order. ``"vertex"``: compiled, for few
         inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of inputs; cells by their rows and
@@ -88,7 +89,7 @@ def enumerate_regions(
     Raises
     ------
     DomainError
-        The domain is empty, flat or of the wrong dimension.
+        The domain is empty or of the wrong dimension.
     UnsupportedModuleError
         `net` is no `Network`.
     ValueError
@@ -106,6 +107,15 @@ def enumerate_regions(
     is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
     about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
     cell, plus O(n_l n_k d) integer products per layer and cell.
+
+    *Domains of lower dimension*, as a box with low = high in some inputs or a polytope with an equation as two rows, or
+    implied by more: regions are those with interior relative to the affine hull of the domain, which is found exactly.
+    A neuron that vanishes on the whole hull is False there, as one that is zero everywhere; a point is one region.
+    Patterns, witnesses and vertices are of the network and in the coordinates given, other measures those within the
+    hull. It is searched in k coordinates, without rounding (`tropnet.network.restriction`): other inputs become affine
+    neurons, which cost what neurons of a layer cost. Compiled engines refuse two rare cases, which auto leaves to lp:
+    polytopes whose sides are no float64 numbers in these coordinates, and unbounded domains whose cells need hyperplanes
+    of the first layer to be pointed.
 
     References
     ----------
@@ -260,7 +270,8 @@ def _stream(search: Search, progress: bool) -> Iterator[ActivationRegion]:
             undecided += len(chunk.undecided)
             columns = (unpack(packed, search.task.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
             for i, (pattern, cuts) in enumerate(zip(*columns, strict=True)):
-                yield ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
+                region = ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
+                yield lifted_region(search.network, search.domain, search.restriction, region)
     if undecided:
         raise UndecidedError(_undecided_message(undecided), None)
 

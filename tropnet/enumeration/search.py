@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack
-from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
@@ -26,8 +25,10 @@ from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.restriction import Restriction, within_hull
 from tropnet.progress import track
 from tropnet.regions import Regions
+from tropnet.regions.lifting import lifted_regions
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ENGINES", "Search"]
@@ -45,8 +46,14 @@ _Entry = TypeVar("_Entry", bound=np.generic)
 
 @dataclass
 class Search:
-    """A plan and how to run it: what all public calls run."""
+    """A plan and how to run it: what all public calls run.
 
+    In a domain of lower dimension the plan, and the chunks, are of the `restriction` of `network` to its affine hull.
+    """
+
+    network: Network
+    domain: Domain
+    restriction: Restriction | None
     plan: Plan
     max_regions: int | None
     workers: int | Executor
@@ -92,19 +99,20 @@ class Search:
             workers = as_count(workers, "workers", otherwise=" or a concurrent.futures.Executor")
         net, limits = dense_network(net), tolerances or Tolerances()
         fitted = as_domain(domain, net.n_inputs)
-        # Engines work on parts and slices of the domain, which the message should not name.
-        require_interior(fitted, limits, backend)
+        # Engines work on parts and slices of the domain, which the message of an empty one should not name.
+        within, inside, restriction = within_hull(net, fitted)
         task = Task(
-            net,
-            fitted,
+            within,
+            inside,
             backend,
             limits,
             only_count=only_count,
             facets=facets,
         )
-        candidates = _candidates(engine, net, backend)
+        candidates = _candidates(engine, task)
         plan = _planned(task, candidates, needs)
-        return cls(plan, max_regions, workers, plan.builder(), _rivals(plan.engine, candidates))
+        rivals = _rivals(plan.engine, candidates)
+        return cls(net, fitted, restriction, plan, max_regions, workers, plan.builder(), rivals)
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -248,7 +256,7 @@ class Search:
         n_bytes = -(-net.n_neurons // 8)
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
         starts = accumulate((len(chunk.packed) for chunk in chunks), initial=0)
-        return Regions(
+        found = Regions(
             net,
             self.task.domain,
             _stacked([chunk.packed for chunk in chunks], n_bytes, np.uint8),
@@ -269,6 +277,7 @@ class Search:
             },
             packed_facets=self._facets(chunks) if self.task.facets else None,
         )
+        return lifted_regions(self.network, self.domain, self.restriction, found)
 
     def _facets(self, chunks: list[Chunk]) -> PackedArray:
         """Stack the packed facets of the chunks, each of which has some."""
@@ -282,13 +291,24 @@ def _stacked(parts: list[NDArray[_Entry]], width: int, dtype: type[_Entry]) -> N
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), dtype), *parts])
 
 
-def _candidates(engine: str | Engine, net: Network, backend: str) -> list[Engine]:
-    """Return the engines to ask, the fastest first."""
-    if isinstance(engine, Engine):
-        return [engine]
+def _candidates(engine: str | Engine, task: Task) -> list[Engine]:
+    """Return the engines to ask, the fastest first.
+
+    Raises
+    ------
+    ValueError
+        The engine asked for reads the sides of the domain in float64, which these are not.
+    """
+    net = task.network
     if engine != "auto":
-        return [REGISTRY[engine]]
-    if backend != "highs":
+        asked = engine if isinstance(engine, Engine) else REGISTRY[engine]
+        if asked.compiled and not task.domain.is_exact:
+            raise ValueError(
+                f"engine {asked.name!r} needs sides that are float64 numbers, which those of this domain are not in the"
+                " coordinates of its affine hull; take 'auto' or 'lp'."
+            )
+        return [asked]
+    if task.backend != "highs" or not task.domain.is_exact:
         return [REGISTRY["lp"]]
     names = ("vertex", "simplex", "lp") if net.n_inputs <= _VERTEX_INPUTS else ("simplex", "vertex", "lp")
     if net.n_inputs == _PLANE:

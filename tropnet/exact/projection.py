@@ -21,7 +21,7 @@ from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.dyadic import nearest_float, to_integers, unit_rows
 from tropnet.exact.elimination import solve
 
-__all__ = ["Projection", "nearest_point"]
+__all__ = ["Projection", "nearest_point", "square_root"]
 
 
 class Projection(NamedTuple):
@@ -74,7 +74,7 @@ def nearest_point(rows: IntegerArray, x: FloatArray) -> Projection | None:
     # Where the rows are met with equality |p|^2 = sum y_i a_i p = -sum y_i s_i.
     square = -sum((w * int(values[i]) for w, i in zip(y, which, strict=True)), Fraction(0)) / scale**2
     # A point outside is never at distance 0, however near.
-    return Projection(point, _root(square) or ulp(0.0))
+    return Projection(point, square_root(square) or ulp(0.0))
 
 
 def _solve(A: IntegerArray, s: IntegerArray) -> tuple[list[int], list[Fraction]] | None:
@@ -149,8 +149,14 @@ def _propose(A: IntegerArray, s: IntegerArray) -> list[int]:
     return chosen
 
 
-def _root(square: Fraction) -> float:
-    """Return the square root of a positive rational within one unit in the last place."""
+def square_root(square: Fraction) -> float:
+    """Return the square root of a rational of at least 0 within one unit in the last place.
+
+    Examples
+    --------
+    >>> square_root(Fraction(9, 4))
+    1.5
+    """
     # 64 bits more than the root has are enough for the quotient's floor not to matter.
     shift = max(0, 64 + (square.denominator.bit_length() - square.numerator.bit_length()) // 2)
     return nearest_float(isqrt((square.numerator << 2 * shift) // square.denominator), 1 << shift)

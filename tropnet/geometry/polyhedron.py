@@ -280,7 +280,7 @@ class Polyhedron:
         # Rounding, of subnormal widths too.
         return hypot(*(nearest_float(width.numerator, width.denominator) for width in widths)) * (1 + 1e-12) + 1e-300
 
-    def chebyshev_ball(self) -> Ball:
+    def chebyshev_ball(self, metric: tuple[IntegerArray, int] | None = None) -> Ball:
         """Return a largest inscribed ball; radius inf (and no centre) if there is no largest.
 
         The radius is within 1e-12 of the largest one, relatively; a ball of that radius around the centre reaches
@@ -291,6 +291,12 @@ class Polyhedron:
         multipliers prove all that, with bounds on all rounding (see `tropnet.geometry.balls`). Else the program is
         solved over the integers, with norms of the rows (they are irrational) to 64 bits more than those of the
         integers, rounded up: that makes no radius smaller by more than 2^-64 of it, and none larger.
+
+        Parameters
+        ----------
+        metric
+            Of skew coordinates: integers H (d, d), positive definite, and h > 0, such that the largest slope of a x + c
+            is sqrt(a H a / h). The program is then solved over the integers.
 
         Raises
         ------
@@ -306,14 +312,15 @@ class Polyhedron:
         if not len(self.rows) or self._sure[1]:
             return nothing
         d, witness = self.dimension, self._witness
-        offsets = np.array([0, len(self.rows)])
-        centres, radii, gaps = balls(self.from_inside(), offsets, witness.point[None], self.extent())
-        if gaps.item() <= _ACCURACY:
-            return Ball(centres[0], float(radii.item()))
+        if metric is None:
+            offsets = np.array([0, len(self.rows)])
+            centres, radii, gaps = balls(self.from_inside(), offsets, witness.point[None], self.extent())
+            if gaps.item() <= _ACCURACY:
+                return Ball(centres[0], float(radii.item()))
         *x, w = witness.homogeneous
         rows_of_balls, nearest = [], None
         for *a, c in self.rows.tolist():
-            norm = _norm(a)
+            norm = _norm(a) if metric is None else _skew_norm(a, *metric)
             rows_of_balls.append([*(value << _NORM_BITS for value in a), -norm, c << _NORM_BITS])
             distance = Fraction(sum(p * q for p, q in zip(a, x, strict=True)) + c * w << _NORM_BITS, norm * w)
             nearest = distance if nearest is None else min(nearest, distance)
@@ -390,6 +397,12 @@ def _pyramids(
             kept = {v: vector for v, vector in left.items() if part >> v & 1}
             total += _pyramids(part, parts, kept, scales, pivot[at])
     return total / scales[apex]
+
+
+def _skew_norm(a: Sequence[int], square: IntegerArray, scale: int) -> int:
+    """Return sqrt(a square a / scale) times 2**_NORM_BITS, rounded up."""
+    vector = np.array(a, dtype=object)
+    return isqrt((int(vector @ square @ vector) << 2 * _NORM_BITS) // scale) + 1
 
 
 def _norm(a: Sequence[int]) -> int:

@@ -15,7 +15,6 @@ from tropnet.arrays.hamming import nearest_patterns
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import find_linear_region
-from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.errors import DomainError, ShapeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.local_search.flip_search import Goals, flips_to_goals, lone_bits
@@ -23,6 +22,7 @@ from tropnet.local_search.flip_segments import n_crossings
 from tropnet.local_search.walk import Step, Walk
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.restriction import restriction_of
 from tropnet.polyhedral_complex.adjacency import find_edges, positions
 from tropnet.progress import track
 from tropnet.regions import ActivationRegion, Regions
@@ -88,7 +88,7 @@ class FlipDistance:
     Raises
     ------
     DomainError
-        Data or points outside the domain, a domain beside regions, or one that is empty or flat.
+        Data or points outside the domain (see `regions_near`), a domain beside regions, or one that is empty.
     ShapeError, NonFiniteError
         Data or points of another shape, no data, or coordinates that are not finite.
     ValueError
@@ -157,21 +157,34 @@ class FlipDistance:
         if self._regions is None:
             self.network = dense_network(net_or_regions)
             self.domain = as_domain(domain, self.network.n_inputs)
-            require_interior(self.domain, tolerances or Tolerances())
         else:
             if domain is not None:
                 raise DomainError(f"regions bring their domain, {self._regions.domain}; leave out {domain}.")
             if not self._regions.complete:
                 raise ValueError("regions must be complete, or paths may be missing; pass the network for bounds.")
             self.network, self.domain = self._regions.network, self._regions.domain
+        points = as_points(data, self.network.n_inputs)[0]
+        if not len(points):
+            raise ShapeError("data must hold at least one point, got none.")
+        self._restriction = restriction_of(self.network, self.domain)
+        if self._restriction is not None:
+            self._within = FlipDistance(
+                self._restriction.network if self._regions is None else self._regions.within,
+                self._coordinates(points, "data"),
+                self._restriction.domain if self._regions is None else None,
+                max_regions=max_regions,
+                n_segments=n_segments,
+                general_position=general_position,
+                tolerances=tolerances,
+            )
+            self.packed = self._restriction.stripped(self._within.packed)
+            self._raw = np.unique(pack(self.network.activation_pattern(points)), axis=0)
+            return
         self._max_regions, self._n_segments = max_regions, n_segments
         self._general_position = general_position
         self._tolerances = tolerances or Tolerances()
         self._made: Walk | None = None
         self._settled: dict[bytes, bytes | None] = {}
-        points = as_points(data, self.network.n_inputs)[0]
-        if not len(points):
-            raise ShapeError("data must hold at least one point, got none.")
         raw, own = self._patterns(points, "data")
         self._raw = np.unique(raw, axis=0)
         self.packed, first = np.unique(own, axis=0, return_index=True)
@@ -185,7 +198,8 @@ class FlipDistance:
         self._points = points[first].copy()
 
     def __repr__(self) -> str:
-        how = "enumerated" if self._regions is not None else f"up to {self._max_regions} regions around a point"
+        inner = self if self._restriction is None else self._within
+        how = "enumerated" if self._regions is not None else f"up to {inner._max_regions} regions around a point"
         return f"FlipDistance({len(self.packed)} regions with data, {how}, {self.network})"
 
     def __call__(self, x: ArrayLike, *, progress: bool = False) -> FlipBounds:
@@ -194,6 +208,9 @@ class FlipDistance:
         Points of one region share one search; `progress` shows a bar over the regions that points are in.
         """
         points, single = as_points(x, self.network.n_inputs)
+        if self._restriction is not None:
+            inside = self._coordinates(points, "x")
+            return self._within(inside[0] if single else inside, progress=progress)
         own = self._patterns(points, "x")[1]
         if self._regions is not None:
             lower = upper = self._flips[positions(self._regions.packed, own)]
@@ -224,12 +241,7 @@ class FlipDistance:
 
     def _patterns(self, points: FloatArray, name: str) -> tuple[PackedArray, PackedArray]:
         """Return the patterns at points, and those of the regions that they are in, packed."""
-        outside = np.flatnonzero(~np.asarray(self.domain.contains(points)))
-        if len(outside):
-            raise DomainError(
-                f"{name} must be in the domain {self.domain}; point {outside[0]} is not"
-                f" ({len(outside)} such point{'' if len(outside) == 1 else 's'})."
-            )
+        self._check_inside(np.asarray(self.domain.contains(points)), name)
         raws, owns = [np.empty((0, -(-self.network.n_neurons // 8)), dtype=np.uint8)], []
         for part in _parts(points):
             bits, sure = self._known(part)
@@ -240,6 +252,23 @@ class FlipDistance:
             raws.append(raw)
             owns.append(own)
         return np.concatenate(raws), np.concatenate([raws[0], *owns])
+
+    def _coordinates(self, points: FloatArray, name: str) -> FloatArray:
+        """Return points in the coordinates of the domain's affine hull."""
+        restriction, domain = self._restriction, self.domain
+        if restriction is None:
+            return points
+        self._check_inside(np.array([restriction.holds(domain, point) for point in points], dtype=np.bool_), name)
+        return restriction.coordinates(points)
+
+    def _check_inside(self, inside: BoolArray, name: str) -> None:
+        """Raise DomainError unless all points are in the domain."""
+        outside = np.flatnonzero(~inside)
+        if len(outside):
+            raise DomainError(
+                f"{name} must be in the domain {self.domain}; point {outside[0]} is not"
+                f" ({len(outside)} such point{'' if len(outside) == 1 else 's'})."
+            )
 
     def _known(self, points: FloatArray) -> tuple[BoolArray, BoolArray]:
         """Return the patterns at points, and which surely are those of regions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,15 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet.arrays.checks import as_count, as_points
 from tropnet.arrays.patterns import BoolArray, pack
 from tropnet.arrays.types import FloatArray
-from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.enumeration.engines.simplex.start import lift
 from tropnet.errors import DomainError, EnumerationInterrupted, ShapeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.local_search.walk import CellAround, Walk
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.restriction import within_hull
 from tropnet.progress import track
 from tropnet.regions import Regions
+from tropnet.regions.lifting import lifted_regions
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["NearRegions", "regions_near"]
@@ -70,7 +71,9 @@ def regions_near(
     net
         The network; it may be far too large to enumerate.
     x
-        float64, shape (d,), in the domain. On a hyperplane, the search starts at one of the regions that touch x.
+        float64, shape (d,), in the domain. On a hyperplane, the search starts at one of the regions that touch x. In a
+        domain of lower dimension that holds few float64 points, x may be off its affine hull by 1e-9 of its largest
+        coordinate.
     domain
         None (all of R^d), `Box` or `Polytope`.
     max_regions, max_flips
@@ -83,7 +86,7 @@ def regions_near(
     Raises
     ------
     DomainError
-        x is outside the domain, or the domain is empty, flat or of the wrong dimension.
+        x is outside the domain, or the domain is empty or of the wrong dimension.
     ShapeError, NonFiniteError
         x is not one finite point of the network's dimension.
     ValueError
@@ -111,22 +114,28 @@ def regions_near(
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
     limits = tolerances or Tolerances()
-    require_interior(fitted, limits)
+    within, inside, restriction = within_hull(net, fitted)
     point = as_points(x, net.n_inputs)[0]
     if len(point) != 1:
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got {len(point)} points.")
-    if not fitted.contains(point[0]):
+    if not (fitted.contains(point[0]) if restriction is None else restriction.holds(fitted, point[0])):
         raise DomainError(f"x is outside the domain {fitted}; give a point of the domain.")
-    search = _BreadthFirst(Walk(net, fitted, limits))
+    search = _BreadthFirst(Walk(within, inside, limits))
+
+    def found() -> NearRegions:
+        near = search.found()
+        return replace(near, regions=lifted_regions(net, fitted, restriction, near.regions))
+
+    start = point[0] if restriction is None else restriction.coordinates(point)[0]
     try:
         with track("searching", "regions", enabled=progress) as update:
-            for n in search.run(point[0], max_regions, max_flips):
+            for n in search.run(start, max_regions, max_flips):
                 update(n, n / max_regions)
     except KeyboardInterrupt as interrupt:
-        raise EnumerationInterrupted(search.found()) from interrupt
+        raise EnumerationInterrupted(found()) from interrupt
     except UndecidedError as error:
-        raise UndecidedError(str(error), search.found()) from error
-    return search.found()
+        raise UndecidedError(str(error), found()) from error
+    return found()
 
 
 class _BreadthFirst:

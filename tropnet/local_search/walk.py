@@ -84,7 +84,8 @@ class Walk:
     def __init__(self, full: Network, full_domain: Domain, tolerances: Tolerances) -> None:
         self.full, self.full_domain = full, full_domain
         self.tolerances = tolerances
-        start = find_start(full, full_domain)
+        # Sides that are rounded are left to exact decisions.
+        start = find_start(full, full_domain) if full_domain.is_exact else None
         self.inputs = list(range(full.n_inputs)) if start is None else start.inputs
         self.net, self.domain = full, full_domain
         if len(self.inputs) < full.n_inputs:

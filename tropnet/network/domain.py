@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +13,24 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet.arrays.checks import as_count, as_points, real_array
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError, ShapeError
-from tropnet.exact.dyadic import to_integers
+from tropnet.exact.dyadic import nearest_float, to_integers
 from tropnet.network.frozen import Frozen
 
-__all__ = ["Box", "Domain", "Polytope", "WholeSpace", "as_domain", "domain_from"]
+__all__ = ["Box", "Domain", "Polytope", "RationalPolytope", "WholeSpace", "as_domain", "domain_from"]
 
 # Boxes of more inputs are written by one number a side, if one will do.
 _MANY = 4
 
 
 class Domain(Frozen, ABC):
-    """A closed convex set {x : A x <= b}. Final subclasses say how it was given."""
+    """A closed convex set {x : A x <= b}. Final subclasses say how it was given.
+
+    It may be of lower dimension, such as a box with low = high in some coordinates: what is asked about it is then
+    meant within its affine hull (see `enumerate_regions`). An empty one is an error, at the latest where it is used.
+    """
+
+    is_exact: ClassVar[bool] = True
+    """Whether `halfspaces` are the domain; else they are the float64 rows nearest to `integer_rows`, which are."""
 
     @property
     @abstractmethod
@@ -92,12 +99,13 @@ class Box(Domain):
     ----------
     low, high
         One number, or one per input; infinite sides are open. A number serves all inputs of the network the box
-        is used with, so `Box(-1, 1)` fits every network.
+        is used with, so `Box(-1, 1)` fits every network. Where low = high, the input is fixed, and the box is one of
+        lower dimension.
 
     Raises
     ------
     DomainError
-        low < high fails somewhere (the box is empty or flat), or a side is NaN.
+        low <= high fails somewhere (the box is empty), a side is NaN, or low = high is infinite.
 
     Examples
     --------
@@ -118,14 +126,15 @@ class Box(Domain):
             raise ShapeError(f"low and high must have the same length, got {lows.shape} and {highs.shape}.") from error
         self.low, self.high = _frozen(np.broadcast_to(lows, shape)), _frozen(np.broadcast_to(highs, shape))
         self._expanded: dict[int, Box] = {}
-        bad = np.flatnonzero(~(self.low < self.high))
+        bad = np.flatnonzero((self.low > self.high) | (self.low == np.inf) | (self.high == -np.inf))
         if len(bad):
             i = bad[0]
             raise DomainError(
-                "a box needs low < high in every coordinate, got"
-                f" [{np.atleast_1d(self.low)[i]}, {np.atleast_1d(self.high)[i]}] in coordinate {i}:"
-                " it is empty or flat there."
+                "a box needs low <= high, finite where they are equal, in every coordinate, got"
+                f" [{np.atleast_1d(self.low)[i]}, {np.atleast_1d(self.high)[i]}] in coordinate {i}: it is empty."
             )
+        self.is_flat = bool((self.low == self.high).any())
+        """Whether low = high somewhere."""
 
     def expanded(self, dimension: int) -> Box:
         """Return the box with one entry per input."""
@@ -186,7 +195,7 @@ class Polytope(Domain):
 
     Notes
     -----
-    That the set has interior is checked, exactly, where it is used.
+    Whether it is empty, or of lower dimension as by a row and its negative, is decided exactly where it is used.
 
     Examples
     --------
@@ -236,6 +245,53 @@ class Polytope(Domain):
 
     def __repr__(self) -> str:
         return f"Polytope({self.A.tolist()}, {self.b.tolist()})"
+
+
+class RationalPolytope(Domain):
+    """The polyhedron of integer rows (a | c), each meaning a x + c >= 0, that need not be float64 numbers.
+
+    Such are the sides of a polytope of lower dimension in the coordinates of its affine hull. Compiled engines, which
+    read `halfspaces`, do not take it.
+
+    Parameters
+    ----------
+    rows
+        Integers, shape (m, d + 1), no row with a = 0.
+    """
+
+    is_exact = False
+
+    def __init__(self, rows: IntegerArray) -> None:
+        self._rows = rows
+
+    @cached_property
+    def integer_rows(self) -> IntegerArray:
+        """The rows given."""
+        return self._rows
+
+    @cached_property
+    def halfspaces(self) -> tuple[FloatArray, FloatArray]:
+        """The nearest float64 rows, each divided by a power of two."""
+        sizes = [1 << max(abs(value) for value in row[:-1]).bit_length() for row in self._rows.tolist()]
+        rows = [
+            [nearest_float(value, size) for value in row] for row, size in zip(self._rows.tolist(), sizes, strict=True)
+        ]
+        values = np.array(rows, dtype=np.float64).reshape(self._rows.shape)
+        return _frozen(-values[:, :-1]), _frozen(values[:, -1])
+
+    @property
+    def dimension(self) -> int:
+        """The dimension d of the space."""
+        return int(self._rows.shape[1]) - 1
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The rows, as text since they may be long."""
+        return {"kind": "rational polytope", "rows": [[str(value) for value in row] for row in self._rows.tolist()]}
+
+    def __repr__(self) -> str:
+        A, b = self.halfspaces
+        return f"RationalPolytope(A ~ {A.tolist()}, b ~ {b.tolist()})"
 
 
 def as_domain(domain: Domain | None, dimension: int) -> Domain:

@@ -125,6 +125,11 @@ class Edges(NamedTuple):
     neuron: IndexArray
     several: Mapping[int, tuple[int, ...]]
 
+    def shifted(self, by: int) -> Edges:
+        """Return the edges for neurons that are numbered higher by a number."""
+        several = {edge: tuple(neuron + by for neuron in neurons) for edge, neurons in self.several.items()}
+        return self._replace(neuron=self.neuron + by, several=several)
+
     def flips(self, edge: int) -> tuple[int, ...]:
         """Return the neurons that flip across an edge."""
         return self.several.get(edge) or (int(self.neuron[edge]),)
@@ -138,6 +143,12 @@ def find_edges(regions: Regions, facets: Facets | None = None) -> Edges:
     TropnetError
         The two sides of a facet do not agree; see `adjacency_graph`.
     """
+    if regions.restriction is not None:
+        # What flips together is a question of the affine hull.
+        helpers = regions.restriction.n_helpers
+        if facets is not None:
+            facets = Facets(np.where(facets.rows >= 0, facets.rows + helpers, facets.rows), facets.offsets)
+        return find_edges(regions.within, facets).shifted(-helpers)
     net, packed, n = regions.network, regions.packed, max(regions.network.n_neurons, 1)
     owner, neuron = neuron_facets(regions, facets)
     # Ascending, since regions and, within a region, neurons are.

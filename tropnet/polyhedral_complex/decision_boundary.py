@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 from math import hypot, inf
@@ -18,12 +19,14 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.elimination import rank
+from tropnet.exact.projection import square_root
 from tropnet.exact.reduction import reduced
 from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
+from tropnet.network.restriction import Restriction
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
 from tropnet.polyhedral_complex.exact_decisions import has_interior
 from tropnet.regions import ActivationRegion, Regions
@@ -47,6 +50,8 @@ class _Piece(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class DecisionBoundary:
     """Where two classes tie for the first place, in convex pieces of dimension d - 1.
+
+    In a domain of lower dimension k, d - 1 is k - 1, and hyperplanes are those of its affine hull.
 
     Attributes
     ----------
@@ -84,21 +89,24 @@ class DecisionBoundary:
         TropnetError
             A piece is too flat to triangulate in float64 (not in R^1 and R^2).
         """
-        return np.array([_area(piece) for piece in self._pieces], dtype=np.float64)
+        return np.array([_area(piece, self.regions.restriction) for piece in self._pieces], dtype=np.float64)
 
     def vertices(self, index: int, within: Domain | None = None) -> FloatArray:
         """Return the vertices of a piece, float64 of shape (n, d), each coordinate the one nearest to the exact value.
 
         There are none if the piece contains a line. Those of its part in the domain `within`, if one is given.
         """
-        piece = self._pieces[index]
+        piece, restriction = self._pieces[index], self.regions.restriction
         if within is not None:
-            sides = _in_hyperplane(as_domain(within, self.regions.network.n_inputs).integer_rows, *piece[1:])
+            given = as_domain(within, self.regions.network.n_inputs).integer_rows
+            sides = _in_hyperplane(given if restriction is None else restriction.rows(given), *piece[1:])
             if (sides[~_non_constant(sides), -1] < 0).any():
                 return np.empty((0, self.regions.network.n_inputs))
             rows = np.concatenate([piece.polyhedron.rows, sides[_non_constant(sides)]])
             piece = piece._replace(polyhedron=Polyhedron(rows))
         proper = [ray for ray in _generators(piece) if ray[-1]]
+        if restriction is not None:
+            proper = [tuple(restriction.vector(ray)) for ray in proper]
         points = [[nearest_float(x, w) for x in coordinates] for *coordinates, w in proper]
         return np.array(points, dtype=np.float64).reshape(-1, self.regions.network.n_inputs)
 
@@ -114,7 +122,7 @@ class DecisionBoundary:
         TropnetError
             A piece contains a line (and d > 2): it has no vertices. A bounded domain has none such.
         """
-        d = self.regions.network.n_inputs
+        d = self.regions.within.network.n_inputs
         generators = [_generators(piece) for piece in self._pieces]
         if d > 2 and not all(generators):
             raise TropnetError("a piece of the decision boundary contains a line; give a bounded domain.")
@@ -171,6 +179,8 @@ def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) ->
     >>> sorted(boundary.vertices(i).item() for i in range(len(boundary)))
     [-1.0, 1.0]
     """
+    if regions.restriction is not None:
+        return replace(decision_boundary(regions.within, classes), regions=regions)
     net = regions.network
     labels = _classes(net, classes)
     backends = deciding_backend(net.n_inputs), deciding_backend(max(net.n_inputs - 1, 1))
@@ -216,7 +226,7 @@ def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
     """Return for which regions some y_i = y_j meets the closed region in dimension d - 1, or for more than those."""
     net, every = regions.network, np.ones(len(regions), dtype=np.bool_)
     pairs = [[0]] if net.n_outputs == 1 else [list(pair) for pair in combinations(labels, 2)]
-    if not regions.complete or len(pairs) > _MAX_PAIRS:
+    if not regions.complete or not regions.domain.is_exact or len(pairs) > _MAX_PAIRS:
         return every
     last, n = net.layers[-1], len(net.layers)
     signs = np.zeros((len(pairs), net.n_outputs))
@@ -327,13 +337,20 @@ def _generators(piece: _Piece) -> list[tuple[int, ...]]:
     return lifted
 
 
-def _area(piece: _Piece) -> float:
+def _area(piece: _Piece, restriction: Restriction | None) -> float:
     polyhedron, g, pivot = piece
     if polyhedron.dimension == 0:
         return 1.0
     # The projection along the pivot's axis shrinks areas by |g_pivot| / |g|.
     volume = polyhedron.volume()
-    area = volume * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    if restriction is None or restriction.keeps_lengths:
+        area = volume * hypot(*(nearest_float(value, abs(g[pivot])) for value in g[:-1]))
+    else:
+        # |g| is the slope of g, and areas are larger as volumes are.
+        square, scale = restriction.dual_metric
+        normal = np.array(g[:-1], dtype=object)
+        slope = square_root(Fraction(int(normal @ square @ normal), scale * g[pivot] ** 2))
+        area = volume * slope * restriction.volume_factor
     return area if volume == inf else min(area, LARGEST)
 
 

@@ -41,6 +41,8 @@ class LinearRegions:
         The activation regions.
     labels
         int64, shape (R,): the linear region of each activation region; numbered by their first activation regions.
+
+    In a domain of lower dimension maps are compared on its affine hull.
     """
 
     regions: Regions
@@ -71,7 +73,7 @@ class LinearRegions:
         exact decision for each activation region and each distinct hyperplane of an outer facet. Of incomplete regions,
         it is the union of those that were found.
         """
-        convex = np.ones(len(self), dtype=np.bool_)
+        convex, regions = np.ones(len(self), dtype=np.bool_), self.regions.within
         candidates = [i for i, members in enumerate(self._members) if len(members) > 1]
         if candidates:
             edges = self._edges
@@ -79,12 +81,12 @@ class LinearRegions:
             # Of the neurons that flip, only the one that defines the facet occurs below.
             inner = {(int(end[edge]), j) for edge in inside for j in edges.flips(edge) for end in edges[:2]}
             outer: dict[int, list[tuple[int, int]]] = {i: [] for i in candidates}
-            for facet in zip(*(part.tolist() for part in neuron_facets(self.regions)), strict=True):
+            for facet in zip(*(part.tolist() for part in neuron_facets(regions)), strict=True):
                 label = int(self.labels[facet[0]])
                 if label in outer and facet not in inner:
                     outer[label].append(facet)
             for i, facets in outer.items():
-                convex[i] = _is_convex(self.regions, self._members[i], np.array(facets).reshape(-1, 2))
+                convex[i] = _is_convex(regions, self._members[i], np.array(facets).reshape(-1, 2))
         return convex
 
 
@@ -121,8 +123,12 @@ def linear_regions(regions: Regions, graph: nx.Graph | None = None) -> LinearReg
     >>> linear_regions(enumerate_regions(net, facets=True))
     LinearRegions(1 linear regions of 2 activation regions)
     """
-    edges = find_edges(regions) if graph is None else edges_of(graph, regions)
-    equal = _equal_outputs(regions, edges)
+    within = regions.within
+    if graph is None:
+        edges = find_edges(within)
+    else:
+        edges = edges_of(graph, regions).shifted(regions.restriction.n_helpers if regions.restriction else 0)
+    equal = _equal_outputs(within, edges)
     first, second = edges.first[equal], edges.second[equal]
     R = len(regions)
     joined = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(R, R))

@@ -128,14 +128,23 @@ class CompiledPredictor:
                 f"a predictor needs all regions, got {regions}. Enumerate without max_regions, and without"
                 " on_undecided='collect'."
             )
+        restriction = regions.restriction
+        if restriction is not None and not restriction.holds_floats:
+            raise DomainError(
+                f"a predictor needs a domain of float64 points, which {regions.domain} is not: it is of lower"
+                " dimension, and its affine hull is not parallel to axes at float64 numbers; compile net.restrict(origin, basis)."
+            )
         weights, biases = regions.affine_maps()
         # One zero, so that equal maps have equal bytes.
         rows = np.concatenate([weights, biases[:, :, None]], axis=2) + 0.0
         _, first, leaf_of = np.unique(rows.reshape(len(rows), -1), axis=0, return_index=True, return_inverse=True)
-        tree = shared(balanced_tree(regions, leaf_of.ravel()))
+        tree = balanced_tree(regions.within, leaf_of.ravel())
+        if restriction is not None:
+            tree = tree._replace(functions=restriction.function(tree.functions))
+        tree = shared(tree)
         low, high = _central_box(regions)
         grids: list[Grid] = []
-        if regions.domain.dimension <= MAX_DIMENSION:
+        if regions.domain.dimension <= MAX_DIMENSION and restriction is None:
             for box in _boxes(regions.domain, low, high):
                 tree, grids = _covered(tree, grids, box, len(regions))
         unit = float(np.abs([low, high]).max()) or 1.0

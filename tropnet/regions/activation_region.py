@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.checks import as_points
 from tropnet.arrays.patterns import BoolArray, format_pattern
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import to_float, to_integers
@@ -18,6 +19,7 @@ from tropnet.geometry.polyhedron import Ball, Polyhedron
 from tropnet.network.affine import AffineMap
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
+from tropnet.network.restriction import Restriction, restriction_of
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ActivationRegion"]
@@ -26,6 +28,9 @@ __all__ = ["ActivationRegion"]
 @dataclass(frozen=True, eq=False)
 class ActivationRegion:
     """The set of all points of the domain with one activation pattern; its closure is {x : A x <= b}.
+
+    In a domain of lower dimension, volume, facets, balls and boundedness are those within its affine hull; see
+    `enumerate_regions`.
 
     Attributes
     ----------
@@ -93,23 +98,48 @@ class ActivationRegion:
 
     def facets(self) -> NDArray[np.int64]:
         """Return the indices of the rows of `A` that define facets, ascending; of coincident rows the first."""
-        return self.polyhedron.facets()
+        if self._within is None:
+            return self.polyhedron.facets()
+        restriction, region = self._within
+        index, inner = RowIndex.of(self.network, self.domain), RowIndex.of(region.network, region.domain)
+        flags = np.zeros((1, inner.n_places), dtype=np.bool_)
+        flags[0, inner.places(region.rows[region.polyhedron.facets()])] = True
+        places = np.concatenate([index.sides, np.flatnonzero(self.cuts)])
+        return np.flatnonzero(restriction.facets(flags)[0, places])
 
     def vertices(self) -> FloatArray:
         """Return the vertices, float64 of shape (n, d), in no particular order."""
-        return self.polyhedron.vertices()
+        if self._within is None:
+            return self.polyhedron.vertices()
+        restriction, region = self._within
+        proper = [Witness(vector) for vector, _ in region.polyhedron.generators() if vector[-1]]
+        points = [restriction.point(t).point for t in proper[: 1 if restriction.is_point else None]]
+        return np.array(points, dtype=np.float64).reshape(-1, self.domain.dimension)
 
     def volume(self) -> float:
         """Return the volume, infinite if unbounded."""
-        return self.polyhedron.volume()
+        if self._within is None:
+            return self.polyhedron.volume()
+        restriction, region = self._within
+        volume = region.polyhedron.volume()
+        return volume if volume == np.inf else min(volume * restriction.volume_factor, LARGEST)
 
     def chebyshev_ball(self) -> Ball:
-        """Return a largest inscribed ball (centre, radius)."""
-        return self.polyhedron.chebyshev_ball()
+        """Return a largest inscribed ball (centre, radius); of a point, which holds balls of any size, itself."""
+        if self._within is None:
+            return self.polyhedron.chebyshev_ball()
+        restriction, region = self._within
+        if restriction.is_point:
+            return Ball(self.witness, np.inf)
+        centre, radius = region.polyhedron.chebyshev_ball(
+            None if restriction.keeps_lengths else restriction.dual_metric
+        )
+        inside = np.full(self.domain.dimension, np.nan)
+        return Ball(inside if np.isnan(centre).any() else restriction.point(Witness.at(centre)).point, radius)
 
     def is_bounded(self) -> bool:
         """Return whether the region is bounded, exactly."""
-        return self.polyhedron.is_bounded()
+        return (self if self._within is None else self._within[1]).polyhedron.is_bounded()
 
     def project(self, x: ArrayLike) -> FloatArray:
         """Return the point of the closed region nearest to `x` (d,) in l2, or to each of many (n, d).
@@ -124,8 +154,22 @@ class ActivationRegion:
 
     @cached_property
     def polyhedron(self) -> Polyhedron:
-        """The closed region as a polyhedron."""
+        """The closed region as a polyhedron in R^d (which has no interior if the domain has none)."""
         return Polyhedron(self.integer_rows)
+
+    @cached_property
+    def _within(self) -> tuple[Restriction, ActivationRegion] | None:
+        """The region in the coordinates of the domain's affine hull; None if the domain has interior."""
+        restriction = restriction_of(self.network, self.domain)
+        if restriction is None:
+            return None
+        return restriction, ActivationRegion(
+            restriction.network,
+            restriction.domain,
+            restriction.pattern(self.pattern),
+            restriction.pattern(self.cuts),
+            restriction.coordinates_of(self.certificate.fractions),
+        )
 
     @cached_property
     def _float_rows(self) -> tuple[FloatArray, FloatArray]:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import BoolArray, PackedArray, unpack
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.exact.certificates import Witness
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
+from tropnet.network.restriction import Restriction, restriction_of
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
@@ -34,6 +36,9 @@ __all__ = ["Regions", "write_regions"]
 @dataclass(frozen=True, eq=False)
 class Regions(Sequence[ActivationRegion]):
     """Activation regions in columns: packed patterns and witnesses. Objects are made only for the regions asked for.
+
+    In a domain of lower dimension k, volumes, facets, balls and boundedness are those within its affine hull, by k-
+    dimensional volume and Euclidean distance; points and vertices have d coordinates (see `within`).
 
     Attributes
     ----------
@@ -114,6 +119,42 @@ class Regions(Sequence[ActivationRegion]):
         state = "complete" if self.complete else f"incomplete, {self.n_undecided} undecided"
         return f"Regions({len(self)} activation regions of {self.network} in {self.domain}, {state})"
 
+    # --- domains of lower dimension
+
+    @cached_property
+    def restriction(self) -> Restriction | None:
+        """The network on the affine hull of the domain; None if the domain has interior."""
+        return restriction_of(self.network, self.domain)
+
+    @cached_property
+    def within(self) -> Regions:
+        """The same regions in the coordinates of the domain's affine hull; themselves if the domain has interior."""
+        restriction = self.restriction
+        if restriction is None:
+            return self
+        points, exact = restriction.coordinates(self.witnesses), {}
+        for i, x in self.rational_witnesses.items():
+            t = restriction.coordinates_of(x)
+            points[i] = t.point
+            if not t.is_float:
+                exact[i] = t.fractions
+        facets = self.packed_facets
+        if facets is not None:
+            flags = RowIndex.of(self.network, self.domain).unpack(facets)
+            facets = RowIndex.of(restriction.network, restriction.domain).pack(restriction.facets_within(flags))
+        return Regions(
+            restriction.network,
+            restriction.domain,
+            restriction.widened(self.packed),
+            restriction.widened(self.packed_cuts),
+            points,
+            exact,
+            complete=self.complete,
+            undecided=tuple((*[False] * restriction.n_helpers, *prefix) for prefix in self.undecided),
+            stats=self.stats,
+            packed_facets=facets,
+        )
+
     # --- in bulk
 
     def affine_maps(self) -> tuple[FloatArray, FloatArray]:
@@ -161,6 +202,13 @@ class Regions(Sequence[ActivationRegion]):
 
     @cached_property
     def _facets(self) -> Facets:
+        if self.packed_facets is None and self.restriction is not None:
+            rows, offsets = self.within._facets
+            inner, outer = (RowIndex.of(each.network, each.domain) for each in (self.within, self))
+            places = self.restriction.places(inner.places(rows))
+            owner = np.repeat(np.arange(len(self)), np.diff(offsets))[places >= 0]
+            counts = np.bincount(owner, minlength=len(self))
+            return Facets(outer.named(places[places >= 0]), np.concatenate([[0], np.cumsum(counts)]))
         index = RowIndex.of(self.network, self.domain)
         flags = index.unpack(self._measures.facets() if self.packed_facets is None else self.packed_facets)
         places = index.in_order[np.nonzero(flags[:, index.in_order])[1]]
@@ -185,6 +233,8 @@ class Regions(Sequence[ActivationRegion]):
         >>> both.volumes().tolist()
         [2.0, 1.0]
         """
+        if self.restriction is not None:
+            return _times(self.within.volumes(), self.restriction.volume_factor)
         return self._measures.volumes(self.bounded())
 
     def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0) -> VolumeEstimates:
@@ -233,6 +283,9 @@ class Regions(Sequence[ActivationRegion]):
         [True, True]
         """
         n_samples = as_count(n_samples, "n_samples", 2)
+        if self.restriction is not None:
+            found = self.within.volume_estimates(n_samples, seed=seed)
+            return VolumeEstimates(*(_times(each, self.restriction.volume_factor) for each in found))
         return self._measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
 
     def bounded(self) -> BoolArray:
@@ -256,6 +309,8 @@ class Regions(Sequence[ActivationRegion]):
 
     @cached_property
     def _bounded(self) -> BoolArray:
+        if self.restriction is not None:
+            return self.within._bounded
         bounded, _, unknown = self._boundedness
         bounded = bounded.copy()
         for i in unknown.tolist():
@@ -268,6 +323,9 @@ class Regions(Sequence[ActivationRegion]):
         Each radius is within 1e-9 of the exact inradius, relatively, and the ball of the inradius around the centre
         reaches beyond no side by more than 1e-9 of it, before the centre is rounded to float64. Infinite only where
         there is no largest ball, which is decided exactly.
+
+        A domain that is a point holds balls of any size. In one of lower dimension whose affine hull is parallel to no
+        axes, region by region over the integers (some milliseconds each).
 
         In bulk, in float64, in any dimension: one small linear program for each region. The distances of the centre
         from the rows, and multipliers, prove both by weak duality, with bounds on all errors, those of the composed
@@ -283,7 +341,19 @@ class Regions(Sequence[ActivationRegion]):
         >>> both.chebyshev_balls().radii.tolist()
         [1.0, 0.5]
         """
-        return self._measures.balls(self._boundedness[1])
+        if self.restriction is None:
+            return self._measures.balls(self._boundedness[1])
+        if self.restriction.is_point:
+            return Balls(self.witnesses.copy(), np.full(len(self), np.inf))
+        if not self.restriction.keeps_lengths:
+            found = [region.chebyshev_ball() for region in self]
+            centres = np.array([ball.centre for ball in found]).reshape(self.witnesses.shape)
+            return Balls(centres, np.array([ball.radius for ball in found]))
+        within = self.within.chebyshev_balls()
+        known = np.isfinite(within.centres).all(axis=1)
+        centres = np.full(self.witnesses.shape, np.nan)
+        centres[known] = self.restriction.points(within.centres[known], {})[0]
+        return Balls(centres, within.radii)
 
     def vertices(self) -> Vertices:
         """Return the vertices of all regions as arrays; see `Vertices`.
@@ -308,13 +378,20 @@ class Regions(Sequence[ActivationRegion]):
         >>> [sorted(part.ravel().tolist()) for part in np.split(points, offsets[1:-1])]
         [[0.0, 2.0], [-1.0, 0.0]]
         """
-        return self._measures.vertices()
+        if self.restriction is None:
+            return self._measures.vertices()
+        if self.restriction.is_point:
+            return Vertices(self.witnesses.copy(), np.arange(len(self) + 1))
+        points, offsets = self.within.vertices()
+        return Vertices(self.restriction.points(points, {})[0], offsets)
 
     @property
     def _measures(self) -> Measures:
+        # From sides that are rounded no proof starts: region by region then.
+        without_point = self.rational_witnesses if self.domain.is_exact else range(len(self))
         return Measures(
             self.network, self.domain, self.packed, self.packed_cuts, self.packed_facets, self.witnesses,
-            self.rational_witnesses, lambda i: self[i].polyhedron,
+            without_point, lambda i: self[i].polyhedron,
         )  # fmt: skip
 
     @cached_property
@@ -379,6 +456,12 @@ class Regions(Sequence[ActivationRegion]):
     @property
     def _columns(self) -> Columns:
         return Columns(*(getattr(self, each.name) for each in fields(self)))
+
+
+def _times(values: FloatArray, factor: float) -> FloatArray:
+    """Return values times a factor; what was finite stays so."""
+    with np.errstate(over="ignore"):
+        return np.where(np.isinf(values), values, np.minimum(values * factor, LARGEST))
 
 
 def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:

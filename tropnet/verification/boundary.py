@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -15,16 +16,15 @@ from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
-from tropnet.enumeration.algorithm_1 import require_interior
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, to_integers
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.recurrence import evaluate
+from tropnet.network.restriction import Restriction, restriction_of
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, parts
 from tropnet.verification.lipschitz import check_norm
@@ -89,7 +89,7 @@ def distance_to_boundary(
     ValueError
         Another norm.
     DomainError
-        The domain is empty, flat, of the wrong dimension, or does not hold x.
+        The domain is empty, of the wrong dimension, or does not hold x.
 
     Notes
     -----
@@ -112,12 +112,12 @@ def distance_to_boundary(
     check_norm(norm)
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
-    require_interior(fitted, Tolerances())
+    restriction = restriction_of(net, fitted)
     points, single = as_points(x, net.n_inputs)
     if not single:
         raise ShapeError(f"x must be one point of shape ({net.n_inputs},), got shape {points.shape}.")
     start = points[0]
-    if not fitted.contains(start):
+    if not (fitted.contains(start) if restriction is None else restriction.holds(fitted, start)):
         raise DomainError(f"x must lie in the domain {fitted}, got {start.tolist()}.")
     scaled, exponent = to_integers(start)
     forms = _decision_forms(evaluate(net.integers.layers, scaled, 1 << exponent)[-1], target)
@@ -131,7 +131,7 @@ def distance_to_boundary(
         if norm == 2:
             near = _nearest_in_l2(regions[i], forms[k][1], start)
         else:
-            near = _nearest(regions[i], forms[k][1], start, norm)
+            near = _nearest(regions.within[i], forms[k][1], start, norm, restriction)
         if near is not None and (near.distance < best.distance or best.target < 0):
             best = BoundaryPoint(near.distance, near.point, forms[k][0], regions.patterns[i])
     return best
@@ -205,24 +205,32 @@ def _nearest_in_l2(region: ActivationRegion, form: IntegerArray, x: FloatArray) 
     return nearest_point(rows, x)
 
 
-def _nearest(region: ActivationRegion, form: IntegerArray, x: FloatArray, norm: float) -> Projection | None:
-    """Return the same in l1 or l-infinity.
+def _nearest(
+    region: ActivationRegion, form: IntegerArray, x: FloatArray, norm: float, restriction: Restriction | None
+) -> Projection | None:
+    """Return the same in l1 or l-infinity; the region is one of a restriction, if there is one.
 
     A linear program over the integers: the distance plus M times by how much the form is positive, from a point inside
     the region. If M is large enough the latter is 0 at the optimum, and then the former is the least distance.
     """
     d = region.domain.dimension
+    # All coordinates of x, times a number, as rows (a | c) in those of the region.
+    places = np.eye(d, d + 1, dtype=np.int64).astype(object) if restriction is None else restriction.coordinate_rows
+    denominator = 1 if restriction is None else restriction.hull.denominator
     rows, decision = region.integer_rows, form @ region.network.integer_maps(region.pattern)[-1]
     least = maximise(rows, region.certificate, -decision)
     if not least.ray and least.value < 0:
         return None
-    n = d if norm == 1 else 1
+    n = len(x) if norm == 1 else 1
     scaled, exponent = to_integers(x)
-    unit, eye = 1 << exponent, np.eye(d, dtype=int).astype(object)
-    slack = eye[:, :n] if norm == 1 else np.ones((d, 1), dtype=object)
-    zeros = np.zeros((d, 1), dtype=object)
+    unit = 1 << exponent
+    slack = np.eye(n, dtype=np.int64).astype(object) if norm == 1 else np.ones((len(x), 1), dtype=object)
+    zeros = np.zeros((len(x), 1), dtype=object)
+    steps = unit * places
+    steps[:, -1] -= denominator * scaled
     sides = [
-        np.concatenate([sign * unit * eye, unit * slack, zeros, -sign * scaled[:, None]], axis=1) for sign in (1, -1)
+        np.concatenate([sign * steps[:, :-1], unit * denominator * slack, zeros, sign * steps[:, -1:]], axis=1)
+        for sign in (1, -1)
     ]
     program = np.concatenate(
         [
@@ -233,16 +241,24 @@ def _nearest(region: ActivationRegion, form: IntegerArray, x: FloatArray, norm: 
     )
     inside = region.certificate.fractions
     start = [Fraction(int(value), unit) for value in scaled]
-    reach = [abs(p - q) + 1 for p, q in zip(inside, start, strict=True)]
+
+    def point_at(t: Sequence[Fraction]) -> list[Fraction]:
+        return [
+            (sum((a * p for a, p in zip(row, t, strict=False)), Fraction(0)) + row[-1]) / denominator
+            for row in places.tolist()
+        ]
+
+    reach = [abs(p - q) + 1 for p, q in zip(point_at(inside), start, strict=True)]
     excess = sum(g * p for g, p in zip(decision.tolist(), inside, strict=False)) + decision[-1]
     witness = Witness.from_fractions([*inside, *(reach if norm == 1 else [max(reach)]), max(excess, Fraction(0)) + 1])
     for power in count(1):
         weight = 1 << 64 * power
         objective = np.array([*[0] * d, *[-1] * n, -weight, 0], dtype=object)
-        point = maximise(program, witness, objective).point.fractions
-        if point[-1] == 0:
-            steps = [abs(p - q) for p, q in zip(point, start, strict=False)]
-            distance = sum(steps, Fraction(0)) if norm == 1 else max(steps)
-            nearest = np.array([nearest_float(p.numerator, p.denominator) for p in point[:d]])
+        best = maximise(program, witness, objective).point.fractions
+        if best[-1] == 0:
+            point = point_at(best[:d])
+            lengths = [abs(p - q) for p, q in zip(point, start, strict=True)]
+            distance = sum(lengths, Fraction(0)) if norm == 1 else max(lengths)
+            nearest = np.array([nearest_float(p.numerator, p.denominator) for p in point])
             return Projection(nearest, nearest_float(distance.numerator, distance.denominator))
     return None

@@ -52,7 +52,7 @@ def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
 
 
 def branch_and_bound(
-    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: float
+    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: Fraction
 ) -> Extremum:
     """Maximise best first; neurons that the form does not depend on are left out."""
     fewer = _relevant_part(net, c)
@@ -61,7 +61,7 @@ def branch_and_bound(
 
 
 def _search(
-    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: float
+    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: Fraction
 ) -> Extremum:
     """Maximise best first. A node fixes the signs of some neurons (1, 0; -1 is open); a leaf has none left open."""
     relaxation = Relaxation(net, domain, c, bounds)
@@ -145,8 +145,8 @@ def _region_at(net: Network, domain: Domain, point: Witness) -> BoolArray:
     return np.concatenate(pattern)
 
 
-def _done(bound: float, best: Extremum, tolerance: float) -> bool:
-    return best.exact is not None and bound < math.inf and Fraction(bound) <= best.exact + Fraction(tolerance)
+def _done(bound: float, best: Extremum, tolerance: Fraction) -> bool:
+    return best.exact is not None and bound < math.inf and Fraction(bound) <= best.exact + tolerance
 
 
 def _promises(net: Network, c: FloatArray, point: FloatArray, best: Extremum) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError
-from tropnet.network.domain import Domain
+from tropnet.network.domain import Domain, as_domain
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network, dense_network
-from tropnet.verification.extremum import Extremum, over_regions
+from tropnet.network.restriction import within_hull
+from tropnet.verification.extremum import Extremum, lifted_extremum, over_regions
 
 __all__ = ["Comparison", "same_function"]
 
@@ -73,7 +74,7 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
     ShapeError
         The networks have different numbers of inputs or outputs.
     DomainError
-        The domain is empty, flat or of the wrong dimension.
+        The domain is empty or of the wrong dimension.
 
     Notes
     -----
@@ -94,8 +95,9 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
     """
     joint = _joint(dense_network(net_a), dense_network(net_b))
     n_outputs = joint.n_outputs // 2
-    regions = enumerate_regions(joint, domain)
-    maps = (joint.integer_maps(pattern)[-1] for pattern in regions.patterns)
+    within, inside, restriction = within_hull(joint, as_domain(domain, joint.n_inputs))
+    regions = enumerate_regions(within, inside)
+    maps = (within.integer_maps(pattern)[-1] for pattern in regions.patterns)
     different = np.zeros(n_outputs, dtype=np.bool_)
     for rows in maps:
         different |= np.asarray(rows[:n_outputs] != rows[n_outputs:], dtype=np.bool_).any(axis=1)
@@ -104,7 +106,8 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
         return Comparison(0.0)
     eye = np.eye(n_outputs)
     forms = [sign * np.concatenate([eye[i], -eye[i]]) for i in outputs for sign in (1.0, -1.0)]
-    which, extremum = over_regions(regions, forms)
+    which, found = over_regions(regions, forms)
+    extremum = lifted_extremum(restriction, found)
     return Comparison(extremum.value, outputs[which // 2], extremum)
 
 

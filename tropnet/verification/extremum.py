@@ -18,9 +18,10 @@ from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, to_integers, unit_rows
 from tropnet.exact.linear_programs import Optimum, maximise
 from tropnet.network.network import Network
+from tropnet.network.restriction import Restriction
 from tropnet.regions import Regions
 
-__all__ = ["Extremum", "as_extremum", "objective_rows", "output_form", "over_regions"]
+__all__ = ["Extremum", "as_extremum", "lifted_extremum", "objective_rows", "output_form", "over_regions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +117,23 @@ def objective_rows(net: Network, c: FloatArray) -> tuple[IntegerArray, int]:
     """Return integer coefficients for the rows of `net.integer_maps` and by how much they multiply the form."""
     integers, exponent = to_integers(c)
     return integers, 1 << (exponent + net.integers.exponents[-1])
+
+
+def lifted_extremum(restriction: Restriction | None, within: Extremum) -> Extremum:
+    """Return an extremum of the network of a restriction as one of the network that it restricts; None is nothing."""
+    if restriction is None:
+        return within
+    exact = None if within.exact is None else within.exact / restriction.scale
+    gap = Fraction(within.gap) / restriction.scale if math.isfinite(within.gap) else None
+    return replace(
+        within,
+        value=within.value if exact is None else nearest_float(exact.numerator, exact.denominator),
+        exact=exact,
+        certificate=restriction.point(within.certificate),
+        pattern=within.pattern[restriction.n_helpers :],
+        ray=None if within.ray is None else restriction.direction(within.ray),
+        gap=within.gap if gap is None else nearest_float(gap.numerator, gap.denominator),
+    )
 
 
 def as_extremum(optimum: Optimum, scale: int, pattern: BoolArray) -> Extremum:

@@ -13,8 +13,9 @@ from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.exact.dyadic import float_or_inf
-from tropnet.network.domain import Domain
+from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.restriction import Restriction, within_hull
 from tropnet.regions.crossings import bounded_rows, parts
 
 __all__ = ["LipschitzConstant", "check_norm", "lipschitz_constant"]
@@ -54,12 +55,15 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     Raises
     ------
     ValueError
-        Another norm.
+        Another norm, or one that is not 2 on a domain of lower dimension whose affine hull is parallel to no axes.
     DomainError
-        The domain is empty, flat or of the wrong dimension.
+        The domain is empty or of the wrong dimension.
 
     Notes
     -----
+    On a domain of lower dimension it is that of the network's restriction to it, which can be far smaller than the
+    norms of its affine maps. If its hull is parallel to no axes, exact maps of all regions are composed.
+
     All regions are enumerated, exactly. Float64 with a bound on all its errors says which regions' norms may be the
     largest; those are computed from exact maps, in the order of their bounds, until no other can be larger by more
     than 1e-12 of the value. For 1 and infinity the value is the float64 nearest to the exact norm of the region's map,
@@ -78,7 +82,19 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     """
     check_norm(norm)
     net = dense_network(net)
-    patterns = enumerate_regions(net, domain).patterns
+    fitted = as_domain(domain, net.n_inputs)
+    net, inside, restriction = within_hull(net, fitted)
+    patterns = enumerate_regions(net, inside).patterns
+    if restriction is not None:
+        found = _skew_constant(net, patterns, restriction, norm) if not restriction.keeps_lengths else None
+        value, best = found or _constant(net, patterns, norm)
+        return LipschitzConstant(float_or_inf(value / restriction.scale), best, patterns[best][restriction.n_helpers :])
+    largest, best = _constant(net, patterns, norm)
+    return LipschitzConstant(float_or_inf(largest), best, patterns[best])
+
+
+def _constant(net: Network, patterns: BoolArray, norm: float) -> tuple[Fraction, int]:
+    """Return the largest norm, and of which pattern it is."""
     upper = np.concatenate(
         [np.empty(0), *(_upper_bounds(net, patterns[part], norm) for part in parts(len(patterns), net))]
     )
@@ -89,7 +105,28 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
         value = _exact_norm(net.integer_maps(patterns[i])[-1][:, :-1], norm) / (1 << net.integers.exponents[-1])
         if value > largest:
             best, largest = i, value
-    return LipschitzConstant(float_or_inf(largest), best, patterns[best])
+    return largest, best
+
+
+def _skew_constant(net: Network, patterns: BoolArray, restriction: Restriction, norm: float) -> tuple[Fraction, int]:
+    """Return the largest norm, and of which pattern it is, where the inputs of `net` are not orthonormal.
+
+    Raises
+    ------
+    ValueError
+        The norm is not 2.
+    """
+    if norm != 2:
+        raise ValueError(
+            f"norm must be 2 on a domain of lower dimension whose affine hull is parallel to no axes, got {norm!r}."
+        )
+    square, scale = restriction.dual_metric
+    # |a| in x is |a factor| for functions a t: factor factor^T = square / scale.
+    factor = np.linalg.cholesky(np.array([[value / scale for value in row] for row in square.tolist()]))
+    maps = (net.integer_maps(pattern)[-1][:, :-1] for pattern in patterns)
+    values = [_spectral_norm(weight, factor) / (1 << net.integers.exponents[-1]) for weight in maps]
+    best = max(range(len(values)), key=values.__getitem__)
+    return values[best], best
 
 
 def _upper_bounds(net: Network, patterns: BoolArray, norm: float) -> FloatArray:
@@ -110,12 +147,17 @@ def _exact_norm(weight: IntegerArray, norm: float) -> Fraction:
     sizes = np.abs(weight)
     if norm != 2:
         return Fraction(max(sizes.sum(axis=0 if norm == 1 else 1).tolist()))
-    head: int = max(sizes.ravel().tolist())
+    return _spectral_norm(weight, np.eye(weight.shape[1]))
+
+
+def _spectral_norm(weight: IntegerArray, factor: FloatArray) -> Fraction:
+    """Return the largest singular value of weight @ factor, rounded."""
+    head: int = max(np.abs(weight).ravel().tolist())
     if not head:
         return Fraction(0)
     # Divided by the largest entry, so that nothing overflows and what underflows does not count.
     scaled = np.array([[value / head for value in row] for row in weight.tolist()])
-    return Fraction(float(np.linalg.norm(scaled, 2))) * head
+    return Fraction(float(np.linalg.norm(scaled @ factor, 2))) * head
 
 
 def check_norm(norm: float) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 from numpy.typing import ArrayLike
 
 from tropnet.enumeration import enumerate_regions
-from tropnet.enumeration.algorithm_1 import require_interior
-from tropnet.feasibility.tolerances import EXACTLY
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.restriction import within_hull
 from tropnet.verification.branch_and_bound import bounding_box, branch_and_bound
-from tropnet.verification.extremum import Extremum, output_form, over_regions
+from tropnet.verification.extremum import Extremum, lifted_extremum, output_form, over_regions
 
 __all__ = ["maximum", "minimum"]
 
@@ -60,7 +60,7 @@ def maximum(
     ValueError
         `method` or `tolerance` is none of the above, or ``"branch"`` on an unbounded domain.
     DomainError
-        The domain is empty, flat or of the wrong dimension.
+        The domain is empty or of the wrong dimension.
 
     Notes
     -----
@@ -120,14 +120,15 @@ def _largest(
     net = dense_network(net)
     c = sign * output_form(net, form)
     fitted = as_domain(domain, net.n_inputs)
-    require_interior(fitted, EXACTLY)
-    bounds = None if method == "enumerate" else bounding_box(fitted)
+    within, inside, restriction = within_hull(net, fitted)
+    bounds = None if method == "enumerate" else bounding_box(inside)
     if method == "branch" and bounds is None:
         raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")
-    if method == "auto" and bounds is not None and net.n_inputs <= _FEW_INPUTS:
-        regions = enumerate_regions(net, fitted, max_regions=_FEW_REGIONS)
+    if method == "auto" and bounds is not None and within.n_inputs <= _FEW_INPUTS:
+        regions = enumerate_regions(within, inside, max_regions=_FEW_REGIONS)
         if regions.complete:
-            return over_regions(regions, [c])[1]
+            return lifted_extremum(restriction, over_regions(regions, [c])[1])
     if bounds is not None:
-        return branch_and_bound(net, fitted, c, bounds, tolerance)
-    return over_regions(enumerate_regions(net, fitted), [c])[1]
+        allowed = Fraction(tolerance) * (1 if restriction is None else restriction.scale)
+        return lifted_extremum(restriction, branch_and_bound(within, inside, c, bounds, allowed))
+    return lifted_extremum(restriction, over_regions(enumerate_regions(within, inside), [c])[1])

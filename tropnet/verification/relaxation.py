@@ -60,6 +60,9 @@ class Relaxation:
         blocks[:, d : d + n + m] += np.eye(n + m)
         bias = np.concatenate([layer.bias for layer in net.layers])
         A, b = (np.empty((0, d)), np.empty(0)) if isinstance(domain, Box) else domain.halfspaces
+        if not domain.is_exact:
+            # Each entry was rounded once.
+            b = b + 2 * EPSILON * (np.abs(A) @ np.abs(bounds).max(axis=0) + np.abs(b)) + SMALLEST_NORMAL
         rows = np.concatenate([blocks, np.hstack([A, np.zeros((len(b), n + m + n))])])
         self.fixed_rows = vstack([csr_matrix(rows), *(self._activation_rows(s) for s in self.slopes.T)])
         self.row_low = np.concatenate([bias, np.full(len(b), -np.inf)])

@@ -324,11 +324,12 @@ DOMAINS: dict[str, Callable[[int], Domain | None]] = {
     ),
 }
 
-# Domains without interior, and what the message names.
+# Domains without points, and what the message names.
 EMPTY: dict[str, tuple[Polytope, str]] = {
-    "flat": (Polytope([[1, 1], [-1, -1]], [0, 0]), r"rows \[0, 1\]"),
-    "empty": (Polytope([[1, 0], [-1, 0], [0, 1]], [0, -1, 1]), r"rows \[0, 1\]"),
-    "a point": (Polytope([[1, 0], [0, 1], [-1, -1]], [0, 0, 0]), r"rows \[0, 1, 2\]"),
+    "opposite rows": (Polytope([[1, 0], [-1, 0], [0, 1]], [0, -1, 1]), r"rows \[0, 1\]"),
+    "a triangle of none": (Polytope([[1, 0], [0, 1], [-1, -1]], [0, 0, -1]), r"rows \[0, 1, 2\]"),
+    "none on a line": (Polytope([[1, 1], [-1, -1], [1, 0], [0, 1]], [1, -1, 0, 0.5]), r"rows \[0, 1, 2, 3\]"),
+    "none at a point": (Polytope([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], [1, -1, 1, -1, 1]), r"rows \[0, 1.*4\]"),
 }
 
 
