@@ -114,7 +114,7 @@ def enumerate_regions(
     Patterns, witnesses and vertices are of the network and in the coordinates given, other measures those within the
     hull. It is searched in k coordinates, without rounding (`tropnet.network.restriction`): other inputs become affine
     neurons, which cost what neurons of a layer cost. Compiled engines refuse two rare cases, which auto leaves to lp:
-    polytopes whose sides are no float64 numbers in these coordinates, and unbounded domains whose cells need hyperplanes
+    polytopes whose sides are no float64 numbers in these coordinates, and unbounded domains whose cells need neurons
     of the first layer to be pointed.
 
     References

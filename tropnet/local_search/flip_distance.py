@@ -166,6 +166,7 @@ class FlipDistance:
         points = as_points(data, self.network.n_inputs)[0]
         if not len(points):
             raise ShapeError("data must hold at least one point, got none.")
+        self.packed: PackedArray
         self._restriction = restriction_of(self.network, self.domain)
         if self._restriction is not None:
             self._within = FlipDistance(

@@ -132,7 +132,8 @@ class CompiledPredictor:
         if restriction is not None and not restriction.holds_floats:
             raise DomainError(
                 f"a predictor needs a domain of float64 points, which {regions.domain} is not: it is of lower"
-                " dimension, and its affine hull is not parallel to axes at float64 numbers; compile net.restrict(origin, basis)."
+                " dimension, and its affine hull is not parallel to axes at float64 numbers; compile"
+                " net.restrict(origin, basis)."
             )
         weights, biases = regions.affine_maps()
         # One zero, so that equal maps have equal bytes.

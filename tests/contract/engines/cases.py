@@ -328,8 +328,8 @@ DOMAINS: dict[str, Callable[[int], Domain | None]] = {
 EMPTY: dict[str, tuple[Polytope, str]] = {
     "opposite rows": (Polytope([[1, 0], [-1, 0], [0, 1]], [0, -1, 1]), r"rows \[0, 1\]"),
     "a triangle of none": (Polytope([[1, 0], [0, 1], [-1, -1]], [0, 0, -1]), r"rows \[0, 1, 2\]"),
-    "none on a line": (Polytope([[1, 1], [-1, -1], [1, 0], [0, 1]], [1, -1, 0, 0.5]), r"rows \[0, 1, 2, 3\]"),
-    "none at a point": (Polytope([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], [1, -1, 1, -1, 1]), r"rows \[0, 1.*4\]"),
+    "none on a line": (Polytope([[1, 1], [-1, -1], [1, 0], [0, 1]], [1, -1, 0, 0.5]), r"rows \[1, 2, 3\]"),
+    "none at a point": (Polytope([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], [1, -1, 1, -1, 1]), r"rows \[1, 3, 4\]"),
 }
 
 

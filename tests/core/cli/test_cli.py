@@ -128,7 +128,7 @@ def test_info_writes_any_bound(run, tmp_path):
     [
         (["count", "nothing.npz"], 1, "tropnet: no such file or directory: 'nothing.npz'"),
         (["count", "text.npz"], 1, "tropnet: 'text.npz' is not a tropnet network"),
-        (["count", "net.npz", "--box", "1", "1"], 1, "tropnet: a box needs low < high"),
+        (["count", "net.npz", "--box", "1", "0"], 1, "tropnet: a box needs low <= high"),
         (["count", "net.npz", "--box", "1,2,3", "4"], 2, "LOW and HIGH must be one number or 2"),
         (["count", "net.npz", "--box", "a", "4"], 2, "must be numbers separated by commas, got 'a'"),
         (["count", "net.npz", "--engine", "magic"], 2, "'magic' is not one of"),

@@ -263,7 +263,7 @@ def test_an_interrupt_loses_nothing_found(monkeypatch: pytest.MonkeyPatch) -> No
         ({"x": [0.0, np.nan]}, NonFiniteError, r"finite, got nan"),
         ({"x": [2.0, 0.0]}, DomainError, r"x is outside the domain"),
         ({"domain": Box([0.0], [1.0])}, DomainError, r"dimension|inputs"),
-        ({"x": [0.0, 0.0], "domain": Polytope([[1, 0], [-1, 0]], [0, 0])}, DomainError, r"interior"),
+        ({"x": [0.0, 0.0], "domain": Polytope([[1, 0], [-1, 0]], [0, -1])}, DomainError, r"the domain is empty"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], error: type[Exception], message: str) -> None:
