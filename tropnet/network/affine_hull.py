@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import gcd, lcm
+from math import lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -178,9 +178,7 @@ def _without(row: list[Fraction], column: int, pivot: list[Fraction]) -> list[Fr
 def _pivot(row: list[Fraction]) -> int:
     """Return the column to solve an equation for: a large coefficient, and a power of two if one is about as large."""
     scale = lcm(*(value.denominator for value in row))
-    sizes = [abs(int(value * scale)) for value in row]
-    divisor = gcd(*sizes)
-    sizes = [value // divisor for value in sizes[:-1]]
+    sizes = [abs(value) for value in reduced([int(value * scale) for value in row])[:-1]]
     largest = max(sizes)
     halves = [value for value in sizes if value and not value & (value - 1) and value * _ALMOST_AS_LARGE >= largest]
     return sizes.index(max(halves, default=largest))

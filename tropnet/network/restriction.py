@@ -176,7 +176,7 @@ class Restriction:
 
     def rows(self, given: IntegerArray) -> IntegerArray:
         """Return integer rows (a | c) in x as rows in t, times a positive number."""
-        rows = given[:, :-1] @ self.coordinate_rows
+        rows: IntegerArray = given[:, :-1] @ self.coordinate_rows
         rows[:, -1] += given[:, -1] * self.hull.denominator
         return rows
 
