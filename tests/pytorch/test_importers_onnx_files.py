@@ -334,6 +334,12 @@ def test_a_network_that_is_not_the_model_is_still_refused(tmp_path, monkeypatch)
 
 
 REFUSED = {
+    "jump inside": ([node("Sign", "x", output="a"), node("Relu", "a")], r"\(Relu\) computes with a value that jumps"),
+    "x - sign(x)": ([node("Sign", "x", output="a"), node("Sub", "x", "a")], r"\(Sub\) jumps, so"),
+    "shrink by more": (
+        [node("Abs", "x", output="m"), node("Greater", "m", "s", output="c"), node("Sign", "x", output="a"),
+         node("Sub", "x", "a", output="b"), node("Where", "c", "b", "zero")], "chooses a value that jumps itself",
+    ),
     "Sign": ([node("Sign", "x")], r"'the Sign' \(Sign\) jumps"),
     "LRN": ([node("LRN", "x", size=1)], r"\(LRN\) divides by statistics"),
     "InstanceNormalization": ([node("InstanceNormalization", "x", "v", "v")], "divides by statistics of its input"),
@@ -341,11 +347,11 @@ REFUSED = {
     "Shrink": ([node("Shrink", "x", lambd=0.5)], "jumps at its thresholds"),
     "ThresholdedRelu": ([node("ThresholdedRelu", "x", alpha=1.0)], "jumps at its threshold"),
     "QuantizeLinear": ([node("QuantizeLinear", "x", "s", output="q"), node("DequantizeLinear", "q", "s")], "rounds"),
-    "step": ([node("Greater", "x", "s", output="c"), node("Where", "c", "x", "v1")], r"\(Where\) jumps from one piece"),
-    "indicator": ([node("Greater", "x", "s", output="c"), node("Cast", "c", to=TensorProto.FLOAT)], "comparison"),
+    "step": ([node("Greater", "x", "s", output="c"), node("Where", "c", "x", "v1")], r"\(Where\) jumps, so"),
+    "indicator": ([node("Greater", "x", "s", output="c"), node("Cast", "c", to=1)], r"\(Cast\) jumps, so"),
     "added indicator": (
         [node("Greater", "x", "s", output="c"), node("Cast", "c", output="f", to=1), node("Add", "x", "f")],
-        "computes with the result of a comparison, which jumps",
+        r"\(Add\) jumps, so that it is not continuous",
     ),
     "Cast": ([node("Cast", "x", output="i", to=TensorProto.INT64), node("Cast", "i", to=TensorProto.FLOAT)],
              r"\(Cast\) casts to int64, so that it rounds"),
@@ -370,7 +376,8 @@ REFUSED = {
 def test_refused_in_one_line(name, tmp_path):
     nodes, message = REFUSED[name]
     constants = {"s": np.array(0.25), "v": np.ones(2), "v1": np.array(1.0), "yes": np.array(True),
-                 "at": np.array([[0]]), "u": np.zeros((1, 2, 3)), "two": np.array(2.0)}  # fmt: skip
+                 "at": np.array([[0]]), "u": np.zeros((1, 2, 3)), "two": np.array(2.0),
+                 "zero": np.array(0.0)}  # fmt: skip
     path = saved(tmp_path / "m.onnx", nodes, constants, shape=(1, 2, 3), checked=False)
     with pytest.raises(tn.UnsupportedModuleError, match=message) as caught:
         tn.from_onnx(path)
@@ -431,6 +438,10 @@ TORCH = {
     "interpolate": (lambda x: F.interpolate(x, scale_factor=1.5, mode="bilinear", align_corners=True), (2, 3, 4)),
     "nearest": (lambda x: F.interpolate(x, size=(5, 7)), (2, 3, 4)),
     "softshrink": (lambda x: F.softshrink(x, 0.5), (3,)),
+    "softshrink of a layer": (lambda x: F.softshrink(x @ torch.tensor([[1.0, 2.0], [0.5, -1.0]]), 0.3), (2,)),
+    "x sign(x)": (lambda x: x * torch.sign(x), (3,)),
+    "masks": (lambda x: (x > 0).float() * x + 0.1 * (x <= 0).float() * x, (3,)),
+    "one minus a mask": (lambda x: (1 - (x > 0.5).float()) * (x - 0.5), (3,)),
     "relu6": (F.relu6, (3,)),
     "hardtanh": (F.hardtanh, (3,)),
     "cumsum": (lambda x: x.cumsum(1), (3, 2)),

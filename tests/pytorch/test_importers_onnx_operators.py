@@ -194,6 +194,7 @@ RESIZES = {
     "crop": (one("Resize", "x", "roi", "", "s", mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
                  extrapolation_value=0.25), {"roi": np.array([0, 0, 0.2, -0.3, 1, 1, 0.8, 1.1], dtype=np.float32),
                                              "s": ints(1, 2, 4, 5)}, IMAGE, {"opset": 13}),
+    "antialias": (resize_to(mode="linear", antialias=1), {"s": ints(1, 2, 3, 2)}, IMAGE, {"opset": 18}),
     "cubic, exclude_outside": (resize(mode="cubic", exclude_outside=1), {"s": UP}, IMAGE, {"opset": 13}),
     "axes": (resize_to(mode="linear", axes=[2, 3]), {"s": ints(3, 9)}, IMAGE, {"opset": 18}),
     "not_larger": (resize_to(axes=[2, 3], keep_aspect_ratio_policy="not_larger"), {"s": ints(9, 9)}, IMAGE,

@@ -15,8 +15,8 @@ from tropnet.importers.common.expression import Expression, constant
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.onnx.evaluation import Evaluator, widened
 from tropnet.importers.onnx.graph import LAST_STEPS, Graph, attributes_of, where
-from tropnet.importers.onnx.rules import COMPARING, INTEGRAL, RULES, why_not
-from tropnet.importers.onnx.steps import Comparison, Step
+from tropnet.importers.onnx.rules import INTEGRAL, JUMPING, RULES, why_not
+from tropnet.importers.onnx.steps import Jump, Step
 from tropnet.network.network import Network
 from tropnet.operators.operator import Shape
 
@@ -65,9 +65,10 @@ class Reading:
                 f"{f'; and {more} more' if more > 0 else ''}."
             )
         output = self.values.get(self.graph.output)
-        if output is None or isinstance(output, Comparison):
-            why = self.lost.get(self.graph.output, "is the result of a comparison, which jumps")
-            raise UnsupportedModuleError(f"the model must be piecewise linear, but {self.graph.output} {why}.")
+        if output is None or isinstance(output, Jump):
+            last = next(node for node in reversed(self.nodes) if self.graph.output in node.output)
+            why = self.lost.get(self.graph.output, f"{where(last)} jumps, so that it is not continuous")
+            raise UnsupportedModuleError(f"the model must be piecewise linear, but {why}.")
         return self.lowering.network(output if isinstance(output, Expression) else constant(widened(output)))
 
     # --- reading
@@ -108,12 +109,11 @@ class Reading:
         """Return the outputs of a node: expressions, or arrays if none of its inputs is one."""
         if node.op_type == "If" and node.domain in _ONNX:
             return self._branch(node, inputs[0])
-        symbolic = [part for part in inputs if isinstance(part, Expression | Comparison)]
+        symbolic = [part for part in inputs if isinstance(part, Expression | Jump)]
         if not symbolic:
             return self.run(node, inputs)
         if node.op_type in ("Shape", "Size") and node.domain in _ONNX:
-            shape = (symbolic[0] if isinstance(symbolic[0], Expression) else symbolic[0].difference).shape
-            return self.run(node, [np.zeros(shape)])
+            return self.run(node, [np.zeros(symbolic[0].shape)])
         if node.domain not in _ONNX:
             raise RefusedError(f"belongs to the operators of {node.domain}, which are not known")
         self.nodes.append(node)
@@ -121,13 +121,13 @@ class Reading:
             return [self._cast(node, inputs)]
         if node.op_type not in RULES:
             raise RefusedError(why_not(node.op_type))
-        if node.op_type not in COMPARING and any(isinstance(part, Comparison) for part in inputs):
-            raise RefusedError("computes with the result of a comparison, which jumps")
+        if node.op_type not in JUMPING and any(isinstance(part, Jump) for part in inputs):
+            raise RefusedError("computes with a value that jumps, the result of a comparison or sign")
         if any(name in self.integers for name in node.input):
             if node.op_type not in INTEGRAL:
                 raise RefusedError("computes with integers, which is not supported; cast the input to floats first")
             self.integers.update(node.output)
-        wide = [part if isinstance(part, Expression | Comparison) else widened(part) for part in inputs]
+        wide = [part if isinstance(part, Expression | Jump) else widened(part) for part in inputs]
         opset = self.graph.opsets.get("", 1)
         step = Step(self.lowering, wide, attributes_of(node), opset, lambda given: self.run(node, given))
         results = RULES[node.op_type](step)
@@ -139,7 +139,7 @@ class Reading:
         to = inputs[1].dtype if code is None else onnx.helper.tensor_dtype_to_np_dtype(code)
         if to.kind in "fV":
             return inputs[0]
-        if isinstance(inputs[0], Comparison) and to.kind == "b":
+        if isinstance(inputs[0], Jump) and to.kind == "b":
             return inputs[0]
         if to.kind in "iu" and name in self.integers and to.itemsize >= 4:
             self.integers.update(node.output)
@@ -148,7 +148,7 @@ class Reading:
 
     def _branch(self, node: Any, condition: Any) -> list[Any]:
         """Read the branch that a constant condition takes."""
-        if isinstance(condition, Expression | Comparison):
+        if isinstance(condition, Expression | Jump):
             raise RefusedError("takes one branch or the other by a value that depends on the input")
         branch = attributes_of(node)["then_branch" if np.all(condition) else "else_branch"]
         self.values |= {part.name: onnx.numpy_helper.to_array(part) for part in branch.initializer}
@@ -157,7 +157,7 @@ class Reading:
         if any(name not in self.values for name in names):
             raise RefusedError("takes a branch that is not read")
         for name, output in zip(names, node.output, strict=True):
-            if isinstance(self.values[name], Expression | Comparison):
+            if isinstance(self.values[name], Expression | Jump):
                 self.nodes.append(onnx.helper.make_node("Identity", [name], [output]))
         return [self.values[name] for name in names]
 
@@ -175,7 +175,7 @@ class Reading:
         """
         rows = []
         for point in points:
-            values = {name: widened(v) for name, v in self.values.items() if not isinstance(v, Expression | Comparison)}
+            values = {name: widened(v) for name, v in self.values.items() if not isinstance(v, Expression | Jump)}
             values |= dict(zip((part.name for part in self.graph.inputs), self.arrays(point), strict=True))
             for node in self.nodes:
                 results = self._value(node, values)

@@ -25,8 +25,6 @@ def resized(step: Step) -> Expression:
     n_axes = len(step.x.shape)
     axes = [int(axis) % n_axes for axis in options.get("axes", range(n_axes))]
     upsample = "scales" in options or len(step.inputs) < 3
-    if options.get("antialias", 0):
-        raise RefusedError("resizes with antialias=1, which is not read; resize without it")
     scales, sizes = _sizes(step, axes, 1 if upsample else 2)
     roi = None if upsample else step.fixed(1)
     old = upsample or step.opset < 11

@@ -15,8 +15,9 @@ from scipy import sparse
 
 from tropnet.importers.common.expression import Expression, Indices, constant, gathered_leaves, stacked
 from tropnet.importers.common.lowering import Lowering, RefusedError, over_axes
+from tropnet.importers.onnx.jumps import chosen, positive, shifted_jump, times
 from tropnet.importers.onnx.resizing import resized
-from tropnet.importers.onnx.steps import Comparison, Rule, Step, arithmetic, chosen, product, transposed
+from tropnet.importers.onnx.steps import Jump, Rule, Step, arithmetic, product, transposed
 from tropnet.importers.onnx.windows import (
     average_pool,
     batch_normalised,
@@ -26,7 +27,7 @@ from tropnet.importers.onnx.windows import (
 )
 from tropnet.operators.operator import Shape
 
-__all__ = ["COMPARING", "INTEGRAL", "RULES", "why_not"]
+__all__ = ["INTEGRAL", "JUMPING", "RULES", "why_not"]
 
 # Defaults are float32, as all attributes are.
 _ALPHA, _BETA, _LEAK, _LAMBDA = (float(np.float32(value)) for value in (0.2, 0.5, 0.01, 0.5))
@@ -40,8 +41,8 @@ def _terms_only(step: Step, places: tuple[int, ...] | None) -> None:
     for i, part in enumerate(step.inputs):
         if places is not None and i not in places:
             step.fixed(i)
-        if isinstance(part, Comparison):
-            raise RefusedError("moves the result of a comparison, which is not supported")
+        if isinstance(part, Jump):
+            raise RefusedError("moves a value that jumps")
 
 
 def _moved(places: tuple[int, ...] | None) -> Rule:
@@ -110,6 +111,12 @@ def _scattered(step: Step) -> Any:
     return (_moved if kind == "none" else _linear)((0, 2))(step)
 
 
+def _resized(step: Step) -> Expression:
+    # Weights that smooth are asked of the operator itself.
+    found: Expression = (_linear((0,)) if step.attributes.get("antialias", 0) else resized)(step)
+    return found
+
+
 # --- arithmetic
 
 
@@ -117,24 +124,38 @@ def _legacy(step: Step) -> tuple[Any, Any]:
     """Return the two inputs; those that are left out of versions before 7 broadcast along an axis of their own."""
     left, right = step.inputs
     axis = step.attributes.get("axis")
-    if axis is not None and not isinstance(right, Expression | Comparison):
+    if axis is not None and not isinstance(right, Expression | Jump):
         n_axes = len(left.shape)
         right = np.reshape(right, (*np.shape(right), *[1] * (n_axes - int(axis) % n_axes - np.ndim(right))))
     return left, right
 
 
 def _pair(kind: str) -> Rule:
-    def rule(step: Step) -> Expression:
+    def rule(step: Step) -> Expression | Jump:
         left, right = _legacy(step)
-        if isinstance(left, Comparison) and kind == "mul":
-            left, right = right, left
-        if isinstance(right, Comparison) and kind == "mul" and not isinstance(left, Comparison):
-            return chosen(step.to, right, left, 0.0)
-        if isinstance(left, Comparison) or isinstance(right, Comparison):
-            raise RefusedError("computes with the result of a comparison, which jumps")
+        if isinstance(left, Jump) and isinstance(right, Jump):
+            raise RefusedError("computes with two values that jump")
+        if isinstance(left, Jump) or isinstance(right, Jump):
+            return _pair_with_jump(kind, step.to, left, right)
         return arithmetic(kind, left, right)
 
     return rule
+
+
+def _pair_with_jump(kind: str, to: Lowering, left: Any, right: Any) -> Expression | Jump:
+    first = isinstance(left, Jump)
+    jump, other = (left, right) if first else (right, left)
+    match kind:
+        case "mul":
+            return times(to, jump, other)
+        case "add":
+            return shifted_jump(to, jump, other, 1.0)
+        case "sub":
+            return shifted_jump(to, jump, other, -1.0 if first else 1.0, of_jump=1.0 if first else -1.0)
+        case _:
+            if not first or isinstance(other, Expression) or not np.all(other):
+                raise RefusedError("divides by a value that depends on the input, or by zero")
+            return times(to, jump, 1.0 / np.asarray(other))
 
 
 def _many(rule: Callable[[Lowering, Expression, Expression], Expression]) -> Callable[[Step], Expression]:
@@ -270,26 +291,16 @@ def _largest_few(step: Step) -> list[Any]:
 
 
 def _compared(sign: float) -> Rule:
-    def rule(step: Step) -> Comparison:
-        if any(isinstance(part, Comparison) for part in step.inputs):
-            raise RefusedError("compares the result of a comparison, which is not supported")
-        return Comparison(arithmetic("sub", *_legacy(step)).scaled(sign))
-
-    return rule
+    return lambda step: positive(arithmetic("sub", *_legacy(step)).scaled(sign))
 
 
 def _where(step: Step) -> Any:
     where, left, right = step.inputs
-    if isinstance(left, Comparison) or isinstance(right, Comparison):
-        raise RefusedError("chooses between results of comparisons, which is not supported")
-    return chosen(step.to, where, left, right) if isinstance(where, Comparison) else _moved((1, 2))(step)
+    return chosen(step.to, where, left, right) if isinstance(where, Jump) else _moved((1, 2))(step)
 
 
-def _negation(step: Step) -> Comparison:
-    (where,) = step.inputs
-    if not isinstance(where, Comparison):
-        raise RefusedError("negates a value that is no comparison")
-    return Comparison(where.difference.scaled(-1.0))
+def _negation(step: Step) -> Any:
+    return shifted_jump(step.to, step.inputs[0], 1.0, 1.0, of_jump=-1.0)
 
 
 RULES: dict[str, Rule] = {
@@ -337,7 +348,7 @@ RULES: dict[str, Rule] = {
     "Conv": convolved,
     "ConvTranspose": transposed_convolved,
     "BatchNormalization": batch_normalised,
-    **dict.fromkeys(("Resize", "Upsample"), resized),
+    **dict.fromkeys(("Resize", "Upsample"), _resized),
     "Relu": lambda step: step.to.activation(step.x),
     "LeakyRelu": lambda step: step.to.activation(step.x, negative=step.attributes.get("alpha", _LEAK)),
     "PRelu": _prelu,
@@ -360,9 +371,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Less", "LessOrEqual"), _compared(-1.0)),
     "Where": _where,
     "Not": _negation,
+    "Sign": lambda step: positive(step.x, -1.0, 2.0),
 }
-# Rules that take comparisons.
-COMPARING = frozenset({"Where", "Not", "Mul", "Identity"})
+# Rules that take values that jump.
+JUMPING = frozenset({"Where", "Not", "Add", "Sub", "Mul", "Div", "Identity"})
 # Those that compute with integers as with other numbers.
 INTEGRAL = frozenset(
     [
@@ -392,7 +404,7 @@ _STATISTICS = "divides by statistics of its input, which is not piecewise linear
 _PLACES = "gives places of entries, which jump"
 _REASONS: Mapping[str, str] = {
     **dict.fromkeys(
-        ["Sign", "Floor", "Ceil", "Round", "Mod", "Equal", "And", "Or", "Xor", "OneHot", "Unique", "NonZero"], _JUMPS
+        ["Floor", "Ceil", "Round", "Mod", "Equal", "And", "Or", "Xor", "OneHot", "Unique", "NonZero"], _JUMPS
     ),
     **dict.fromkeys(("ArgMax", "ArgMin", "Hardmax"), _PLACES),
     **dict.fromkeys(

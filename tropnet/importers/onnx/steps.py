@@ -12,22 +12,34 @@ import numpy as np
 from scipy import sparse
 
 from tropnet.arrays.types import FloatArray
-from tropnet.importers.common.expression import Expression, combined, constant
+from tropnet.importers.common.expression import Expression, combined
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.network.affine import Matrix
-from tropnet.operators.operator import sparse_identity
+from tropnet.operators.operator import Shape, sparse_identity
 
-__all__ = ["Comparison", "Rule", "Step", "along_axes", "arithmetic", "chosen", "product", "transposed"]
-
-# Rounding in which two computations of one affine map may differ.
-_ROUNDING = 1e-13
+__all__ = ["Jump", "Rule", "Step", "along_axes", "arithmetic", "product", "transposed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """Where a difference is positive; what it is at zero does not matter, as only continuous functions are read."""
+class Jump:
+    """A tensor that jumps: base + factor where a difference is positive, and base elsewhere.
 
+    What it is where the difference is zero does not matter, as only continuous functions are read.
+
+    Attributes
+    ----------
+    base, factor, difference
+        Of equal shapes; a comparison has base 0 and factor 1.
+    """
+
+    base: Expression
+    factor: Expression
     difference: Expression
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the tensor."""
+        return self.base.shape
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,7 @@ class Step:
     to
         Takes the activations.
     inputs
-        Expressions of whole tensors, the batch of one included; arrays, those of floats in float64; comparisons; or
+        Expressions of whole tensors, the batch of one included; arrays, those of floats in float64; jumps; or
         None for what is left out.
     attributes
         By name.
@@ -65,7 +77,7 @@ class Step:
     def fixed(self, place: int, name: str | None = None) -> Any:
         """Return a constant: input `place`, or the attribute that older versions have in its stead; None if neither."""
         value = self.inputs[place] if len(self.inputs) > place else None
-        if isinstance(value, Expression | Comparison):
+        if isinstance(value, Expression | Jump):
             raise RefusedError(f"takes its input {place} from the model's input, where only constants can be read")
         return self.attributes.get(name) if value is None and name is not None else value
 
@@ -148,43 +160,3 @@ def along_axes(x: Expression, matrices: Sequence[Matrix]) -> Expression:
         sparse_identity(math.prod(x.shape[:n_lead])),
     )
     return x.mapped(sparse.csr_array(weight), None, (*x.shape[:n_lead], *(matrix.shape[0] for matrix in matrices)))
-
-
-def chosen(to: Lowering, where: Comparison, left: Any, right: Any) -> Expression:
-    """Return left where a difference is positive and right elsewhere, if that is continuous.
-
-    It is iff left - right is a multiple of the difference, entry by entry; then it is right plus
-    the multiple of relu(difference).
-    """
-    shapes = [part.shape if isinstance(part, Expression) else np.shape(part) for part in (left, right)]
-    shape = np.broadcast_shapes(where.difference.shape, *shapes)
-    pieces = [(part if isinstance(part, Expression) else constant(part)).broadcast_to(shape) for part in (left, right)]
-    difference = where.difference.broadcast_to(shape)
-    jump = pieces[0].plus(pieces[1], -1.0)
-    widths = {k: _matrix(m, jump.size).shape[1] for part in (jump, difference, *pieces) for k, m in part.terms.items()}
-    rows, base = _rows(jump, widths), _rows(difference, widths)
-    largest = np.asarray(abs(base).argmax(axis=1)).ravel()
-    each = np.arange(jump.size)
-    divisors = np.asarray(base[each, largest]).ravel()
-    factors = np.divide(np.asarray(rows[each, largest]).ravel(), divisors, out=np.zeros(len(each)), where=divisors != 0)
-    left_over = _largest(rows - sparse.csr_array(sparse.diags_array(factors) @ base))
-    if (left_over > _ROUNDING * (_largest(_rows(pieces[0], widths)) + _largest(_rows(pieces[1], widths)))).any():
-        raise RefusedError("jumps from one piece to the other: it is not continuous")
-    return pieces[1].plus(to.activation(difference).scaled(factors.reshape(shape)))
-
-
-def _rows(x: Expression, widths: Mapping[int, int]) -> sparse.csr_array:
-    """Return the coefficients of each entry in those of some units, and its constant."""
-    blocks = [
-        sparse.csr_array(_matrix(x.terms[k], x.size)) if k in x.terms else sparse.csr_array((x.size, width))
-        for k, width in widths.items()
-    ]
-    return sparse.csr_array(sparse.hstack([*blocks, sparse.csr_array(x.constants[:, None])], format="csr"))
-
-
-def _matrix(matrix: Matrix | None, size: int) -> Matrix:
-    return sparse_identity(size) if matrix is None else matrix
-
-
-def _largest(rows: sparse.csr_array) -> FloatArray:
-    return np.asarray(abs(rows).max(axis=1).todense()).ravel()
