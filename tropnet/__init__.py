@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
     from tropnet.regions import ActivationRegion, Regions
+    from tropnet.tracking import RegionTracker
     from tropnet.verification import (
         BoundaryPoint,
         Comparison,
@@ -112,6 +113,7 @@ __all__ = [
     "NonFiniteError",
     "Polytope",
     "RegionBounds",
+    "RegionTracker",
     "Regions",
     "SegmentRegions",
     "ShapeError",
@@ -216,6 +218,7 @@ _MODULES = {
         "ActivationRegion",
         "Regions",
     ),
+    "tropnet.tracking": ("RegionTracker",),
     "tropnet.verification": (
         "BoundaryPoint",
         "Comparison",

@@ -17,8 +17,13 @@ FILLS = ("#77AADD", "#EEDD88", "#EE8866", "#44BB99", "#FFAABB", "#BBCC33", "#99D
 LINES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE")
 
 
-def colouring(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+def colouring(
+    n: int, first: NDArray[np.int64], second: NDArray[np.int64], given: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Return a number for each of `n` nodes such that the ends `first` and `second` of an edge differ.
+
+    Nodes whose number is `given`, int64 of shape (n,), keep it, two neighbours that have the same, too; the others, -1
+    there, differ from all their neighbours.
 
     The node of smallest degree is taken off again and again, and the nodes numbered in the opposite order: of those in
     the plane no more than five neighbours come before a node. Of the numbers of `FILLS` that they leave, it gets the
@@ -27,8 +32,10 @@ def colouring(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> ND
     graph = nx.Graph()
     graph.add_nodes_from(range(n))
     graph.add_edges_from(zip(first.tolist(), second.tolist(), strict=True))
-    numbers, uses = [-1] * n, [0] * len(FILLS)
-    for node in nx.coloring.strategy_smallest_last(graph, {}):
+    numbers = [-1] * n if given is None else given.tolist()
+    uses = np.bincount([number for number in numbers if number >= 0], minlength=len(FILLS)).tolist()
+    rest = graph.subgraph([node for node in range(n) if numbers[node] < 0])
+    for node in nx.coloring.strategy_smallest_last(rest, {}):
         taken = {numbers[other] for other in graph[node]}
         free = [number for number in range(len(uses)) if number not in taken]
         if not free:

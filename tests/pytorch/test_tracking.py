@@ -1,0 +1,35 @@
+"""A tracker in a plain PyTorch loop."""
+
+import numpy as np
+import torch
+from torch import nn
+
+import tropnet as tn
+
+
+def test_callback_records_the_module_as_it_is():
+    """The same as the networks that `from_torch` reads at these epochs; training goes on undisturbed."""
+
+    def loop(record):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+        x = torch.linspace(-1, 1, 40).reshape(20, 2)
+        for epoch in range(30):
+            if epoch % 10 == 0:
+                record(model, epoch)
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), x.prod(dim=1, keepdim=True)).backward()
+            optimizer.step()
+        return [parameter.detach().clone() for parameter in model.parameters()]
+
+    tracker, nets = tn.RegionTracker(tn.Box(-1, 1)), []
+    watched = loop(tracker.callback)
+    alone = loop(lambda model, _: nets.append(tn.from_torch(model)))
+    assert all(torch.equal(one, other) for one, other in zip(watched, alone, strict=True))
+    assert tracker.steps.tolist() == [0, 10, 20]
+    for i, net in enumerate(nets):
+        assert np.array_equal(
+            np.unique(tracker.patterns[tracker.numbers(i)], axis=0),
+            np.unique(tn.enumerate_regions(net, tn.Box(-1, 1)).patterns, axis=0),
+        )
