@@ -312,6 +312,33 @@ def test_functions_of_the_model_are_read(tmp_path):
     equals(tmp_path / "m.onnx", (1, 2))
 
 
+def test_constants_in_a_file_of_their_own(tmp_path):
+    path = saved(tmp_path / "m.onnx", DENSE, {"W": rng.normal(size=(2, 400))})
+    options = {"save_as_external_data": True, "location": "constants.bin", "size_threshold": 10}
+    onnx.save(onnx.load(path), tmp_path / "apart.onnx", **options)
+    assert tn.from_onnx(tmp_path / "apart.onnx").fingerprint == tn.from_onnx(path).fingerprint
+
+
+def test_what_no_program_can_check_is_refused(tmp_path):
+    """Neither onnxruntime nor the reference has this version of Add; ONNX's own converter gives another function."""
+    nodes = [node("Add", "x", "c", output="a", broadcast=1, axis=1), node("Relu", "a")]
+    inputs = {"x": (TensorProto.FLOAT, (1, 3, 2, 2)), "c": (TensorProto.FLOAT, (3,))}
+    path = saved(tmp_path / "m.onnx", nodes, {"c": W[0]}, inputs=inputs, opset=6, ir_version=3)
+    with pytest.raises(tn.UnsupportedModuleError, match=r"cannot be checked, .* save it in a newer version"):
+        tn.from_onnx(path)
+
+
+def test_shapes_that_are_constants(tmp_path):
+    nodes = [node("EyeLike", "x", output="e"), node("Sub", "x", "e", output="a"), node("Relu", "a")]
+    equals(saved(tmp_path / "m.onnx", nodes, shape=(1, 3)), (1, 3))
+
+
+def test_a_tensor_that_nothing_gives(tmp_path):
+    path = saved(tmp_path / "m.onnx", DENSE, checked=False)
+    with pytest.raises(tn.TropnetError, match="'W'"):
+        tn.from_onnx(path)
+
+
 def test_large_offsets_that_cancel_are_no_error(tmp_path):
     """The model loses five digits in float32, the network none; this was said to be an error of the import."""
     nodes = [node("Add", "x", "c", output="a"), node("Sub", "a", "c", output="b"), node("MatMul", "b", "W", output="d"),

@@ -76,7 +76,10 @@ def check(network: Network, reading: Reading, attempt: Attempt, session: Any, wh
         compare(reading.reference, "ONNX's reference implementation", {})
     except RefusedError as error:
         if session is None:
-            raise UnsupportedModuleError(f"{model} cannot be checked: {error}.") from error
+            raise UnsupportedModuleError(
+                f"{model} cannot be checked, neither by onnxruntime nor by ONNX's reference, which {error}; save it in a"
+                " newer version of ONNX's operators."
+            ) from error
     except TropnetError:
         # Of Resize the reference takes places and weights in float32.
         resizes = any(node.op_type in ("Resize", "Upsample") for node in reading.nodes)

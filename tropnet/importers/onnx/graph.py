@@ -109,6 +109,7 @@ class Graph:
             ("input", inputs),
             ("initializer", initializers),
             ("sparse_initializer", []),
+            ("value_info", []),
             ("output", [onnx.helper.make_empty_tensor_value_info(self.output)]),
         ):
             copies = [type(part).FromString(part.SerializeToString()) for part in parts]

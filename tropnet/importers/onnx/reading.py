@@ -45,6 +45,7 @@ class Reading:
         self.integers = {part.name for part in graph.inputs if part.dtype.kind in "iu"}
         self.lost: dict[str, str] = {}
         self.refusals: list[str] = []
+        self.unread: set[str] = set()
         for i, part in enumerate(graph.inputs):
             places = np.arange(self.ends[i], self.ends[i + 1])
             self.values[part.name] = self.lowering.input.gathered(places).reshaped(self.shapes[i])
@@ -79,11 +80,16 @@ class Reading:
             try:
                 if lost is not None:
                     raise RefusedError(f"reads what is not read: {lost}")
-                if any(name not in self.values for name in node.input):
+                missing = [name for name in node.input if name not in self.values]
+                if missing and not self.unread.isdisjoint(missing):
+                    self.unread.update(node.output)
                     continue  # it comes after a refused node
+                if missing:
+                    raise RefusedError(f"reads {missing[0]!r}, which nothing gives")
                 results = self._read(node, [self.values[name] for name in node.input])
             except RefusedError as error:
                 self.refusals.append(f"{where(node)} {error}{self._advice(node)}")
+                self.unread.update(node.output)
                 continue
             except NonFiniteError as error:
                 raise NonFiniteError(f"{where(node)}: {error}") from error
@@ -112,7 +118,7 @@ class Reading:
         symbolic = [part for part in inputs if isinstance(part, Expression | Jump)]
         if not symbolic:
             return self.run(node, inputs)
-        if node.op_type in ("Shape", "Size") and node.domain in _ONNX:
+        if node.op_type in ("Shape", "Size", "EyeLike") and node.domain in _ONNX:
             return self.run(node, [np.zeros(symbolic[0].shape)])
         if node.domain not in _ONNX:
             raise RefusedError(f"belongs to the operators of {node.domain}, which are not known")
