@@ -144,9 +144,9 @@ def test_more_facets_than_a_word_has_bits(n: int) -> None:
 
 
 def test_a_cell_outgrows_the_facets_a_mask_holds() -> None:
-    """61 sides and 12 cut corners are more than 64 facets: the subtree goes to the lp engine, nothing is lost."""
+    """61 sides and 12 cut corners are more than 64 facets: the subtree goes to the simplex engine, nothing is lost."""
     regions = enumerate_regions(corners_of(61), polygon(61), engine="vertex")
-    assert regions.stats["subtrees_by_lp"] > 0
+    assert regions.stats["subtrees_by_simplex"] > 0
     assert len(regions) == 13
     assert len(enumerate_regions(corners_of(61), polygon(61), engine="simplex")) == 13
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +21,19 @@ from tropnet.enumeration.engine import (
     Chunk,
     ChunkBuilder,
     Engine,
-    Pace,
     Plan,
     Refusal,
-    Sample,
-    Sharing,
     Task,
 )
-from tropnet.enumeration.engines.composition import Rows, count_products, start_composition
-from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
-from tropnet.enumeration.engines.lp import enumerate_by_lp
+from tropnet.enumeration.engines.composition import count_products, start_composition
+from tropnet.enumeration.engines.driver import ExactSigns, VertexSearch
+from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.polygon import kernel
-from tropnet.enumeration.engines.polygon.kernel import State, search
-from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
+from tropnet.enumeration.engines.polygon.kernel import State
+from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.exact.elimination import null_vector
-from tropnet.kernels import Lender, Record, copied
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -113,115 +109,42 @@ def _enumerate(
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
     state = _state(task, roots, engine.pool)
-    return _Search(engine, task, *start_composition(task.network), state, roots[0].exponent, 0).run(builder)
+    return _Search(engine, task, *start_composition(task.network), state, 0, roots[0].exponent).run(builder)
 
 
 @dataclass
-class _Search:
-    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+class _Search(VertexSearch):
+    """The polygon kernel, driven. Vertices are (x, y, 1) / 2**exponent."""
 
-    Vertices are (x, y, 1) / 2**exponent. Frames before the `first` belong to somebody else, and are passed over.
-    """
-
-    engine: PolygonEngine
-    task: Task
-    problem: Record
-    rows: Rows
-    state: State
+    kernel: ClassVar[Any] = kernel
     exponent: int
-    first: int
 
-    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-        """Yield the regions below the frames."""
-        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
-        exact = _Exact(net, task.domain, self.exponent)
-        most = self.engine.buffer if not task.only_count else 1
-        out = room_for(task, min(most, FIRST_BUFFER))
-        status, seconds_exact, lender = kernel.FULL, 0.0, Lender()
-        while status != kernel.DONE:
-            steps = pace.begin()
-            lent = lender.lend(self.problem, self.rows, self.state, out)
-            status, n_regions = search(*lent, not task.only_count, steps)
-            pace.end()
-            done = builder.sharing is None and status == kernel.DONE
-            builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
-            builder.cost = float(self.state.leaves[2])
-            begin = time.perf_counter()
-            aside = None
-            if status == kernel.GROW:
-                self.state = _grown(self.state)
-            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-                if len(self.state.residues.state.primes):
-                    exact.answer(self.state)
-                else:
-                    # The kernel asks again only what these leave open.
-                    self.state.totals[kernel.DECISIONS] -= 1
-                    self.state = self.state._replace(residues=make_residues(net, task.domain))
-            elif status == kernel.QUERY:
-                aside = _top(task, self.state)
-            seconds_exact += time.perf_counter() - begin
-            totals = self.state.totals.tolist()
-            builder.counters.update(
-                decisions=totals[kernel.DECISIONS],
-                branchings=totals[kernel.BRANCHINGS],
-                uncertain=totals[kernel.UNCERTAIN],
-                settled_exactly=exact.n_answers,
-                seconds_exact=seconds_exact,
-            )
-            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
-                self._share(builder.sharing)
-            if n_regions or status == kernel.DONE:
-                sample = _sample(task, self.state) if status == kernel.DONE else None
-                yield chunk_of(task, builder, out, n_regions, sample)
-            if status == kernel.FULL and len(out.bits) < most:
-                out = room_for(task, most)
-            if aside is not None:
-                builder.count("subtrees_by_lp")
-                for chunk in enumerate_by_lp(aside, builder.sibling()):
-                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+    def _exact_signs(self) -> ExactSigns:
+        return _Exact(self.task.network, self.task.domain, self.exponent)
 
-    def _share(self, sharing: Sharing) -> None:
-        """Hand over the oldest frames, if two are left.
+    def _grow(self) -> None:
+        self.state = _grown(self.state)
 
-        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
-        """
-        state, n_layers = self.state, len(self.task.network.hidden)
-        n_frames = int(state.totals[kernel.N_FRAMES])
-        if n_frames - self.first < 2:
-            return
-        end = self.first + sharing.split(n_frames - self.first)
-        rest = replace(self, rows=copied(self.rows), state=_rest(self.task, state, end))
-        state.frames[self.first : end, kernel.LAYER] = n_layers
-        state.shares[self.first : end, kernel.SHARE] = 0.0
-        self.first = end
-        sharing.hand_over(rest.run)
+    def _take_back(self) -> None:
+        self.state.totals[kernel.DECISIONS] -= 1
 
+    def _top(self) -> Task:
+        state = self.state
+        frame = state.totals[kernel.N_FRAMES] - 1
+        state.totals[kernel.N_FRAMES] -= 1
+        state.totals[kernel.ANSWERED] = 0
+        state.done[0] += state.shares[frame, kernel.SHARE]
+        layer, n_left, depth = state.frames[frame, [kernel.LAYER, kernel.N_LEFT, kernel.DEPTH]].tolist()
+        first = sum(self.task.network.widths[:layer])
+        left = {first + i for i in state.left[frame, :n_left].tolist()}
+        return self._subtree(frame, layer, left, depth, float(state.shares[frame, kernel.WEIGHT]))
 
-def _sample(task: Task, state: State) -> Sample | None:
-    """Take out what was seen of a sampled tree."""
-    if task.sampling is None:
-        return None
-    sample = Sample(state.nodes.copy(), *state.leaves.tolist())
-    state.leaves[:], state.nodes[:] = 0.0, 0.0
-    return sample
+    def _oldest(self, n_frames: int) -> State:
+        return _rest(self.state, n_frames)
 
-
-def _top(task: Task, state: State) -> Task:
-    """Take the top frame off; return its subtree: all earlier layers, and what is decided of its own."""
-    net = task.network
-    frame = state.totals[kernel.N_FRAMES] - 1
-    state.totals[kernel.N_FRAMES] -= 1
-    state.totals[kernel.ANSWERED] = 0
-    state.done[0] += state.shares[frame, kernel.SHARE]
-    bits = unpacked(state.bits[frame], net.n_neurons)
-    layer, n_left, depth = state.frames[frame, [kernel.LAYER, kernel.N_LEFT, kernel.DEPTH]].tolist()
-    first = sum(net.widths[:layer])
-    left = {first + i for i in state.left[frame, :n_left].tolist()}
-    decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
-    # What was fixed of neurons that are still to come stays fixed.
-    fixed = {**task.fixed, **decided}
-    sampling = task.sampling and replace(task.sampling, depth=depth, weight=float(state.shares[frame, kernel.WEIGHT]))
-    return replace(task, fixed=fixed, sampling=sampling)
+    def _pass_over(self, frames: slice) -> None:
+        self.state.frames[frames, kernel.LAYER] = len(self.task.network.hidden)
+        self.state.shares[frames, kernel.SHARE] = 0.0
 
 
 class _Exact:
@@ -433,11 +356,9 @@ def _prices(net: Network) -> FloatArray:
     return prices
 
 
-def _rest(task: Task, state: State, n_frames: int) -> State:
+def _rest(state: State, n_frames: int) -> State:
     """Return a copy of the state with its oldest frames only."""
-    # What these hold is soon composed again.
-    residues = make_residues(task.network, task.domain) if len(state.residues.state.primes) else NO_RESIDUES
-    rest = copied(state)._replace(residues=residues)
+    rest = copied(state)._replace(residues=NO_RESIDUES)
     bounded = state.totals[kernel.BOUNDED]
     rest.totals[:], rest.done[:], rest.leaves[:], rest.nodes[:] = 0, 0.0, 0.0, 0.0
     rest.totals[kernel.N_FRAMES], rest.totals[kernel.BOUNDED] = n_frames, bounded

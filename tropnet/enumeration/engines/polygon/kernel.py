@@ -39,9 +39,10 @@ from tropnet.enumeration.engines.residues import UNKNOWN, sign_at
 from tropnet.kernels import Record, compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["DONE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
+__all__ = ["ASIDE", "DONE", "FULL", "GROW", "QUERY", "UNKNOWN", "State", "search"]
 
-DONE, FULL, GROW, QUERY = 0, 1, 2, 3
+# There is no cell that the kernel would lay aside.
+DONE, FULL, GROW, QUERY, ASIDE = 0, 1, 2, 3, 4
 FREE = 2
 AFFINE, FALLING, RISING = range(3)
 # The columns of `State.frames`. DEBT is a neuron that is decided but not yet in the sums, or -1.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +21,19 @@ from tropnet.enumeration.engine import (
     Chunk,
     ChunkBuilder,
     Engine,
-    Pace,
     Plan,
     Refusal,
-    Sample,
-    Sharing,
     Task,
 )
-from tropnet.enumeration.engines.composition import Rows, count_products, start_composition
-from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
-from tropnet.enumeration.engines.lp import enumerate_by_lp
-from tropnet.enumeration.engines.residues import NO_RESIDUES, make_residues
+from tropnet.enumeration.engines.composition import count_products, start_composition
+from tropnet.enumeration.engines.driver import ExactSigns, VertexSearch
+from tropnet.enumeration.engines.listing import unpacked
+from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
-from tropnet.enumeration.engines.vertex.kernel import Stack, search
+from tropnet.enumeration.engines.vertex.kernel import Stack
 from tropnet.exact.elimination import null_vector
-from tropnet.kernels import Lender, Record, copied
+from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
@@ -130,117 +126,42 @@ def _enumerate(
     return _Search(engine, task, *start_composition(task.network), _stack(task, roots, engine.pool), 0).run(builder)
 
 
-@dataclass
-class _Search:
-    """The kernel, driven, and what it leaves to others: exact signs, more room, subtrees by lp.
+class _Search(VertexSearch):
+    """The vertex kernel, driven."""
 
-    Frames before the `first` belong to somebody else, and are passed over.
-    """
+    kernel: ClassVar[Any] = kernel
+    # Both sides of a last branching.
+    at_once: ClassVar[int] = 2
 
-    engine: VertexEngine
-    task: Task
-    problem: Record
-    rows: Rows
-    stack: Stack
-    first: int
+    def _exact_signs(self) -> ExactSigns:
+        return _Exact(self.task.network, self.task.domain)
 
-    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-        """Yield the regions below the frames."""
-        task, net, pace = self.task, self.task.network, Pace(self.engine.steps, builder)
-        exact = _Exact(net, task.domain)
-        # The kernel lists both sides of a last branching at once.
-        most = max(self.engine.buffer, 2) if not task.only_count else 1
-        out = room_for(task, min(most, FIRST_BUFFER))
-        status, seconds_exact, lender = kernel.FULL, 0.0, Lender()
-        while status != kernel.DONE:
-            steps = pace.begin()
-            lent = lender.lend(self.problem, self.rows, self.stack, out)
-            status, n_regions = search(*lent, not task.only_count, steps)
-            pace.end()
-            done = builder.sharing is None and status == kernel.DONE
-            builder.fraction = 1.0 if done else min(float(self.stack.done[0]), 1.0)
-            builder.cost = float(self.stack.leaves[2])
-            begin = time.perf_counter()
-            aside = None
-            if status == kernel.GROW:
-                self.stack = _grown(self.stack)
-            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
-                if len(self.stack.residues.state.primes):
-                    exact.answer(self.stack)
-                else:
-                    # The kernel asks again only what these leave open.
-                    self.stack.totals[kernel.N_MEMO] = 0
-                    self.stack = self.stack._replace(residues=make_residues(net, task.domain))
-            elif status in (kernel.QUERY, kernel.ASIDE):
-                aside = _top(task, self.stack)
-            seconds_exact += time.perf_counter() - begin
-            totals = self.stack.totals.tolist()
-            builder.counters.update(
-                decisions=totals[kernel.DECISIONS],
-                branchings=totals[kernel.BRANCHINGS],
-                uncertain=totals[kernel.UNCERTAIN],
-                settled_exactly=exact.n_answers,
-                seconds_exact=seconds_exact,
-            )
-            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
-                self._share(builder.sharing)
-            if n_regions or status == kernel.DONE:
-                sample = _sample(task, self.stack) if status == kernel.DONE else None
-                yield chunk_of(task, builder, out, n_regions, sample)
-            if status == kernel.FULL and len(out.bits) < most:
-                out = room_for(task, most)
-            if aside is not None:
-                builder.count("subtrees_by_lp")
-                for chunk in enumerate_by_lp(aside, builder.sibling()):
-                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+    def _grow(self) -> None:
+        self.state = _grown(self.state)
 
-    def _share(self, sharing: Sharing) -> None:
-        """Hand over the oldest frames, if two are left.
+    def _take_back(self) -> None:
+        self.state.totals[kernel.N_MEMO] = 0
 
-        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
-        """
-        stack, n_layers = self.stack, len(self.task.network.hidden)
-        n_frames = int(stack.totals[kernel.N_FRAMES])
-        if n_frames - self.first < 2:
-            return
-        end = self.first + sharing.split(n_frames - self.first)
-        rest = replace(self, rows=copied(self.rows), stack=_rest(self.task, stack, end, self.engine.pool))
-        given = slice(self.first, end)
-        stack.layer[given], stack.share[given] = n_layers, 0.0
-        stack.open[given], stack.n_later[given] = 0, 0
-        self.first = end
-        sharing.hand_over(rest.run)
+    def _top(self) -> Task:
+        stack = self.state
+        frame = stack.totals[kernel.N_FRAMES] - 1
+        stack.totals[kernel.N_FRAMES] -= 1
+        stack.totals[kernel.N_MEMO] = 0
+        stack.done[0] += stack.share[frame]
+        layer = int(stack.layer[frame])
+        first = sum(self.task.network.widths[:layer])
+        slots = _ones(int(stack.open[frame]))
+        later = stack.later[frame, : stack.n_later[frame]].tolist()
+        left = {first + i for i in [*stack.slots[stack.level[frame], slots].tolist(), *later]}
+        return self._subtree(frame, layer, left, int(stack.depth[frame]), float(stack.weight[frame]))
 
+    def _oldest(self, n_frames: int) -> Stack:
+        return _rest(self.state, n_frames, self.engine.pool)
 
-def _sample(task: Task, stack: Stack) -> Sample | None:
-    """Take out what was seen of a sampled tree."""
-    if task.sampling is None:
-        return None
-    sample = Sample(stack.nodes.copy(), *stack.leaves.tolist())
-    stack.leaves[:], stack.nodes[:] = 0.0, 0.0
-    return sample
-
-
-def _top(task: Task, stack: Stack) -> Task:
-    """Take the top frame off; return its subtree: all earlier layers, and what is decided of its own."""
-    net = task.network
-    frame = stack.totals[kernel.N_FRAMES] - 1
-    stack.totals[kernel.N_FRAMES] -= 1
-    stack.totals[kernel.N_MEMO] = 0
-    stack.done[0] += stack.share[frame]
-    bits = unpacked(stack.bits[frame], net.n_neurons)
-    layer = int(stack.layer[frame])
-    first = sum(net.widths[:layer])
-    slots = _ones(int(stack.open[frame]))
-    later = stack.later[frame, : stack.n_later[frame]].tolist()
-    left = {first + i for i in [*stack.slots[stack.level[frame], slots].tolist(), *later]}
-    decided = {j: bool(bits[j]) for j in range(first + net.widths[layer]) if j not in left}
-    # What was fixed of neurons that are still to come stays fixed.
-    fixed = {**task.fixed, **decided}
-    sampling = task.sampling and replace(
-        task.sampling, depth=int(stack.depth[frame]), weight=float(stack.weight[frame])
-    )
-    return replace(task, fixed=fixed, sampling=sampling)
+    def _pass_over(self, frames: slice) -> None:
+        stack = self.state
+        stack.layer[frames], stack.share[frames] = len(self.task.network.hidden), 0.0
+        stack.open[frames], stack.n_later[frames] = 0, 0
 
 
 class _Exact:
@@ -476,15 +397,13 @@ def _prices(net: Network) -> FloatArray:
     return prices
 
 
-def _rest(task: Task, stack: Stack, n_frames: int, pool: int) -> Stack:
+def _rest(stack: Stack, n_frames: int, pool: int) -> Stack:
     """Return a copy of the stack with its oldest frames only, and the room for generators that they need."""
     top = n_frames - 1
     used = max(int(stack.top[top]), int(stack.start[top] + stack.size[top]))
     pooled = {name: getattr(stack, name) for name in _POOLED}
-    # What these hold is soon composed again.
-    residues = make_residues(task.network, task.domain) if len(stack.residues.state.primes) else NO_RESIDUES
     small = stack._replace(**{name: array[: 2 * used + pool] for name, array in pooled.items()})
-    rest = copied(small)._replace(residues=residues)
+    rest = copied(small)._replace(residues=NO_RESIDUES)
     rest.totals[:], rest.done[:] = 0, 0.0
     rest.totals[kernel.N_FRAMES] = n_frames
     return rest
