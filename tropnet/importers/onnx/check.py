@@ -77,8 +77,8 @@ def check(network: Network, reading: Reading, attempt: Attempt, session: Any, wh
     except RefusedError as error:
         if session is None:
             raise UnsupportedModuleError(
-                f"{model} cannot be checked, neither by onnxruntime nor by ONNX's reference, which {error}; save it in a"
-                " newer version of ONNX's operators."
+                f"{model} cannot be checked, neither by onnxruntime nor by ONNX's reference, which {error}; save it in"
+                " a newer version of ONNX's operators."
             ) from error
     except TropnetError:
         # Of Resize the reference takes places and weights in float32.
