@@ -5,18 +5,42 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import exp, inf
 from threading import Lock, Timer
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["Update", "duration", "expected_total", "track", "warning"]
+__all__ = ["Forecast", "Update", "duration", "expected_total", "track", "warning"]
 
 _PATIENCE_SECONDS = 1.0
 _HOPELESS_SECONDS = 3600.0
+# What is only guessed from the first part of a search is said where it is wrong by no factor that is likely.
+_HOPELESS_GUESS_SECONDS = 1e9
+# When to ask again for a forecast that there was none of: after so many times as long.
+_LATER = 2.0
+# Standard errors below an estimate where the truth surely is, in its logarithm.
+_SURE = 3.0
 # A forecast whose standard error is a larger part of it is not worth saying.
 _UNCERTAIN = 0.5
 # The part of the work after which the forecast counts as much as what was found so far.
 _EQUAL_WEIGHTS = 0.05
 _UNITS = (("years", 31_557_600.0), ("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0))
+
+
+class Forecast(NamedTuple):
+    """How many items to expect: by random probes with their standard error, or guessed from what is done (None)."""
+
+    n: float
+    standard_error: float | None
+
+    @property
+    def at_least(self) -> float:
+        """A number that is surely, or for a guess probably, not more than the truth."""
+        return self.n if self.standard_error is None else self.n * exp(-_SURE * self.standard_error / max(self.n, 1.0))
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is worth showing as a total."""
+        return self.standard_error is not None and self.standard_error <= _UNCERTAIN * self.n
 
 
 class Update(Protocol):
@@ -32,13 +56,14 @@ def track(
     unit: str,
     *,
     enabled: bool,
-    forecast: Callable[[], tuple[float, float] | None] = lambda: None,
+    forecast: Callable[[], Forecast | None] = lambda: None,
 ) -> Iterator[Update]:
     """Show a bar on standard error for work that takes more than a second.
 
-    The bar appears even if nothing was reported by then. `forecast` is asked once, at the first report after that, for
-    the number of items to expect and its standard error. One that is uncertain by more than half is not shown; the
-    others count less the more of the work is done.
+    The bar appears even if nothing was reported by then, on a terminal. `forecast` is asked at the first report after
+    that, and as long as there is none again after twice the time; one that is uncertain by more than half is not shown,
+    and the others count less the more of the work is done. Where the work will take hours, a line says so, once, on
+    standard error, whether that is a terminal or not.
 
     Examples
     --------
@@ -66,9 +91,10 @@ def track(
     bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="")
     begin = time.monotonic()
     first: tuple[float, int] | None = None
-    shown = asked = False
+    shown = False
     lock = Lock()
-    expected: tuple[float, float] | None = None
+    expected: Forecast | None = None
+    next_look: float = begin + _PATIENCE_SECONDS
 
     def show() -> None:
         nonlocal shown
@@ -82,20 +108,24 @@ def track(
     timer.daemon = True
 
     def update(count: int, fraction: float) -> None:
-        nonlocal first, asked, expected
+        nonlocal first, expected, next_look
         now = time.monotonic()
         if first is None:
             # What comes before the first items, such as compiling, says nothing of the pace.
             first = now, count
         paced = now > first[0] and count > first[1]
         rate = (count - first[1]) / (now - first[0]) if paced else count / max(now - begin, 1e-9)
-        if enabled and not asked and now - begin > _PATIENCE_SECONDS:
-            asked = True
-            show()
+        if now > next_look:
+            if enabled:
+                show()
             found = forecast()
-            expected = found if found is not None and found[1] <= _UNCERTAIN * found[0] else None
-            if expected is not None and (expected[0] - 2 * expected[1]) / max(rate, 1e-9) > _HOPELESS_SECONDS:
-                console.print(warning(expected, unit, rate))
+            next_look = (
+                inf if found is not None and found.standard_error is not None else begin + _LATER * (now - begin)
+            )
+            expected = found if found is not None and found.certain else None
+            if found is not None and _is_hopeless(found, count, rate, now - begin):
+                console.print(warning(found, unit, rate), soft_wrap=True)
+                next_look = inf
         total = expected_total(count, fraction, expected)
         display.update(
             bar,
@@ -103,7 +133,9 @@ def track(
             count=count,
             rate=rate,
             expected=f" of about {total:,.2g}" if total is not None and fraction < 1 else "",
-            left=f"about {duration((total - count) / max(rate, 1e-9))} left" if asked and total is not None else "",
+            left=f"about {duration((total - count) / max(rate, 1e-9))} left"
+            if total is not None and now - begin > _PATIENCE_SECONDS
+            else "",
         )
 
     try:
@@ -118,7 +150,13 @@ def track(
             shown = True
 
 
-def expected_total(count: int, fraction: float, expected: tuple[float, float] | None) -> float | None:
+def _is_hopeless(found: Forecast, count: int, rate: float, seconds: float) -> bool:
+    """Return whether the work surely takes hours, or, if that is a guess, years."""
+    left = found.at_least / (rate if count else 1 / seconds)
+    return left > (_HOPELESS_SECONDS if found.standard_error is not None else _HOPELESS_GUESS_SECONDS)
+
+
+def expected_total(count: int, fraction: float, expected: Forecast | None) -> float | None:
     """Return how many items to expect in all, or None where nothing is known well enough.
 
     At the beginning what was forecast; the more of the work is done, the more what its fraction so far says. They are
@@ -126,7 +164,7 @@ def expected_total(count: int, fraction: float, expected: tuple[float, float] | 
 
     Examples
     --------
-    >>> expected_total(0, 0.0, (1e6, 1e5)), round(expected_total(500, 0.5, (1e6, 1e5)), -2)
+    >>> expected_total(0, 0.0, Forecast(1e6, 1e5)), round(expected_total(500, 0.5, Forecast(1e6, 1e5)), -2)
     (1000000.0, 1900.0)
     >>> expected_total(10, 0.01, None), expected_total(500, 0.5, None)
     (None, 1000.0)
@@ -135,26 +173,34 @@ def expected_total(count: int, fraction: float, expected: tuple[float, float] | 
         return float(count)
     weight = fraction / (fraction + _EQUAL_WEIGHTS)
     if not count or fraction <= 0:
-        return None if expected is None else max(expected[0], float(count))
+        return None if expected is None else max(expected.n, float(count))
     if expected is None:
         return count / fraction if fraction >= _EQUAL_WEIGHTS else None
-    return max(float(expected[0] ** (1 - weight) * (count / fraction) ** weight), float(count))
+    return max(float(expected.n ** (1 - weight) * (count / fraction) ** weight), float(count))
 
 
-def warning(expected: tuple[float, float], unit: str, rate: float) -> str:
+def warning(expected: Forecast, unit: str, rate: float) -> str:
     """Return a line for a run that will take hours or more: the number as an estimate, the time by its size only.
 
     Examples
     --------
-    >>> warning((2.1e9, 3e8), "regions", 5e3)  # doctest: +ELLIPSIS
+    >>> warning(Forecast(2.1e9, 3e8), "regions", 5e3)  # doctest: +ELLIPSIS
     'Random probes expect about 2.1e+09 +- 3e+08 regions, which takes days at this pace; ...'
+    >>> warning(Forecast(1e300, None), "regions", 0.0)  # doctest: +ELLIPSIS
+    'By the part searched so far there are far more than 1e+15 regions, which takes years at this pace; ...'
     """
-    seconds = expected[0] / max(rate, 1e-9)
+    if expected.standard_error is None:
+        number = f"By the part searched so far there are far more than {min(expected.n / 1e3, 1e15):.0g} {unit}"
+    elif expected.certain:
+        number = f"Random probes expect about {expected.n:.2g} +- {expected.standard_error:.1g} {unit}"
+    else:
+        number = f"Random probes expect more than {expected.at_least:.1g} {unit}"
+    seconds = expected.at_least / max(rate, 1e-9)
     size = next((name for name, size in _UNITS if seconds >= 2 * size), "hours")
     return (
-        f"Random probes expect about {expected[0]:.2g} +- {expected[1]:.1g} {unit}, which takes {size} at this pace;"
-        " the bar corrects that as it goes. Ctrl-C stops and keeps what is found; a smaller domain or max_regions"
-        " shortens the run."
+        f"{number}, which takes {size} at this pace; the bar corrects that as it goes. Ctrl-C stops and keeps what is"
+        " found. What ends sooner: a smaller box, a slice (Network.restrict), regions_near, max_regions; how many there"
+        " are, estimate_regions tells."
     )
 
 

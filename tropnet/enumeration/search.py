@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from math import log2
 from typing import TypeVar
 
 import numpy as np
@@ -23,10 +24,11 @@ from tropnet.enumeration.pilot import faster_plan, walk_sample
 from tropnet.enumeration.sharing import enumerate_by_threads
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
+from tropnet.network.bounds import zaslavsky_bound
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.restriction import Restriction, within_hull
-from tropnet.progress import track
+from tropnet.progress import Forecast, track
 from tropnet.regions import Regions
 from tropnet.regions.lifting import lifted_regions
 from tropnet.regions.row_index import RowIndex
@@ -41,6 +43,8 @@ _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
 _SECONDS_OF_TRIAL = 0.1
 _SECONDS_OF_FORECAST = 1.0
+# Powers of two that float64 holds.
+_MOST_BRANCHINGS = 1000
 _Entry = TypeVar("_Entry", bound=np.generic)
 
 
@@ -61,6 +65,7 @@ class Search:
     rivals: tuple[Engine, ...] = ()
     seconds: float = 0.0
     truncated: bool = False
+    probed: bool = False
 
     @property
     def task(self) -> Task:
@@ -119,7 +124,7 @@ class Search:
         begin = time.perf_counter()
         count = 0
         with (
-            track(description, "regions", enabled=progress, forecast=self._forecast) as update,
+            track(description, "regions", enabled=progress, forecast=lambda: self._forecast(count)) as update,
             closing(self._run()) as run,
         ):
             for chunk in run:
@@ -212,10 +217,33 @@ class Search:
             raise ValueError(counting.reason)
         return walk_sample(counting, sampling)
 
-    def _forecast(self) -> tuple[float, float] | None:
-        """Return about how many regions there will be, and the standard error, where a second is enough to tell."""
-        if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities:
+    def _forecast(self, count: int) -> Forecast | None:
+        """Return about how many regions there will be, where there are already `count`, or None."""
+        found = self._probed()
+        if found is None:
+            found = self._guessed(count)
+        if found is not None and self.max_regions is not None and found.at_least > self.max_regions:
+            return Forecast(float(self.max_regions), 0.0)
+        return found
+
+    def _guessed(self, count: int) -> Forecast | None:
+        """Return what the part of the tree that was searched says: each branching halves what is below.
+
+        Where no region is found yet, all branchings were on the way to the first one.
+        """
+        if count:
+            return Forecast(count / self.builder.fraction, None) if self.builder.fraction > 0 else None
+        n_branchings = min(self.builder.counters.get("branchings", 0), _MOST_BRANCHINGS)
+        # However a path branches, there are no more regions than that.
+        net = self.task.network
+        most = sum(log2(zaslavsky_bound(width, net.n_inputs)) for width in net.widths)
+        return Forecast(2.0 ** min(n_branchings, most), None)
+
+    def _probed(self) -> Forecast | None:
+        """Return what random probes say, where a second is enough for them."""
+        if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities or self.probed:
             return None
+        self.probed = True
         deadline = time.monotonic() + _SECONDS_OF_FORECAST
 
         def probe(sampling: Sampling) -> Sample:
@@ -236,9 +264,7 @@ class Search:
             )
         except TimeoutError:
             return None
-        if self.max_regions is not None and guess.n_regions - 2 * guess.standard_error > self.max_regions:
-            return float(self.max_regions), 0.0
-        return guess.n_regions, guess.standard_error
+        return Forecast(guess.n_regions, guess.standard_error)
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import factorial, hypot, isqrt
@@ -21,17 +21,20 @@ from tropnet.exact.elimination import eliminate, rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
 from tropnet.exact.reduction import reduced
-from tropnet.feasibility import Feasible, deciding_backend
+from tropnet.feasibility import Backend, Feasible, deciding_backend
 from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
 from tropnet.geometry.centred import Centred, as_centred
 from tropnet.geometry.double_description import Ray, double_description
 from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets
+from tropnet.geometry.rays import facets_of_one
 
 __all__ = ["Ball", "Polyhedron"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
+# In more dimensions compiled linear programs would take minutes; those of HiGHS take less.
+_PROGRAMS = 128
 # The relative accuracy of radii.
 _ACCURACY = 1e-12
 
@@ -191,19 +194,42 @@ class Polyhedron:
         TropnetError
             The polyhedron has no interior.
         """
-        known = facets(self.from_inside(), np.array([0, len(self.rows)]), self.extent())
+        rows = self.from_inside()
+        if self.dimension <= _PROGRAMS:
+            known = facets(rows, np.array([0, len(self.rows)]), self.extent())
+        else:
+            known = facets_of_one(rows, self.extent())
         first: dict[tuple[int, ...], int] = {}
         # What does not touch the polyhedron excludes nothing that the others leave.
         for i in np.flatnonzero(known != IMPLIED).tolist():
             first.setdefault(reduced(self.rows[i].tolist()), i)
-        backend = deciding_backend(self.dimension)
         found = known == FACET
-        for i in [i for i in first.values() if known[i] == DOUBTFUL]:
-            backend.truncate(0)
-            for j in first.values():
-                backend.push(-self.rows[i] if i == j else self.rows[j])
-            found[i] = isinstance(backend.decide(), Feasible)
+        doubtful = [i for i in first.values() if known[i] == DOUBTFUL]
+        backend = deciding_backend(self.dimension)
+        for i in first.values() if doubtful else ():
+            if known[i] != DOUBTFUL:
+                backend.push(self.rows[i])
+        for i in self._reaching_beyond(doubtful, backend):
+            found[i] = True
         return np.flatnonzero(found)
+
+    def _reaching_beyond(self, some: list[int], backend: Backend) -> Iterator[int]:
+        """Yield those of some rows beyond which there are points that no other of them, nor one pushed, excludes.
+
+        Halves are asked with the other half pushed, so that a row is pushed as often as a list can be halved.
+        """
+        if len(some) < 2:
+            for i in some:
+                backend.push(-self.rows[i])
+                if isinstance(backend.decide(), Feasible):
+                    yield i
+            return
+        n_rows = backend.n_rows
+        for asked, pushed in ((some[::2], some[1::2]), (some[1::2], some[::2])):
+            for i in pushed:
+                backend.push(self.rows[i])
+            yield from self._reaching_beyond(asked, backend)
+            backend.truncate(n_rows)
 
     def volume(self) -> float:
         """Return the d-dimensional volume, rounded once: the finite float64 nearest to it, or infinity if unbounded.

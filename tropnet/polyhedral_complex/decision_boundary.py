@@ -28,7 +28,7 @@ from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
 from tropnet.network.restriction import Restriction
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
-from tropnet.polyhedral_complex.exact_decisions import has_interior
+from tropnet.polyhedral_complex.exact_decisions import has_interior, put, reaches
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, multiples, parts, surely_apart
 from tropnet.regions.row_index import RowIndex
@@ -276,6 +276,8 @@ def _pieces_of(
     at_witness = (maps @ np.array(region.certificate.homogeneous, dtype=object)).tolist()
     top = max(range(len(maps)), key=at_witness.__getitem__)
     rivals = [top]
+    # The rows of the region stay on the stack, whichever class is asked about.
+    n_rows = put(backends[0], list(rows))
     for k in range(len(maps)):
         gap = maps[top] - maps[k]
         if k == top:
@@ -283,7 +285,7 @@ def _pieces_of(
         if not gap[:-1].any():
             if not gap[-1]:
                 rivals.append(k)
-        elif has_interior(backends[0], [*rows, -gap]) or multiples(rows, gap.tolist())[0].any():
+        elif reaches(backends[0], n_rows, -gap) or multiples(rows, gap.tolist())[0].any():
             rivals.append(k)
     rivals.sort()
     for n, i in enumerate(rivals):

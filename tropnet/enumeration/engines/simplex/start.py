@@ -37,6 +37,8 @@ def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Sta
         return None
     if d <= MAX_INPUTS and isinstance(domain, Box) and np.isfinite(domain.low).all() and np.isfinite(domain.high).all():
         return Start(list(range(d)), [], [], domain)
+    if d > MAX_INPUTS and isinstance(domain, Box) and (np.isfinite(domain.low) | np.isfinite(domain.high)).all():
+        return None  # the box tells all inputs apart
     sides, first, inputs = domain.halfspaces[0], net.hidden[0], list(range(d))
     rows = pointed_rows(first, sides, fixed)
     if rows is None:
