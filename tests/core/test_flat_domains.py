@@ -298,6 +298,16 @@ def test_predictors() -> None:
     np.testing.assert_allclose(cached(points), NET(points), atol=1e-12)
 
 
+def test_maps_refuse_what_has_no_area() -> None:
+    """They name what draws it."""
+    regions = tn.enumerate_regions(tn.Network.random([2, 3, 1], seed=0), tn.Box([-1, 0.5], [1, 0.5]))
+    for draw in (tn.plot_regions, tn.plot_hyperplanes, tn.plot_graph):
+        with pytest.raises(tn.DomainError, match=r"a map needs a domain with interior, got Box.*plot_function draws"):
+            draw(regions)
+    with pytest.raises(tn.DomainError, match="a map needs a domain with interior"):
+        tn.plot_boundary(tn.decision_boundary(regions))
+
+
 def test_balls_of_skew_hulls() -> None:
     """By Euclidean distance in x: as of orthonormal coordinates."""
     turned, known = tn.enumerate_regions(NET, TURNED), tn.enumerate_regions(ORTHONORMAL, LONG_BOX)

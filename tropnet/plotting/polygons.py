@@ -73,12 +73,16 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     ShapeError
         The network does not have two inputs.
     DomainError
-        The regions reach beyond 1e150, too far to draw.
+        The regions reach beyond 1e150, too far to draw, or their domain is of lower dimension.
     """
     if regions.network.n_inputs != 2:
         raise ShapeError(
             f"a map needs a network with 2 inputs, got {regions.network.n_inputs}; plot_slice draws a network of more"
             " in a plane, plot_function one of a single input."
+        )
+    if regions.restriction is not None:
+        raise DomainError(
+            f"a map needs a domain with interior, got {regions.domain}; plot_function draws net.restrict(origin, basis)."
         )
     points, offsets = regions.vertices()
     far = np.abs(points).max(initial=0.0)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.checks import finite_array
 from tropnet.arrays.types import FloatArray
-from tropnet.errors import ShapeError
+from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box
 from tropnet.plotting.colours import FILLS, LINES, colouring, fills
 from tropnet.plotting.polygons import Polygons, clipped, default_view, polygons, sides_of
@@ -232,6 +232,8 @@ def plot_boundary(
     regions = boundary.regions
     if regions.network.n_inputs != 2:
         raise ShapeError(f"a map needs a network with 2 inputs, got {regions.network.n_inputs}.")
+    if regions.restriction is not None:
+        raise DomainError(f"a map needs a domain with interior, got {regions.domain}.")
     shown = default_view(regions) if view is None else view
     axes = _axes(ax)
     segments = [ends for i in range(len(boundary)) if len(ends := boundary.vertices(i, shown)) == 2]
