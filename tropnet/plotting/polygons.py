@@ -82,7 +82,8 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
         )
     if regions.restriction is not None:
         raise DomainError(
-            f"a map needs a domain with interior, got {regions.domain}; plot_function draws net.restrict(origin, basis)."
+            f"a map needs a domain with interior, got {regions.domain};"
+            " plot_function draws net.restrict(origin, basis)."
         )
     points, offsets = regions.vertices()
     far = np.abs(points).max(initial=0.0)
