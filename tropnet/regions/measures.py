@@ -34,11 +34,11 @@ from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
 from tropnet.regions.halfspaces import compose_halfspaces, compose_twofold_rows, row_errors
 from tropnet.regions.row_index import RowIndex
 
-__all__ = ["ACCURACY", "Measures"]
+__all__ = ["ACCURACY", "VERTEX_ACCURACY", "Measures"]
 
 # What is promised of bulk values; see `Regions.volumes`, `chebyshev_balls` and `vertices`.
 ACCURACY = 1e-9
-_OF_VERTICES, _OF_FAR_VERTICES = 1e-8, 1e-10
+VERTEX_ACCURACY, _OF_FAR_VERTICES = 1e-8, 1e-10
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
 # Chunks are parts of what memory holds: rows that stay in the cache are composed faster.
@@ -103,7 +103,7 @@ class Measures:
         which = np.arange(len(self.packed))
         parts, owners = [], []
         for views in (self._quick, self._accurate):
-            found, counts, doubtful = vertices(*views(which), _OF_VERTICES, _OF_FAR_VERTICES)
+            found, counts, doubtful = vertices(*views(which), VERTEX_ACCURACY, _OF_FAR_VERTICES)
             parts.append(found)
             owners.append(np.repeat(which, counts))
             which = which[doubtful]

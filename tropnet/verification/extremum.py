@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import finite_array
 from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.exact.certificates import Witness
@@ -20,8 +21,21 @@ from tropnet.exact.linear_programs import Optimum, maximise
 from tropnet.network.network import Network
 from tropnet.network.restriction import Restriction
 from tropnet.regions import Regions
+from tropnet.regions.crossings import bounded_rows, parts
+from tropnet.regions.measures import VERTEX_ACCURACY
 
-__all__ = ["Extremum", "as_extremum", "lifted_extremum", "objective_rows", "output_form", "over_regions"]
+__all__ = [
+    "FEW_DIMENSIONS",
+    "Extremum",
+    "as_extremum",
+    "lifted_extremum",
+    "objective_rows",
+    "output_form",
+    "over_regions",
+]
+
+# Where vertices in bulk cost less than exact programs.
+FEW_DIMENSIONS, _MANY_REGIONS = 3, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +104,10 @@ def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
 
 
 def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Extremum]:
-    """Return the largest of the forms' maxima, and which form that is: one exact program per form and region.
+    """Return the largest of the forms' maxima, and which form that is.
+
+    One exact program per form and region. In few dimensions only where a bound on the values at the vertices, all
+    rounding included, exceeds what was found: those with the highest bounds are solved first.
 
     Raises
     ------
@@ -100,17 +117,59 @@ def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Ex
     best: tuple[int, Extremum] | None = None
     net = regions.network
     objectives = [objective_rows(net, c) for c in forms]
-    for region in regions:
+    bounds, n_solved = _upper_bounds(regions, forms), 0
+    highest = bounds.max(axis=1, initial=-math.inf)
+    for index in np.argsort(-highest, kind="stable").tolist():
+        if best is not None and not _exceeds(highest[index], best[1]):
+            break
+        region, n_solved = regions[index], n_solved + 1
         rows, outputs = region.integer_rows, net.integer_maps(region.pattern)[-1]
         for i, (objective, scale) in enumerate(objectives):
+            if best is not None and not _exceeds(bounds[index, i], best[1]):
+                continue
             optimum = maximise(rows, region.certificate, objective @ outputs)
             if best is None or best[1].exact is None or optimum.ray or optimum.value > best[1].exact * scale:
-                best = i, replace(as_extremum(optimum, scale, region.pattern), n_solved=len(regions))
+                best = i, as_extremum(optimum, scale, region.pattern)
             if optimum.ray:
-                return best
+                return i, replace(best[1], n_solved=n_solved)
     if best is None:
         raise TropnetError("the enumeration found no region to maximise over.")
-    return best
+    return best[0], replace(best[1], n_solved=n_solved)
+
+
+def _exceeds(bound: float, best: Extremum) -> bool:
+    """Return whether a value up to a bound can be more than the best one."""
+    return best.exact is None or not bound < math.inf or Fraction(bound) > best.exact
+
+
+def _upper_bounds(regions: Regions, forms: Sequence[FloatArray]) -> FloatArray:
+    """Return what no form exceeds on a region, (R, n_forms), by its vertices; infinite where that is not known."""
+    d, net = regions.domain.dimension, regions.network
+    if d > FEW_DIMENSIONS or len(regions) < _MANY_REGIONS or not regions.bounded().all():
+        return np.full((len(regions), len(forms)), np.inf)
+    corners, offsets = regions.vertices()
+    owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
+    size = np.abs(corners)
+    # What `Regions.vertices` promises: the nearest side is no farther from the witness than a vertex.
+    steps = np.abs(corners - regions.witnesses[owner]).max(axis=1)
+    off = 2 * d * VERTEX_ACCURACY * steps + 4 * EPSILON * size.max(axis=1) + SMALLEST_NORMAL
+    bounds = np.empty((len(regions), len(forms)))
+    for part in parts(len(regions), net):
+        maps, errors = (rows[:, net.n_neurons :] for rows in bounded_rows(net, regions.patterns[part]))
+        stop = min(part.stop, len(regions))
+        first, last = offsets[part.start], offsets[stop]
+        own = owner[first:last] - part.start
+        for i, c in enumerate(forms):
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows, wrong = c @ maps, np.abs(c) @ errors + (len(c) + 2) * EPSILON * (np.abs(c) @ np.abs(maps))
+                wrong += (d + 4) * EPSILON * np.abs(rows) + SMALLEST_NORMAL
+                values = (rows[own, :-1] * corners[first:last]).sum(axis=1) + rows[own, -1]
+                values += (wrong[own, :-1] * size[first:last]).sum(axis=1) + wrong[own, -1]
+                values += (np.abs(rows) + wrong)[own, :-1].sum(axis=1) * off[first:last]
+                values += 16 * EPSILON * np.abs(values) + SMALLEST_NORMAL
+            values[np.isnan(values)] = np.inf
+            bounds[part, i] = np.maximum.reduceat(values, offsets[part.start : stop] - first)
+    return bounds
 
 
 def objective_rows(net: Network, c: FloatArray) -> tuple[IntegerArray, int]:

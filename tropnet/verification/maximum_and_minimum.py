@@ -13,13 +13,15 @@ from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.restriction import within_hull
 from tropnet.verification.branch_and_bound import bounding_box, branch_and_bound
-from tropnet.verification.extremum import Extremum, lifted_extremum, output_form, over_regions
+from tropnet.verification.extremum import FEW_DIMENSIONS, Extremum, lifted_extremum, output_form, over_regions
 
 __all__ = ["maximum", "minimum"]
 
 _METHODS = ("auto", "enumerate", "branch")
-# Up to here enumeration takes about a second, less than branch and bound.
+# Up to here enumeration takes about a second, less than branch and bound; in few dimensions bounds by vertices leave
+# few regions to solve.
 _FEW_REGIONS, _FEW_INPUTS = 2_000, 10
+_FEW_REGIONS_IN_SPACE = 50_000
 
 
 def maximum(
@@ -41,9 +43,10 @@ def maximum(
     form
         The index of an output, or c, float64 of shape (n_outputs,); may be left out if there is one output.
     method
-        ``"enumerate"``: all regions, one exact linear program each. ``"branch"``: branch and bound on the signs of
+        ``"enumerate"``: all regions, one exact linear program each (up to three inputs only where vertices
+        do not rule a region out). ``"branch"``: branch and bound on the signs of
         neurons, for bounded domains; most regions are never visited. ``"auto"``: enumerate small networks (up to ten
-        inputs and 2000 regions) and unbounded domains, else branch.
+        inputs and 2000 regions, up to three and 50,000) and unbounded domains, else branch.
     tolerance
         Let branch and bound leave a subtree whose bound exceeds the best value found by at most this; `Extremum.gap`
         says how much was left. Worth setting where many regions share the maximum: 0.0 solves each of them.
@@ -125,7 +128,9 @@ def _largest(
     if method == "branch" and bounds is None:
         raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")
     if method == "auto" and bounds is not None and within.n_inputs <= _FEW_INPUTS:
-        regions = enumerate_regions(within, inside, max_regions=_FEW_REGIONS)
+        regions = enumerate_regions(
+            within, inside, max_regions=_FEW_REGIONS_IN_SPACE if within.n_inputs <= FEW_DIMENSIONS else _FEW_REGIONS
+        )
         if regions.complete:
             return lifted_extremum(restriction, over_regions(regions, [c])[1])
     if bounds is not None:

@@ -17,6 +17,7 @@ from tests.checks import Row, cell, distinct, exact_halfspaces, show, value
 from tests.oracles.brute_force import exact_affine_map, exact_forward
 from tests.oracles.exact import Vector
 from tests.oracles.fourier_motzkin import has_interior
+from tests.oracles.polytopes import vertices
 from tests.strategies import domains, halfspaces, networks, points, problems
 from tropnet import Box, Domain, DomainError, Layer, Network, NonFiniteError, Polytope, ShapeError, enumerate_regions
 from tropnet.verification import Extremum, distance_to_boundary, lipschitz_constant, maximum, minimum, same_function
@@ -163,6 +164,20 @@ def test_branch_and_bound_on_a_larger_network() -> None:
     assert found.exact == expected.exact
     assert found.gap == 0
     assert expected.n_solved == len(enumerate_regions(net, box))
+
+
+@pytest.mark.parametrize(("widths", "scale"), [([2, 16, 8, 1], 1.0), ([2, 16, 8, 1], 1e6), ([3, 9, 1], 10.0)])
+def test_bounds_by_vertices_lose_no_maximum(widths: list[int], scale: float) -> None:
+    """Few of more than a hundred regions are solved; the largest value is that of all vertices of all of them."""
+    net, box = Network.random(widths, seed=3), Box(-scale, scale)
+    found = maximum(net, box, method="enumerate")
+    values = [
+        max(value(gradient, vertex) + offset for vertex in vertices(rows))
+        for rows, gradient, offset in cells(net, box, [1.0])
+    ]
+    assert len(values) > 100
+    assert found.n_solved < len(values) / 4
+    assert found.exact == max(values)
 
 
 def test_minimum_is_the_negative_maximum() -> None:
