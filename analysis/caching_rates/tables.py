@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis.caching_rates.evaluate import ARMS
+from analysis.shared.markdown import markdown_table, write_between_marks
 
 __all__ = ["summary", "table_2", "write"]
 
-_BEGIN, _END = "<!-- tables -->", "<!-- /tables -->"
 _NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10 (gray)", "svhn": "SVHN", "fashion-mnist": "Fashion-MNIST (extra)"}
 
 
 def write(path: Path, record: dict[str, Any]) -> None:
     """Write all tables between the marks of a Markdown file, or as a new file; its other text stays."""
-    text = f"{_BEGIN}\n{tables(record)}\n{_END}"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{text}\n")
-        return
-    before, begin, rest = path.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{path} must have the marks {_BEGIN} and {_END}; put them where the tables go.")
-    path.write_text(f"{before}{text}{after}")
+    write_between_marks(path, tables(record))
 
 
 def tables(record: dict[str, Any]) -> str:
@@ -61,7 +51,7 @@ def table_2(record: dict[str, Any]) -> str:
                 row["verdict"],
             ]
         )
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def summary(record: dict[str, Any]) -> str:
@@ -92,7 +82,7 @@ def sensitivity(record: dict[str, Any]) -> str:
         ]
         for row in chosen
     ]
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def settings(record: dict[str, Any]) -> str:
@@ -110,7 +100,7 @@ def settings(record: dict[str, Any]) -> str:
         for entry in record["fit_by_setting"]
     ]
     head = ["data set", "pixels", "batch", "networks an arm", "chi2", "p", "accuracy, points off (root mean square)"]
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def classes(record: dict[str, Any]) -> str:
@@ -125,7 +115,7 @@ def classes(record: dict[str, Any]) -> str:
         ]
         for entry in record["observations"]["by_class"]
     ]
-    return _table(["data set", "network, skips", *map(str, range(10)), "spread, points", "agreement"], lines)
+    return markdown_table(["data set", "network, skips", *map(str, range(10)), "spread, points", "agreement"], lines)
 
 
 def centroids(record: dict[str, Any]) -> str:
@@ -149,7 +139,7 @@ def centroids(record: dict[str, Any]) -> str:
         for entry in record["observations"]["centroid_distance"]
     ]
     head = ["data set", "network, skips", "networks with both", "distance, cached", "uncached"]
-    return _table([*head, "area", "above 1/2", "p", "within classes", "above 1/2", "p"], lines)
+    return markdown_table([*head, "area", "above 1/2", "p", "within classes", "above 1/2", "p"], lines)
 
 
 def sizes(record: dict[str, Any]) -> str:
@@ -168,7 +158,7 @@ def sizes(record: dict[str, Any]) -> str:
         more = ", ".join(f"{value:.2f}" for value in entry["smaller_has_more"])
         lines.append([_dataset(entry), entry["arm"], *cells, more])
     names = [f"{layers} x {neurons}: rate, regions with training images" for layers, neurons in shapes]
-    return _table(["data set", "skips", *names, "P(smaller caches more)"], lines)
+    return markdown_table(["data set", "skips", *names, "P(smaller caches more)"], lines)
 
 
 def by_dataset(record: dict[str, Any]) -> str:
@@ -184,7 +174,9 @@ def by_dataset(record: dict[str, Any]) -> str:
         ]
         for entry in entries
     ]
-    return _table(["network, skips", "pixels", *(_NAMES[dataset] for dataset in names), "P(MNIST caches more)"], lines)
+    return markdown_table(
+        ["network, skips", "pixels", *(_NAMES[dataset] for dataset in names), "P(MNIST caches more)"], lines
+    )
 
 
 def not_run(record: dict[str, Any]) -> str:
@@ -218,8 +210,3 @@ def _pair(published: float | None, ours: float, form: str) -> str:
 
 def _value(value: float | None, form: str) -> str:
     return "-" if value is None else f"{value:{form}}"
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)], *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

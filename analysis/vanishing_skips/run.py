@@ -12,6 +12,7 @@ from torch import nn
 
 import tropnet as tn
 from analysis.shared.blocks import run_blocks
+from analysis.shared.functions import phi_1
 from analysis.shared.main import Job
 from analysis.vanishing_skips.config import ARMS, Config
 from analysis.vanishing_skips.evaluate import comparisons, summary
@@ -36,11 +37,6 @@ def run(config: Config, job: Job) -> dict[str, Any]:
 
 
 # --- one network
-
-
-def phi_1(points: np.ndarray) -> np.ndarray:
-    """Return sin(log|x| + log|y|), shape (n, 1), at points (n, 2) off the axes."""
-    return np.sin(np.log(np.abs(points)).sum(axis=1, keepdims=True))
 
 
 def grids(config: Config) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,7 +78,7 @@ def measured(run: Run) -> dict[str, Any]:
     elif run.arm == "static":
         set_skip_strength(module, config.strength)
     train, test = grids(config)
-    targets, wanted = (torch.from_numpy(phi_1(points.numpy())) for points in (train, test))
+    targets, wanted = (torch.from_numpy(phi_1(points.numpy())[:, None]) for points in (train, test))
     optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate)
     path: dict[str, list[float]] = {"epoch": [], "t": [], "regions": [], "train_error": [], "test_error": []}
     counted = set(milestones(config))

@@ -16,7 +16,12 @@ def data_option(name, root):
     return ["--data", str(root)] if "--data" in study(name).arguments else []
 
 
+def files_in(home):
+    """Return the files of a folder; the cache of a full run, a folder, is none."""
+    return [path for path in home.glob("*.*") if path.is_file()]
+
+
 def committed():
     """Return the digests of all results and figures under version control."""
-    paths = [path for home in (results.RESULTS, results.FIGURES) for path in home.glob("*.*")]
+    paths = [path for home in (results.RESULTS, results.FIGURES) for path in files_in(home)]
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}

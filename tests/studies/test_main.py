@@ -13,7 +13,7 @@ import pytest
 
 from analysis.shared import results
 from analysis.shared.main import Study, main, parser
-from tests.studies.commands import committed, study
+from tests.studies.commands import committed, files_in, study
 
 STUDIES = (
     "caching_rates",
@@ -21,6 +21,7 @@ STUDIES = (
     "few_nonlinearities",
     "linear_collapse",
     "out_of_distribution",
+    "regions_while_training",
     "skip_removal_speed",
     "skip_strength_sweep",
     "skip_vs_regions",
@@ -71,7 +72,7 @@ def test_quick_run_leaves_committed_results_alone(name, quick):
     assert bool(list((found.out / "paper_figures").glob("*.png"))) == (name in DRAWN)
 
 
-@pytest.mark.parametrize("name", ["skip_vs_regions", "stable_counts", "vanishing_skips"])
+@pytest.mark.parametrize("name", ["regions_while_training", "skip_vs_regions", "stable_counts", "vanishing_skips"])
 def test_a_second_run_from_scratch_gives_the_same_numbers(name, quick, again, tmp_path):
     """Seeds determine all counts; studies that take times say so in tests of their own."""
     first, second = quick(name).record, again(name, tmp_path)
@@ -180,7 +181,7 @@ def test_help_promises_the_images_that_are_used(name, quick):
 
 def documented():
     """Return all commands of studies in the README, beside the results and in them."""
-    texts = [(results.ROOT / "README.md").read_text(), *(path.read_text() for path in results.RESULTS.glob("*.*"))]
+    texts = [(results.ROOT / "README.md").read_text(), *(path.read_text() for path in files_in(results.RESULTS))]
     found = (match for text in texts for match in re.findall(r"[`\"](python -m analysis\.[^`\"]*)[`\"]", text))
     return sorted(set(found))
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tropnet as tn
+from analysis.shared.functions import phi_1
 from analysis.shared.results import provenance, write_figures, write_json
 from analysis.vanishing_skips import run as vanishing
 from analysis.vanishing_skips.config import ARMS, Config
@@ -69,7 +70,7 @@ def test_points_keep_off_the_axes():
     assert (train != 0).all()
     assert (test != 0).all()
     assert not (torch.cdist(train[:50], test[:50]) == 0).any()
-    assert np.isfinite(vanishing.phi_1(test.numpy())).all()
+    assert np.isfinite(phi_1(test.numpy())).all()
 
 
 def test_summary_and_figure(records, tmp_path):
