@@ -1,6 +1,7 @@
 """Hypothesis profiles, one cache of compiled kernels for each process of pytest-xdist, and no hole that nobody notices.
 
-A session fails if a test was skipped, or if a full run collected no test from some test file.
+A session fails if a test was skipped for a reason that is not expected, or if a full run collected no test from some
+test file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Why a test may be skipped: what it needs is on a machine or not, and pip cannot install it.
+EXPECTED_SKIPS = {"no browser: chromium, chromium-browser, google-chrome or chrome must be on the PATH"}
 
 _COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=60, **_COMMON)
@@ -36,9 +40,11 @@ def _same_weights():
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
-    """Fail the session if anything was skipped: a skipped test is an unnoticed hole."""
+    """Fail the session if anything was skipped, but for what is expected: a skipped test is an unnoticed hole."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and reporter.stats.get("skipped") and exitstatus == 0:
+    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
+    reasons = {str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped}
+    if reasons - EXPECTED_SKIPS and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

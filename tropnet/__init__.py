@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from tropnet.plotting import plot_hyperplanes as plot_hyperplanes
     from tropnet.plotting import plot_regions as plot_regions
     from tropnet.plotting import plot_slice as plot_slice
+    from tropnet.plotting.page import write_page as write_page
     from tropnet.polyhedral_complex import (
         DecisionBoundary,
         LinearRegions,
@@ -246,6 +247,7 @@ _EXTRAS = {
     "plot_hyperplanes": ("tropnet.plotting", "plot"),
     "plot_regions": ("tropnet.plotting", "plot"),
     "plot_slice": ("tropnet.plotting", "plot"),
+    "write_page": ("tropnet.plotting.page", "interactive"),
     "homotopy": ("tropnet.homotopy", "torch"),
 }
 

@@ -11,15 +11,18 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from tests.browser import NO_BROWSER
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
 [tool.pytest.ini_options]
 testpaths = ["tests"]
-addopts = ["--import-mode=importlib", "-p", "no:cacheprovider"]
+addopts = ["-ra", "--import-mode=importlib", "-p", "no:cacheprovider"]
 """
-PASSES, SKIPS, HOLDS_NONE = (
+PASSES, SKIPS, EXPECTED, HOLDS_NONE = (
     "def test_b(): pass",
     "import pytest\ndef test_b(): pytest.skip('some reason')",
+    f"import pytest\ndef test_b(): pytest.skip('{NO_BROWSER}')",
     "def other(): pass",
 )
 
@@ -44,11 +47,16 @@ def test_the_oldest_versions_are_those_of_the_project():
 @pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
 @pytest.mark.parametrize(
     ("second", "code", "says"),
-    [(PASSES, 0, "2 passed"), (SKIPS, 1, "1 skipped"), (HOLDS_NONE, 4, "no test was collected from")],
-    ids=["all pass", "one is skipped", "a file is silent"],
+    [
+        (PASSES, 0, "2 passed"),
+        (SKIPS, 1, "1 skipped"),
+        (EXPECTED, 0, NO_BROWSER),
+        (HOLDS_NONE, 4, "no test was collected from"),
+    ],
+    ids=["all pass", "one is skipped", "one is skipped as expected", "a file is silent"],
 )
 def test_no_hole_goes_unnoticed(second, code, says, processes, tmp_path):
-    """A skipped test, or a test file without tests, fails the run, in one process and in several."""
+    """A test skipped without an expected reason, or a test file without tests, fails a run in one process or two."""
     (tmp_path / "pyproject.toml").write_text(SETTINGS)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/conftest.py").write_text((ROOT / "tests/conftest.py").read_text())

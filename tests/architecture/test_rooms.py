@@ -63,8 +63,9 @@ def test_names_are_found_where_they_were(old, name, new):
 
 
 def test_plain_import_loads_no_extra():
-    """`import tropnet` loads neither torch, onnx, matplotlib, dask nor cvxpy."""
-    code = "import sys, tropnet; print(sorted({'torch', 'onnx', 'matplotlib', 'dask', 'cvxpy'} & set(sys.modules)))"
+    """`import tropnet` loads neither torch, onnx, matplotlib, plotly, dask nor cvxpy."""
+    extras = {"torch", "onnx", "matplotlib", "plotly", "dask", "cvxpy"}
+    code = f"import sys, tropnet; print(sorted({extras} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
@@ -123,18 +124,18 @@ def test_missing_extra_is_named():
     """Without an extra, the names that need it raise an error that says how to install it."""
     code = """
 import sys
-sys.modules.update(torch=None, matplotlib=None, cvxpy=None)
+sys.modules.update(torch=None, matplotlib=None, plotly=None, cvxpy=None)
 import tropnet as tn
 net = tn.Network.random([1, 2, 1], seed=0)
 count = lambda: tn.count_regions(net, backend="cvxpy")
-for use in (lambda: tn.from_torch, lambda: tn.collapse, lambda: tn.plot_regions, count):
+for use in (lambda: tn.from_torch, lambda: tn.collapse, lambda: tn.plot_regions, lambda: tn.write_page, count):
     try:
         use()
     except tn.MissingExtraError as error:
         print(error)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    extras = ["torch", "torch", "plot", "cvxpy"]
+    extras = ["torch", "torch", "plot", "interactive", "cvxpy"]
     for line, extra in zip(result.stdout.splitlines(), extras, strict=True):
         assert f"needs the extra '{extra}'; install it with: pip install 'tropnet[{extra}]'" in line
         assert f"in a clone of the repository with: pip install '.[{extra}]'" in line

@@ -19,6 +19,7 @@ COMMANDS = {
     "count": "Count the activation regions of NET.",
     "estimate": "Estimate the number of activation regions of NET without...",
     "info": "Describe NET: shape, skips, activations, parameters,...",
+    "plot": "Draw the activation regions of NET: a picture (.png,...",
     "predict": "Evaluate NET through a cache of affine maps, one per...",
     "regions": "List the activation regions of NET: pattern, a point...",
 }
@@ -82,6 +83,7 @@ def command() -> None:
     Examples:
       tropnet count examples/phi_1.npz --box -10 10
       tropnet regions examples/phi_1.npz --box -10 10 --out regions.parquet
+      tropnet plot examples/phi_1.npz --box -10 10 -o map.html
       tropnet estimate examples/phi_1.npz
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json

@@ -1,6 +1,7 @@
 """Drawings (extra ``tropnet[plot]``): maps of the plane, slices of networks of many inputs, graphs of functions.
 
-Every function draws into the axes it is given, or a figure of its own, and returns the axes; none asks for a window.
+`write_page`, in a file of its own, writes pages for a browser and needs the extra ``tropnet[interactive]``; every other
+function draws into the axes it is given, or a figure of its own, and returns the axes; none asks for a window.
 """
 
 from tropnet.plotting.function import plot_function

@@ -12,7 +12,7 @@ from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box
 from tropnet.regions import Regions
 
-__all__ = ["Polygons", "clipped", "default_view", "polygons", "sides_of"]
+__all__ = ["Polygons", "clipped", "default_view", "layer_segments", "polygons", "sides_of"]
 
 # Coordinates whose sums and squares are drawn without overflow.
 _FARTHEST = 1e150
@@ -183,6 +183,18 @@ def sides_of(regions: Regions, shapes: Polygons, view: Box | None = None) -> Ind
         for values, edge in ((x, x0), (x, x1), (y, y0), (y, y1)):
             found[(values == edge) & (values[following] == edge)] = -1
     return found
+
+
+def layer_segments(regions: Regions, shapes: Polygons, view: Box) -> list[FloatArray]:
+    """Return for each layer the sides between two regions on its bent hyperplanes, float64 of shape (n, 2, 2)."""
+    net = regions.network
+    neuron = sides_of(regions, shapes, view)
+    segments = np.stack([shapes.points, shapes.points[shapes.following]], axis=1)
+    # Each side between two regions is there twice, from the one that is active and from the other.
+    once = neuron >= 0
+    once[once] = regions.patterns[shapes.owner[once], neuron[once]]
+    layer = np.searchsorted(np.cumsum(net.widths), neuron, side="right")
+    return [segments[(layer == number) & once] for number in range(len(net.hidden))]
 
 
 def _around(given: Polygons) -> Polygons:

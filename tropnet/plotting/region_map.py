@@ -9,18 +9,18 @@ import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import finite_array
-from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.colours import FILLS, LINES, colouring, fills
-from tropnet.plotting.polygons import Polygons, clipped, default_view, polygons, sides_of
-from tropnet.polyhedral_complex import DecisionBoundary, linear_regions
+from tropnet.plotting.colours import FILLS, LINES, fills
+from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
+from tropnet.plotting.polygons import Polygons, default_view, layer_segments, polygons
+from tropnet.polyhedral_complex import DecisionBoundary
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
 
@@ -107,12 +107,13 @@ def plot_regions(
     options: dict[str, Any] = {"edgecolors": "black", "linewidths": lines}
     drawn = np.flatnonzero(np.diff(shapes.offsets))
     if isinstance(color, str) and color in ("pattern", "affine"):
-        numbers = _numbers(regions, color)[drawn]
+        numbers = colour_numbers(regions, color, find_edges(regions))[drawn]
         axes.add_collection(PolyCollection(shapes.split(), facecolors=fills(numbers), **options))
     elif isinstance(color, str) and color == "class":
         _fill_classes(axes, regions, shapes, options, legend=colorbar)
     else:
-        values, label, norm = _values(regions, shapes, color, output)
+        values, label, logarithmic = region_values(regions, shapes.centres(), color, output)
+        norm = LogNorm() if logarithmic else None
         collection = PolyCollection(shapes.split(), array=values[drawn], cmap=cmap, norm=norm, **options)
         axes.add_collection(collection)
         if colorbar:
@@ -177,15 +178,11 @@ def plot_hyperplanes(
     shown = default_view(regions) if view is None else view
     shapes = polygons(regions, view)
     axes = _axes(ax)
-    neuron = sides_of(regions, shapes, shown)
-    # Each side between two regions is there twice, from the one that is active and from the other.
-    layer = np.where(neuron >= 0, 1 + np.searchsorted(np.cumsum(net.widths), neuron, side="right"), 0)
-    segments = np.stack([shapes.points, shapes.points[shapes.following]], axis=1)
-    once = regions.patterns[shapes.owner, np.maximum(neuron, 0)] if net.n_neurons else np.zeros(0, np.bool_)
+    segments = layer_segments(regions, shapes, shown)
     for number in wanted:
         axes.add_collection(
             LineCollection(
-                segments[(layer == number) & once],
+                list(segments[number - 1]),
                 colors=LINES[(number - 1) % len(LINES)],
                 linewidths=max(1.6 - 0.3 * (number - 1), 0.6),
                 label=f"layer {number}",
@@ -304,68 +301,17 @@ def _show(axes: Axes, view: Box) -> None:
     axes.set_aspect("equal")
 
 
-def _numbers(regions: Regions, color: str) -> NDArray[np.int64]:
-    """Return numbers of colours by which adjacent regions, or linear regions, differ."""
-    edges = find_edges(regions)
-    if color == "pattern":
-        return colouring(len(regions), edges.first, edges.second)
-    label = linear_regions(regions).labels
-    first, second = label[edges.first], label[edges.second]
-    apart = first != second
-    return colouring(int(label.max(initial=-1)) + 1, first[apart], second[apart])[label]
-
-
-def _values(
-    regions: Regions, shapes: Polygons, color: str | ArrayLike, output: int
-) -> tuple[FloatArray, str, Normalize | None]:
-    """Return what the fill shows, what that is called, and its scale (None: linear)."""
-    if not isinstance(color, str):
-        own = finite_array(color, "color")
-        if own.shape != (len(regions),):
-            raise ShapeError(f"color must have shape ({len(regions)},), one number for each region, got {own.shape}.")
-        return own, "", None
-    name = f"y_{{{output + 1}}}" if regions.network.n_outputs > 1 else "y"
-    match color:
-        case "output":
-            weights, biases = regions.affine_maps()
-            values = (weights[:, output] * shapes.centres()).sum(axis=1) + biases[:, output]
-            return values, f"output ${name}$ at the mean of the corners", None
-        case "gradient":
-            weights, _ = regions.affine_maps()
-            return np.hypot(*weights[:, output].T), f"norm of the gradient of ${name}$", None
-        case "area":
-            areas = regions.volumes()
-            bounded = np.isfinite(areas)
-            return np.where(bounded, areas, np.nan), "area", LogNorm() if bounded.any() else None
-    raise ValueError(
-        "color must be 'output', 'pattern', 'affine', 'gradient', 'area', 'class' or an array with a number for each"
-        f" region, got {color!r}."
-    )
-
-
 def _fill_classes(axes: Axes, regions: Regions, shapes: Polygons, options: dict[str, Any], *, legend: bool) -> None:
     """Fill each region by the class of its points, cut where that changes."""
-    weights, biases = regions.affine_maps()
-    if regions.network.n_outputs == 1:
-        # Class 1 is y > 0, against a constant 0.
-        weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
-        biases = np.concatenate([np.zeros_like(biases), biases], axis=1)
-    n_classes = biases.shape[1]
-    shown = []
-    for label in range(n_classes):
-        part = shapes
-        for other in range(n_classes):
-            if other != label and len(part.points):
-                part = clipped(part, weights[:, other] - weights[:, label], biases[:, label] - biases[:, other])
-        if len(part.points):
-            axes.add_collection(PolyCollection(part.split(), facecolors=FILLS[label % len(FILLS)], **options))
-            shown.append(label)
-    if legend and shown:
+    parts = class_polygons(regions, shapes)
+    for label, part in parts.items():
+        axes.add_collection(PolyCollection(part.split(), facecolors=FILLS[label % len(FILLS)], **options))
+    if legend and parts:
         handles = [
             Line2D(
                 [], [], marker="s", linestyle="", markersize=8, color=FILLS[label % len(FILLS)], label=f"class {label}"
             )
-            for label in shown
+            for label in parts
         ]
         axes.legend(handles=handles, loc="upper right", framealpha=0.9)
 

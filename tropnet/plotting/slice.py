@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import finite_array
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
@@ -18,11 +19,42 @@ from tropnet.network.network import Network
 from tropnet.plotting.region_map import plot_boundary, plot_regions
 from tropnet.polyhedral_complex import decision_boundary
 
-__all__ = ["plot_slice"]
+__all__ = ["plot_slice", "slice_through"]
 
 # How far the plane is shown beyond the triangle of the points, of its size.
 _MARGIN = 0.35
 _POINTS = 3
+
+
+class Slice(NamedTuple):
+    """A network on a plane through three points, what to show of it, and where the points are there, shape (3, 2)."""
+
+    network: Network
+    view: Box
+    at: FloatArray
+
+
+def slice_through(net: Network, points: ArrayLike, margin: float = _MARGIN) -> Slice:
+    """Return a network restricted to the plane through three points; see `plot_slice`.
+
+    Raises
+    ------
+    ShapeError
+        `points` is not three points of the network's input space, or they lie on one line.
+    """
+    corners = finite_array(points, "points")
+    if corners.shape != (_POINTS, net.n_inputs):
+        raise ShapeError(f"points must be three points of shape (3, {net.n_inputs}), got {corners.shape}.")
+    directions = corners[1:] - corners[0]
+    basis, lengths = np.linalg.qr(directions.T)
+    if not min(abs(lengths[0, 0]), abs(lengths[1, 1])) > 1e-9 * np.abs(lengths).max(initial=0.0):
+        raise ShapeError("points must not lie on one line: a plane is drawn through three points.")
+    signs = np.sign(np.diag(lengths))
+    basis, lengths = basis.T * signs[:, None], lengths * signs[:, None]
+    at = np.concatenate([np.zeros((1, 2)), lengths.T])
+    low, high = at.min(axis=0), at.max(axis=0)
+    view = Box(low - margin * (high - low), high + margin * (high - low))
+    return Slice(net.restrict(corners[0], basis), view, at)
 
 
 def plot_slice(
@@ -71,22 +103,12 @@ def plot_slice(
     >>> corners = np.eye(3, 5)
     >>> ax = plot_slice(net, corners, color="class", boundary=True)
     """
-    corners = finite_array(points, "points")
-    if corners.shape != (_POINTS, net.n_inputs):
-        raise ShapeError(f"points must be three points of shape (3, {net.n_inputs}), got {corners.shape}.")
-    directions = corners[1:] - corners[0]
-    basis, lengths = np.linalg.qr(directions.T)
-    if not min(abs(lengths[0, 0]), abs(lengths[1, 1])) > 1e-9 * np.abs(lengths).max(initial=0.0):
-        raise ShapeError("points must not lie on one line: a plane is drawn through three points.")
-    signs = np.sign(np.diag(lengths))
-    basis, lengths = basis.T * signs[:, None], lengths * signs[:, None]
-    at = np.concatenate([np.zeros((1, 2)), lengths.T])
-    low, high = at.min(axis=0), at.max(axis=0)
+    sliced = slice_through(net, points, margin)
+    at = sliced.at
     pictures = None if images is None else np.asarray(images)
     if pictures is not None and len(pictures) != _POINTS:
         raise ShapeError(f"images must be three, one for each point, got {len(pictures)}.")
-    view = Box(low - margin * (high - low), high + margin * (high - low))
-    regions = enumerate_regions(net.restrict(corners[0], basis), view)
+    regions = enumerate_regions(sliced.network, sliced.view)
     axes = plot_regions(regions, ax, **{"color": "pattern", **options})
     if boundary:
         plot_boundary(decision_boundary(regions), axes)

@@ -1,0 +1,150 @@
+"""`tropnet plot`: a picture of the regions, or a page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import tropnet as tn
+from tropnet.archives import write_atomically
+from tropnet.cli.options import box_option, domain_of, network_argument, points_of
+from tropnet.errors import MissingExtraError, ShapeError
+
+__all__ = ["plot"]
+
+# What is written by which suffix, and the extra that it needs.
+_EXTRAS: Mapping[str, str] = {".html": "interactive", ".png": "plot", ".svg": "plot", ".pdf": "plot"}
+_SUFFIXES = ", ".join(_EXTRAS)
+_COLORS = ("pattern", "affine", "output", "gradient", "area", "class")
+_LINE, _SPACE = 1, 3
+_DOTS_PER_INCH = 200
+
+
+@click.command()
+@network_argument
+@click.option(
+    "-o", "--out", required=True, type=click.Path(dir_okay=False), help=f"File to write; its suffix: {_SUFFIXES}."
+)
+@box_option
+@click.option(
+    "--slice",
+    "corners",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Show the plane through the three points of this .npy or comma-separated file, instead of --box.",
+)
+@click.option(
+    "--color", type=click.Choice(_COLORS), default="pattern", show_default=True, help="What the fill of a region tells."
+)
+@click.option(
+    "--output-number", type=click.IntRange(min=1), default=1, show_default=True, help="Which output is meant."
+)
+@click.option("--hyperplanes", is_flag=True, help="Draw the bent hyperplanes of each layer; a page has them anyway.")
+@click.option("--boundary", is_flag=True, help="Draw the decision boundary.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def plot(
+    path: str,
+    reading: dict[str, Any],
+    out: str,
+    box: tuple[str, str] | None,
+    corners: str | None,
+    color: str,
+    output_number: int,
+    hyperplanes: bool,
+    boundary: bool,
+    quiet: bool,
+) -> None:
+    """Draw the activation regions of NET: a picture (.png, .svg, .pdf), or a page to explore in a browser (.html).
+
+    Networks of two inputs are drawn as a map; of one, as the graph of the function, in pictures only; of three, as
+    polyhedra, in pages only. Of more inputs, --slice shows a plane. The file is written whole, or not at all.
+
+    \b
+    Examples:
+      tropnet plot examples/phi_1.npz --box -10 10 -o map.html
+      tropnet plot examples/phi_1.npz --box -10 10 --color output --hyperplanes -o map.png
+    """
+    suffix = Path(out).suffix.lower()
+    if suffix not in _EXTRAS:
+        raise click.BadParameter(f"must end in one of {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
+    net = tn.load(path, **reading)
+    try:
+        if suffix == ".html":
+            from tropnet.plotting import page  # noqa: F401 (its absence is told before the search)
+        net, domain = _drawn(net, box, corners, suffix)
+    except ImportError as error:
+        raise MissingExtraError.of(f"writing '{out}'", _EXTRAS[suffix]) from error
+    if output_number > net.n_outputs:
+        raise ShapeError(f"--output-number must lie in 1, ..., {net.n_outputs}, got {output_number}.")
+    options: dict[str, Any] = {"color": color, "output": output_number - 1}
+    progress = not quiet
+    if net.n_inputs == _LINE:
+        count = _write_function(net, domain, out, suffix, output_number - 1)
+    elif suffix == ".html":
+        regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
+        tn.write_page(regions, out, boundary=boundary, **options)
+        count = len(regions)
+    else:
+        count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary, progress))
+    size = Path(out).stat().st_size
+    click.echo(f"{count:,} activation regions written to {out} ({size / 1e6:.1f} MB)")
+
+
+def _drawn(
+    net: tn.Network, box: tuple[str, str] | None, corners: str | None, suffix: str
+) -> tuple[tn.Network, tn.Domain | None]:
+    """Return what is drawn: the network itself on its domain, or restricted to a plane; or say what could be."""
+    from tropnet.plotting.slice import slice_through
+
+    if corners is not None:
+        if box is not None:
+            raise click.UsageError("give either --box or --slice: a slice shows the triangle of its points.")
+        sliced = slice_through(net, points_of((), corners, net))
+        return sliced.network, sliced.view
+    d = net.n_inputs
+    if d > _SPACE:
+        raise ShapeError(
+            f"a network of {d} inputs cannot be drawn whole; give three points with --slice FILE, such as three inputs"
+            " of interest, to see the plane through them."
+        )
+    if d == _SPACE and suffix != ".html":
+        raise ShapeError("a network of 3 inputs is drawn as a page (-o FILE.html), or in a plane (--slice FILE).")
+    if d == _LINE and suffix == ".html":
+        raise ShapeError("a page shows networks of 2 or 3 inputs; of 1 input write a picture (-o FILE.png).")
+    if d == _SPACE and box is None:
+        raise ShapeError("a network of 3 inputs is drawn in a box; give --box LOW HIGH.")
+    return net, domain_of(box, net)
+
+
+def _write_function(net: tn.Network, domain: tn.Domain | None, out: str, suffix: str, output: int) -> int:
+    if not isinstance(domain, tn.Box):
+        raise ShapeError("a network of 1 input is drawn in a box; give --box LOW HIGH.")
+    _save(tn.plot_function(net, domain, output=output), out, suffix)
+    return len(tn.enumerate_regions(net, domain))
+
+
+def _write_map(
+    net: tn.Network,
+    domain: tn.Domain | None,
+    out: str,
+    suffix: str,
+    options: dict[str, Any],
+    flags: tuple[bool, bool, bool],
+) -> int:
+    hyperplanes, boundary, progress = flags
+    regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
+    ax = tn.plot_regions(regions, **options)
+    if hyperplanes:
+        tn.plot_hyperplanes(regions, ax)
+    if boundary:
+        tn.plot_boundary(tn.decision_boundary(regions), ax)
+    _save(ax, out, suffix)
+    return len(regions)
+
+
+def _save(ax: Any, out: str, suffix: str) -> None:
+    figure = ax.figure
+    write_atomically(out, lambda file: figure.savefig(file, format=suffix[1:], dpi=_DOTS_PER_INCH))
