@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ class RegionTracker:
             As `enumerate_regions`.
         """
         last = self._steps[-1] if self._steps else None
-        number = (0 if last is None else last + 1) if step is None else int(step)
+        number = (0 if last is None else last + 1) if step is None else operator.index(step)
         if last is not None and number <= last:
             raise ValueError(f"step must be larger than the last one, {last}, got {number}.")
         if self._steps and isinstance(net, Network) and _shape(net) != self._shape:
