@@ -25,6 +25,7 @@ def saved(
     inputs=None,
     ir_version=8,
     checked=True,
+    domains=(),
 ):
     """Write a model from x, or from `inputs` by name, to y; constants of floats are stored in its type."""
     for i, part in enumerate(nodes):
@@ -43,7 +44,8 @@ def saved(
             for name, value in arrays.items()
         ],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
     onnx.save(onnx.shape_inference.infer_shapes(model) if checked else model, path)
     return path
 

@@ -83,6 +83,16 @@ def test_an_open_batch_flattened_away_is_one(tmp_path):
     equals(path, (1, 2))
 
 
+@pytest.mark.parametrize("length", [0, -1])
+def test_a_batch_of_no_length_is_open(length, tmp_path):
+    """Keras wrote -1 for what it left open."""
+    path = saved(tmp_path / "m.onnx", DENSE, {"W": W}, shape=(length, 2), checked=False)
+    net = tn.from_onnx(path)
+    assert net.fingerprint == tn.from_onnx(saved(tmp_path / "open.onnx", DENSE, {"W": W})).fingerprint
+    open_ = saved(tmp_path / "m.onnx", DENSE, {"W": W}, shape=(length, length), checked=False)
+    assert tn.from_onnx(open_, (2,)).fingerprint == net.fingerprint
+
+
 @pytest.mark.parametrize("shape", [(3,), (1, 1, 2), (2, 3), (0,), ("n",)])
 def test_a_shape_that_does_not_fit(shape, tmp_path):
     path = saved(tmp_path / "model.onnx", DENSE, {"W": W})
@@ -122,7 +132,10 @@ def test_squeeze_of_pytorch_takes_the_branch_of_the_shape(tmp_path):
 CLASSIFIER = [*DENSE[:1], node("Relu", "a", output="h"), node("MatMul", "h", "V", output="scores")]
 
 
-@pytest.mark.parametrize("last", ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "Softmax, ArgMax", "none"])
+@pytest.mark.parametrize(
+    "last",
+    ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "Softmax, ArgMax", "Softmax, Log", "Sigmoid, Flatten, Log", "none"],
+)
 def test_logits_leave_off_the_last_steps(last, tmp_path):
     nodes = list(CLASSIFIER)
     source = "scores"
@@ -137,6 +150,21 @@ def test_logits_leave_off_the_last_steps(last, tmp_path):
     if last != "none":
         with pytest.raises(tn.UnsupportedModuleError, match=r"output='logits' leaves off the last steps\.$"):
             tn.from_onnx(path)
+
+
+def test_logits_keep_the_values_of_top_k(tmp_path):
+    """They are piecewise linear; their places are not, nor the largest probabilities."""
+    first = [*CLASSIFIER, node("TopK", "scores", "k", output=["values", "places"])]
+    constants = {"W": W, "V": V, "k": ints(1)}
+    path = saved(tmp_path / "first.onnx", first, constants, outputs=("values", "places"))
+    assert tn.from_onnx(path, output="values").n_outputs == 1
+    values = saved(tmp_path / "values.onnx", first, constants, outputs=("values",))
+    assert tn.from_onnx(values, output="logits").n_outputs == 1
+    places = saved(tmp_path / "places.onnx", first, constants, outputs=("places",))
+    assert tn.from_onnx(places, output="logits").n_outputs == 2
+    likely = [*CLASSIFIER, node("Softmax", "scores", output="p"), node("TopK", "p", "k", output=["values", "places"])]
+    path = saved(tmp_path / "likely.onnx", likely, constants, outputs=("values", "places"))
+    assert tn.from_onnx(path, output="logits").n_outputs == 2
 
 
 def test_a_tensor_called_logits_is_that_tensor(tmp_path):
@@ -320,10 +348,9 @@ def test_constants_in_a_file_of_their_own(tmp_path):
 
 
 def test_what_no_program_can_check_is_refused(tmp_path):
-    """Neither onnxruntime nor the reference has this version of Add; ONNX's own converter gives another function."""
-    nodes = [node("Add", "x", "c", output="a", broadcast=1, axis=1), node("Relu", "a")]
-    inputs = {"x": (TensorProto.FLOAT, (1, 3, 2, 2)), "c": (TensorProto.FLOAT, (3,))}
-    path = saved(tmp_path / "m.onnx", nodes, {"c": W[0]}, inputs=inputs, opset=6, ir_version=3)
+    """In float64 neither onnxruntime nor the reference has this operator."""
+    nodes = [node("Sub", "x", "c", output="a"), node("GlobalLpPool", "a", p=1)]
+    path = saved(tmp_path / "m.onnx", nodes, {"c": W[0]}, shape=(1, 2, 3), dtype=TensorProto.DOUBLE)
     with pytest.raises(tn.UnsupportedModuleError, match=r"cannot be checked, .* save it in a newer version"):
         tn.from_onnx(path)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+import tropnet as tn
 from tests.pytorch.onnx_models import equals, node, saved
 
 rng = np.random.default_rng(0)
@@ -45,6 +46,7 @@ PRODUCTS = {
     "Einsum": (one("Einsum", "x", "W", equation="ni,oi->no"), {"W": W}, (1, 2), {}),
     "Einsum, constant first": (one("Einsum", "T", "x", equation="hij,bj...->bhi..."),
                                {"T": rng.normal(size=(2, 3, 4))}, (1, 4, 2), {}),
+    "Einsum, a view of its operand": (one("Einsum", "x", equation="bij->bji"), {}, (1, 2, 3), {}),
     "Einsum, one operand": (one("Einsum", "x", equation="bii->b"), {}, (1, 3, 3), {}),
 }  # fmt: skip
 SCATTERS = {
@@ -102,6 +104,8 @@ ACTIVATIONS = {
     "PRelu by channel": ([node("PRelu", "x", "s")], {"s": np.array([0.5, -1.0]).reshape(2, 1, 1)}, (1, 2, 2, 2), {}),
     "LeakyRelu": ([node("LeakyRelu", "x")], {}, (1, 3), {}),
     "HardSigmoid": ([node("HardSigmoid", "x", alpha=0.3, beta=0.4)], {}, (1, 3), {}),
+    "LpPool 1": ([node("LpPool", "x", kernel_shape=[2, 2], strides=[2, 1], p=1)], {}, (1, 2, 4, 4), {}),
+    "GlobalLpPool 1": ([node("GlobalLpPool", "x", p=1)], {}, (1, 2, 3), {}),
     "ReduceL1": ([node("ReduceL1", "x", axes=[1], keepdims=0)], {}, (1, 3), {}),
     "ReduceMax": ([node("ReduceMax", "x", "axes")], {"axes": ints(1)}, (1, 3, 2), {"opset": 18}),
     "ReduceSum, no axes": ([node("ReduceSum", "x", "", output="a", noop_with_empty_axes=1), node("Abs", "a")], {},
@@ -240,3 +244,47 @@ def test_operators(kind, name, tmp_path):
     if shape[0] > 1 and len(shape) > 1:
         whole = {"input_shape": shape}
     assert equals(path, shape, **whole).n_neurons > 0
+
+
+# Operators of versions that no program runs any more, and newer nodes that are the same.
+C = rng.normal(size=2)
+STATISTICS = {"s": C, "b": C + 1, "m": C - 1, "v": C**2}
+ANCIENT = {
+    "Gemm": (one("Gemm", "x", "W", "c", broadcast=1), one("Gemm", "x", "W", "c"), {"W": W.T, "c": W[:, 0]}, (1, 2)),
+    "Add along an axis": (one("Add", "x", "c", broadcast=1, axis=1), one("Add", "x", "d"),
+                          {"c": C, "d": C.reshape(2, 1, 1)}, (1, 2, 2, 2)),
+    "Mul along an axis from behind": (one("Mul", "x", "c", broadcast=1, axis=-3), one("Mul", "x", "d"),
+                                      {"c": C, "d": C.reshape(2, 1, 1)}, (1, 2, 2, 2)),
+    "BatchNormalization": (one("BatchNormalization", "x", *"sbmv", is_test=1, consumed_inputs=[0, 0, 0, 1, 1]),
+                           one("BatchNormalization", "x", *"sbmv"), STATISTICS, (1, 2, 3)),
+    "Concat": (one("Concat", "x", "x"), one("Concat", "x", "x", axis=1), {}, (1, 2, 3)),
+    "Dropout": (one("Dropout", "x", is_test=1), one("Identity", "x"), {}, (1, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("opset", [1, 5, 6])
+@pytest.mark.parametrize("name", ANCIENT)
+def test_operators_older_than_any_program(name, opset, tmp_path):
+    old, new, constants, shape = ANCIENT[name]
+    if name == "BatchNormalization" and opset == 6:
+        old = one("BatchNormalization", "x", *"sbmv", is_test=1)
+    if name == "Concat" and opset > 3:
+        old = new
+    path = saved(tmp_path / "old.onnx", old, constants, shape=shape, opset=opset, ir_version=3, checked=False)
+    net = tn.from_onnx(path)
+    same = equals(saved(tmp_path / "new.onnx", new, constants, shape=shape), shape)
+    assert net.fingerprint == same.fingerprint
+
+
+SKLEARN = {
+    "Scaler": [node("Scaler", "x", output="a", offset=[1.0, -2.0], scale=[0.5, 3.0], domain="ai.onnx.ml")],
+    "LinearRegressor": [node("LinearRegressor", "x", output="a", coefficients=[1.0, 2.0, -3.0, 0.5], targets=2,
+                             intercepts=[0.5, 1.0], domain="ai.onnx.ml")],
+    "ArrayFeatureExtractor": [node("ArrayFeatureExtractor", "x", "i", output="a", domain="ai.onnx.ml")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_pipelines_of_scikit_learn(name, tmp_path):
+    path = saved(tmp_path / "m.onnx", relu(*SKLEARN[name]), {"i": ints(1, 0)}, checked=False, domains=("ai.onnx.ml",))
+    assert equals(path, (1, 2)).n_neurons == 2

@@ -78,7 +78,7 @@ def check(network: Network, reading: Reading, attempt: Attempt, session: Any, wh
         if session is None:
             raise UnsupportedModuleError(
                 f"{model} cannot be checked, neither by onnxruntime nor by ONNX's reference, which {error}; save it in"
-                " a newer version of ONNX's operators."
+                " a newer version of ONNX's operators, or in float32."
             ) from error
     except TropnetError:
         # Of Resize the reference takes places and weights in float32.

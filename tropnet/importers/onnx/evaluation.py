@@ -13,7 +13,13 @@ from onnx.reference import ReferenceEvaluator
 
 from tropnet.importers.common.lowering import RefusedError
 
-__all__ = ["Evaluator", "quiet_session", "widened"]
+__all__ = ["Evaluator", "along_axis", "quiet_session", "widened"]
+
+# The first version in which arithmetic broadcasts as numpy does; onnxruntime has most operators from then on.
+_BROADCASTS = 7
+_ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Pow"})
+# What older versions say, and newer ones have no word for.
+_DROPPED = frozenset({"broadcast", "consumed_inputs", "is_test"})
 
 
 class Evaluator:
@@ -22,9 +28,37 @@ class Evaluator:
     def __init__(self, opsets: Mapping[str, int]) -> None:
         self.opsets = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         self._made: dict[int, tuple[Any, Any]] = {}
+        self._is_old = opsets.get("", _BROADCASTS) < _BROADCASTS
+        self._newer: dict[int, Any] = {}
 
     def __call__(self, node: Any, inputs: Sequence[Any]) -> list[Any]:
         """Return the outputs of a node, None for those it does not name."""
+        if not self._is_old:
+            return self._run(node, inputs)
+        axis = next((part.i for part in node.attribute if part.name == "axis"), None)
+        if axis is not None and node.op_type in _ARITHMETIC:  # newer code would not look at the axis
+            left, right = inputs
+            return self._run_newer(node, [left, along_axis(right, np.ndim(left), axis)])
+        try:
+            return self._run(node, inputs)
+        except RefusedError:
+            return self._run_newer(node, inputs)
+
+    def _run_newer(self, node: Any, inputs: Sequence[Any]) -> list[Any]:
+        """Return the outputs of a node in the first version that programs have, which is the same but for words."""
+        if id(node) not in self._newer:
+            newer = onnx.NodeProto()
+            newer.CopyFrom(node)
+            del newer.attribute[:]
+            dropped = _DROPPED | ({"axis"} if node.op_type in _ARITHMETIC else set())
+            newer.attribute.extend(part for part in node.attribute if part.name not in dropped)
+            if node.op_type == "Concat" and not any(part.name == "axis" for part in node.attribute):
+                newer.attribute.append(helper.make_attribute("axis", 1))
+            self._newer[id(node)] = newer, Evaluator({"": _BROADCASTS})
+        newer, evaluator = self._newer[id(node)]
+        return list(evaluator(newer, inputs))
+
+    def _run(self, node: Any, inputs: Sequence[Any]) -> list[Any]:
         if id(node) not in self._made:
             # A graph of one node: the reference runs a node by itself in its newest version, whatever the opset.
             alone = onnx.NodeProto()
@@ -74,6 +108,11 @@ def quiet_session(model: Any) -> Any:
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def along_axis(array: Any, n_axes: int, axis: int) -> Any:
+    """Return an array with axes of length one behind its own, which start at `axis`, as versions before 7 broadcast."""
+    return np.reshape(array, (*np.shape(array), *[1] * (n_axes - axis % n_axes - np.ndim(array))))
 
 
 def widened(array: Any) -> Any:

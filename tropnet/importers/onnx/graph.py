@@ -20,9 +20,10 @@ from tropnet.operators.operator import Shape
 __all__ = ["LAST_STEPS", "Graph", "Input", "attributes_of", "where"]
 
 # Steps at the end of classifiers, which give probabilities, or the place of the largest output.
-LAST_STEPS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ArgMin", "Hardmax", "TopK"})
-# Steps that may stand between or behind them.
-_LAYOUT = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Transpose", "ZipMap"})
+LAST_STEPS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ArgMin", "Hardmax"})
+# Steps that may stand between or behind them: moves, logarithms of probabilities, the few largest of them.
+_BESIDE = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast"})
+_BESIDE |= {"Log", "TopK", "ZipMap"}
 # onnxruntime takes no newer one, and which it is changes nothing.
 _IR_VERSION = 10
 
@@ -98,6 +99,9 @@ class Graph:
         kept = {part.name for part in self.inputs}
         read = {name for node in self.nodes for name in _reads(node)} | {self.output}
         inputs = [part for part in graph.input if part.name in kept]
+        for axis in (axis for part in inputs for axis in part.type.tensor_type.shape.dim):
+            if axis.dim_value < 1:
+                axis.ClearField("dim_value")  # a 0 or -1 that is written out, too
         initializers = [part for part in graph.initializer if part.name in read]
         initializers += [
             numpy_helper.from_array(value, name)
@@ -143,8 +147,9 @@ class Graph:
     def _before_last_steps(self, name: str, makers: Mapping[str, Any]) -> str:
         """Return the tensor that the last steps behind a tensor are applied to, itself if there are none."""
         found = name
-        while name in makers and makers[name].op_type in LAST_STEPS | _LAYOUT:
-            last = makers[name].op_type in LAST_STEPS
+        while name in makers and makers[name].op_type in LAST_STEPS | _BESIDE:
+            # Of TopK the values are piecewise linear, the places are not.
+            last = makers[name].op_type in LAST_STEPS or name in makers[name].output[1:]
             name = makers[name].input[0]
             found = name if last else found
         return found
@@ -207,7 +212,8 @@ def _described(part: Any) -> Input:
         raise ShapeError(
             f"the input {part.name} must hold numbers, but its type is {kind}; give it a value with fixed=."
         )
-    lengths = tuple(axis.dim_value for axis in tensor.shape.dim) if tensor.HasField("shape") else None
+    # Some programs write -1 for a length that they leave open.
+    lengths = tuple(max(0, axis.dim_value) for axis in tensor.shape.dim) if tensor.HasField("shape") else None
     return Input(part.name, kind, lengths)
 
 

@@ -15,7 +15,7 @@ from tropnet.importers.common.expression import Expression, constant
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.onnx.evaluation import Evaluator, widened
 from tropnet.importers.onnx.graph import LAST_STEPS, Graph, attributes_of, where
-from tropnet.importers.onnx.rules import INTEGRAL, JUMPING, RULES, why_not
+from tropnet.importers.onnx.rules import INTEGRAL, JUMPING, LEARNING_RULES, RULES, why_not
 from tropnet.importers.onnx.steps import Jump, Step
 from tropnet.network.network import Network
 from tropnet.operators.operator import Shape
@@ -24,6 +24,7 @@ __all__ = ["Reading"]
 
 _N_LISTED = 8
 _ONNX = ("", "ai.onnx")
+_LEARNING = "ai.onnx.ml"
 
 
 class Reading:
@@ -120,12 +121,16 @@ class Reading:
             return self.run(node, inputs)
         if node.op_type in ("Shape", "Size", "EyeLike") and node.domain in _ONNX:
             return self.run(node, [np.zeros(symbolic[0].shape)])
-        if node.domain not in _ONNX:
-            raise RefusedError(f"belongs to the operators of {node.domain}, which are not known")
+        if node.domain not in (*_ONNX, _LEARNING):
+            raise RefusedError(
+                f"belongs to the operators of {node.domain}, which are not known; export the model with those of ONNX,"
+                " before a program for running models rewrites it"
+            )
         self.nodes.append(node)
-        if node.op_type in ("Cast", "CastLike"):
+        rules = LEARNING_RULES if node.domain == _LEARNING else RULES
+        if rules is RULES and node.op_type in ("Cast", "CastLike"):
             return [self._cast(node, inputs)]
-        if node.op_type not in RULES:
+        if node.op_type not in rules:
             raise RefusedError(why_not(node.op_type))
         if node.op_type not in JUMPING and any(isinstance(part, Jump) for part in inputs):
             raise RefusedError("computes with a value that jumps, the result of a comparison or sign")
@@ -136,7 +141,7 @@ class Reading:
         wide = [part if isinstance(part, Expression | Jump) else widened(part) for part in inputs]
         opset = self.graph.opsets.get("", 1)
         step = Step(self.lowering, wide, attributes_of(node), opset, lambda given: self.run(node, given))
-        results = RULES[node.op_type](step)
+        results = rules[node.op_type](step)
         return results if isinstance(results, list) else [results]
 
     def _cast(self, node: Any, inputs: list[Any]) -> Any:

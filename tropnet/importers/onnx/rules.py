@@ -7,6 +7,7 @@ operation that is linear by its definition is one entry of `MOVES` or `LINEAR`: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy import sparse
 
 from tropnet.importers.common.expression import Expression, Indices, constant, gathered_leaves, stacked
 from tropnet.importers.common.lowering import Lowering, RefusedError, over_axes
+from tropnet.importers.onnx.evaluation import along_axis
 from tropnet.importers.onnx.jumps import chosen, positive, shifted_jump, times
 from tropnet.importers.onnx.resizing import resized
 from tropnet.importers.onnx.steps import Jump, Rule, Step, arithmetic, product, transposed
@@ -27,7 +29,7 @@ from tropnet.importers.onnx.windows import (
 )
 from tropnet.operators.operator import Shape
 
-__all__ = ["INTEGRAL", "JUMPING", "RULES", "why_not"]
+__all__ = ["INTEGRAL", "JUMPING", "LEARNING_RULES", "RULES", "why_not"]
 
 # Defaults are float32, as all attributes are.
 _ALPHA, _BETA, _LEAK, _LAMBDA = (float(np.float32(value)) for value in (0.2, 0.5, 0.01, 0.5))
@@ -85,12 +87,12 @@ def _linear(terms: tuple[int, ...] | None) -> Rule:
         if terms is None and len(leaves) > 1:
             raise RefusedError("multiplies values that both depend on the input")
         zeros = [np.zeros(leaf.shape) for leaf in leaves]
-        bias = np.asarray(step.of_variables(zeros)[0])
+        bias = np.array(step.of_variables(zeros)[0])
         rows, columns, values, column = [], [], [], 0
         for array in zeros:
             for place in np.ndindex(array.shape):
                 array[place] = 1.0
-                image = np.ravel(step.of_variables(zeros, zeroed=terms or ())[0])
+                image = np.array(step.of_variables(zeros, zeroed=terms or ())[0]).ravel()  # a copy: it may be a view
                 array[place] = 0.0
                 at = np.flatnonzero(image)
                 rows.append(at)
@@ -125,8 +127,7 @@ def _legacy(step: Step) -> tuple[Any, Any]:
     left, right = step.inputs
     axis = step.attributes.get("axis")
     if axis is not None and not isinstance(right, Expression | Jump):
-        n_axes = len(left.shape)
-        right = np.reshape(right, (*np.shape(right), *[1] * (n_axes - int(axis) % n_axes - np.ndim(right))))
+        right = along_axis(right, len(left.shape), int(axis))
     return left, right
 
 
@@ -262,6 +263,17 @@ def _total(x: Expression, places: Indices, shape: Shape, *, mean: bool = False) 
     return x.mapped(matrix, None, shape)
 
 
+def _norm_pooled(step: Step) -> Expression:
+    """Return LpPool and GlobalLpPool for p = 1: sums of absolute values, where their own code is linear."""
+    if step.attributes.get("p", 2) != 1:
+        raise RefusedError("takes powers, which is not piecewise linear unless p is 1")
+    x = _absolute(step)
+    if "kernel_shape" not in step.attributes:
+        return _total(x, *_by_channel(step))
+    found: Expression = _linear((0,))(replace(step, inputs=[x]))
+    return found
+
+
 def _absolute(step: Step) -> Expression:
     return step.to.activation(step.x, -1.0, 1.0)
 
@@ -301,6 +313,29 @@ def _where(step: Step) -> Any:
 
 def _negation(step: Step) -> Any:
     return shifted_jump(step.to, step.inputs[0], 1.0, 1.0, of_jump=-1.0)
+
+
+# --- pipelines of scikit-learn (ai.onnx.ml)
+
+
+def _standardised(step: Step) -> Expression:
+    offset, scale = (np.asarray(step.attributes[name], dtype=np.float64) for name in ("offset", "scale"))
+    return step.x.shifted(-offset).scaled(scale)
+
+
+def _regressed(step: Step) -> Expression:
+    kind = step.attributes.get("post_transform", b"NONE").decode()
+    if kind != "NONE":
+        raise RefusedError(f"has post_transform={kind!r}, which is not piecewise linear")
+    weight = np.reshape(step.attributes["coefficients"], (step.attributes.get("targets", 1), -1))
+    image = product(step.x, weight.T)
+    intercepts = step.attributes.get("intercepts")
+    return image if intercepts is None else image.shifted(np.asarray(intercepts))
+
+
+def _features(step: Step) -> Expression:
+    places = np.arange(step.x.size).reshape(step.x.shape)
+    return step.x.gathered(np.atleast_2d(places[..., np.ravel(step.fixed(1)).astype(np.int64)]))
 
 
 RULES: dict[str, Rule] = {
@@ -361,6 +396,7 @@ RULES: dict[str, Rule] = {
     "AveragePool": average_pool,
     "GlobalAveragePool": lambda step: _total(step.x, *_by_channel(step), mean=True),
     "GlobalMaxPool": lambda step: step.to.maximum_over(step.x, *_by_channel(step)),
+    **dict.fromkeys(("LpPool", "GlobalLpPool"), _norm_pooled),
     "ReduceMax": _reduced_maximum,
     "ReduceMin": _reduced_minimum,
     "ReduceSum": lambda step: _total(step.x, *_groups(step)),
@@ -372,6 +408,11 @@ RULES: dict[str, Rule] = {
     "Where": _where,
     "Not": _negation,
     "Sign": lambda step: positive(step.x, -1.0, 2.0),
+}
+LEARNING_RULES: dict[str, Rule] = {
+    "Scaler": _standardised,
+    "LinearRegressor": _regressed,
+    "ArrayFeatureExtractor": _features,
 }
 # Rules that take values that jump.
 JUMPING = frozenset({"Where", "Not", "Add", "Sub", "Mul", "Div", "Identity"})
