@@ -325,6 +325,7 @@ def _scatter(axes: Axes, data: ArrayLike, labels: ArrayLike | None) -> None:
     if classes.shape != (len(points),):
         raise ShapeError(f"labels must have shape ({len(points)},), one for each point of data, got {classes.shape}.")
     for label in np.unique(classes).tolist():
-        colour = "white" if labels is None else FILLS[int(label) % len(FILLS)]
+        # Darker than the fill of the class, so that they are seen on it.
+        colour = "white" if labels is None else tuple(0.6 * fills(np.array([int(label)]))[0])
         x, y = points[classes == label].T
         axes.scatter(x, y, s=14, color=colour, edgecolors="black", linewidths=0.6, zorder=5)
