@@ -107,16 +107,22 @@ class Record:
 
 
 class Lender:
-    """Lends named tuples to kernels again and again; a tuple's record is made when it is another than the last time."""
+    """Lends named tuples to kernels again and again; a tuple's record is made when it is another than the last time.
 
-    def __init__(self) -> None:
-        self._records: list[Record] = []
+    Parameters
+    ----------
+    records
+        Of the first tuples, where they are made already.
+    """
+
+    def __init__(self, *records: Record) -> None:
+        self._records = list(records)
 
     def lend(self, *states: Any) -> list[Record]:
         """Return a record for each tuple, or the record that is given."""
         records = self._records
-        if not records:
-            records += [_record_of(state) for state in states]
+        if len(records) < len(states):
+            records += [_record_of(state) for state in states[len(records) :]]
         for place, state in enumerate(states):
             if records[place].state is not state and records[place] is not state:
                 records[place] = _record_of(state)

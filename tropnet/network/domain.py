@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -125,7 +125,6 @@ class Box(Domain):
         except ValueError as error:
             raise ShapeError(f"low and high must have the same length, got {lows.shape} and {highs.shape}.") from error
         self.low, self.high = _frozen(np.broadcast_to(lows, shape)), _frozen(np.broadcast_to(highs, shape))
-        self._expanded: dict[int, Box] = {}
         bad = np.flatnonzero((self.low > self.high) | (self.low == np.inf) | (self.high == -np.inf))
         if len(bad):
             i = bad[0]
@@ -140,9 +139,7 @@ class Box(Domain):
         """Return the box with one entry per input."""
         if self.low.ndim:
             return self
-        if dimension not in self._expanded:
-            self._expanded[dimension] = Box(np.full(dimension, self.low), np.full(dimension, self.high))
-        return self._expanded[dimension]
+        return _cube(self.low.tobytes(), self.high.tobytes(), dimension)
 
     def contains(self, x: ArrayLike) -> Any:
         """Return whether one point (d,) or each of many (n, d) lies between `low` and `high`."""
@@ -176,6 +173,12 @@ class Box(Domain):
         if self.low.size > _MANY and all(len(set(side)) == 1 for side in sides):
             return f"Box({sides[0][0]}, {sides[1][0]}) in R^{self.low.size}"
         return f"Box({sides[0]}, {sides[1]})"
+
+
+@lru_cache(maxsize=256)
+def _cube(low: bytes, high: bytes, dimension: int) -> Box:
+    """Return the box with the same sides, float64 numbers, for every input; what follows from it is computed once."""
+    return Box(*(np.full(dimension, np.frombuffer(side)) for side in (low, high)))
 
 
 class Polytope(Domain):

@@ -95,33 +95,33 @@ class _Start(NamedTuple):
     error: NDArray[np.float64]
 
 
-def start_composition(net: Network) -> tuple[Record, Rows]:
+def start_composition(net: Network, rows: Rows | None = None) -> tuple[Record, Rows]:
     """Return the `Problem` of a network with at least one hidden layer, and its rows at the start of a search.
 
-    The problem is shared between searches; the rows are this search's own.
+    The problem is shared between searches; the rows are this search's own, if given those of a network of the same
+    shape.
     """
     size = sum(weight.size for layer in net.hidden for weight in layer.weights.values())
     start = net.derived(_start) if size <= _SMALL else _start(net)
-    widest = max(net.widths)
-    rows = Rows(
-        start.done.copy(),
-        np.zeros_like(start.done),
-        start.norm.copy(),
-        start.error.copy(),
-        np.zeros(widest, np.int64),
-        np.zeros(widest),
-        np.zeros(widest),
-    )
+    if rows is None:
+        widest, n = max(net.widths), len(start.norm)
+        rows = Rows(
+            np.empty_like(start.done), np.empty_like(start.done), np.empty(n), np.empty(n), np.zeros(widest, np.int64),
+            np.zeros(widest), np.zeros(widest),
+        )  # fmt: skip
+    rows.done[:], rows.norm[:], rows.error[:] = start.done, start.norm, start.error
+    rows.entered.fill(0.0)
     return start.problem, rows
 
 
 def _start(net: Network) -> _Start:
     layout = _layout(net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden))
-    problem = _make_problem(net, layout)
+    done = _initial_sums(net, layout.size)
+    problem = _make_problem(net, layout, done)
     norm = problem.base_norm
     # Tiny and huge rows are exact, too, but what is computed with them is not within the bounds.
     safe = (norm == 0) | (norm > SAFE_LOW) & (norm < SAFE_HIGH)
-    return _Start(Record(problem), norm, _initial_sums(net, layout.size), np.where(safe, 0.0, np.inf))
+    return _Start(Record(problem), norm, done, np.where(safe, 0.0, np.inf))
 
 
 class _Layout(NamedTuple):
@@ -165,31 +165,36 @@ def _layout(n_inputs: int, widths: tuple[int, ...], sources: tuple[tuple[int, ..
     )
 
 
-def _make_problem(net: Network, layout: _Layout) -> Problem:
-    matrices = [net.hidden[reader].weights[source + 1].T.ravel() for source, reader in layout.blocks]
+def _make_problem(net: Network, layout: _Layout, done: NDArray[np.float64]) -> Problem:
+    """Return a network in flat arrays; `done` holds weights from the input and biases, as in `_initial_sums`."""
+    d, components, n = net.n_inputs, net.n_inputs + 2, net.n_neurons
+    bias, input_norm, base_norm = np.empty(n), np.empty(n), np.empty(n)
+    slopes, first = np.empty((n, 2)), 0
     # Where these overflow, no sign is certain in float64.
     with np.errstate(over="ignore"):
-        inputs = [
-            np.abs(layer.weights[0]).sum(axis=1) if 0 in layer.weights else np.zeros(layer.width)
-            for layer in net.hidden
-        ]
-        input_norm = np.concatenate(inputs)
-        base_norm = input_norm + np.abs(np.concatenate([layer.bias for layer in net.hidden]))
+        for layer, width in zip(net.hidden, net.widths, strict=True):
+            own, at = slice(first, first + width), components * first
+            sizes = np.abs(done[at : at + (d + 1) * width].reshape(d + 1, width))
+            bias[own], slopes[own] = layer.bias, layer.slopes
+            sizes[:d].sum(axis=0, out=input_norm[own])
+            np.add(input_norm[own], sizes[d], out=base_norm[own])
+            first += width
     longest = max(sum(w.shape[1] for w in layer.weights.values()) for layer in net.hidden)
-    bias = np.concatenate([layer.bias for layer in net.hidden])
-    weights = np.concatenate([np.empty(0), *matrices])
+    matrices = [net.hidden[reader].weights[source + 1].T.ravel() for source, reader in layout.blocks]
+    weights = np.concatenate(matrices) if matrices else np.empty(0)
+    # No product of a size and an error underflows.
+    sizes = np.maximum(np.abs(weights), _SMALLEST)
+    sizes[weights == 0] = 0.0
     return Problem(
         **layout.arrays,
-        # Of one layer, concatenate would keep an order of its own, for which kernels would be compiled once more.
-        slopes=np.ascontiguousarray(np.concatenate([layer.slopes for layer in net.hidden])),
+        slopes=slopes,
         bias_is_zero=bias == 0,
         input_is_zero=input_norm == 0,
         is_last=layout.is_last,
         weights=weights,
-        # No product of a size and an error underflows.
-        sizes=np.where(weights == 0, 0.0, np.maximum(np.abs(weights), _SMALLEST)),
+        sizes=sizes,
         base_norm=base_norm,
-        rounding=(longest + net.n_inputs + 12) * 2 * UNIT_ROUNDOFF,
+        rounding=(longest + d + 12) * 2 * UNIT_ROUNDOFF,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
 
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Pace, Plan, Sample, Sharing, Task
 from tropnet.enumeration.engines.composition import Rows
@@ -16,7 +18,54 @@ from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.kernels import Lender, Record, copied
 
-__all__ = ["ExactSigns", "VertexSearch"]
+__all__ = ["ExactSigns", "Kept", "Stock", "VertexSearch"]
+
+# What is kept of searches that are done: of so many shapes, so many of each, up to so many bytes.
+_SHAPES, _EACH, _BYTES = 16, 4, 1 << 20
+
+
+class Kept(NamedTuple):
+    """The arrays of a search, and the shape of networks for which they serve."""
+
+    key: Hashable
+    rows: Record
+    state: Record
+    n_bytes: int
+
+    @classmethod
+    def of(cls, key: Hashable, rows: Any, state: Any) -> Kept:
+        """Return the arrays of two named tuples."""
+        n_bytes = sum(array.nbytes for array in (*rows, *state) if isinstance(array, np.ndarray))
+        return cls(key, Record(rows), Record(state), n_bytes)
+
+
+class Stock:
+    """Arrays of searches that are done, for the next search of a network of the same shape.
+
+    To allocate fifty arrays, and to make the tables of where they are, takes longer than to find a hundred regions.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, list[Kept]] = {}
+
+    def take(self, key: Hashable) -> Kept | None:
+        """Return arrays that nobody uses, or None. What they hold is left from another search."""
+        # Other threads take and give, too.
+        try:
+            return self._kept[key].pop()
+        except (KeyError, IndexError):
+            return None
+
+    def give(self, kept: Kept) -> None:
+        """Keep arrays that nobody uses any more."""
+        if kept.key not in self._kept and len(self._kept) >= _SHAPES:
+            self._kept.clear()
+        shelf = self._kept.setdefault(kept.key, [])
+        arrays = (
+            array for record in (kept.rows, kept.state) for array in record.state if isinstance(array, np.ndarray)
+        )
+        if len(shelf) < _EACH and sum(array.nbytes for array in arrays) <= _BYTES:
+            shelf.append(kept)
 
 
 class ExactSigns(Protocol):
@@ -38,15 +87,21 @@ class VertexSearch(ABC):
         The module of the kernel `search`, and of what its numbers mean.
     at_once
         Of how many regions there is room, at least: what the kernel lists at once.
+    stock
+        Where the arrays come from.
+    kept
+        The arrays with which the search began, to be given back; None if they are not to.
     """
 
     kernel: ClassVar[Any]
     at_once: ClassVar[int] = 1
+    stock: ClassVar[Stock]
     engine: Any
     task: Task
     problem: Record
     rows: Rows
     state: Any
+    kept: Kept | None
     first: int
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
@@ -55,7 +110,9 @@ class VertexSearch(ABC):
         exact = self._exact_signs()
         most = max(self.engine.buffer, self.at_once) if not task.only_count else 1
         out = room_for(task, min(most, FIRST_BUFFER))
-        status, seconds_exact, lender = kernel.FULL, 0.0, Lender()
+        status, seconds_exact, lender = kernel.FULL, 0.0, Lender(self.problem)
+        if self.kept is not None:
+            lender = Lender(self.problem, self.kept.rows, self.kept.state)
         while status != kernel.DONE:
             steps = pace.begin()
             lent = lender.lend(self.problem, self.rows, self.state, out)
@@ -89,7 +146,10 @@ class VertexSearch(ABC):
             if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
                 self._share(builder.sharing)
             if n_regions or status == kernel.DONE:
-                yield chunk_of(task, builder, out, n_regions, self._sample() if status == kernel.DONE else None)
+                chunk = chunk_of(task, builder, out, n_regions, self._sample() if status == kernel.DONE else None)
+                if status == kernel.DONE and self.kept is not None:
+                    self.stock.give(self.kept)
+                yield chunk
             if status == kernel.FULL and len(out.bits) < most:
                 out = room_for(task, most)
             if aside is not None:
@@ -141,7 +201,7 @@ class VertexSearch(ABC):
         if len(self.state.residues.state.primes):
             # What these hold is soon composed again.
             state = state._replace(residues=make_residues(self.task.network, self.task.domain))
-        rest = replace(self, rows=copied(self.rows), state=state)
+        rest = replace(self, rows=copied(self.rows), state=state, kept=None)
         self._pass_over(slice(self.first, end))
         self.first = end
         sharing.hand_over(rest.run)

@@ -26,7 +26,7 @@ from tropnet.enumeration.engine import (
     Task,
 )
 from tropnet.enumeration.engines.composition import count_products, start_composition
-from tropnet.enumeration.engines.driver import ExactSigns, VertexSearch
+from tropnet.enumeration.engines.driver import ExactSigns, Kept, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State
@@ -108,8 +108,7 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    state = _state(task, roots, engine.pool)
-    return _Search(engine, task, *start_composition(task.network), state, 0, roots[0].exponent).run(builder)
+    return _search(engine, task, roots).run(builder)
 
 
 @dataclass
@@ -117,6 +116,7 @@ class _Search(VertexSearch):
     """The polygon kernel, driven. Vertices are (x, y, 1) / 2**exponent."""
 
     kernel: ClassVar[Any] = kernel
+    stock: ClassVar[Stock] = Stock()
     exponent: int
 
     def _exact_signs(self) -> ExactSigns:
@@ -280,15 +280,30 @@ def _masks(net: Network) -> NDArray[np.uint64]:
     return masks.view(np.uint64)
 
 
-def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
-    """Allocate the kernel's arrays, with a frame for each root."""
+def _search(engine: PolygonEngine, task: Task, roots: list[_Polygon]) -> _Search:
+    """Return a search with a frame for each root."""
+    net, size = task.network, sum(len(root.points) for root in roots)
+    key = (
+        net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden), len(task.domain.halfspaces[1]),
+        len(roots), size, engine.pool,
+    )  # fmt: skip
+    # Samples have arrays of their own lengths.
+    kept = _Search.stock.take(key) if task.sampling is None else None
+    problem, rows = start_composition(net, None if kept is None else kept.rows.state)
+    state = _allocated(task, len(roots), engine.pool + 2 * size) if kept is None else kept.state.state
+    if kept is None and task.sampling is None:
+        kept = Kept.of(key, rows, state)
+    _begin(state, task, roots)
+    return _Search(engine, task, problem, rows, state, kept, 0, roots[0].exponent)
+
+
+def _allocated(task: Task, n_roots: int, P: int) -> State:
+    """Return the kernel's arrays, with room for P corners."""
     net = task.network
-    n, n_layers, size = net.n_neurons, len(net.hidden), sum(len(root.points) for root in roots)
-    widest, words, F = max(net.widths), -(-n // 64), n + 1 + len(roots)
-    P = pool + 2 * size
+    n_layers, widest, words, F = len(net.hidden), max(net.widths), -(-net.n_neurons // 64), net.n_neurons + 1 + n_roots
     span, sums_at = net.derived(_spans)
     sampling = task.sampling or NO_SAMPLING
-    state = State(
+    return State(
         points=np.empty((P, 4)),
         lines=np.empty((P, 2), np.int64),
         polygon=np.empty((P, 2), np.int32),
@@ -297,8 +312,8 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
         known=np.empty(P, np.int8),
         frames=np.empty((F, kernel.N_COLUMNS), np.int64),
         shares=np.empty((F, 3)),
-        bits=np.zeros((F, words), np.uint64),
-        cuts=np.zeros((F, words), np.uint64),
+        bits=np.empty((F, words), np.uint64),
+        cuts=np.empty((F, words), np.uint64),
         left=np.empty((F, widest), np.int32),
         base=np.empty(n_layers, np.int64),
         span=span,
@@ -306,23 +321,32 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
         sums=np.empty(int(sums_at[-1])),
         low=np.empty(widest),
         high=np.empty(widest),
-        fixed=np.zeros((2, words), np.uint64),
-        masks=net.derived(_masks),
-        sides=task.domain.derived(_side_rows),
+        fixed=np.empty((2, words), np.uint64),
+        masks=np.empty((3, words), np.uint64),
+        sides=np.empty((len(task.domain.halfspaces[1]), _N_INPUTS + 1)),
         scratch=np.empty(n_layers, np.uint8),
         targets=sampling.targets.copy(),
         free=np.array([sampling.free]),
         phase=sampling.phases(),
-        nodes=np.zeros(len(sampling.targets)),
-        leaves=np.zeros(4),
-        prices=net.derived(_prices),
-        totals=np.zeros(kernel.N_TOTALS, np.int64),
-        done=np.zeros(1),
+        nodes=np.empty(len(sampling.targets)),
+        leaves=np.empty(4),
+        prices=np.empty((kernel.N_PRICES, n_layers)),
+        totals=np.empty(kernel.N_TOTALS, np.int64),
+        done=np.empty(1),
         residues=NO_RESIDUES,
     )
+
+
+def _begin(state: State, task: Task, roots: list[_Polygon]) -> None:
+    """Fill in what depends on the task, and a frame for each root."""
+    net, sampling = task.network, task.sampling or NO_SAMPLING
+    for array in (state.bits, state.cuts, state.fixed, state.nodes, state.leaves, state.totals, state.done):
+        array.fill(0)
+    state.masks[:], state.prices[:] = net.derived(_masks), net.derived(_prices)
+    state.sides[:] = task.domain.derived(_side_rows)
     for neuron, bit in task.fixed.items():
         state.fixed[int(bit), neuron >> 6] |= np.uint64(1 << (neuron & 63))
-    top = 0
+    top, size = 0, sum(len(root.points) for root in roots)
     for frame, root in enumerate(roots):
         cell = slice(top, top + len(root.points))
         state.points[cell] = root.points
@@ -336,7 +360,6 @@ def _state(task: Task, roots: list[_Polygon], pool: int) -> State:
         top = cell.stop
     state.totals[kernel.N_FRAMES] = len(roots)
     state.totals[kernel.BOUNDED] = all(root.points[:, 2].all() for root in roots)
-    return state
 
 
 # Seconds: a decision, by neuron left; a leaf; of a layer that is entered each neuron; a product of the composition; a

@@ -26,7 +26,7 @@ from tropnet.enumeration.engine import (
     Task,
 )
 from tropnet.enumeration.engines.composition import count_products, start_composition
-from tropnet.enumeration.engines.driver import ExactSigns, VertexSearch
+from tropnet.enumeration.engines.driver import ExactSigns, Kept, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
@@ -123,13 +123,14 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    return _Search(engine, task, *start_composition(task.network), _stack(task, roots, engine.pool), 0).run(builder)
+    return _search(engine, task, roots).run(builder)
 
 
 class _Search(VertexSearch):
     """The vertex kernel, driven."""
 
     kernel: ClassVar[Any] = kernel
+    stock: ClassVar[Stock] = Stock()
     # Both sides of a last branching.
     at_once: ClassVar[int] = 2
 
@@ -267,20 +268,35 @@ def _side_rows(domain: Domain) -> FloatArray:
     return np.concatenate([np.column_stack([-A, b]), np.eye(1, domain.dimension + 1, domain.dimension)])
 
 
-def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
-    """Allocate the kernel's arrays, with a frame for each root and its generators in the pool."""
+def _search(engine: VertexEngine, task: Task, roots: list[_Root]) -> _Search:
+    """Return a search with a frame for each root and its generators in the pool."""
+    net, n_generators = task.network, sum(len(root.X) for root in roots)
+    key = (
+        net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden), len(task.domain.halfspaces[1]),
+        len(roots), n_generators, engine.pool,
+    )  # fmt: skip
+    # Samples have arrays of their own lengths.
+    kept = _Search.stock.take(key) if task.sampling is None else None
+    problem, rows = start_composition(net, None if kept is None else kept.rows.state)
+    stack = _allocated(task, len(roots), engine.pool + 2 * n_generators) if kept is None else kept.state.state
+    if kept is None and task.sampling is None:
+        kept = Kept.of(key, rows, stack)
+    _begin(stack, task, roots)
+    return _Search(engine, task, problem, rows, stack, kept, 0)
+
+
+def _allocated(task: Task, n_roots: int, P: int) -> Stack:
+    """Return the kernel's arrays, with room for P generators."""
     net = task.network
     D, n, n_layers = net.n_inputs + 1, net.n_neurons, len(net.hidden)
     widest = max(net.widths)
     words = -(-n // 64)
-    n_generators = sum(len(root.X) for root in roots)
-    P, F = pool + 2 * n_generators, len(roots) + n + 2
+    F = n_roots + n + 2
     n_slots = min(widest, kernel.MOST_SLOTS)
     # Each of them fills its slots, or is the last of a layer.
     n_levels = n_layers + n // n_slots + 1
-    sides = task.domain.derived(_side_rows)
     sampling = task.sampling or NO_SAMPLING
-    stack = Stack(
+    return Stack(
         X=np.zeros((P, D + n_slots)),
         radius=np.zeros(P),
         tight=np.zeros(P, np.uint64),
@@ -311,7 +327,7 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         share=np.zeros(F),
         bits=np.zeros((F, words), np.uint64),
         cuts=np.zeros((F, words), np.uint64),
-        sides=sides,
+        sides=np.zeros((len(task.domain.halfspaces[1]) + 1, D)),
         fixed=np.zeros(n, np.uint8),
         state=np.zeros(n, np.uint8),
         listed=np.zeros((n_layers, widest), np.int32),
@@ -347,13 +363,24 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         phase=sampling.phases(),
         nodes=np.zeros(len(sampling.targets)),
         leaves=np.zeros(4),
-        prices=net.derived(_prices),
+        prices=np.zeros((kernel.N_PRICES, n_layers)),
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
         residues=NO_RESIDUES,
     )
+
+
+def _begin(stack: Stack, task: Task, roots: list[_Root]) -> None:
+    """Fill in what depends on the task, and a frame for each root."""
+    net, n, D, sampling = task.network, task.network.n_neurons, task.network.n_inputs + 1, task.sampling or NO_SAMPLING
+    # What is in the pool is written before it is read.
+    for name in _CLEARED:
+        getattr(stack, name).fill(0)
+    sides = task.domain.derived(_side_rows)
+    stack.sides[:], stack.prices[:] = sides, net.derived(_prices)
     stack.level[:] = -1
-    stack.layer[:], stack.top[:], stack.share[:] = -1, n_generators, 1 / max(len(roots), 1)
+    stack.layer[:], stack.share[:] = -1, 1 / max(len(roots), 1)
+    stack.top[:] = sum(len(root.X) for root in roots)
     stack.fixed[:], stack.depth[:], stack.weight[:] = kernel.FREE, sampling.depth, sampling.weight
     for neuron, bit in task.fixed.items():
         stack.fixed[neuron] = bit
@@ -372,7 +399,6 @@ def _stack(task: Task, roots: list[_Root], pool: int) -> Stack:
         stack.simple[frame] = root.simple
         top = cell.stop
     stack.totals[kernel.N_FRAMES] = len(roots)
-    return stack
 
 
 # Seconds, by fit of the times of many searches (benchmarks/prices.py): a decision, of each generator and coordinate
@@ -412,6 +438,9 @@ def _rest(stack: Stack, n_frames: int, pool: int) -> Stack:
 _POOLED = (
     *("X", "radius", "tight", "positive", "negative", "zero", "members", "all", "across", "across_tight", "memo"),
 )
+_CLEARED = [
+    name for name in Stack._fields if name not in (*_POOLED, "sides", "prices", "targets", "free", "phase", "residues")
+]
 
 
 def _grown(stack: Stack) -> Stack:
