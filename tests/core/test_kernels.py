@@ -34,10 +34,13 @@ def test_that_kernels_are_compiled_is_said_once_on_a_machine(tmp_path):
     assert _call(tmp_path / "other", "1") == ""
 
 
-def test_the_quiet_option_is_about_compiling_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("arguments", [["count"], ["regions"], ["estimate"], ["plot", "-o", "map.png"]])
+def test_the_quiet_option_is_about_compiling_too(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TROPNET_QUIET", "")
     tn.Network.random([2, 3, 1], seed=0).save(tmp_path / "net.npz")
-    CliRunner().invoke(command, ["count", str(tmp_path / "net.npz"), "-q"], catch_exceptions=False)
+    done = CliRunner().invoke(command, [*arguments, "net.npz", "-q"], catch_exceptions=False)
+    assert (done.exit_code, done.stderr) == (0, "")
     assert os.environ["TROPNET_QUIET"]
 
 

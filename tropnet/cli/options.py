@@ -24,6 +24,7 @@ __all__ = [
     "json_option",
     "network_argument",
     "points_of",
+    "quiet_option",
     "search_options",
 ]
 
@@ -61,12 +62,22 @@ def network_argument(function: Callable[..., None]) -> Callable[..., None]:
     return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
+def _told(_context: click.Context, _option: click.Parameter, quiet: bool) -> bool:
+    """Return whether to be quiet, and tell what compiles kernels."""
+    if quiet:
+        os.environ["TROPNET_QUIET"] = "1"
+    return quiet
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 box_option = click.option(
     "--box",
     nargs=2,
     metavar="LOW HIGH",
     help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
+)
+quiet_option = click.option(
+    "--quiet", "-q", is_flag=True, callback=_told, help="No progress bar, no word on compiling."
 )
 engine_option = click.option(
     "--engine",
@@ -82,8 +93,6 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(*, engine: str, backend: str, workers: int, quiet: bool, **others: Any) -> None:
-        if quiet:
-            os.environ["TROPNET_QUIET"] = "1"
         function(search={"engine": engine, "backend": backend, "workers": workers, "progress": not quiet}, **others)
 
     options = [
@@ -100,7 +109,7 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
         ),
-        click.option("--quiet", "-q", is_flag=True, help="No progress bar, no word on compiling."),
+        quiet_option,
         json_option,
     ]
     return reduce(lambda taken, option: option(taken), reversed(options), command)

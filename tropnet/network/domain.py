@@ -344,7 +344,12 @@ def domain_from(description: Mapping[str, Any]) -> Domain:
             A, b = np.zeros((max(kept, default=-1) + 1, d)), np.full(max(kept, default=-1) + 1, np.inf)
             A[list(kept)], b[list(kept)] = np.reshape(description["A"], (-1, d)), description["b"]
             return Polytope(A, b)
-    raise DomainError(f"the kind of a domain must be whole space, box or polytope, got {description['kind']!r}.")
+        case "rational polytope":
+            rows = [list(map(int, row)) for row in description["rows"]]
+            return RationalPolytope(np.array(rows, dtype=object))
+    raise DomainError(
+        f"the kind of a domain must be whole space, box, polytope or rational polytope, got {description['kind']!r}."
+    )
 
 
 def _frozen(values: FloatArray) -> FloatArray:

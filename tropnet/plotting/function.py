@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
-from tropnet.network.domain import Box
+from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
 from tropnet.plotting.colours import LINES
 from tropnet.plotting.polygons import polygons
@@ -26,7 +26,7 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
     net
         A network with one or two inputs.
     box
-        A bounded `Box` of inputs.
+        A bounded `Box` of inputs, low < high.
     ax
         Axes to draw into (for two inputs made with ``projection="3d"``); None makes a figure of its own.
     output
@@ -45,7 +45,7 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
     ShapeError
         The network has more than two inputs, or no such output.
     DomainError
-        The box is not bounded.
+        The box is not bounded, has low = high in some input or another number of inputs, or is no `Box`.
 
     Examples
     --------
@@ -59,9 +59,12 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
         )
     if not 0 <= output < net.n_outputs:
         raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
-    fitted = box.expanded(net.n_inputs)
-    if not np.isfinite([fitted.low, fitted.high]).all():
-        raise DomainError(f"the box must be bounded, got {box}.")
+    fitted = as_domain(box, net.n_inputs)
+    if not isinstance(fitted, Box) or fitted.is_flat or not np.isfinite([fitted.low, fitted.high]).all():
+        raise DomainError(
+            f"a graph is drawn over a Box, bounded and with low < high in every input, got {fitted};"
+            " net.restrict(origin, basis) has fewer inputs."
+        )
     return (_broken_line if net.n_inputs == 1 else _surface)(net, fitted, ax, output, cmap)
 
 

@@ -12,7 +12,7 @@ from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box
 from tropnet.regions import Regions
 
-__all__ = ["Polygons", "clipped", "default_view", "layer_segments", "polygons", "sides_of"]
+__all__ = ["Polygons", "clipped", "default_view", "layer_segments", "polygons", "require_interior", "sides_of"]
 
 # Coordinates whose sums and squares are drawn without overflow.
 _FARTHEST = 1e150
@@ -62,6 +62,15 @@ class Polygons(NamedTuple):
             return sums / np.where(counts, counts, np.nan)[:, None]
 
 
+def require_interior(regions: Regions, drawing: str) -> None:
+    """Refuse, by a DomainError that says what can be drawn, regions in a domain of lower dimension."""
+    if regions.restriction is not None:
+        raise DomainError(
+            f"{drawing} needs a domain with interior, got {regions.domain}; net.restrict(origin, basis) is the network"
+            " on a slice, of fewer inputs, for plot_function (1 or 2) or plot_regions (2)."
+        )
+
+
 def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     """Return the regions of a network with two inputs as polygons, bounded ones whole, others clipped to a view.
 
@@ -80,11 +89,7 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
             f"a map needs a network with 2 inputs, got {regions.network.n_inputs}; plot_slice draws a network of more"
             " in a plane, plot_function one of a single input."
         )
-    if regions.restriction is not None:
-        raise DomainError(
-            f"a map needs a domain with interior, got {regions.domain};"
-            " plot_function draws net.restrict(origin, basis)."
-        )
+    require_interior(regions, "a map")
     points, offsets = regions.vertices()
     far = np.abs(points).max(initial=0.0)
     if not far < _FARTHEST:

@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import finite_array
-from tropnet.errors import DomainError, ShapeError
+from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
 from tropnet.plotting.colours import FILLS, LINES, fills
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
-from tropnet.plotting.polygons import Polygons, default_view, layer_segments, polygons
+from tropnet.plotting.polygons import Polygons, default_view, layer_segments, polygons, require_interior
 from tropnet.polyhedral_complex import DecisionBoundary
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
@@ -229,8 +229,7 @@ def plot_boundary(
     regions = boundary.regions
     if regions.network.n_inputs != 2:
         raise ShapeError(f"a map needs a network with 2 inputs, got {regions.network.n_inputs}.")
-    if regions.restriction is not None:
-        raise DomainError(f"a map needs a domain with interior, got {regions.domain}.")
+    require_interior(regions, "a map")
     shown = default_view(regions) if view is None else view
     axes = _axes(ax)
     segments = [ends for i in range(len(boundary)) if len(ends := boundary.vertices(i, shown)) == 2]

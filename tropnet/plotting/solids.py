@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError, ShapeError
+from tropnet.plotting.polygons import require_interior
 from tropnet.regions import Regions
 
 __all__ = ["Solids", "solids"]
@@ -70,8 +71,7 @@ def solids(regions: Regions) -> Solids:
     """
     if regions.network.n_inputs != 3:
         raise ShapeError(f"polyhedra need a network with 3 inputs, got {regions.network.n_inputs}.")
-    if regions.restriction is not None:
-        raise DomainError(f"polyhedra need a domain with interior, got {regions.domain}.")
+    require_interior(regions, "a view in space")
     if not regions.bounded().all():
         raise DomainError("polyhedra are drawn of bounded regions; enumerate in a Box, such as tn.Box(-1, 1).")
     points, offsets = regions.vertices()

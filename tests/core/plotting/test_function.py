@@ -44,6 +44,11 @@ def test_what_has_no_graph():
         tn.plot_function(tn.Network.random([3, 2, 1], seed=0), tn.Box(-1, 1))
     with pytest.raises(tn.DomainError, match="bounded"):
         tn.plot_function(tn.Network.random([1, 2, 1], seed=0), tn.Box(0, np.inf))
+    for box in (tn.Box(0.5, 0.5), tn.Polytope([[1.0], [-1.0]], [1.0, 1.0]), None):
+        with pytest.raises(tn.DomainError, match="low < high in every input"):
+            tn.plot_function(tn.Network.random([1, 2, 1], seed=0), box)
+    with pytest.raises(tn.DomainError, match="low < high in every input"):
+        tn.plot_function(tn.Network.random([2, 2, 1], seed=0), tn.Box([0.0, 0.5], [1.0, 0.5]))
     with pytest.raises(tn.ShapeError, match="output must lie in"):
         tn.plot_function(tn.Network.random([1, 2, 1], seed=0), tn.Box(0, 1), output=1)
     with pytest.raises(tn.ShapeError, match="projection='3d'"):

@@ -10,7 +10,7 @@ import click
 
 import tropnet as tn
 from tropnet.archives import write_atomically
-from tropnet.cli.options import box_option, domain_of, network_argument, points_of
+from tropnet.cli.options import box_option, domain_of, network_argument, points_of, quiet_option
 from tropnet.errors import MissingExtraError, ShapeError
 
 __all__ = ["plot"]
@@ -44,7 +44,7 @@ _DOTS_PER_INCH = 200
 )
 @click.option("--hyperplanes", is_flag=True, help="Draw the bent hyperplanes of each layer; a page has them anyway.")
 @click.option("--boundary", is_flag=True, help="Draw the decision boundary.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@quiet_option
 def plot(
     path: str,
     reading: dict[str, Any],
