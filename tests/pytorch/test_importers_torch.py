@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import tropnet as tn
+from tests.pytorch.test_importers_onnx import exported
 from tropnet.importers.torch import SkipMLP, from_torch
 
 SEEDED_POINTS = np.random.default_rng(7).uniform(-3, 3, (200, 2))
@@ -311,7 +312,7 @@ REFUSED = {
         r"but 1 \(.*Threshold\) jumps at its threshold unless its value is the threshold",
     ),
     "rounding": (lambda: Forward(torch.round), r"but 'round' in the forward of .* jumps, or is piecewise linear in"),
-    "an order": (lambda: Forward(lambda x: x.sort(dim=1)[0]), r"but method 'sort' in .* orders or compares values"),
+    "an order": (lambda: Forward(lambda x: x.median(dim=1)[0]), r"but method 'median' in .* orders or compares values"),
     "places of maxima": (
         lambda: Forward(lambda x: x.max(dim=1)[1]),
         r"but 'getitem' in the forward of .* reads the places of maxima, which are not piecewise linear",
@@ -484,3 +485,121 @@ def test_an_imported_module_compiles_to_its_outputs():
     module = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.1), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     predict = tn.compile_regions(from_torch(module), tn.Box(-3, 3))
     assert predict(SEEDED_POINTS) == pytest.approx(outputs(module), abs=1e-12)
+
+
+class Steps(nn.Module):
+    """A forward made of a function, with a linear layer that it may use."""
+
+    def __init__(self, function, layer):
+        super().__init__()
+        self.function, self.layer = function, layer
+
+    def forward(self, x):
+        return self.function(self.layer, x)
+
+
+BY_SHAPE = {
+    "a decision": (lambda layer, x: layer(x).relu() if x.shape[1] == 2 else x, nn.Linear(2, 3)),
+    "a decision by the number of axes": (lambda layer, x: layer(x).relu() if x.dim() == 2 else x, nn.Linear(2, 3)),
+    "a loop over columns": (
+        lambda layer, x: sum(layer(x[:, i : i + 1]).relu() for i in range(x.shape[1])),
+        nn.Linear(1, 3),
+    ),
+    "a loop over chunks": (lambda layer, x: sum(part.relu() for part in layer(x).chunk(2, 1)), nn.Linear(2, 4)),
+    "a loop over parts": (
+        lambda layer, x: torch.cat([part.relu() for part in layer(x).split([1, 3], 1)][::-1], 1),
+        nn.Linear(2, 4),
+    ),
+    "zeros for a batch": (
+        lambda layer, x: layer(torch.cat([x, torch.ones(x.shape[0], 1)], 1)).relu(),
+        nn.Linear(3, 4),
+    ),
+    "a conversion beside it": (
+        lambda layer, x: layer(x + torch.zeros(x.shape[0], 2).to(x.dtype)).relu(),
+        nn.Linear(2, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_SHAPE)
+def test_decisions_by_the_shape_of_the_input(name):
+    module = Steps(*BY_SHAPE[name])
+    net = from_torch(module, (2,))
+    assert net.n_neurons > 0
+    np.testing.assert_allclose(net(SEEDED_POINTS), outputs_in_float32(module), rtol=1e-4, atol=1e-5)
+
+
+def outputs_in_float32(module):
+    with torch.no_grad():
+        return module(torch.from_numpy(SEEDED_POINTS).float()).numpy()
+
+
+def test_decisions_by_the_shape_say_that_it_is_wanted():
+    with pytest.raises(
+        tn.UnsupportedModuleError, match=r"decides by .*\. Pass input_shape if it decides by shapes\. Write [^\n]*$"
+    ):
+        from_torch(Steps(*BY_SHAPE["a decision"]))
+
+
+def test_a_decision_by_the_size_of_the_batch_is_refused():
+    """The export is for batches of two and more; an input alone tells."""
+    module = Steps(lambda layer, x: layer(x).relu() if x.shape[0] > 1 else layer(x), nn.Linear(2, 3))
+    with pytest.raises(tn.TropnetError, match="outputs"):
+        from_torch(module, (2,))
+
+
+ORDERS = {
+    "sort": lambda layer, x: layer(x).sort(1)[0],
+    "sort, descending": lambda layer, x: torch.sort(layer(x), dim=-1, descending=True).values,
+    "topk": lambda layer, x: layer(x).topk(2, dim=1)[0],
+    "topk, smallest": lambda layer, x: torch.topk(layer(x), 2, largest=False)[0],
+    "topk 1 of an inner axis": lambda layer, x: layer(x).reshape(-1, 2, 2).topk(1, 1)[0],
+    "sort of an inner axis": lambda layer, x: layer(x).reshape(-1, 2, 2).sort(1)[0],
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_orders(name):
+    module = Steps(ORDERS[name], nn.Linear(2, 4))
+    net = from_torch(module, (2,))
+    assert net.n_neurons > 0
+    expected = outputs(module).reshape(len(SEEDED_POINTS), -1)
+    np.testing.assert_allclose(net(SEEDED_POINTS), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_orders_of_a_batch_are_refused():
+    with pytest.raises(tn.UnsupportedModuleError, match=r"orders the inputs of a batch; give an axis after the first"):
+        from_torch(Steps(lambda layer, x: layer(x).sort(0)[0], nn.Linear(2, 4)), (2,))
+
+
+LOGITS = {
+    "softmin": (lambda z: torch.softmax(-z, 1), -1.0),
+    "nn.functional.softmin": (lambda z: nn.functional.softmin(z, dim=1), -1.0),
+    "nn.Softmin": (nn.Softmin(1), -1.0),
+    "nn.LogSigmoid": (nn.LogSigmoid(), 1.0),
+    "log of softmax": (lambda z: torch.log(torch.softmax(z, 1)), 1.0),
+    "log of sigmoid, flattened": (lambda z: torch.sigmoid(z).flatten(1).log(), 1.0),
+    "argmin": (lambda z: z.argmin(1), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_logits_are_those_of_the_probabilities(name, tmp_path):
+    """The largest of them is the most likely class, from the module and from its ONNX file alike."""
+    last, sign = LOGITS[name]
+    hidden = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 3))
+    if isinstance(last, nn.Module):
+        module = nn.Sequential(hidden, last)
+    else:
+        module = Steps(lambda layer, x: last(layer(x)), hidden)
+    net = from_torch(module, (2,), output="logits")
+    np.testing.assert_allclose(net(SEEDED_POINTS), sign * outputs(hidden), rtol=1e-12, atol=1e-12)
+    path = exported(module.eval(), (2,), tmp_path / "m.onnx")
+    read = tn.from_onnx(path, output="logits")
+    np.testing.assert_allclose(read(SEEDED_POINTS), net(SEEDED_POINTS), rtol=1e-5, atol=1e-5)
+
+
+def test_a_logarithm_of_scores_stays():
+    module = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    with pytest.raises(tn.UnsupportedModuleError, match="'log'"):
+        from_torch(Steps(lambda layer, x: layer(x).log(), module), (2,), output="logits")

@@ -13,6 +13,7 @@ from tropnet.errors import UnsupportedModuleError
 __all__ = ["refuse_unreadable", "uncompiled", "unexported", "unparametrized"]
 
 _GUARDS = "_guards_fn"
+_ASSERTIONS = ("aten._assert_", "aten.sym_constrain_range")
 
 
 def refuse_unreadable(module: Any) -> None:
@@ -76,7 +77,11 @@ def unexported(module: Any) -> Any:
             " export it with dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)."
         )
     for node in graph.nodes:
-        if node.op == "call_module" and node.target == _GUARDS:
+        target = str(node.target)
+        if (node.op == "call_module" and target == _GUARDS) or target.startswith(_ASSERTIONS):
+            graph.erase_node(node)
+        elif target.startswith("aten.detach_.") and str(node.args[0].target).startswith("aten.lift_fresh_copy."):
+            node.replace_all_uses_with(node.args[0])  # a constant that the forward makes
             graph.erase_node(node)
     graph.output(output[0])
     graph.eliminate_dead_code()

@@ -112,7 +112,21 @@ class Lowering:
             entries, table = self._round(entries, table)
         return entries.gathered(table[:, 0]).reshaped(shape)
 
-    def sorted_rows(self, value: Expression) -> Expression:
+    def ordered(self, value: Expression, axis: int, n_kept: int, *, largest: bool = True) -> Expression:
+        """Return the largest entries along an axis in descending order, or the smallest in ascending order."""
+        sign, length = 1.0 if largest else -1.0, value.shape[axis]
+        if not 0 <= n_kept <= length:
+            raise RefusedError(f"keeps {n_kept} of {length} entries")
+        places = np.moveaxis(np.arange(value.size).reshape(value.shape), axis, -1)
+        rows = value.scaled(sign).gathered(places.reshape(value.size // length, length))
+        if n_kept == 1:
+            best = self.maximum_over(rows, np.arange(rows.size).reshape(rows.shape), (rows.shape[0], 1))
+        else:
+            best = self._sorted_rows(rows)
+        kept = np.arange(best.size).reshape(best.shape)[:, :n_kept].reshape(*places.shape[:-1], n_kept)
+        return best.gathered(np.moveaxis(kept, -1, axis)).scaled(sign)
+
+    def _sorted_rows(self, value: Expression) -> Expression:
         """Return a matrix with each row in descending order.
 
         Notes

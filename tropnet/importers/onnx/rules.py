@@ -287,19 +287,9 @@ def _by_channel(step: Step) -> tuple[Indices, Shape]:
 
 def _largest_few(step: Step) -> list[Any]:
     """Return the values of TopK, sorted; their places are not read."""
-    x, axis = step.x, step.attributes.get("axis", -1) % len(step.x.shape)
+    axis = step.attributes.get("axis", -1) % len(step.x.shape)
     n_kept = int(np.ravel(step.fixed(1, "k"))[0])
-    sign = 1.0 if step.attributes.get("largest", 1) else -1.0
-    rest = [i for i in range(len(x.shape)) if i != axis]
-    rows = transposed(x.scaled(sign), [*rest, axis])
-    kept = tuple(x.shape[i] for i in rest)
-    flat = rows.reshaped((rows.size // x.shape[axis], x.shape[axis]))
-    if n_kept == 1:
-        best = step.to.maximum_over(flat, np.arange(flat.size).reshape(flat.shape), (flat.shape[0], 1))
-    else:
-        best = step.to.sorted_rows(flat)
-    places = np.arange(best.size).reshape(best.shape)[:, :n_kept].reshape(*kept, n_kept)
-    return [best.gathered(np.moveaxis(places, -1, axis)).scaled(sign)]
+    return [step.to.ordered(step.x, axis, n_kept, largest=bool(step.attributes.get("largest", 1)))]
 
 
 def _compared(sign: float) -> Rule:

@@ -118,6 +118,24 @@ def _min(to: Lowering, x: Expression, options: Options) -> Any:
     return (found[0].scaled(-1.0), None) if isinstance(found, tuple) else found.scaled(-1.0)
 
 
+def _sorted(to: Lowering, x: Expression, options: Options) -> Any:
+    axis = _axis(options, x)
+    largest = bool(options.get("descending", False))
+    return (to.ordered(x, axis, x.shape[axis], largest=largest), None)
+
+
+def _top(to: Lowering, x: Expression, options: Options) -> Any:
+    return (to.ordered(x, _axis(options, x), int(options["k"]), largest=bool(options.get("largest", True))), None)
+
+
+def _axis(options: Options, x: Expression) -> int:
+    """Return the axis of x that an order goes along, which counts with the batch as axis 0."""
+    axis = int(options.get("dim", -1)) % (len(x.shape) + 1)
+    if axis == 0:
+        raise RefusedError("orders the inputs of a batch; give an axis after the first, as in x.sort(dim=1)")
+    return axis - 1
+
+
 def _negated(options: Options) -> dict[str, Any]:
     return {
         name: value.scaled(-1.0) if isinstance(value, Expression) else -value
@@ -189,6 +207,8 @@ _RULES: dict[str, _Rule] = {
     "min": _Rule(("input", "dim", "keepdim", "other"), _min),
     "amax": _Rule(("input", "dim", "keepdim"), _amax),
     "amin": _Rule(("input", "dim", "keepdim"), _amin),
+    "sort": _Rule(("input", "dim", "descending"), _sorted),
+    "topk": _Rule(("input", "k", "dim", "largest", "sorted"), _top),
     **{
         f"max_pool{n}d": _Rule(_POOL, _max_pool(n), module)
         for n, module in enumerate((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), start=1)

@@ -144,6 +144,7 @@ _STEPS: dict[str, _Step] = {
             " slice constant_pad_nd upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d"
             " upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d reflection_pad1d reflection_pad2d"
             " reflection_pad3d replication_pad1d replication_pad2d replication_pad3d alias lift_fresh_copy"
+            " split_with_sizes unsafe_chunk unsafe_split unsafe_split_with_sizes"
         ),
         _INPUT,
     ),
@@ -153,6 +154,7 @@ _STEPS: dict[str, _Step] = {
     **dict.fromkeys(
         ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"), _terms("tensors")
     ),
+    "index_add": _Step(("input", "dim", "index", "source"), frozenset({"input", "source"})),
     "lerp": _terms("input", "end", also=("weight",)),
     "where": _Step(("condition", "input", "other"), frozenset({"input", "other"})),
     "method where": _Step(("input", "condition", "other"), frozenset({"input", "other"})),

@@ -91,7 +91,7 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     copy = float64_copy(module)
     # A dropout that is refused still draws; the caller's random numbers are not ours.
     with torch.random.fork_rng(devices=[]), torch.no_grad(), Widening():
-        reader = AffineInterpreter(trace(copy))
+        reader = AffineInterpreter(trace(copy, shape))
         reader.read(shape)
         try:
             affine = affine_part(copy, shape, reader.entries)

@@ -100,13 +100,13 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None, *, output:
     module
         Any torch.nn.Module of one tensor whose steps are affine (see `collapse`) or piecewise linear: ReLU, LeakyReLU,
         PReLU, RReLU, ReLU6, Hardtanh, Hardsigmoid, Softshrink, clamp, abs, max-pooling, maxima and minima of two
-        tensors or over axes; as modules, functions or methods. Batch norm, dropout and RReLU in eval mode. A
+        tensors or over axes, sort, topk; as modules, functions or methods. Batch norm, dropout, RReLU in eval mode. A
         torch.fx.GraphModule, what torch.compile returns and ``torch.export.export(...).module()`` (of any batch) are
         read, TorchScript is not; of parametrisations (spectral_norm, weight_norm, orthogonal) the value is read. It is
         not changed.
     input_shape
         Shape of one input, without the batch, as in (1, 28, 28). Without it, the first layer must be an nn.Linear,
-        whose in_features are the shape.
+        whose in_features are the shape. A forward that decides, or loops, by the shape of its input needs it.
     output
         ``"logits"`` leaves off a last softmax, log-softmax, sigmoid or argmax, behind which entries may be moved only;
         a module without one is read as it is. None reads the module whole.
@@ -173,7 +173,7 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None, *, output:
         # A module that was exported keeps its layers as they are.
         plain = type(copy) is ExportedNetwork
         network = exported_layers(copy) if plain else None
-        graph = trace(copy)
+        graph = trace(copy, None if input_shape is None else as_shape(input_shape))
         if network is not None and input_shape is None:
             shape: tuple[int, ...] = (network.n_inputs,)
         else:

@@ -27,7 +27,10 @@ _MIXES = "mixes the entries of a batch; keep the batch as the first axis of ever
 # Why steps of these kinds are refused though a piecewise-linear one would do.
 _OTHERWISE = {
     Kind.PIECEWISE: Reason("jumps, or is piecewise linear in a way that is not supported"),
-    Kind.COMPARES: Reason("orders or compares values in a way that is not supported (maxima, minima and max-pool are)"),
+    Kind.COMPARES: Reason(
+        "orders or compares values in a way that is not supported (maxima, minima, max-pool, sort and topk are); write"
+        " it with those, or export it by torch.onnx.export for from_onnx, which reads more comparisons"
+    ),
 }
 
 

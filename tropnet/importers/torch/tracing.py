@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +22,7 @@ __all__ = ["Trace", "Widening", "float64_copy", "trace", "type_name"]
 
 _ROOT = "module"
 _SCOPE = "tropnet_scope"
+_WRITE = "Write its forward for one tensor, without such decisions."
 # The lists of parameters have a __call__ of their own, which refuses.
 _CALLS = (nn.Module.__call__, nn.ParameterList.__call__, nn.ParameterDict.__call__)
 
@@ -199,14 +204,46 @@ class _Tracer(fx.Tracer):  # type: ignore[misc]  # as above
         return node
 
 
-def trace(module: Any) -> Trace:
+def trace(module: Any, shape: Sequence[int] | None = None) -> Trace:
     """Return the steps of a module's forward, for one tensor as its input.
+
+    Parameters
+    ----------
+    module
+        The module.
+    shape
+        Of one input, without the batch. With it a forward that does not run on a symbol is exported, which settles
+        what it decides by the shape of its input.
 
     Raises
     ------
     UnsupportedModuleError
-        The forward does not run on a symbol: it decides by its data or by their shape, or takes more than one input.
+        The forward does not run on a symbol: it decides by its data, or by their shape and that is not given, or takes
+        more than one input.
     """
+    try:
+        return _traced(module, _WRITE if shape is not None else f"Pass input_shape if it decides by shapes. {_WRITE}")
+    except UnsupportedModuleError:
+        program = None if shape is None else _exported(module, shape)
+        if program is None:
+            raise
+        return _traced(program, _WRITE)
+
+
+def _exported(module: Any, shape: Sequence[int]) -> Any:
+    """Return a module as a plain graph for batches of any size, as torch.export makes it; None if it does not."""
+    example = torch.zeros(2, *shape, dtype=torch.float64)
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+            return unexported(program.module())
+    except Exception:  # it runs the module's code, and has errors of many kinds
+        return None
+
+
+def _traced(module: Any, advice: str) -> Trace:
     holder = _Holder(module)
     tracer = _Tracer()
     try:
@@ -218,6 +255,6 @@ def trace(module: Any) -> Trace:
         reason = "decides by data or shapes (control flow)" if decides else "cannot be traced"
         raise UnsupportedModuleError(
             f"{where} {reason}, so that its graph is not known: torch.fx says:"
-            f" {str(error).rstrip('.')}. Write its forward for one tensor, without such decisions."
+            f" {next(iter(str(error).splitlines()), '').rstrip('.')}. {advice}"
         ) from error
     return Trace(fx.GraphModule(holder, graph), module)
