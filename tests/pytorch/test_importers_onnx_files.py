@@ -195,6 +195,11 @@ def test_one_of_several_outputs(tmp_path):
         tn.from_onnx(path, output="the Relu")
     both = saved(tmp_path / "both.onnx", nodes, {"W": W, "V": V}, outputs=("label", "p"))
     assert tn.from_onnx(both, output="logits").fingerprint == tn.from_onnx(both, output="scores").fingerprint
+    assert tn.from_onnx(path, output="logits").fingerprint == tn.from_onnx(both, output="scores").fingerprint
+    heads = [*nodes, node("Sigmoid", "h", output="q")]
+    path = saved(tmp_path / "heads.onnx", heads, {"W": W, "V": V}, outputs=("p", "q"))
+    with pytest.raises(tn.ShapeError, match=r"the outputs \['p', 'q'\]; pass output= one of \['h', 'scores'\]\."):
+        tn.from_onnx(path, output="logits")
 
 
 def test_what_the_wanted_output_does_not_need_is_not_read(tmp_path):

@@ -128,11 +128,13 @@ class Graph:
         outputs: list[str] = [part.name for part in self.model.graph.output]
         known = {*makers, *self.constants, *(part.name for part in self.model.graph.input)}
         starts: set[str] = {self._before_last_steps(name, makers) for name in outputs}
+        # Scores, where one output has last steps and others (hidden values) have none.
+        starts = starts - {*outputs} or starts
         for name in outputs:
             self._mark_tail(name, makers)
         if output == "logits" and output not in known:
             if len(starts) > 1:
-                raise ShapeError(f"the model has the outputs {outputs}; pass output= the name of one tensor.")
+                raise ShapeError(f"the model has the outputs {outputs}; pass output= one of {sorted(starts)}.")
             return starts.pop()
         if output is None:
             if len(outputs) != 1:
