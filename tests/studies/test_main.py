@@ -21,6 +21,7 @@ STUDIES = (
     "few_nonlinearities",
     "linear_collapse",
     "out_of_distribution",
+    "region_maps",
     "regions_while_training",
     "skip_removal_speed",
     "skip_strength_sweep",
@@ -72,7 +73,9 @@ def test_quick_run_leaves_committed_results_alone(name, quick):
     assert bool(list((found.out / "paper_figures").glob("*.png"))) == (name in DRAWN)
 
 
-@pytest.mark.parametrize("name", ["regions_while_training", "skip_vs_regions", "stable_counts", "vanishing_skips"])
+@pytest.mark.parametrize(
+    "name", ["region_maps", "regions_while_training", "skip_vs_regions", "stable_counts", "vanishing_skips"]
+)
 def test_a_second_run_from_scratch_gives_the_same_numbers(name, quick, again, tmp_path):
     """Seeds determine all counts; studies that take times say so in tests of their own."""
     first, second = quick(name).record, again(name, tmp_path)
