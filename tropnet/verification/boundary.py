@@ -60,7 +60,13 @@ class BoundaryPoint:
 
 
 def distance_to_boundary(
-    net: Network, x: ArrayLike, domain: Domain | None = None, norm: float = 2, *, target: int | None = None
+    net: Network,
+    x: ArrayLike,
+    domain: Domain | None = None,
+    norm: float = 2,
+    *,
+    target: int | None = None,
+    progress: bool = False,
 ) -> BoundaryPoint:
     """Find a nearest point of the domain at which the decision of a network changes, and its distance.
 
@@ -81,6 +87,8 @@ def distance_to_boundary(
         1, 2 or infinity.
     target
         Consider only this class k.
+    progress
+        Show a progress bar on standard error; a search that will take hours says so.
 
     Raises
     ------
@@ -121,7 +129,7 @@ def distance_to_boundary(
         raise DomainError(f"x must lie in the domain {fitted}, got {start.tolist()}.")
     scaled, exponent = to_integers(start)
     forms = _decision_forms(evaluate(net.integers.layers, scaled, 1 << exponent)[-1], target)
-    regions = enumerate_regions(net, fitted)
+    regions = enumerate_regions(net, fitted, progress=progress)
     lower = _lower_bounds(regions, np.array([form for _, form in forms], dtype=np.float64), start, _DUAL[norm])
     best = BoundaryPoint(math.inf, np.full(net.n_inputs, np.nan), -1, np.empty(0, dtype=np.bool_))
     for place in np.argsort(lower, axis=None, kind="stable"):

@@ -24,6 +24,7 @@ from tropnet.network.layers import Layer
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
 from tropnet.polyhedral_complex.exact_decisions import has_interior
+from tropnet.progress import Update, track
 from tropnet.verification.extremum import Extremum, as_extremum, objective_rows
 from tropnet.verification.relaxation import Relaxation
 
@@ -52,16 +53,28 @@ def bounding_box(domain: Domain) -> tuple[FloatArray, FloatArray] | None:
 
 
 def branch_and_bound(
-    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: Fraction
+    net: Network,
+    domain: Domain,
+    c: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    tolerance: Fraction,
+    *,
+    progress: bool = False,
 ) -> Extremum:
     """Maximise best first; neurons that the form does not depend on are left out."""
     fewer = _relevant_part(net, c)
-    top = _search(fewer, domain, c, bounds, tolerance)
+    with track("bounding", "nodes", enabled=progress) as update:
+        top = _search(fewer, domain, c, bounds, tolerance, update)
     return top if fewer is net else replace(top, pattern=_region_at(net, domain, top.certificate))
 
 
 def _search(
-    net: Network, domain: Domain, c: FloatArray, bounds: tuple[FloatArray, FloatArray], tolerance: Fraction
+    net: Network,
+    domain: Domain,
+    c: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    tolerance: Fraction,
+    update: Update,
 ) -> Extremum:
     """Maximise best first. A node fixes the signs of some neurons (1, 0; -1 is open); a leaf has none left open."""
     relaxation = Relaxation(net, domain, c, bounds)
@@ -70,6 +83,8 @@ def _search(
     nodes: list[tuple[float, int, NDArray[np.int8]]] = [(-math.inf, 0, np.full(net.n_neurons, -1, dtype=np.int8))]
     while nodes:
         n_nodes += 1
+        # What part of the work that is, nobody knows.
+        update(n_nodes, 0.0)
         key, _, fixed = heapq.heappop(nodes)
         node = None if best is not None and _done(-key, best, tolerance) else relaxation.solve(fixed)
         bound = -key if node is None else min(-key, node.bound)

@@ -51,7 +51,9 @@ class Comparison:
         return self.equal
 
 
-def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) -> Comparison:
+def same_function(
+    net_a: Network, net_b: Network, domain: Domain | None = None, *, progress: bool = False
+) -> Comparison:
     """Decide whether two networks are the same function on a domain, or find where they differ most.
 
     Both are put into one network, whose outputs are those of the first and then those of the second. They are equal
@@ -63,6 +65,8 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
         Networks with as many inputs and outputs as each other; their depths and widths may differ.
     domain
         None (all of R^d), `Box` or `Polytope`.
+    progress
+        Show a progress bar on standard error; a search that will take hours says so.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def same_function(net_a: Network, net_b: Network, domain: Domain | None = None) 
     joint = _joint(dense_network(net_a), dense_network(net_b))
     n_outputs = joint.n_outputs // 2
     within, inside, restriction = within_hull(joint, as_domain(domain, joint.n_inputs))
-    regions = enumerate_regions(within, inside)
+    regions = enumerate_regions(within, inside, progress=progress)
     maps = (within.integer_maps(pattern)[-1] for pattern in regions.patterns)
     different = np.zeros(n_outputs, dtype=np.bool_)
     for rows in maps:

@@ -36,7 +36,9 @@ class LipschitzConstant(NamedTuple):
         return f"{type(self).__name__}(value={self.value!r}, region={self.region})"
 
 
-def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float = 2) -> LipschitzConstant:
+def lipschitz_constant(
+    net: Network, domain: Domain | None = None, norm: float = 2, *, progress: bool = False
+) -> LipschitzConstant:
     """Compute the best Lipschitz constant of a network on a domain.
 
     The smallest K with ``|y(x) - y(x')| <= K |x - x'|`` for all x, x' of the domain: since the network is continuous
@@ -51,6 +53,8 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     norm
         1, 2 or infinity, on inputs and outputs alike: the operator norm is the largest column sum of absolute values,
         the largest singular value, or the largest row sum.
+    progress
+        Show a progress bar on standard error; a search that will take hours says so.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def lipschitz_constant(net: Network, domain: Domain | None = None, norm: float =
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
     net, inside, restriction = within_hull(net, fitted)
-    patterns = enumerate_regions(net, inside).patterns
+    patterns = enumerate_regions(net, inside, progress=progress).patterns
     if restriction is not None:
         found = _skew_constant(net, patterns, restriction, norm) if not restriction.keeps_lengths else None
         value, best = found or _constant(net, patterns, norm)

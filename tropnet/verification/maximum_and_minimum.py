@@ -31,6 +31,7 @@ def maximum(
     *,
     method: str = "auto",
     tolerance: float = 0.0,
+    progress: bool = False,
 ) -> Extremum:
     """Find the exact maximum over the closed domain of an output, or of a linear form c . y of the outputs.
 
@@ -50,6 +51,9 @@ def maximum(
     tolerance
         Let branch and bound leave a subtree whose bound exceeds the best value found by at most this; `Extremum.gap`
         says how much was left. Worth setting where many regions share the maximum: 0.0 solves each of them.
+    progress
+        Show a progress bar on standard error, of regions or of the nodes of branch and bound; an enumeration
+        that will take hours says so.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def maximum(
     >>> minimum(net).value, maximum(net).value
     (-inf, 3.0)
     """
-    return _largest(net, domain, form, 1.0, method, tolerance)
+    return _largest(net, domain, form, 1.0, method, tolerance, progress=progress)
 
 
 def minimum(
@@ -99,6 +103,7 @@ def minimum(
     *,
     method: str = "auto",
     tolerance: float = 0.0,
+    progress: bool = False,
 ) -> Extremum:
     """Find the exact minimum over the closed domain; parameters, errors and cost as for `maximum`.
 
@@ -108,12 +113,19 @@ def minimum(
     >>> minimum(net).exact
     Fraction(3, 1)
     """
-    top = _largest(net, domain, form, -1.0, method, tolerance)
+    top = _largest(net, domain, form, -1.0, method, tolerance, progress=progress)
     return replace(top, value=0.0 - top.value, exact=None if top.exact is None else -top.exact)
 
 
 def _largest(
-    net: Network, domain: Domain | None, form: int | ArrayLike | None, sign: float, method: str, tolerance: float
+    net: Network,
+    domain: Domain | None,
+    form: int | ArrayLike | None,
+    sign: float,
+    method: str,
+    tolerance: float,
+    *,
+    progress: bool,
 ) -> Extremum:
     """Return the maximum of `sign` times the form; arguments as for `maximum`."""
     if method not in _METHODS:
@@ -135,5 +147,5 @@ def _largest(
             return lifted_extremum(restriction, over_regions(regions, [c])[1])
     if bounds is not None:
         allowed = Fraction(tolerance) * (1 if restriction is None else restriction.scale)
-        return lifted_extremum(restriction, branch_and_bound(within, inside, c, bounds, allowed))
-    return lifted_extremum(restriction, over_regions(enumerate_regions(within, inside), [c])[1])
+        return lifted_extremum(restriction, branch_and_bound(within, inside, c, bounds, allowed, progress=progress))
+    return lifted_extremum(restriction, over_regions(enumerate_regions(within, inside, progress=progress), [c])[1])
