@@ -132,7 +132,7 @@ class _Decorator(Protocol):
     def __call__(self, function: Callable[..., _Result], /) -> Callable[..., _Result]: ...
 
 
-def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False) -> _Decorator:
+def compiled(*, entry: bool = False, apart: bool = False, inline: bool = False, reorder: bool = False) -> _Decorator:
     """Compile a kernel: an entry cached on disk, without the interpreter lock, and without counting references.
 
     Compiled code holds that of the kernels it calls, of whose files numba does not ask whether they changed; so what is
@@ -144,19 +144,21 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
     entry
         Make it callable from Python. Other kernels compile faster, but a call from Python would crash; a test checks
         that kernels only call them.
+    apart
+        Compile it to be called by its address (see `kernels.parts`), cached on disk as an entry is.
     inline
         Merge the function into its callers: passing some fifty arrays takes longer than a short function.
     reorder
         Let sums be reordered and products fused, for loops that are to vectorise. Error bounds hold in any order.
     """
     options: dict[str, Any] = {
-        "cache": entry,
+        "cache": entry or apart,
         "nogil": True,
         "_nrt": False,
         "error_model": "numpy",
-        "no_cfunc_wrapper": True,
+        "no_cfunc_wrapper": not apart,
         "no_cpython_wrapper": not entry,
-        "pipeline_class": _KernelCompiler if entry else _InnerCompiler,
+        "pipeline_class": _KernelCompiler if entry or apart else _InnerCompiler,
     }
     compile_kernel = njit(forceinline=inline, fastmath={"contract", "reassoc"} if reorder else False, **options)
 
@@ -166,7 +168,7 @@ def compiled(*, entry: bool = False, inline: bool = False, reorder: bool = False
         # A number that is written out is of a type of its own, for which numba would compile the kernel once more.
         kernel.get_call_template = lambda args, kws: of_types(tuple(map(types.unliteral, args)), kws)
         # A numba without this place keeps its own stamp, the time and size of the function's file.
-        if entry and hasattr(kernel._cache, "_cache_file"):
+        if (entry or apart) and hasattr(kernel._cache, "_cache_file"):
             files = kernel._cache._cache_file
             files._source_stamp = _DIGEST
             files._load_index = _but_of_other_versions(files._load_index)

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.rounding import SAFE_HIGH, SAFE_LOW, UNIT_ROUNDOFF
 from tropnet.enumeration.engines.composition import add_neurons, copy_sums, measure_rows
 from tropnet.enumeration.engines.residues import UNKNOWN, sign_at
+from tropnet.enumeration.engines.vanishing import vanishes
 from tropnet.kernels import Record, compiled, popcount, weight_if_kept
 from tropnet.regions.row_index import INFINITY
 
@@ -323,7 +324,10 @@ def _settle(problem: Any, rows: Any, state: Any, frame: int, layer: int, i: int)
                     if not _refine(problem, rows, state, u):
                         break
                     z = a * state.points[u, 0] + b * state.points[u, 1] + c * state.points[u, 2]
-            if sign == UNKNOWN and _vanishes(problem, state, frame, layer, j, u):
+            origin = state.points[u, 0] == 0.0 and state.points[u, 1] == 0.0 and state.points[u, RADIUS] == 0.0
+            if sign == UNKNOWN and vanishes(
+                problem, state.scratch, state.bits[frame], state.lines[u], np.uint64(3), origin, layer, np.int64(j)
+            ):
                 state.totals[VANISHED] += 1
                 sign = np.int64(0)
             if sign == UNKNOWN:
@@ -356,35 +360,6 @@ def _sign_at(problem: Any, rows: Any, state: Any, frame: int, layer: int, j: int
         problem, rows, state.residues, state.bits[frame], state.lines[u], np.uint64(3), layer, j, np.int64(c), zero_only
     )
     return -sign if sign != UNKNOWN and state.points[u, c] < 0.0 else sign
-
-
-@compiled()
-def _vanishes(problem: Any, state: Any, frame: int, layer: int, neuron: int, u: int) -> bool:
-    """Return whether z of a neuron is zero at corner u because all its terms are: bias, input, earlier outputs."""
-    first, second = state.lines[u, 0], state.lines[u, 1]
-    origin = state.points[u, 0] == 0.0 and state.points[u, 1] == 0.0 and state.points[u, RADIUS] == 0.0
-    infinite = INFINITY in (first, second)
-    # `silent[l]`: every output of layer l is zero at u.
-    silent = state.scratch
-    vanishes = False
-    for m in range(layer + 1):
-        loud = False
-        for block in range(problem.reader.shape[0]):
-            source = np.searchsorted(problem.first_block, block, side="right") - 1
-            if problem.reader[block] == m and not silent[source]:
-                loud = True
-        silent[m] = 1
-        for j in range(problem.first_neuron[m], problem.first_neuron[m + 1]):
-            zero = j in (first, second) or (
-                not loud and (infinite or problem.bias_is_zero[j]) and (origin or problem.input_is_zero[j])
-            )
-            if j == neuron:
-                vanishes = zero
-            elif not zero:
-                active = (state.bits[frame, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)
-                if problem.slopes[j, np.int64(active)] != 0.0:
-                    silent[m] = 0
-    return vanishes
 
 
 @compiled()
