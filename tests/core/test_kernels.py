@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import tropnet as tn
 from tropnet.cli import command
-from tropnet.kernels import Lender, Record, compiled
+from tropnet.kernels import Lender, Parts, Record, call_part, compiled
 
 CALL = """
 import numpy as np
@@ -89,3 +89,36 @@ def test_a_lender_makes_a_record_only_where_the_tuple_is_another():
 def test_arrays_that_are_not_in_order_have_no_record():
     with pytest.raises(ValueError, match="in C order"):
         Record(Inner(np.ones(6, np.bool_)[::2]))
+
+
+@compiled(apart=True)
+def _add(record, k, double):
+    """Add to an entry, and return its number."""
+    record.flags[k] += 2 if double else 1
+    return k
+
+
+@compiled(entry=True)
+def _add_to_all(record, parts, double):
+    """Add to each entry by a part; return the sum of their numbers, -1 as long as the part is not there."""
+    if not parts.of[0]:
+        return -1
+    total = 0
+    for k in range(record.flags.shape[0]):
+        total += call_part(parts.of[0], record, k, double)
+    return total
+
+
+def test_a_part_is_called_by_its_address_once_it_is_loaded():
+    record, other = (Record(Inner(np.zeros(4, dtype))) for dtype in (np.int64, np.float64))
+    parts = Parts(_add)
+    lent = parts.lend(record)
+    assert _add_to_all(record, lent, True) == -1
+    parts.load(lent, 0, (record,), 2)
+    assert _add_to_all(record, parts.lend(record), True) == _add_to_all(record, lent, False) == 6
+    assert record.state.flags.tolist() == [3] * 4
+    # Records of other types have a part of their own.
+    assert parts.lend(other) is not lent
+    assert _add_to_all(other, parts.lend(other), True) == -1
+    with pytest.raises(NotImplementedError, match="only kernels"):
+        call_part(0)

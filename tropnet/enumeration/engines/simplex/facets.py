@@ -10,9 +10,10 @@ that of coincident rows the first one stays. What is certain in none of these wa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tropnet.enumeration.engines.simplex.cell import (
     AGE,
@@ -75,6 +76,8 @@ from tropnet.enumeration.engines.simplex.cell import (
 )
 from tropnet.kernels import compiled
 from tropnet.regions.row_index import INFINITY
+
+__all__ = ["FoundFacets", "find_facets"]
 
 
 @compiled(inline=True)
@@ -494,8 +497,23 @@ def _centre(cell: Any) -> None:
         take_q(cell)
 
 
+class FoundFacets(NamedTuple):
+    """Where facets go."""
+
+    facets: NDArray[np.uint64]  # (n, words) by region: bit j for neuron j, n_neurons + i for side i
+    unsure: NDArray[np.uint64]  # (n, words) the rows to be decided exactly
+
+
+@compiled(apart=True, reorder=True)
+def find_facets(problem: Any, cell: Any, tree: Any, found: Any, r: int) -> int:
+    """Find the facets of the cell, for region r; returns how many rows it has."""
+    _find(problem, cell, tree)
+    _write(cell, tree.layer_of.shape[0], found.facets[r], found.unsure[r])
+    return int(cell.at[N_ROWS])
+
+
 @compiled(reorder=True)
-def find_facets(problem: Any, cell: Any, tree: Any) -> None:
+def _find(problem: Any, cell: Any, tree: Any) -> None:
     """Find out in `known` which rows of the cell define facets."""
     at, known = cell.at, cell.known
     m, n_sides = at[N_ROWS], 2 * cell.basis.shape[0] if at[IS_BOX] else 0
@@ -525,7 +543,7 @@ def find_facets(problem: Any, cell: Any, tree: Any) -> None:
 
 
 @compiled()
-def write_facets(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
+def _write(cell: Any, n_neurons: int, facets: Any, unsure: Any) -> None:
     """Write the bits of the facets and of the rows that are to be decided exactly."""
     for u in range(facets.shape[0]):
         facets[u] = unsure[u] = np.uint64(0)

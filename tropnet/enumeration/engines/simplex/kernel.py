@@ -6,6 +6,7 @@ contiguously in the order of the path, twice: by row and by component.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,9 @@ from tropnet.enumeration.engines.simplex.cell import (
     set_bit,
     value_at,
 )
-from tropnet.enumeration.engines.simplex.facets import find_facets, write_facets
+from tropnet.enumeration.engines.simplex.facets import FoundFacets, find_facets
 from tropnet.enumeration.engines.simplex.ties import passes_through_face, vanishes
-from tropnet.kernels import compiled, weight_if_kept
+from tropnet.kernels import Parts, Record, call_part, compiled, weight_if_kept
 
 # What `search` returns: LOST if there is no vertex to start from.
 DONE, FULL, QUERY, LOST = 0, 1, 2, 3
@@ -320,26 +321,58 @@ def is_usable(problem: Any, rows: Any, cell: Any, point: Any, bit: int) -> bool:
     return bool(z > (cell.numbers[G_ERROR] + cell.numbers[ROUNDING] * cell.numbers[G_NORM]) * cell.numbers[Q_MAX])
 
 
-@compiled(entry=True, reorder=True)
-def search(
+# Compiled when a run first asks for facets.
+_PARTS = Parts(find_facets)
+_NO_FACETS = Record(FoundFacets(np.zeros((0, 0), np.uint64), np.zeros((0, 0), np.uint64)))
+
+
+def _run(
     problem: Any,
     rows: Any,
     cell: Any,
     tree: Any,
     residues: Any,
-    listing: bool,
+    listing: Any,
     bits: Any,
     cuts: Any,
     points: Any,
     facets: Any,
     unsure: Any,
-    steps: int,
+    steps: Any,
 ) -> int:
     """Search on until the tree is done, the buffers are full (or `steps` are), or an exact decision is needed.
 
     Regions are listed in `bits`, `cuts`, `points` up to `n_out`, or only counted in `n_counted`. Their facets go to
-    `facets`, and to `unsure` the rows to be decided exactly; with None for both nothing of that is even compiled.
+    `facets`, and to `unsure` the rows to be decided exactly, unless both are None.
     """
+    wanted = facets is not None
+    found = Record(FoundFacets(facets, unsure)) if wanted else _NO_FACETS
+    parts = _PARTS.lend(problem, cell, tree, found)
+    if wanted:
+        _PARTS.load(parts, 0, (problem, cell, tree, found), 1)
+    return _search(problem, rows, cell, tree, residues, parts, listing, bits, cuts, points, found, steps)
+
+
+# As callers give the records in one list.
+search: Callable[..., int] = _run
+
+
+@compiled(entry=True, reorder=True)
+def _search(
+    problem: Any,
+    rows: Any,
+    cell: Any,
+    tree: Any,
+    residues: Any,
+    parts: Any,
+    listing: bool,
+    bits: Any,
+    cuts: Any,
+    points: Any,
+    lists: Any,
+    steps: int,
+) -> int:
+    """Search as `_run` says."""
     at, numbers, vectors = cell.at, cell.numbers, cell.vectors
     L, D = problem.widths.shape[0], cell.T.shape[0]
     at[N_OUT] = at[N_COUNTED] = 0
@@ -368,9 +401,8 @@ def search(
                         bits[out, u], cuts[out, u] = tree.bits[u], tree.cuts[u]
                     for k in range(D - 1):
                         points[out, k] = vectors[P, k]
-                    if facets is not None:
-                        find_facets(problem, cell, tree)
-                        write_facets(cell, tree.layer_of.shape[0], facets[out], unsure[out])
+                    if lists.facets.shape[0]:
+                        call_part(parts.of[0], problem, cell, tree, lists, out)
                     at[N_OUT] = out + 1
                 else:
                     at[N_COUNTED] += 1
