@@ -73,7 +73,7 @@ def test_rows_of_a_polytope_count_as_given():
     (region,) = tn.enumerate_regions(net, tn.Polytope([[0, 0], [1, 0], [0, 1]], [1, 5, np.inf]))
     assert region.rows.tolist() == [-2]
     with pytest.raises(tn.DomainError, match=r"rows \[1, 2\] of Polytope"):
-        tn.enumerate_regions(net, tn.Polytope([[0, 0], [1, 0], [-1, 0]], [1, 0, 0]))
+        tn.enumerate_regions(net, tn.Polytope([[0, 0], [1, 0], [-1, 0]], [1, -1, 0]))
 
 
 def test_a_model_is_refused_by_what_it_is():
