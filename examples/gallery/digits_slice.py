@@ -33,5 +33,6 @@ names = [f"a {digit}" for digit in GLYPHS]
 ax = tn.plot_slice(
     net, points[:3], drawn.add_subplot(), images=1 - np.array(images[:3]), names=names, color="class", boundary=True
 )
-ax.legend(ax.get_legend().legend_handles, [f"classified as {digit}" for digit in GLYPHS], loc="upper left")
+shown = [list(GLYPHS)[int(text.get_text().removeprefix("class "))] for text in ax.get_legend().get_texts()]
+ax.legend(ax.get_legend().legend_handles, [f"classified as {digit}" for digit in shown], loc="upper left")
 save(drawn, options.out)
