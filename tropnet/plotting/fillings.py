@@ -18,6 +18,8 @@ from tropnet.regions import Regions
 
 __all__ = ["Values", "class_polygons", "colour_numbers", "region_values"]
 
+# A part of a polygon that is smaller than this part of it is rounding.
+_SLIVER = 1e-12
 _SIZES = {1: "length", 2: "area"}
 
 
@@ -65,7 +67,8 @@ def region_values(regions: Regions, centres: FloatArray, color: str | ArrayLike,
             return Values(np.linalg.norm(weights[:, output], axis=1), f"norm of the gradient of {name}", False)
         case "area":
             areas = regions.volumes()
-            bounded = np.isfinite(areas)
+            # On a logarithmic scale there is no place for areas that are infinite or underflow to 0.
+            bounded = np.isfinite(areas) & (areas > 0)
             label = _SIZES.get(regions.network.n_inputs, "volume")
             return Values(np.where(bounded, areas, np.nan), label, bool(bounded.any()))
     raise ValueError(
@@ -77,7 +80,8 @@ def region_values(regions: Regions, centres: FloatArray, color: str | ArrayLike,
 def class_polygons(regions: Regions, shapes: Polygons) -> dict[int, Polygons]:
     """Return for each class that occurs the parts of the polygons whose points have it.
 
-    The class is the largest output; of a single output, class 1 is where it is positive, class 0 where it is negative.
+    The class is the largest output, the first of several that are equal throughout a region; of a single output, class
+    1 is where it is positive, class 0 elsewhere. Parts without interior, where outputs only touch, are left out.
     """
     weights, biases = regions.affine_maps()
     if regions.network.n_outputs == 1:
@@ -90,7 +94,30 @@ def class_polygons(regions: Regions, shapes: Polygons) -> dict[int, Polygons]:
         part = shapes
         for other in range(n_classes):
             if other != label and len(part.points):
-                part = clipped(part, weights[:, other] - weights[:, label], biases[:, label] - biases[:, other])
+                normals, limits = weights[:, other] - weights[:, label], biases[:, label] - biases[:, other]
+                tied = (normals == 0).all(axis=1) & (limits == 0)
+                limits[tied] = 1.0 if label < other else -1.0
+                part = clipped(part, normals, limits)
+        part = _with_interior(part, shapes)
         if len(part.points):
             found[label] = part
     return found
+
+
+def _with_interior(part: Polygons, whole: Polygons) -> Polygons:
+    """Return the parts of polygons without those that are nothing but a corner or a piece of a side."""
+    some = np.flatnonzero(np.diff(whole.offsets))
+    origin, size = np.zeros((len(whole.offsets) - 1, 2)), np.ones(len(whole.offsets) - 1)
+    if len(some):
+        origin[some] = whole.points[whole.offsets[some]]
+        steps = np.abs(whole.points - origin[whole.owner]).max(axis=1)
+        size[some] = np.maximum.reduceat(steps, whole.offsets[some])
+
+    def areas(given: Polygons) -> FloatArray:
+        x, y = ((given.points - origin[given.owner]) / size[given.owner, None]).T
+        twice = x * y[given.following] - x[given.following] * y
+        return np.bincount(given.owner, twice, len(given.offsets) - 1).astype(np.float64)
+
+    kept = areas(part) >= _SLIVER * areas(whole)
+    counts = np.diff(part.offsets) * kept
+    return Polygons(part.points[kept[part.owner]], np.concatenate([[0], np.cumsum(counts)]))

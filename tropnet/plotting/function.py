@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
+from tropnet.plotting.arguments import axes_for, colour_map, output_number
 from tropnet.plotting.colours import LINES
-from tropnet.plotting.polygons import polygons
+from tropnet.plotting.polygons import polygons, require_near
 
 __all__ = ["plot_function"]
 
@@ -53,23 +55,26 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
     >>> ax.lines[0].get_xydata().tolist()
     [[-1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]
     """
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a tropnet.Network, got {type(net).__name__}.")
     if net.n_inputs > 2:
         raise ShapeError(
             f"a graph can be drawn over 1 or 2 inputs, got {net.n_inputs}; restrict the network to a slice."
         )
-    if not 0 <= output < net.n_outputs:
-        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
+    output, colours = output_number(net, output), colour_map(cmap)
     fitted = as_domain(box, net.n_inputs)
     if not isinstance(fitted, Box) or fitted.is_flat or not np.isfinite([fitted.low, fitted.high]).all():
         raise DomainError(
             f"a graph is drawn over a Box, bounded and with low < high in every input, got {fitted};"
             " net.restrict(origin, basis) has fewer inputs."
         )
-    return (_broken_line if net.n_inputs == 1 else _surface)(net, fitted, ax, output, cmap)
+    return (_broken_line if net.n_inputs == 1 else _surface)(net, fitted, ax, output, colours)
 
 
-def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: str) -> Axes:
-    axes: Axes = Figure(figsize=(6, 4), layout="constrained").add_subplot() if ax is None else ax
+def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colormap) -> Axes:
+    axes = axes_for(ax, (6, 4))
+    require_near(box.low)
+    require_near(box.high)
     regions = enumerate_regions(net, box)
     order = np.argsort(regions.witnesses[:, 0], kind="stable")
     points, offsets = regions.vertices()
@@ -102,7 +107,7 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: str) -
     return axes
 
 
-def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: str) -> Axes:
+def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: Colormap) -> Axes:
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
     axes: Any = Figure(figsize=(6, 5), layout="constrained").add_subplot(projection="3d") if ax is None else ax

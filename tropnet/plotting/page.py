@@ -11,17 +11,17 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import Colormap, to_hex
 from numpy.typing import ArrayLike, NDArray
 from plotly.offline import get_plotlyjs
 
 from tropnet.archives import write_atomically
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
+from tropnet.plotting.arguments import colour_map, output_number, require_regions
 from tropnet.plotting.colours import FILLS, LINES
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
-from tropnet.plotting.polygons import Polygons, default_view, layer_segments, polygons
+from tropnet.plotting.polygons import Polygons, layer_segments, polygons, view_of
 from tropnet.plotting.solids import Solids, solids
 from tropnet.polyhedral_complex import decision_boundary
 from tropnet.polyhedral_complex.adjacency import Edges, find_edges
@@ -99,21 +99,22 @@ def write_page(
     ...     print([each.name for each in Path(folder).iterdir()])
     ['map.html']
     """
+    require_regions(regions)
     net = regions.network
     if net.n_inputs not in (_PLANE, _SPACE):
         raise ShapeError(
             f"a page needs a network with 2 or 3 inputs, got {net.n_inputs}; restrict one of more inputs to a plane"
             " (Network.restrict), and draw one of a single input with plot_function."
         )
-    if not 0 <= output < net.n_outputs:
-        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
-    if not 0 <= shrink < 1:
-        raise ValueError(f"shrink must lie in 0 to 1, without 1, got {shrink}.")
+    output, colours = output_number(net, output), colour_map(cmap)
+    shown = view_of(regions, view) if net.n_inputs == _PLANE else None
+    if not isinstance(shrink, int | float | np.number) or not 0 <= shrink < 1:
+        raise ValueError(f"shrink must lie in 0 to 1, without 1, got {shrink!r}.")
     edges = find_edges(regions)
     shapes: Polygons | Solids
-    if net.n_inputs == _PLANE:
+    if shown is not None:
         shapes = flat = polygons(regions, view)
-        parts = _flat(regions, flat, view, boundary=boundary)
+        parts = _flat(regions, flat, shown, boundary=boundary)
     else:
         if boundary or view is not None or (isinstance(color, str) and color == "class"):
             raise ShapeError("classes, the decision boundary and a view are drawn of 2 inputs, the network has 3.")
@@ -121,7 +122,7 @@ def write_page(
         parts = _solid(regions, solid, shrink)
     state = "" if regions.complete else " (incomplete)"
     title = f"{len(regions):,} activation regions of {net} in {regions.domain}{state}"
-    data = {**_known(regions, edges), **parts, **_fill(regions, shapes, edges, color, output, cmap)}
+    data = {**_known(regions, edges), **parts, **_fill(regions, shapes, edges, color, output, colours)}
     # "<" would end the element that holds the data where a "/" follows.
     pieces = {
         "title": html.escape(title),
@@ -160,9 +161,8 @@ def _known(regions: Regions, edges: Edges) -> dict[str, Any]:
     }
 
 
-def _flat(regions: Regions, shapes: Polygons, view: Box | None, *, boundary: bool) -> dict[str, Any]:
+def _flat(regions: Regions, shapes: Polygons, shown: Box, *, boundary: bool) -> dict[str, Any]:
     """Return polygons, bent hyperplanes and decision boundary."""
-    shown = (default_view(regions) if view is None else view).expanded(2)
     tie: dict[str, str] | None = None
     if boundary:
         found = decision_boundary(regions)
@@ -208,7 +208,7 @@ def _layer(k: int) -> dict[str, Any]:
 
 
 def _fill(
-    regions: Regions, shapes: Polygons | Solids, edges: Edges, color: str | ArrayLike, output: int, cmap: str
+    regions: Regions, shapes: Polygons | Solids, edges: Edges, color: str | ArrayLike, output: int, cmap: Colormap
 ) -> dict[str, Any]:
     """Return the colours, which of them each region has, and what they tell."""
     if isinstance(color, str) and color in ("pattern", "affine"):
@@ -232,7 +232,7 @@ def _fill(
     shades = np.full(len(regions), _SHADES)
     share = (scaled[known] - low) / (high - low) if low < high else np.full(int(known.sum()), 0.5)
     shades[known] = np.minimum(share * _SHADES, _SHADES - 1)
-    colours = [to_hex(colormaps[cmap]((k + 0.5) / _SHADES)) for k in range(_SHADES)]
+    colours = [to_hex(cmap((k + 0.5) / _SHADES)) for k in range(_SHADES)]
     return {
         "colours": [*colours, _NONE],
         "groups": _packed(shades, "uint8"),

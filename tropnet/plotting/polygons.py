@@ -12,7 +12,17 @@ from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box
 from tropnet.regions import Regions
 
-__all__ = ["Polygons", "clipped", "default_view", "layer_segments", "polygons", "require_interior", "sides_of"]
+__all__ = [
+    "Polygons",
+    "clipped",
+    "default_view",
+    "layer_segments",
+    "polygons",
+    "require_interior",
+    "require_near",
+    "sides_of",
+    "view_of",
+]
 
 # Coordinates whose sums and squares are drawn without overflow.
 _FARTHEST = 1e150
@@ -71,6 +81,36 @@ def require_interior(regions: Regions, drawing: str) -> None:
         )
 
 
+def require_near(points: FloatArray) -> None:
+    """Refuse, by a DomainError, coordinates that are too large to draw."""
+    far = np.abs(points).max(initial=0.0)
+    if not far < _FARTHEST:
+        raise DomainError(
+            f"regions reach to {far:.2g}, too far to draw in float64; enumerate in a Box with sides below"
+            f" {_FARTHEST:.0e}."
+        )
+
+
+def view_of(regions: Regions, view: Box | None) -> Box:
+    """Return what a map shows, of two coordinates: the view that is given, or `default_view`.
+
+    Raises
+    ------
+    DomainError
+        `view` is no `Box`, unbounded, or empty inside.
+    """
+    if view is None:
+        return default_view(regions).expanded(2)
+    if not isinstance(view, Box):
+        raise DomainError(f"the view must be a Box, such as tn.Box(-1, 1), got {view!r}.")
+    shown = view.expanded(2)
+    if len(shown.low) != 2:
+        raise DomainError(f"the view must have 2 coordinates, got {view}.")
+    if not np.isfinite([shown.low, shown.high]).all() or not (shown.low < shown.high).all():
+        raise DomainError(f"the view must be bounded, with low < high in both coordinates, got {view}.")
+    return shown
+
+
 def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     """Return the regions of a network with two inputs as polygons, bounded ones whole, others clipped to a view.
 
@@ -91,17 +131,12 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
         )
     require_interior(regions, "a map")
     points, offsets = regions.vertices()
-    far = np.abs(points).max(initial=0.0)
-    if not far < _FARTHEST:
-        raise DomainError(
-            f"regions reach to {far:.2g}, too far to draw in float64; enumerate in a Box with sides below"
-            f" {_FARTHEST:.0e}."
-        )
+    require_near(points)
     ordered = _around(Polygons(points, offsets))
     open_ones = np.flatnonzero(~regions.bounded())
     if not len(open_ones):
         return ordered
-    frame = _frame(default_view(regions) if view is None else view)
+    frame = _frame(view_of(regions, view))
     cut = Polygons(np.tile(frame, (len(open_ones), 1)), 4 * np.arange(len(open_ones) + 1))
     A, b, _, rows = regions.halfspaces()
     first, counts = rows[:-1][open_ones], np.diff(rows)[open_ones]
@@ -210,8 +245,6 @@ def _around(given: Polygons) -> Polygons:
 
 
 def _frame(view: Box) -> FloatArray:
-    """Return the corners of a bounded box, counterclockwise."""
-    (x0, y0), (x1, y1) = view.expanded(2).low, view.expanded(2).high
-    if not np.isfinite([x0, y0, x1, y1]).all():
-        raise DomainError(f"the view must be bounded, got {view}.")
+    """Return the corners of a view, counterclockwise."""
+    (x0, y0), (x1, y1) = view.low, view.high
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])

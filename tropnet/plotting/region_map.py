@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import networkx as nx
@@ -10,16 +10,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tropnet.arrays.checks import finite_array
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
+from tropnet.plotting.arguments import axes_for, colour_map, output_number, require_regions
 from tropnet.plotting.colours import FILLS, LINES, fills
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
-from tropnet.plotting.polygons import Polygons, default_view, layer_segments, polygons, require_interior
+from tropnet.plotting.polygons import Polygons, layer_segments, polygons, require_interior, view_of
 from tropnet.polyhedral_complex import DecisionBoundary
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
@@ -97,12 +98,14 @@ def plot_regions(
     >>> ax.get_xlim()
     (np.float64(-3.0), np.float64(3.0))
     """
-    net = regions.network
+    require_regions(regions)
     shapes = polygons(regions, view)
-    if not 0 <= output < net.n_outputs:
-        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output}.")
-    axes = _axes(ax)
-    shown = default_view(regions) if view is None else view
+    output, colours = output_number(regions.network, output), colour_map(cmap)
+    shown = view_of(regions, view)
+    if data is None and labels is not None:
+        raise ShapeError("labels are those of points, which were not given: data is None.")
+    points, classes = (None, None) if data is None else _points(data, labels)
+    axes = axes_for(ax)
     lines = _LINE_WIDTH * min(1.0, (_FEW / max(len(regions), 1)) ** 0.5)
     options: dict[str, Any] = {"edgecolors": "black", "linewidths": lines}
     drawn = np.flatnonzero(np.diff(shapes.offsets))
@@ -114,7 +117,7 @@ def plot_regions(
     else:
         values, label, logarithmic = region_values(regions, shapes.centres(), color, output)
         norm = LogNorm() if logarithmic else None
-        collection = PolyCollection(shapes.split(), array=values[drawn], cmap=cmap, norm=norm, **options)
+        collection = PolyCollection(shapes.split(), array=values[drawn], cmap=colours, norm=norm, **options)
         axes.add_collection(collection)
         if colorbar:
             # As high as the map, whatever the shape of the axes.
@@ -122,8 +125,8 @@ def plot_regions(
     _show(axes, shown)
     incomplete = "" if regions.complete else " (incomplete)"
     axes.set_title(f"{len(regions):,} activation regions{incomplete}")
-    if data is not None:
-        _scatter(axes, data, labels)
+    if points is not None:
+        _scatter(axes, points, classes)
     return axes
 
 
@@ -131,7 +134,7 @@ def plot_hyperplanes(
     regions: Regions,
     ax: Axes | None = None,
     *,
-    layers: Sequence[int] | None = None,
+    layers: Iterable[int] | None = None,
     view: Box | None = None,
     legend: bool = True,
 ) -> Axes:
@@ -169,15 +172,17 @@ def plot_hyperplanes(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['layer 1', 'layer 2']
     """
-    net = regions.network
-    n_layers = len(net.hidden)
-    wanted = range(1, n_layers + 1) if layers is None else layers
+    require_regions(regions)
+    n_layers = len(regions.network.hidden)
+    if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
+        raise ShapeError(f"layers must be several numbers, such as [1], got {layers!r}.")
+    wanted = range(1, n_layers + 1) if layers is None else list(layers)
     for number in wanted:
-        if not 1 <= number <= n_layers:
-            raise ShapeError(f"layers must lie in 1, ..., {n_layers}, got {number}.")
-    shown = default_view(regions) if view is None else view
+        if not isinstance(number, int | np.integer) or not 1 <= number <= n_layers:
+            raise ShapeError(f"layers must lie in 1, ..., {n_layers}, got {number!r}.")
     shapes = polygons(regions, view)
-    axes = _axes(ax)
+    shown = view_of(regions, view)
+    axes = axes_for(ax)
     segments = layer_segments(regions, shapes, shown)
     for number in wanted:
         axes.add_collection(
@@ -226,12 +231,14 @@ def plot_boundary(
     >>> regions = enumerate_regions(Network.random([2, 5, 2], seed=1), Box(-3, 3))
     >>> ax = plot_boundary(decision_boundary(regions), plot_regions(regions, color="class"))
     """
+    if not isinstance(boundary, DecisionBoundary):
+        raise TypeError(f"boundary must be what decision_boundary returns, got {type(boundary).__name__}.")
     regions = boundary.regions
     if regions.network.n_inputs != 2:
         raise ShapeError(f"a map needs a network with 2 inputs, got {regions.network.n_inputs}.")
     require_interior(regions, "a map")
-    shown = default_view(regions) if view is None else view
-    axes = _axes(ax)
+    shown = view_of(regions, view)
+    axes = axes_for(ax)
     segments = [ends for i in range(len(boundary)) if len(ends := boundary.vertices(i, shown)) == 2]
     axes.add_collection(LineCollection(segments, colors=color, linewidths=2.0, capstyle="round", zorder=4))
     _show(axes, shown)
@@ -267,35 +274,29 @@ def plot_graph(
     >>> regions = enumerate_regions(Network.random([2, 5, 1], seed=0), Box(-3, 3))
     >>> ax = plot_graph(regions, ax=plot_regions(regions, color="pattern"))
     """
+    require_regions(regions)
     shapes = polygons(regions, view)
+    shown = view_of(regions, view)
     if graph is None:
         edges = find_edges(regions)
         pairs = np.stack([edges.first, edges.second], axis=1)
     else:
-        pairs = np.array(graph.edges, dtype=np.int64).reshape(-1, 2)
-        if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(regions)):
+        if not all(isinstance(node, int | np.integer) and 0 <= node < len(regions) for node in graph):
             raise ShapeError(f"the graph's nodes must be the numbers of the {len(regions)} regions.")
-    axes = _axes(ax)
+        pairs = np.array(graph.edges, dtype=np.int64).reshape(-1, 2)
+    axes = axes_for(ax)
     centres = shapes.centres()
     pairs = pairs[np.isfinite(centres[pairs]).all(axis=(1, 2))]
     axes.add_collection(LineCollection(list(centres[pairs]), colors="0.25", linewidths=0.6, zorder=3))
     size = min(12.0, 6000 / max(len(regions), 1))
     axes.scatter(centres[:, 0], centres[:, 1], s=size, color="black", linewidths=0, zorder=3.5)
-    _show(axes, default_view(regions) if view is None else view)
-    return axes
-
-
-def _axes(ax: Axes | None) -> Axes:
-    """Return axes to draw into; a figure of its own is known to no window."""
-    if ax is not None:
-        return ax
-    axes: Axes = Figure(figsize=(6, 5), layout="constrained").add_subplot()
+    _show(axes, shown)
     return axes
 
 
 def _show(axes: Axes, view: Box) -> None:
     """Show a view, both coordinates at one scale."""
-    (x0, y0), (x1, y1) = view.expanded(2).low, view.expanded(2).high
+    (x0, y0), (x1, y1) = view.low, view.high
     axes.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="$x_1$", ylabel="$x_2$")
     axes.set_aspect("equal")
 
@@ -315,16 +316,27 @@ def _fill_classes(axes: Axes, regions: Regions, shapes: Polygons, options: dict[
         axes.legend(handles=handles, loc="upper right", framealpha=0.9)
 
 
-def _scatter(axes: Axes, data: ArrayLike, labels: ArrayLike | None) -> None:
-    """Lay points over a map, in the colours of their classes."""
+def _points(data: ArrayLike, labels: ArrayLike | None) -> tuple[FloatArray, NDArray[np.int64] | None]:
+    """Return points to lay over a map, float64 of shape (n, 2), and their classes."""
     points = finite_array(data, "data")
     if points.ndim != 2 or points.shape[1] != 2:
         raise ShapeError(f"data must have shape (n, 2), got {points.shape}.")
-    classes = np.zeros(len(points), np.int64) if labels is None else np.asarray(labels)
+    if labels is None:
+        return points, None
+    classes = np.asarray(labels)
     if classes.shape != (len(points),):
         raise ShapeError(f"labels must have shape ({len(points)},), one for each point of data, got {classes.shape}.")
-    for label in np.unique(classes).tolist():
+    numbers = np.zeros(0) if classes.dtype.kind not in "biuf" else classes
+    if len(numbers) != len(classes) or not np.isfinite(numbers).all() or (numbers != np.floor(numbers)).any():
+        raise ShapeError("labels must be integers, the numbers of classes from 0 on.")
+    return points, classes.astype(np.int64)
+
+
+def _scatter(axes: Axes, points: FloatArray, classes: NDArray[np.int64] | None) -> None:
+    """Lay points over a map, in the colours of their classes."""
+    known = np.zeros(len(points), np.int64) if classes is None else classes
+    for label in np.unique(known).tolist():
         # Darker than the fill of the class, so that they are seen on it.
-        colour = "white" if labels is None else tuple(0.6 * fills(np.array([int(label)]))[0])
-        x, y = points[classes == label].T
+        colour = "white" if classes is None else tuple(0.6 * fills(np.array([label]))[0])
+        x, y = points[known == label].T
         axes.scatter(x, y, s=14, color=colour, edgecolors="black", linewidths=0.6, zorder=5)

@@ -41,7 +41,13 @@ def slice_through(net: Network, points: ArrayLike, margin: float = _MARGIN) -> S
     ------
     ShapeError
         `points` is not three points of the network's input space, or they lie on one line.
+    ValueError
+        `margin` is negative.
     """
+    if net.n_inputs < 2:
+        raise ShapeError("a plane needs a network with at least 2 inputs, got 1; plot_function draws one of 1 input.")
+    if not isinstance(margin, int | float | np.number) or not 0 <= margin < np.inf:
+        raise ValueError(f"margin must be a number of at least 0, got {margin!r}.")
     corners = finite_array(points, "points")
     if corners.shape != (_POINTS, net.n_inputs):
         raise ShapeError(f"points must be three points of shape (3, {net.n_inputs}), got {corners.shape}.")
@@ -95,7 +101,10 @@ def plot_slice(
     Raises
     ------
     ShapeError
-        `points` is not three points of the network's input space, or they lie on one line; `images` are not three.
+        `points` is not three points of the network's input space, or they lie on one line; `images` or
+        `names` are not three.
+    ValueError
+        `margin` is negative, or as for `plot_regions`.
 
     Examples
     --------
@@ -105,9 +114,9 @@ def plot_slice(
     """
     sliced = slice_through(net, points, margin)
     at = sliced.at
-    pictures = None if images is None else np.asarray(images)
-    if pictures is not None and len(pictures) != _POINTS:
-        raise ShapeError(f"images must be three, one for each point, got {len(pictures)}.")
+    if len(names) != _POINTS:
+        raise ShapeError(f"names must be three, one for each point, got {len(names)}.")
+    pictures = None if images is None else _pictures(images)
     regions = enumerate_regions(sliced.network, sliced.view)
     axes = plot_regions(regions, ax, **{"color": "pattern", **options})
     if boundary:
@@ -125,3 +134,14 @@ def plot_slice(
         )
     axes.set(xlabel=f"from {names[0]} towards {names[1]}", ylabel=f"at right angles, towards {names[2]}")
     return axes
+
+
+def _pictures(images: ArrayLike) -> FloatArray:
+    """Return three images, grey or in colours, as arrays that Matplotlib draws."""
+    found = np.asarray(images)
+    if found.ndim == 0 or len(found) != _POINTS:
+        raise ShapeError(f"images must be three, one for each point, got {len(found) if found.ndim else found}.")
+    grey = found.ndim == 3
+    if not (grey or (found.ndim == 4 and found.shape[-1] in (3, 4))) or 0 in found.shape:
+        raise ShapeError(f"images must have shape (3, height, width) or (3, height, width, 3), got {found.shape}.")
+    return found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import DomainError, ShapeError
-from tropnet.plotting.polygons import require_interior
+from tropnet.plotting.polygons import require_interior, require_near
 from tropnet.regions import Regions
 
 __all__ = ["Solids", "solids"]
@@ -75,6 +75,7 @@ def solids(regions: Regions) -> Solids:
     if not regions.bounded().all():
         raise DomainError("polyhedra are drawn of bounded regions; enumerate in a Box, such as tn.Box(-1, 1).")
     points, offsets = regions.vertices()
+    require_near(points)
     facets = regions.facets()
     A, b, names, first = regions.halfspaces()
     # Where the row of each facet stands among all rows of its region.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 
 from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
+from tropnet.plotting.arguments import axes_for
 from tropnet.plotting.colours import LINES, colouring, fills
-from tropnet.plotting.polygons import default_view, polygons
+from tropnet.plotting.polygons import polygons, view_of
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
 
-__all__ = ["Frame", "Tables", "check_suffix", "lasting_colours", "plot_counts", "plot_step", "write_animation"]
+__all__ = ["Frame", "Tables", "check_animation", "lasting_colours", "plot_counts", "plot_step", "write_animation"]
 
 IndexArray = NDArray[np.int64]
 
@@ -51,7 +53,7 @@ def plot_counts(tables: Tables, ax: Axes | None = None) -> Axes:
 
     A step whose list is incomplete has an open circle; births and deaths that are not known are left out.
     """
-    axes = Figure(figsize=(6, 4), layout="constrained").subplots() if ax is None else ax
+    axes = axes_for(ax, (6, 4))
     n_layers = tables.by_layer.shape[1]
     counts = tables.by_layer[:, -1] if n_layers else np.ones(len(tables.steps))
     names = ["layer 1", *(f"layers 1-{layer}" for layer in range(2, n_layers))]
@@ -89,28 +91,32 @@ def plot_step(
     regions: Regions, colours: IndexArray, step: int, ax: Axes | None = None, view: Box | None = None
 ) -> Axes:
     """Draw regions in given colours, int64 of shape (R,)."""
-    shown = default_view(regions) if view is None else view
+    shown = view_of(regions, view)
     shapes = polygons(regions, shown)
-    axes = Figure(figsize=(_INCHES, _INCHES), layout="constrained").subplots() if ax is None else ax
+    axes = axes_for(ax, (_INCHES, _INCHES))
     drawn = np.flatnonzero(np.diff(shapes.offsets))
     axes.add_collection(
         PolyCollection(shapes.split(), facecolors=fills(colours[drawn]), edgecolors="black", linewidths=0.4)
     )
-    (x0, y0), (x1, y1) = shown.expanded(2).low, shown.expanded(2).high
-    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal")
+    (x0, y0), (x1, y1) = shown.low, shown.high
+    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
     incomplete = "" if regions.complete else " (incomplete)"
     axes.set_title(f"step {step:,}: {len(regions):,} activation regions{incomplete}")
     return axes
 
 
-def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise if no animation can be written into such a file.
+def check_animation(path: str | os.PathLike[str], per_second: float, dpi: int) -> None:
+    """Raise if no animation can be written into such a file, or not at this pace or size.
 
     Raises
     ------
     ValueError
-        The suffix is neither .gif nor .mp4; for .mp4, there is no ffmpeg.
+        The suffix is neither .gif nor .mp4; for .mp4, there is no ffmpeg; a number is out of range.
     """
+    # A GIF counts the time of a picture in hundredths of a second, up to 655 s.
+    for name, value, least, most in (("per_second", per_second, 0.01, 100), ("dpi", dpi, 10, 1000)):
+        if not isinstance(value, int | float | np.number) or not least <= value <= most:
+            raise ValueError(f"{name} must be a number from {least} to {most}, got {value!r}.")
     suffix = Path(path).suffix.lower()
     if suffix not in (".gif", ".mp4"):
         raise ValueError(f"an animation must be a .gif or .mp4 file, got '{os.fspath(path)}'.")
@@ -128,17 +134,24 @@ def write_animation(
 ) -> None:
     """Write the maps of all frames, in colours that stay and one view, by default that of the first."""
     suffix, colours = Path(path).suffix.lower(), lasting_colours(frames)
-    shown = default_view(frames[0].regions) if view is None else view
+    shown = view_of(frames[0].regions, view)
     figure = Figure(figsize=(_INCHES, _INCHES), layout="constrained")
     axes = figure.subplots()
     made: dict[str, Any] = {".gif": PillowWriter, ".mp4": FFMpegWriter}
     writer: AbstractMovieWriter = made[suffix](fps=per_second)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / f"animation{suffix}"
-        with writer.saving(figure, str(place), dpi):
+        writer.setup(figure, str(place), dpi)
+        try:
             for (regions, numbers), step in zip(frames, steps, strict=True):
                 axes.clear()
                 plot_step(regions, colours[numbers], step, axes, shown)
                 writer.grab_frame()
+        except BaseException:
+            # Of no pictures, or of half of them, it makes an error of its own, which would hide this one.
+            with suppress(Exception):
+                writer.finish()
+            raise
+        writer.finish()
         data = place.read_bytes()
     write_atomically(path, lambda file: file.write(data))

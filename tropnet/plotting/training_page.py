@@ -13,19 +13,23 @@ from plotly.subplots import make_subplots
 from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
 from tropnet.plotting.colours import FILLS, LINES
-from tropnet.plotting.polygons import default_view, polygons
+from tropnet.plotting.polygons import polygons, view_of
 from tropnet.plotting.training import Frame, IndexArray, Tables, lasting_colours
 
 __all__ = ["write_slider"]
+
+# Views for which float32 is enough: their size against their distance from 0, and what is far from under- and overflow.
+_FINE, _LEAST, _MOST = 1e-2, 1e-30, 1e30
 
 
 def write_slider(path: str | os.PathLike[str], frames: Sequence[Frame], tables: Tables, view: Box | None) -> None:
     """Write the page: on the left the map of a step, on the right the counts of all; plotly.js is within (5 MB).
 
-    A map is one outline per colour, its polygons apart by gaps. Coordinates are float32.
+    A map is one outline per colour, its polygons apart by gaps. Coordinates are float32
+    where that is enough for the view.
     """
     colours = lasting_colours(frames)
-    shown = default_view(frames[0].regions) if view is None else view
+    shown = view_of(frames[0].regions, view)
     kinds = np.unique(colours[colours >= 0] % len(FILLS))
     counts = np.array([len(frame.regions) for frame in frames])
     figure = make_subplots(1, 2, column_widths=[0.58, 0.42], subplot_titles=[_title(tables, counts, 0), ""])
@@ -47,9 +51,9 @@ def write_slider(path: str | os.PathLike[str], frames: Sequence[Frame], tables: 
         )
         for i, (traces, mark, step) in enumerate(zip(maps, marks, tables.steps.tolist(), strict=True))
     ]
-    (x0, y0), (x1, y1) = shown.expanded(2).low.tolist(), shown.expanded(2).high.tolist()
-    figure.update_xaxes(range=[x0, x1], constrain="domain", row=1, col=1)
-    figure.update_yaxes(range=[y0, y1], constrain="domain", scaleanchor="x", row=1, col=1)
+    (x0, y0), (x1, y1) = shown.low.tolist(), shown.high.tolist()
+    figure.update_xaxes(range=[x0, x1], constrain="domain", title="x<sub>1</sub>", row=1, col=1)
+    figure.update_yaxes(title="x<sub>2</sub>", range=[y0, y1], constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(title="step", row=1, col=2)
     figure.update_yaxes(title="activation regions", rangemode="tozero", row=1, col=2)
     figure.update_layout(
@@ -71,12 +75,15 @@ def _map(frame: Frame, colours: IndexArray, kinds: IndexArray, view: Box) -> lis
     """Return one trace for each colour."""
     shapes = polygons(frame.regions, view)
     corners = np.split(shapes.points, shapes.offsets[1:-1])
+    # Far from 0, float32 does not tell the points of a small view apart.
+    far = np.abs([view.low, view.high]).max()
+    exact = bool((view.high - view.low).min() < _FINE * far or not _LEAST < far < _MOST)
     traces = []
     for kind in kinds.tolist():
         own = [corners[i] for i in np.flatnonzero(colours % len(FILLS) == kind) if len(corners[i])]
         gap = np.full((1, 2), np.nan)
         outline = np.concatenate([part for polygon in own for part in (polygon, polygon[:1], gap)] or [gap])
-        x, y = outline.astype(np.float32).T
+        x, y = outline.astype(np.float64 if exact else np.float32).T
         traces.append(
             go.Scatter(
                 x=x,

@@ -120,12 +120,15 @@ class RegionTracker:
         ShapeError
             The network has another shape.
         ValueError
-            `step` is not larger than the last.
+            `step` is no integer, or not larger than the last.
         DomainError, UnsupportedModuleError
             As `enumerate_regions`.
         """
         last = self._steps[-1] if self._steps else None
-        number = (0 if last is None else last + 1) if step is None else operator.index(step)
+        number = (0 if last is None else last + 1) if step is None else step
+        if not isinstance(number, int | np.integer) or isinstance(number, bool) or abs(int(number)) >= 2**63:
+            raise ValueError(f"step must be an integer of 64 bits, got {number!r}.")
+        number = int(number)
         if last is not None and number <= last:
             raise ValueError(f"step must be larger than the last one, {last}, got {number}.")
         if self._steps and isinstance(net, Network) and _shape(net) != self._shape:
@@ -239,7 +242,9 @@ class RegionTracker:
 
     def _place(self, index: int) -> int:
         try:
-            return range(len(self))[index]
+            return range(len(self))[operator.index(index)]
+        except TypeError:
+            raise TypeError(f"index must be an integer, the number of a step from 0 on, got {index!r}.") from None
         except IndexError:
             raise IndexError(f"step number {index} does not exist: there are {len(self)}.") from None
 
@@ -288,11 +293,12 @@ class RegionTracker:
         MissingExtraError, ShapeError
             As `plot_map`.
         ValueError
-            The suffix is neither; there is no ffmpeg; the networks were not kept; there are no steps.
+            The suffix is neither; a number is out of range; there is no ffmpeg; the networks were not kept; there are
+            no steps.
         """
         self._require_steps()
         plotting = _plotting("write_animation")
-        plotting.check_suffix(path)
+        plotting.check_animation(path, per_second, dpi)
         frames = self._frames(range(len(self)), plotting)
         plotting.write_animation(path, frames, self._steps, view, per_second, dpi)
 
@@ -322,6 +328,8 @@ class RegionTracker:
         return plotting.Tables(self.steps, self.counts_by_layer, self.births, self.deaths, self.complete)
 
     def _frames(self, places: range, plotting: Any) -> Any:
+        if self._shape[0] != 2:
+            raise ShapeError(f"a map needs a network with 2 inputs, got {self._shape[0]}.")
         found = [self.regions(place) for place in places]
         return [plotting.Frame(regions, self.numbers_of(regions)) for regions in found]
 

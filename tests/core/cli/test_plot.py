@@ -71,7 +71,9 @@ def test_what_is_written(net, suffix, options, run, tmp_path):
         (["two.npz", "-o", "map.png", "--output-number", "3"], 1, "--output-number must lie in 1, ..., 2, got 3"),
         (["four.npz", "-o", "map.png", "--slice", "points.csv", "--box", "0", "1"], 2, "either --box or --slice"),
         (["two.npz", "-o", "map.png", "--slice", "points.csv"], 1, "must hold points of 2 coordinates"),
-        (["two.npz", "-o", "nowhere/map.png"], 1, "no such file or directory"),
+        (["two.npz", "-o", "nowhere/map.png"], 2, "no folder to write to"),
+        (["one.npz", "-o", "map.png", "--box", "-1", "1", "--boundary"], 1, "are for maps of the plane"),
+        (["three.npz", "-o", "map.html", "--box", "-1", "1", "--color", "class"], 1, "the network has 3 inputs"),
     ],
 )
 def test_what_cannot_be_drawn(arguments, code, message, run, tmp_path):

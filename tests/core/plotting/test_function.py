@@ -53,3 +53,16 @@ def test_what_has_no_graph():
         tn.plot_function(tn.Network.random([1, 2, 1], seed=0), tn.Box(0, 1), output=1)
     with pytest.raises(tn.ShapeError, match="projection='3d'"):
         tn.plot_function(tn.Network.random([2, 2, 1], seed=0), tn.Box(0, 1), Figure().add_subplot())
+
+
+def test_arguments_are_checked():
+    """One line says which argument is wrong, or that the box is too large."""
+    net = tn.Network.random([1, 3, 2], seed=0)
+    with pytest.raises(TypeError, match=r"net must be a tropnet\.Network, got str"):
+        tn.plot_function("net", tn.Box(-1, 1))
+    with pytest.raises(tn.ShapeError, match=r"output must lie in 0, \.\.\., 1, got True"):
+        tn.plot_function(net, tn.Box(-1, 1), output=True)
+    with pytest.raises(ValueError, match="cmap must be the name"):
+        tn.plot_function(tn.Network.random([2, 3, 1], seed=0), tn.Box(-1, 1), cmap="nowhere")
+    with pytest.raises(tn.DomainError, match="too far to draw"):
+        tn.plot_function(net, tn.Box(-1.7e308, 1.7e308))

@@ -1,5 +1,6 @@
 """Region maps show what the regions are, one polygon each."""
 
+import networkx as nx
 import numpy as np
 import pytest
 from matplotlib.path import Path
@@ -254,3 +255,87 @@ def test_polygons_cover_the_box(seed):
     inside = np.array([Path(polygon).contains_points(points) for polygon in polygons])
     assert (inside.sum(axis=0) == 1).all()
     assert (regions.patterns[np.argmax(inside, axis=0)] == regions.network.activation_pattern(points)).all()
+
+
+def filled(net, domain=BOX):
+    """Return the area that each class has on the map."""
+    ax = tn.plot_regions(tn.enumerate_regions(net, domain), color="class")
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    sums = [sum(area(path.vertices[:-1]) for path in part.get_paths()) for part in ax.collections]
+    return dict(zip(names, sums, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e60])
+def test_where_outputs_are_equal_the_first_is_the_class(scale):
+    """A ReLU that is off leaves outputs that tie on half of the map: they belong to the first class, once."""
+    box = tn.Box([-scale, -scale], [scale, 3 * scale])
+    whole = 8 * scale**2
+    one = tn.Network.mlp([[[1, 0]], [[1]]], [[0], [0]])
+    assert filled(one, box) == pytest.approx({"class 0": whole / 2, "class 1": whole / 2})
+    two = tn.Network.mlp([[[1, 0]], [[-1], [1], [1]]], [[0], [0, 0, 0]])
+    assert filled(two, box) == pytest.approx({"class 0": whole / 2, "class 1": whole / 2})
+    constant = tn.Network.mlp([[[1, 0]], [[0], [0]]], [[0], [0, 0]])
+    assert filled(constant, box) == pytest.approx({"class 0": whole})
+
+
+def test_a_class_that_is_only_touched_is_not_shown():
+    """Where outputs are equal along a line only, no class is added to map and legend."""
+    absolute = tn.Network.mlp([[[1, 0.7], [-1, -0.7]], [[1, 1]]], [[-0.3, 0.3], [0]])
+    assert list(filled(absolute)) == ["class 1"]
+    negative = tn.Network.mlp([[[1, 0.7], [-1, -0.7]], [[-1, -1]]], [[-0.3, 0.3], [0]])
+    assert list(filled(negative)) == ["class 0"]
+
+
+def test_areas_that_underflow_have_no_place_on_a_logarithmic_scale():
+    """The map of a box of side 1e-200 is drawn, with the areas left out."""
+    net = tn.Network.mlp([[[1, 0], [0, 1]], [[1, 1]]], [[0, 0], [0]])
+    ax = tn.plot_regions(tn.enumerate_regions(net, tn.Box(-1e-200, 1e-200)), color="area")
+    ax.figure.draw_without_rendering()
+    assert len(ax.collections[0].get_paths()) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": 1.0}, "output must lie in 0, ..., 1, got 1.0"),
+        ({"output": True}, "output must lie in"),
+        ({"cmap": "nowhere"}, "cmap must be the name of a Matplotlib colour map, such as 'viridis', got 'nowhere'"),
+        ({"view": (-1, 1)}, "the view must be a Box"),
+        ({"view": tn.Polytope([[1, 0]], [1])}, "the view must be a Box"),
+        ({"view": tn.Box([0, 0, 0], 1)}, "the view must have 2 coordinates"),
+        ({"view": tn.Box(0, np.inf)}, "the view must be bounded"),
+        ({"view": tn.Box([0, 0], [0, 1])}, "low < high in both coordinates"),
+        ({"data": [[0, 0]], "labels": ["a"]}, "labels must be integers"),
+        ({"data": [[0, 0]], "labels": [0.5]}, "labels must be integers"),
+        ({"labels": [0]}, "data is None"),
+        ({"ax": "left"}, "ax must be Matplotlib's Axes"),
+    ],
+)
+@pytest.mark.parametrize("domain", [BOX, None], ids=["box", "plane"])
+def test_arguments_are_checked(domain, options, message):
+    """One line says which argument is wrong, for bounded and for other domains."""
+    with pytest.raises((ValueError, TypeError)) as caught:
+        tn.plot_regions(tn.enumerate_regions(NET, domain), **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_of_the_other_maps_are_checked():
+    """Regions, layers, graphs and axes that are something else are named."""
+    from matplotlib.figure import Figure
+
+    regions = tn.enumerate_regions(NET, BOX)
+    for draw in (tn.plot_regions, tn.plot_hyperplanes, tn.plot_graph):
+        with pytest.raises(TypeError, match="regions must be what enumerate_regions returns, got Network"):
+            draw(NET)
+        with pytest.raises(tn.ShapeError, match="flat axes"):
+            draw(regions, ax=Figure().add_subplot(projection="3d"))
+    with pytest.raises(TypeError, match="boundary must be what decision_boundary returns, got Regions"):
+        tn.plot_boundary(regions)
+    for layers in (1, "1", [1.5], [3]):
+        with pytest.raises(tn.ShapeError, match="layers must"):
+            tn.plot_hyperplanes(regions, layers=layers)
+    assert len(tn.plot_hyperplanes(regions, layers=iter([1, 2])).collections) == 2
+    for edges in ([("a", "b")], [((0, 0), (0, 1))], [(0, len(regions))]):
+        with pytest.raises(tn.ShapeError, match="numbers of the"):
+            tn.plot_graph(regions, nx.Graph(edges))

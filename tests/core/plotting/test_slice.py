@@ -41,3 +41,27 @@ def test_what_is_no_plane():
         tn.plot_slice(NET, POINTS[:2])
     with pytest.raises(tn.ShapeError, match="images must be three"):
         tn.plot_slice(NET, POINTS, images=np.zeros((2, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"names": ("A", "B")}, "names must be three"),
+        ({"margin": -0.1}, "margin must be a number of at least 0"),
+        ({"margin": np.inf}, "margin must be a number of at least 0"),
+        ({"margin": "wide"}, "margin must be a number of at least 0"),
+        ({"images": 3}, "images must be three"),
+        ({"images": np.zeros((3, 16))}, r"images must have shape \(3, height, width\)"),
+        ({"images": np.zeros((3, 4, 4, 2))}, r"images must have shape \(3, height, width\)"),
+    ],
+)
+def test_arguments_are_checked(options, message):
+    """One line says which argument is wrong."""
+    with pytest.raises(ValueError, match=message):
+        tn.plot_slice(NET, POINTS, **options)
+
+
+def test_one_input_has_no_plane():
+    """The message names what draws a network of one input."""
+    with pytest.raises(tn.ShapeError, match="at least 2 inputs, got 1; plot_function"):
+        tn.plot_slice(tn.Network.random([1, 3, 1], seed=0), [[0], [1], [2]])

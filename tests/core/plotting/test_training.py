@@ -172,3 +172,45 @@ for use in (tracker.plot, lambda: tracker.plot_map(0), lambda: tracker.write_sli
     assert len(lines) == 4
     for line, extra in zip(lines, ("plot", "plot", "interactive", "torch"), strict=True):
         assert f"needs the extra '{extra}'; install it with" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"per_second": 0}, "per_second must be a number from 0.01 to 100, got 0"),
+        ({"per_second": float("nan")}, "per_second must be a number"),
+        ({"dpi": -5}, "dpi must be a number"),
+        ({"dpi": "fine"}, "dpi must be a number"),
+        ({"view": (-1, 1)}, "the view must be a Box"),
+    ],
+)
+def test_arguments_of_an_animation(options, message, tracker, tmp_path):
+    """The error is the one about the argument, and no file is left."""
+    with pytest.raises(ValueError, match=message):
+        tracker.write_animation(tmp_path / "moving.gif", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_while_drawing_is_the_one_that_is_raised(tmp_path):
+    """What goes wrong in the first picture is not hidden by a writer that has none."""
+    far = tracked([tn.Network.random([2, 3, 1], seed=seed) for seed in range(2)], tn.Box(-1e200, 1e200))
+    with pytest.raises(tn.DomainError, match="too far to draw"):
+        far.write_animation(tmp_path / "moving.gif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_axes_of_a_map_are_named(tracker):
+    """A map of a step says which input is which, as every map does."""
+    ax = tracker.plot_map(0)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x_1$", "$x_2$")
+
+
+def test_the_page_tells_points_of_a_small_view_apart(tmp_path):
+    """Far from 0 the corners keep the digits that distinguish them."""
+    net = tn.Network.mlp([[[1, 0], [0, 1]], [[1, 1]]], [[-1, -1], [0]])
+    small = tracked([net, net], tn.Box(1 - 1e-9, 1 + 1e-9))
+    small.write_slider(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    traces = json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"template", text, re.DOTALL)[1])
+    x = np.concatenate([decoded(trace["x"]) for trace in traces if trace.get("fill") == "toself"])
+    assert np.unique(x[np.isfinite(x)]).tolist() == [1 - 1e-9, 1.0, 1 + 1e-9]

@@ -19,7 +19,7 @@ __all__ = ["plot"]
 _EXTRAS: Mapping[str, str] = {".html": "interactive", ".png": "plot", ".svg": "plot", ".pdf": "plot"}
 _SUFFIXES = ", ".join(_EXTRAS)
 _COLORS = ("pattern", "affine", "output", "gradient", "area", "class")
-_LINE, _SPACE = 1, 3
+_LINE, _PLANE, _SPACE = 1, 2, 3
 _DOTS_PER_INCH = 200
 
 
@@ -70,6 +70,8 @@ def plot(
     suffix = Path(out).suffix.lower()
     if suffix not in _EXTRAS:
         raise click.BadParameter(f"must end in one of {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
+    if not Path(out).absolute().parent.is_dir():
+        raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = tn.load(path, **reading)
     try:
         if suffix == ".html":
@@ -79,6 +81,11 @@ def plot(
         raise MissingExtraError.of(f"writing '{out}'", _EXTRAS[suffix]) from error
     if output_number > net.n_outputs:
         raise ShapeError(f"--output-number must lie in 1, ..., {net.n_outputs}, got {output_number}.")
+    if net.n_inputs != _PLANE and (boundary or color == "class" or (hyperplanes and net.n_inputs == _LINE)):
+        raise ShapeError(
+            f"--boundary, --hyperplanes and --color class are for maps of the plane; the network has {net.n_inputs}"
+            f" input{'s' if net.n_inputs > 1 else ''}."
+        )
     options: dict[str, Any] = {"color": color, "output": output_number - 1}
     progress = not quiet
     if net.n_inputs == _LINE:

@@ -1,0 +1,71 @@
+"""What drawings are given, checked at the door: axes, regions, an output, a colour map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+
+from tropnet.errors import ShapeError
+from tropnet.network.network import Network
+from tropnet.regions import Regions
+
+__all__ = ["axes_for", "colour_map", "output_number", "require_regions"]
+
+
+def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
+    """Return flat axes to draw into: those given, or of a figure of that size in inches that no window knows.
+
+    Raises
+    ------
+    TypeError
+        `ax` is something else.
+    ShapeError
+        They are axes of a view in space.
+    """
+    if ax is None:
+        return Figure(figsize=size, layout="constrained").add_subplot()
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be Matplotlib's Axes, such as Figure().add_subplot(), got {type(ax).__name__}.")
+    if hasattr(ax, "set_zlim"):
+        raise ShapeError("this is drawn into flat axes, got axes made with projection='3d'.")
+    return ax
+
+
+def require_regions(regions: Any) -> None:
+    """Refuse, by a TypeError, what is not the regions of a network."""
+    if not isinstance(regions, Regions):
+        raise TypeError(f"regions must be what enumerate_regions returns, got {type(regions).__name__}.")
+
+
+def output_number(net: Network, output: Any) -> int:
+    """Return which output is meant, from 0 on.
+
+    Raises
+    ------
+    ShapeError
+        There is no such output, or it is no integer.
+    """
+    whole = isinstance(output, int | np.integer) and not isinstance(output, bool)
+    if not whole or not 0 <= output < net.n_outputs:
+        raise ShapeError(f"output must lie in 0, ..., {net.n_outputs - 1}, got {output!r}.")
+    return int(output)
+
+
+def colour_map(cmap: Any) -> Colormap:
+    """Return a colour map of Matplotlib by its name, or itself.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name.
+    """
+    if isinstance(cmap, Colormap):
+        return cmap
+    if not isinstance(cmap, str) or cmap not in colormaps:
+        raise ValueError(f"cmap must be the name of a Matplotlib colour map, such as 'viridis', got {cmap!r}.")
+    return colormaps[cmap]
