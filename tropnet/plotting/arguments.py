@@ -14,7 +14,7 @@ from tropnet.errors import ShapeError
 from tropnet.network.network import Network
 from tropnet.regions import Regions
 
-__all__ = ["axes_for", "colour_map", "output_number", "require_regions"]
+__all__ = ["axes_for", "colour_map", "counted", "output_number", "require_regions"]
 
 
 def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
@@ -69,3 +69,8 @@ def colour_map(cmap: Any) -> Colormap:
     if not isinstance(cmap, str) or cmap not in colormaps:
         raise ValueError(f"cmap must be the name of a Matplotlib colour map, such as 'viridis', got {cmap!r}.")
     return colormaps[cmap]
+
+
+def counted(n: int) -> str:
+    """Return how many regions there are, for a title."""
+    return f"{n:,} activation region{'' if n == 1 else 's'}"

@@ -13,7 +13,7 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
-from tropnet.plotting.arguments import axes_for, colour_map, output_number
+from tropnet.plotting.arguments import axes_for, colour_map, counted, output_number
 from tropnet.plotting.colours import LINES
 from tropnet.plotting.polygons import polygons, require_near
 
@@ -100,7 +100,7 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
         xlim=(float(box.low[0]), float(box.high[0])),
         xlabel="$x$",
         ylabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
-        title=f"{len(regions):,} activation regions",
+        title=counted(len(regions)),
     )
     if len(layer):
         axes.legend()
@@ -128,7 +128,7 @@ def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: Colorma
         xlabel="$x_1$",
         ylabel="$x_2$",
         zlabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
-        title=f"{len(regions):,} activation regions",
+        title=counted(len(regions)),
     )
     if heights.min() < heights.max():
         axes.set_zlim(heights.min(), heights.max())

@@ -318,7 +318,7 @@ if (flat) {
   layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0, 0, 0, 0)";
   layout.xaxis = {title: {text: "x<sub>1</sub>", standoff: 8}, range: [x0, x1], constrain: "domain", showgrid: false, zeroline: false};
   layout.yaxis = {
-    title: {text: "x<sub>2</sub>"}, range: [y0, y1], scaleanchor: "x", constrain: "domain", showgrid: false, zeroline: false,
+    title: {text: "x<sub>2</sub>"}, range: [y0, y1], ...(data.to_scale ? {scaleanchor: "x"} : {}), constrain: "domain", showgrid: false, zeroline: false,
   };
 } else {
   const axis = k => ({title: {text: `x<sub>${k}</sub>`}, showspikes: false});

@@ -18,10 +18,10 @@ from plotly.offline import get_plotlyjs
 from tropnet.archives import write_atomically
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import colour_map, output_number, require_regions
+from tropnet.plotting.arguments import colour_map, counted, output_number, require_regions
 from tropnet.plotting.colours import FILLS, LINES
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
-from tropnet.plotting.polygons import Polygons, layer_segments, polygons, view_of
+from tropnet.plotting.polygons import Polygons, layer_segments, polygons, to_scale, view_of
 from tropnet.plotting.solids import Solids, solids
 from tropnet.polyhedral_complex import decision_boundary
 from tropnet.polyhedral_complex.adjacency import Edges, find_edges
@@ -121,7 +121,7 @@ def write_page(
         shapes = solid = solids(regions)
         parts = _solid(regions, solid, shrink)
     state = "" if regions.complete else " (incomplete)"
-    title = f"{len(regions):,} activation regions of {net} in {regions.domain}{state}"
+    title = f"{counted(len(regions))} of {net} in {regions.domain}{state}"
     data = {**_known(regions, edges), **parts, **_fill(regions, shapes, edges, color, output, colours)}
     # "<" would end the element that holds the data where a "/" follows.
     pieces = {
@@ -173,6 +173,7 @@ def _flat(regions: Regions, shapes: Polygons, shown: Box, *, boundary: bool) -> 
     return {
         "points": _packed(shapes.points, "float64"),
         "offsets": _packed(shapes.offsets, "int32"),
+        "to_scale": to_scale(shown),
         "view": [float(end) for k in range(2) for end in (shown.low[k], shown.high[k])],
         "layers": [
             {**_layer(k), "width": thin * max(1.8 - 0.3 * k, 0.8), "segments": _packed(segments, "float64")}
@@ -232,6 +233,9 @@ def _fill(
     shades = np.full(len(regions), _SHADES)
     share = (scaled[known] - low) / (high - low) if low < high else np.full(int(known.sum()), 0.5)
     shades[known] = np.minimum(share * _SHADES, _SHADES - 1)
+    if not low < high:
+        # The colour of a single value is that in the middle.
+        low, high = low - max(0.5, abs(low) / 2), high + max(0.5, abs(high) / 2)
     colours = [to_hex(cmap((k + 0.5) / _SHADES)) for k in range(_SHADES)]
     return {
         "colours": [*colours, _NONE],
@@ -239,15 +243,17 @@ def _fill(
         "colour_scale": {
             "label": re.sub(r"\$y(?:_\{(\d+)\})?\$", lambda name: f"y<sub>{name[1] or ''}</sub>", label),
             "low": low,
-            "high": high if low < high else low + 1.0,
+            "high": high,
             "steps": _SHADES,
             "ticks": _powers(low, high) if logarithmic else None,
         },
     }
 
 
-def _powers(low: float, high: float) -> tuple[list[int], list[str]]:
+def _powers(low: float, high: float) -> tuple[list[float], list[str]]:
     """Return the powers of ten to mark on a logarithmic scale, and what is written there."""
     step = max(1, int(np.ceil((high - low) / _TICKS)))
-    ticks = list(range(int(np.ceil(low)), int(np.floor(high)) + 1, step))
+    ticks: list[float] = list(range(int(np.ceil(low)), int(np.floor(high)) + 1, step))
+    if not ticks:
+        return [low, high], [f"{10**end:.3g}" for end in (low, high)]
     return ticks, [f"10<sup>{tick}</sup>" for tick in ticks]

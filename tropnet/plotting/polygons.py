@@ -21,11 +21,14 @@ __all__ = [
     "require_interior",
     "require_near",
     "sides_of",
+    "to_scale",
     "view_of",
 ]
 
 # Coordinates whose sums and squares are drawn without overflow.
 _FARTHEST = 1e150
+# How often as long as the other a side of a view may be for one scale of both: the shorter one is still to be seen.
+_LONGEST = 20
 # Of the corners of regions that reach to infinity, the part beyond a view on either side, and what is left free around
 # the others, of their span.
 _TAIL, _MARGIN = 0.05, 0.25
@@ -109,6 +112,12 @@ def view_of(regions: Regions, view: Box | None) -> Box:
     if not np.isfinite([shown.low, shown.high]).all() or not (shown.low < shown.high).all():
         raise DomainError(f"the view must be bounded, with low < high in both coordinates, got {view}.")
     return shown
+
+
+def to_scale(view: Box) -> bool:
+    """Whether both coordinates of a view can be shown at one scale, or the map would be but a line."""
+    sides = view.high - view.low
+    return bool(sides.max() <= _LONGEST * sides.min())
 
 
 def polygons(regions: Regions, view: Box | None = None) -> Polygons:

@@ -17,10 +17,10 @@ from tropnet.arrays.checks import finite_array
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import axes_for, colour_map, output_number, require_regions
+from tropnet.plotting.arguments import axes_for, colour_map, counted, output_number, require_regions
 from tropnet.plotting.colours import FILLS, LINES, fills
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
-from tropnet.plotting.polygons import Polygons, layer_segments, polygons, require_interior, view_of
+from tropnet.plotting.polygons import Polygons, layer_segments, polygons, require_interior, to_scale, view_of
 from tropnet.polyhedral_complex import DecisionBoundary
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
@@ -124,7 +124,7 @@ def plot_regions(
             axes.figure.colorbar(collection, cax=axes.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
     _show(axes, shown)
     incomplete = "" if regions.complete else " (incomplete)"
-    axes.set_title(f"{len(regions):,} activation regions{incomplete}")
+    axes.set_title(f"{counted(len(regions))}{incomplete}")
     if points is not None:
         _scatter(axes, points, classes)
     return axes
@@ -295,10 +295,10 @@ def plot_graph(
 
 
 def _show(axes: Axes, view: Box) -> None:
-    """Show a view, both coordinates at one scale."""
+    """Show a view, both coordinates at one scale if that leaves something to be seen."""
     (x0, y0), (x1, y1) = view.low, view.high
     axes.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="$x_1$", ylabel="$x_2$")
-    axes.set_aspect("equal")
+    axes.set_aspect("equal" if to_scale(view) else "auto")
 
 
 def _fill_classes(axes: Axes, regions: Regions, shapes: Polygons, options: dict[str, Any], *, legend: bool) -> None:

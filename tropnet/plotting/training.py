@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import axes_for
+from tropnet.plotting.arguments import axes_for, counted
 from tropnet.plotting.colours import LINES, colouring, fills
-from tropnet.plotting.polygons import polygons, view_of
+from tropnet.plotting.polygons import polygons, to_scale, view_of
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
 
@@ -99,9 +99,11 @@ def plot_step(
         PolyCollection(shapes.split(), facecolors=fills(colours[drawn]), edgecolors="black", linewidths=0.4)
     )
     (x0, y0), (x1, y1) = shown.low, shown.high
-    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+    axes.set(
+        xlim=(x0, x1), ylim=(y0, y1), aspect="equal" if to_scale(shown) else "auto", xlabel="$x_1$", ylabel="$x_2$"
+    )
     incomplete = "" if regions.complete else " (incomplete)"
-    axes.set_title(f"step {step:,}: {len(regions):,} activation regions{incomplete}")
+    axes.set_title(f"step {step:,}: {counted(len(regions))}{incomplete}")
     return axes
 
 

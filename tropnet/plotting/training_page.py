@@ -12,8 +12,9 @@ from plotly.subplots import make_subplots
 
 from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
+from tropnet.plotting.arguments import counted
 from tropnet.plotting.colours import FILLS, LINES
-from tropnet.plotting.polygons import polygons, view_of
+from tropnet.plotting.polygons import polygons, to_scale, view_of
 from tropnet.plotting.training import Frame, IndexArray, Tables, lasting_colours
 
 __all__ = ["write_slider"]
@@ -53,7 +54,14 @@ def write_slider(path: str | os.PathLike[str], frames: Sequence[Frame], tables: 
     ]
     (x0, y0), (x1, y1) = shown.low.tolist(), shown.high.tolist()
     figure.update_xaxes(range=[x0, x1], constrain="domain", title="x<sub>1</sub>", row=1, col=1)
-    figure.update_yaxes(title="x<sub>2</sub>", range=[y0, y1], constrain="domain", scaleanchor="x", row=1, col=1)
+    figure.update_yaxes(
+        title="x<sub>2</sub>",
+        range=[y0, y1],
+        constrain="domain",
+        scaleanchor="x" if to_scale(shown) else None,
+        row=1,
+        col=1,
+    )
     figure.update_xaxes(title="step", row=1, col=2)
     figure.update_yaxes(title="activation regions", rangemode="tozero", row=1, col=2)
     figure.update_layout(
@@ -65,7 +73,7 @@ def write_slider(path: str | os.PathLike[str], frames: Sequence[Frame], tables: 
 
 def _title(tables: Tables, counts: IndexArray, i: int) -> str:
     """Return what stands above the map of a step."""
-    text = f"step {tables.steps[i]:,}: {counts[i]:,} activation regions"
+    text = f"step {tables.steps[i]:,}: {counted(counts[i])}"
     if i and tables.births[i] >= 0:
         text += f", {tables.births[i]:,} born, {tables.deaths[i]:,} gone"
     return text if tables.complete[i] else f"{text} (incomplete)"

@@ -335,3 +335,15 @@ def test_polyhedra_in_a_browser(page, browser):
     assert browser.value("document.querySelector('#region h2').textContent") == f"Region {owner}"
     assert browser.requests == [path.as_uri()]
     assert browser.problems == []
+
+
+@pytest.mark.parametrize("color", ["output", "area"])
+def test_a_single_value_has_the_colour_that_its_scale_says(color, tmp_path):
+    """It stands in the middle of the scale, which is marked."""
+    net = tn.Network.mlp([[[0, 0]], [[0]]], [[-1], [3]])
+    tn.write_page(tn.enumerate_regions(net, tn.Box(-1, 1)), tmp_path / "page.html", color=color)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    scale = json.loads(re.search(r'"colour_scale": (\{.*?\})', text)[1])
+    value = 3 if color == "output" else np.log10(4)
+    assert (scale["low"] + scale["high"]) / 2 == pytest.approx(value)
+    assert color == "output" or scale["ticks"][0]

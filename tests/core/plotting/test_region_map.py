@@ -339,3 +339,17 @@ def test_arguments_of_the_other_maps_are_checked():
     for edges in ([("a", "b")], [((0, 0), (0, 1))], [(0, len(regions))]):
         with pytest.raises(tn.ShapeError, match="numbers of the"):
             tn.plot_graph(regions, nx.Graph(edges))
+
+
+@pytest.mark.parametrize(("box", "aspect"), [(BOX, 1.0), (tn.Box([-1e6, -1e-6], [1e6, 1e-6]), "auto")])
+def test_one_scale_unless_the_map_would_be_a_line(box, aspect):
+    """Lengths of both coordinates compare, but not where one would be too short to be seen."""
+    regions = tn.enumerate_regions(NET, box)
+    for draw in (tn.plot_regions, tn.plot_hyperplanes, tn.plot_graph):
+        assert draw(regions).get_aspect() == aspect
+
+
+def test_one_region_is_called_one():
+    """The title of a network without boundaries in the box is in the singular."""
+    regions = tn.enumerate_regions(tn.Network.mlp([[[1, 0]], [[1]]], [[9], [0]]), BOX)
+    assert tn.plot_regions(regions).get_title() == "1 activation region"

@@ -97,7 +97,7 @@ def plot(
     else:
         count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary, progress))
     size = Path(out).stat().st_size
-    click.echo(f"{count:,} activation regions written to {out} ({size / 1e6:.1f} MB)")
+    click.echo(f"{count:,} activation region{'' if count == 1 else 's'} written to {out} ({size / 1e6:.1f} MB)")
 
 
 def _drawn(
