@@ -18,9 +18,17 @@ import tropnet as tn
 def arguments(text: str, name: str) -> argparse.ArgumentParser:
     """Return a parser with --out, whose default has the script's name, and --quick."""
     parser = argparse.ArgumentParser(description=text.partition("\n")[0], epilog=text.partition("\n\n")[2])
-    parser.add_argument("--out", type=Path, default=Path(f"{name}.png"), help="picture to write (default: %(default)s)")
+    parser.add_argument("--out", type=_picture, default=Path(f"{name}.png"), help="picture to write (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="train for a tenth of the steps")
     return parser
+
+
+def _picture(text: str) -> Path:
+    """Return the path of a picture, or say at once that its folder does not exist."""
+    path = Path(text)
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"no folder to write to: '{path.absolute().parent}'")
+    return path
 
 
 def figure(width: float, height: float) -> Figure:
