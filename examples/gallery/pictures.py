@@ -18,7 +18,7 @@ import tropnet as tn
 def arguments(text: str, name: str) -> argparse.ArgumentParser:
     """Return a parser with --out, whose default has the script's name, and --quick."""
     parser = argparse.ArgumentParser(description=text.partition("\n")[0], epilog=text.partition("\n\n")[2])
-    parser.add_argument("--out", type=_picture, default=Path(f"{name}.png"), help="picture to write (default: %(default)s)")
+    parser.add_argument("--out", type=_picture, default=Path(f"{name}.png"), help="the picture (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="train for a tenth of the steps")
     return parser
 
