@@ -10,6 +10,7 @@ import numpy as np
 from tropnet.arrays.rounding import SAFE_LOW
 from tropnet.enumeration.engines.vertex.generators import (
     crossing,
+    highest,
     look_again,
     most_crossing,
     refine,
@@ -78,9 +79,7 @@ def split(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
     if room < 3 * most or frame + 2 > stack.layer.shape[0]:
         return GROW
     open_ = stack.open[frame] & ~mask
-    n_columns = D
-    while open_ >> np.uint64(n_columns - D):
-        n_columns += 1
+    n_columns = D + highest(open_) + 1
     above, low, high, top = frame + 1, start, start + size + most, first
     for p in range(size):
         u = members[start + p]
