@@ -58,6 +58,11 @@ CASES = {
     "predict": Case(
         ("--at", "0.5,-2", "--at", "0.5,-2"), "points: 2; activation regions met: 1", {"hits": 1, "misses": 1}
     ),
+    "plot": Case(
+        ("--box", "-1", "1", "-o", "map.svg", "-q"),
+        f"{N_REGIONS} activation regions written to map.svg",
+        {"n_activation_regions": N_REGIONS, "file": "map.svg"},
+    ),
     "info": Case((), "1-3", {"hidden_widths": [4, 4], "skips": [[1, 3]], "fingerprint": NET.fingerprint}),
 }
 NAMES = sorted(CASES)

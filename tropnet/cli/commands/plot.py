@@ -10,7 +10,8 @@ import click
 
 import tropnet as tn
 from tropnet.archives import write_atomically
-from tropnet.cli.options import box_option, domain_of, network_argument, points_of, quiet_option
+from tropnet.cli.options import box_option, domain_of, json_option, network_argument, points_of, quiet_option
+from tropnet.cli.printing import print_json
 from tropnet.errors import MissingExtraError, ShapeError
 
 __all__ = ["plot"]
@@ -45,6 +46,7 @@ _DOTS_PER_INCH = 200
 @click.option("--hyperplanes", is_flag=True, help="Draw the bent hyperplanes of each layer; a page has them anyway.")
 @click.option("--boundary", is_flag=True, help="Draw the decision boundary.")
 @quiet_option
+@json_option
 def plot(
     path: str,
     reading: dict[str, Any],
@@ -56,6 +58,7 @@ def plot(
     hyperplanes: bool,
     boundary: bool,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Draw the activation regions of NET: a picture (.png, .svg, .pdf), or a page to explore in a browser (.html).
 
@@ -97,6 +100,9 @@ def plot(
     else:
         count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary, progress))
     size = Path(out).stat().st_size
+    if as_json:
+        print_json({"network": path, "file": out, "bytes": size, "n_activation_regions": count})
+        return
     click.echo(f"{count:,} activation region{'' if count == 1 else 's'} written to {out} ({size / 1e6:.1f} MB)")
 
 
