@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Pace, Plan, Sample, Sharing, Task
-from tropnet.enumeration.engines.composition import Rows
+from tropnet.enumeration.engines.composition import Rows, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.kernels import Lender, Record, copied
 
-__all__ = ["ExactSigns", "Kept", "Stock", "VertexSearch"]
+__all__ = ["ExactSigns", "Stock", "VertexSearch"]
 
 # What is kept of searches that are done: of so many shapes, so many of each, up to so many bytes.
 _SHAPES, _EACH, _BYTES = 16, 4, 1 << 20
@@ -56,6 +56,24 @@ class Stock:
         except (KeyError, IndexError):
             return None
 
+    def arrays(self, task: Task, n_roots: int, room: int, allocate: Callable[[Task, int, int], Any]) -> Arrays:
+        """Return arrays for a task, its rows as at the start and its state as it may be left from another search.
+
+        `allocate` makes the state for so many roots, with room for so many vertices.
+        """
+        net = task.network
+        key = (
+            net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden),
+            len(task.domain.halfspaces[1]), n_roots, room,
+        )  # fmt: skip
+        # Samples have arrays of their own lengths.
+        kept = self.take(key) if task.sampling is None else None
+        if kept is not None:
+            return Arrays(*start_composition(net, kept.rows.state), kept.state.state, kept)
+        problem, rows = start_composition(net)
+        state = allocate(task, n_roots, room)
+        return Arrays(problem, rows, state, Kept.of(key, rows, state) if task.sampling is None else None)
+
     def give(self, kept: Kept) -> None:
         """Keep arrays that nobody uses any more."""
         if kept.key not in self._kept and len(self._kept) >= _SHAPES:
@@ -66,6 +84,15 @@ class Stock:
         )
         if len(shelf) < _EACH and sum(array.nbytes for array in arrays) <= _BYTES:
             shelf.append(kept)
+
+
+class Arrays(NamedTuple):
+    """What a search takes: the network, its rows, its state, and what to give back when it is done."""
+
+    problem: Record
+    rows: Rows
+    state: Any
+    kept: Kept | None
 
 
 class ExactSigns(Protocol):

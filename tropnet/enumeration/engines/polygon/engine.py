@@ -25,8 +25,8 @@ from tropnet.enumeration.engine import (
     Refusal,
     Task,
 )
-from tropnet.enumeration.engines.composition import count_products, start_composition
-from tropnet.enumeration.engines.driver import ExactSigns, Kept, Stock, VertexSearch
+from tropnet.enumeration.engines.composition import count_products
+from tropnet.enumeration.engines.driver import ExactSigns, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State
@@ -282,19 +282,10 @@ def _masks(net: Network) -> NDArray[np.uint64]:
 
 def _search(engine: PolygonEngine, task: Task, roots: list[_Polygon]) -> _Search:
     """Return a search with a frame for each root."""
-    net, size = task.network, sum(len(root.points) for root in roots)
-    key = (
-        net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden), len(task.domain.halfspaces[1]),
-        len(roots), size, engine.pool,
-    )  # fmt: skip
-    # Samples have arrays of their own lengths.
-    kept = _Search.stock.take(key) if task.sampling is None else None
-    problem, rows = start_composition(net, None if kept is None else kept.rows.state)
-    state = _allocated(task, len(roots), engine.pool + 2 * size) if kept is None else kept.state.state
-    if kept is None and task.sampling is None:
-        kept = Kept.of(key, rows, state)
-    _begin(state, task, roots)
-    return _Search(engine, task, problem, rows, state, kept, 0, roots[0].exponent)
+    room = engine.pool + 2 * sum(len(root.points) for root in roots)
+    arrays = _Search.stock.arrays(task, len(roots), room, _allocated)
+    _begin(arrays.state, task, roots)
+    return _Search(engine, task, *arrays, 0, roots[0].exponent)
 
 
 def _allocated(task: Task, n_roots: int, P: int) -> State:

@@ -25,8 +25,8 @@ from tropnet.enumeration.engine import (
     Refusal,
     Task,
 )
-from tropnet.enumeration.engines.composition import count_products, start_composition
-from tropnet.enumeration.engines.driver import ExactSigns, Kept, Stock, VertexSearch
+from tropnet.enumeration.engines.composition import count_products
+from tropnet.enumeration.engines.driver import ExactSigns, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
@@ -270,19 +270,10 @@ def _side_rows(domain: Domain) -> FloatArray:
 
 def _search(engine: VertexEngine, task: Task, roots: list[_Root]) -> _Search:
     """Return a search with a frame for each root and its generators in the pool."""
-    net, n_generators = task.network, sum(len(root.X) for root in roots)
-    key = (
-        net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden), len(task.domain.halfspaces[1]),
-        len(roots), n_generators, engine.pool,
-    )  # fmt: skip
-    # Samples have arrays of their own lengths.
-    kept = _Search.stock.take(key) if task.sampling is None else None
-    problem, rows = start_composition(net, None if kept is None else kept.rows.state)
-    stack = _allocated(task, len(roots), engine.pool + 2 * n_generators) if kept is None else kept.state.state
-    if kept is None and task.sampling is None:
-        kept = Kept.of(key, rows, stack)
-    _begin(stack, task, roots)
-    return _Search(engine, task, problem, rows, stack, kept, 0)
+    room = engine.pool + 2 * sum(len(root.X) for root in roots)
+    arrays = _Search.stock.arrays(task, len(roots), room, _allocated)
+    _begin(arrays.state, task, roots)
+    return _Search(engine, task, *arrays, 0)
 
 
 def _allocated(task: Task, n_roots: int, P: int) -> Stack:
