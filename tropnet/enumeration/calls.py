@@ -67,8 +67,8 @@ def enumerate_regions(
         and find the same regions in the same order as one (points may differ in the last digits). An executor runs
         subtrees of the first decisions, in an order of its own. (``"reference"`` uses one.)
     facets
-        Find every region's facets, too, for `Regions.facets`. The polygon and the vertex engine have them at hand;
-        others take longer.
+        Find every region's facets, too. The polygon and the vertex engine have them at hand, and give them in any case;
+        others take longer. `Regions.facets` finds what was not asked for.
     backend
         What proposes the decisions: ``"highs"``, ``"cvxpy"`` (extra) or ``"exact"`` (rational from the start).
     on_undecided

@@ -186,8 +186,9 @@ class Chunk:
     n_counted
         Regions that were counted but are not listed, where the task asks only for that.
     packed_facets
-        Which rows define facets, where the task asks for it: uint8, shape (n, ceil((n_neurons + m) / 8)) for m rows of
-        the domain, bits by place (`RowIndex`); of coincident rows the first. None if the engine leaves that to others.
+        Which rows define facets: uint8, shape (n, ceil((n_neurons + m) / 8)) for m rows of the domain, bits by place
+        (`RowIndex`); of coincident rows the first. Engines that have them at hand list them, asked or not; None if the
+        engine leaves that to others.
     sample
         Where the task asks for a sample: what was seen since the chunk before.
     """

@@ -301,12 +301,14 @@ class Search:
                 "seconds": self.seconds,
                 **(chunks[-1].counters if chunks else {}),
             },
-            packed_facets=self._facets(chunks) if self.task.facets else None,
+            packed_facets=self._facets(chunks),
         )
         return lifted_regions(self.network, self.domain, self.restriction, found)
 
-    def _facets(self, chunks: list[Chunk]) -> PackedArray:
-        """Stack the packed facets of the chunks, each of which has some."""
+    def _facets(self, chunks: list[Chunk]) -> PackedArray | None:
+        """Stack the packed facets of the chunks; None if the engine has not listed all, and was not asked to."""
+        if not self.task.facets and not all(chunk.packed_facets is not None for chunk in chunks if len(chunk.packed)):
+            return None
         n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
         return _stacked(parts, n_bytes, np.uint8)

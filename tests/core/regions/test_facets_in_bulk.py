@@ -72,6 +72,17 @@ def test_all_engines_find_them(engine, domain):
     check(regions)
 
 
+@pytest.mark.parametrize(("d", "engine"), [(2, "auto"), (2, "polygon"), (2, "vertex"), (4, "auto"), (4, "vertex")])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_engines_that_have_them_at_hand_give_them(d, engine, workers):
+    net = Network.random([d, 6, 6, 1], seed=2)
+    regions = enumerate_regions(net, Box(-1, 1), engine=engine, workers=workers)
+    asked = enumerate_regions(net, Box(-1, 1), engine=engine, workers=workers, facets=True)
+    assert np.array_equal(regions.packed, asked.packed)
+    assert np.array_equal(regions.packed_facets, asked.packed_facets)
+    check(regions)
+
+
 @pytest.mark.parametrize("widths", [[2, 8, 8, 1], [3, 6, 6, 1], [4, 5, 5, 1]])
 def test_facets_of_generic_networks(widths):
     net = Network.random(widths, seed=1)
@@ -85,7 +96,7 @@ def test_facets_of_generic_networks(widths):
 @pytest.mark.parametrize("facets", [True, False])
 def test_files_keep_them(tmp_path, suffix, facets):
     path = tmp_path / f"regions.{suffix}"
-    regions = enumerate_regions(Network.random([2, 4, 1], seed=0), Box(-1, 1), facets=facets)
+    regions = enumerate_regions(Network.random([2, 4, 1], seed=0), Box(-1, 1), engine="lp", facets=facets)
     getattr(regions, f"to_{suffix}")(path)
     again = getattr(Regions, f"from_{suffix}")(path)
     assert (again.packed_facets is None) == (not facets)

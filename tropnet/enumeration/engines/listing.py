@@ -27,7 +27,7 @@ class Out(NamedTuple):
     cuts: NDArray[np.uint64]
     points: NDArray[np.float64]  # (n, d)
     inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
-    facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain; or (0, words)
+    facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain
 
 
 def room_for(task: Task, size: int) -> Out:
@@ -39,7 +39,7 @@ def room_for(task: Task, size: int) -> Out:
         np.empty((size, words), np.uint64),
         np.empty((size, net.n_inputs)),
         np.empty(size, np.bool_),
-        np.empty((size if task.facets else 0, -(-n_places // 64)), np.uint64),
+        np.empty((size, -(-n_places // 64)), np.uint64),
     )
 
 
@@ -58,10 +58,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
         return Chunk(empty, empty, points, {}, (), builder.fraction, dict(builder.counters), n, sample=sample)
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
-    facets = None
-    if task.facets:
-        n_bytes = -(-RowIndex.of(net, task.domain).n_places // 8)
-        facets = out.facets[:n].view(np.uint8)[:, :n_bytes].copy()
+    facets = out.facets[:n].view(np.uint8)[:, : -(-RowIndex.of(net, task.domain).n_places // 8)].copy()
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
@@ -79,7 +76,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
         new_index = np.cumsum(inside) - 1
         rational = {int(new_index[i]): witness for i, witness in rational.items()}
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
-        facets = None if facets is None else facets[inside]
+        facets = facets[inside]
     return Chunk(
         packed,
         cuts,
