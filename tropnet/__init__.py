@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         statistics,
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
+    from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions
     from tropnet.tracking import RegionTracker
     from tropnet.verification import (
@@ -95,6 +96,7 @@ __all__ = [
     "CachedPredictor",
     "Comparison",
     "CompiledPredictor",
+    "Counterexample",
     "DecisionBoundary",
     "Domain",
     "DomainError",
@@ -113,6 +115,7 @@ __all__ = [
     "Network",
     "NonFiniteError",
     "Polytope",
+    "Property",
     "RegionBounds",
     "RegionTracker",
     "Regions",
@@ -125,6 +128,7 @@ __all__ = [
     "TropnetError",
     "UndecidedError",
     "UnsupportedModuleError",
+    "Verdict",
     "WholeSpace",
     "adjacency_graph",
     "compile_regions",
@@ -136,17 +140,20 @@ __all__ = [
     "estimate_regions",
     "find_linear_region",
     "flip_path",
+    "is_monotone",
     "iter_regions",
     "linear_regions",
     "lipschitz_constant",
     "load",
     "maximum",
     "minimum",
+    "read_vnnlib",
     "region_bounds",
     "regions_near",
     "regions_on_segment",
     "same_function",
     "statistics",
+    "verify",
     "zaslavsky_bound",
 ]
 
@@ -214,6 +221,14 @@ _MODULES = {
         "CachedPredictor",
         "CompiledPredictor",
         "compile_regions",
+    ),
+    "tropnet.properties": (
+        "Counterexample",
+        "Property",
+        "Verdict",
+        "is_monotone",
+        "read_vnnlib",
+        "verify",
     ),
     "tropnet.regions": (
         "ActivationRegion",

@@ -22,12 +22,16 @@ COMMANDS = {
     "plot": "Draw the activation regions of NET: a picture (.png,...",
     "predict": "Evaluate NET through a cache of affine maps, one per...",
     "regions": "List the activation regions of NET: pattern, a point...",
+    "verify": "Decide whether NET satisfies PROPERTY, a VNN-LIB file...",
 }
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 success, 1 an error (one line), 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 success, 1 an error (one line), 2 wrong usage, 130 interrupted.
+
+    `verify` has codes of its own for its verdicts.
+    """
     try:
         status = command.main(prog_name="tropnet", standalone_mode=False)
     except click.ClickException as error:
@@ -87,4 +91,5 @@ def command() -> None:
       tropnet estimate examples/phi_1.npz
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json
+      tropnet verify examples/phi_1.npz examples/phi_1.vnnlib
     """

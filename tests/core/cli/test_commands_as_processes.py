@@ -65,13 +65,20 @@ CASES = {
     ),
     "info": Case((), "1-3", {"hidden_widths": [4, 4], "skips": [[1, 3]], "fingerprint": NET.fingerprint}),
 }
+CASES["verify"] = Case(
+    ("p.vnnlib",), "holds: no input breaks it (", {"status": "holds", "counterexample": None, "remaining": []}
+)
 NAMES = sorted(CASES)
+PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)
+(assert (and (<= -1 X_0 1) (<= -1 X_1 1) (>= Y_0 100)))
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds net.npz and text.npz."""
+    """Return a folder that holds net.npz, text.npz and p.vnnlib."""
     folder = tmp_path_factory.mktemp("process")
+    (folder / "p.vnnlib").write_text(PROPERTY)
     NET.save(folder / "net.npz")
     (folder / "text.npz").write_text("hello")
     return folder

@@ -1,0 +1,112 @@
+"""What is known of a property: that it holds, an input that breaks it, or what is left to search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NoReturn
+
+from tropnet.arrays.types import FloatArray
+from tropnet.network.domain import Domain
+
+__all__ = ["Counterexample", "Remainder", "Verdict"]
+
+
+@dataclass(frozen=True, eq=False)
+class Counterexample:
+    """An input that breaks a property, exactly, and the float64 input next to it.
+
+    Attributes
+    ----------
+    x, y
+        The input, and the network's outputs there: Fractions, exact.
+    point
+        A float64 input nearest to x, moved into the bounds of the inputs where float64 has numbers there; shape (d,).
+    values
+        The outputs at `point` in float64, as the network's forward pass rounds them; shape (n_outputs,).
+    confirmed
+        Whether `point` and `values`, taken as exact numbers, break the property, too. False where the set of inputs
+        that break it is too thin for float64, or thinner than the rounding of the forward pass.
+    """
+
+    x: tuple[Fraction, ...]
+    y: tuple[Fraction, ...]
+    point: FloatArray
+    values: FloatArray
+    confirmed: bool
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(point={self.point.tolist()}, values={self.values.tolist()})"
+
+
+@dataclass(frozen=True, eq=False)
+class Remainder:
+    """A set of inputs that was not searched to its end.
+
+    Attributes
+    ----------
+    domain
+        A float64 domain that holds it.
+    left
+        The part of its search tree that is left, each branching halving it; 1.0 where it was not begun.
+    """
+
+    domain: Domain
+    left: float
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.domain}, left={self.left:.3g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is known of a property of a network.
+
+    Attributes
+    ----------
+    status
+        ``"holds"``: no input breaks it, proven over the rationals. ``"violated"``: see `counterexample`.
+        ``"unknown"``: time ran out, see `remaining`.
+    counterexample
+        An input that breaks it; None if none was found. Of two inputs that break it together (`is_monotone`), the
+        first; the other is `partner`.
+    partner
+        The second of two inputs.
+    n_cases
+        How many sets of inputs there were with no contradiction in their bounds; with none of them the property holds,
+        as there is no such input.
+    n_regions
+        How many regions were visited.
+    n_solved
+        In how many of them linear programs over the integers had to be solved.
+    remaining
+        If unknown: what was not searched to its end; sets of inputs behind them in the file's order, which were not
+        begun either, are not listed where there are many.
+    seconds
+        What it took.
+    """
+
+    status: str
+    counterexample: Counterexample | None = None
+    partner: Counterexample | None = None
+    n_cases: int = 0
+    n_regions: int = 0
+    n_solved: int = 0
+    remaining: tuple[Remainder, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the property holds; None if unknown."""
+        return {"holds": True, "violated": False}.get(self.status)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: a verdict has three values."""
+        raise TypeError("a verdict may be unknown; ask for verdict.status, or verdict.holds, which is None then.")
+
+    def __repr__(self) -> str:
+        if self.counterexample is not None:
+            return f"Verdict(violated, {self.counterexample})"
+        if self.remaining:
+            return f"Verdict(unknown, {self.n_regions} regions visited, {len(self.remaining)} sets of inputs left)"
+        return f"Verdict(holds, {self.n_regions} regions visited)"
