@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BoolArray", "PackedArray", "as_bools", "format_pattern", "pack", "split", "unpack"]
+__all__ = ["BoolArray", "PackedArray", "as_bools", "format_pattern", "pack", "shifted", "split", "unpack"]
 
 BoolArray = NDArray[np.bool_]
 PackedArray = NDArray[np.uint8]
@@ -34,6 +34,20 @@ def unpack(packed: PackedArray, n_neurons: int) -> BoolArray:
     array([[ True, False,  True]])
     """
     return np.unpackbits(packed, axis=1, count=n_neurons, bitorder="little").astype(np.bool_)
+
+
+def shifted(packed: PackedArray, n_neurons: int, shift: int) -> PackedArray:
+    """Return packed patterns of `n_neurons` behind `shift` more neurons whose bits are False, or without -`shift`.
+
+    Examples
+    --------
+    >>> shifted(pack([[True, False, True]]), 3, 2), shifted(pack([[True, False, True]]), 3, -1)
+    (array([[20]], dtype=uint8), array([[2]], dtype=uint8))
+    """
+    if not shift:
+        return packed
+    bits = unpack(packed, n_neurons)
+    return pack(bits[:, -shift:]) if shift < 0 else pack(np.pad(bits, ((0, 0), (shift, 0))))
 
 
 def split(pattern: BoolArray, widths: Sequence[int]) -> tuple[BoolArray, ...]:

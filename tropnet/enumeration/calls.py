@@ -268,9 +268,9 @@ def _stream(search: Search, progress: bool) -> Iterator[ActivationRegion]:
     with closing(search.chunks("enumerating", progress)) as chunks:
         for chunk in chunks:
             undecided += len(chunk.undecided)
-            columns = (unpack(packed, search.task.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
+            columns = (unpack(packed, search.asked.network.n_neurons) for packed in (chunk.packed, chunk.packed_cuts))
             for i, (pattern, cuts) in enumerate(zip(*columns, strict=True)):
-                region = ActivationRegion(search.task.network, search.task.domain, pattern, cuts, chunk.witness(i))
+                region = ActivationRegion(search.asked.network, search.asked.domain, pattern, cuts, chunk.witness(i))
                 yield lifted_region(search.network, search.domain, search.restriction, region)
     if undecided:
         raise UndecidedError(_undecided_message(undecided), None)

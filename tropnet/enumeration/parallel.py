@@ -100,7 +100,8 @@ def _run(plan: Plan, max_regions: int | None = None, stop: Event | None = None) 
 
 def _prefixes(plan: Plan) -> tuple[list[dict[int, bool]], list[tuple[bool, ...]]]:
     """Return the decisions on the first neurons that occur, enough of them or all patterns, and the undecided ones."""
-    n_decided = 4
+    # What is fixed is decided in all of them.
+    n_decided = max(4, 1 + max(plan.task.fixed, default=0))
     while True:
         n_decided = min(n_decided, plan.task.network.n_neurons)
         first = replace(plan.task, network=_truncated(plan.task.network, n_decided), only_count=False)

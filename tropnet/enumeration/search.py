@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.checks import as_count
-from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.arrays.patterns import PackedArray, pack, shifted
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
@@ -25,8 +25,9 @@ from tropnet.enumeration.sharing import enumerate_by_threads
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.bounds import zaslavsky_bound
-from tropnet.network.domain import Domain, as_domain
+from tropnet.network.domain import Domain, RationalPolytope, as_domain
 from tropnet.network.network import Network, dense_network
+from tropnet.network.neuron_sides import NeuronSides, neuron_sides_of
 from tropnet.network.restriction import Restriction, within_hull
 from tropnet.progress import Forecast, track
 from tropnet.regions import Regions
@@ -52,12 +53,16 @@ _Entry = TypeVar("_Entry", bound=np.generic)
 class Search:
     """A plan and how to run it: what all public calls run.
 
-    In a domain of lower dimension the plan, and the chunks, are of the `restriction` of `network` to its affine hull.
+    In a domain of lower dimension the chunks are of the `restriction` of `network` to its affine hull, whose task is
+    `asked`. If sides of that are no float64 numbers, the plan of a compiled engine has them as neurons (`sides`), which
+    its chunks lose.
     """
 
     network: Network
     domain: Domain
     restriction: Restriction | None
+    asked: Task
+    sides: NeuronSides | None
     plan: Plan
     max_regions: int | None
     workers: int | Executor
@@ -115,9 +120,15 @@ class Search:
             facets=facets,
         )
         candidates = _candidates(engine, task)
-        plan = _planned(task, candidates, needs)
+        sides = None
+        if isinstance(inside, RationalPolytope) and any(candidate.compiled for candidate in candidates):
+            sides = neuron_sides_of(within, inside)
+            candidates = candidates if sides is not None else _reading_integers(candidates)
+        plan = _planned(task, sides, candidates, needs)
         rivals = _rivals(plan.engine, candidates)
-        return cls(net, fitted, restriction, plan, max_regions, workers, plan.builder(), rivals)
+        if not plan.engine.compiled:
+            sides = None
+        return cls(net, fitted, restriction, task, sides, plan, max_regions, workers, plan.builder(), rivals)
 
     def chunks(self, description: str, progress: bool) -> Generator[Chunk, None, None]:
         """Yield chunks, cut off at `max_regions`."""
@@ -133,6 +144,8 @@ class Search:
                     chunk = chunk.first(self.max_regions - count)
                 if self.task.facets and chunk.packed_facets is None:
                     chunk = self._with_facets(chunk)
+                if self.sides is not None:
+                    chunk = self._without_sides(chunk, self.sides)
                 count += chunk.n_regions
                 update(count, max(chunk.fraction, count / self.max_regions if self.max_regions else 0.0))
                 self.seconds = time.perf_counter() - begin
@@ -276,15 +289,29 @@ class Search:
             flags[i, index.places(region.rows[region.facets()])] = True
         return replace(chunk, packed_facets=pack(flags))
 
+    def _without_sides(self, chunk: Chunk, sides: NeuronSides) -> Chunk:
+        """Return a chunk of the plan as one of what was asked, without the neurons that are sides of the domain."""
+        net, n = self.task.network, sides.n_helpers
+        facets = chunk.packed_facets
+        if facets is not None:
+            facets = pack(sides.facets(RowIndex.of(net, self.task.domain).unpack(facets)))
+        return replace(
+            chunk,
+            packed=shifted(chunk.packed, net.n_neurons, -n),
+            packed_cuts=shifted(chunk.packed_cuts, net.n_neurons, -n),
+            undecided=tuple(prefix[n:] for prefix in chunk.undecided),
+            packed_facets=facets,
+        )
+
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
         """Stack the chunks into columns."""
-        net = self.task.network
+        net, domain = self.asked.network, self.asked.domain
         n_bytes = -(-net.n_neurons // 8)
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
         starts = accumulate((len(chunk.packed) for chunk in chunks), initial=0)
         found = Regions(
             net,
-            self.task.domain,
+            domain,
             _stacked([chunk.packed for chunk in chunks], n_bytes, np.uint8),
             _stacked([chunk.packed_cuts for chunk in chunks], n_bytes, np.uint8),
             _stacked([chunk.points for chunk in chunks], net.n_inputs, np.float64),
@@ -307,9 +334,9 @@ class Search:
 
     def _facets(self, chunks: list[Chunk]) -> PackedArray | None:
         """Stack the packed facets of the chunks; None if the engine has not listed all, and was not asked to."""
-        if not self.task.facets and not all(chunk.packed_facets is not None for chunk in chunks if len(chunk.packed)):
+        if not self.asked.facets and not all(chunk.packed_facets is not None for chunk in chunks if len(chunk.packed)):
             return None
-        n_bytes = -(-RowIndex.of(self.task.network, self.task.domain).n_places // 8)
+        n_bytes = -(-RowIndex.of(self.asked.network, self.asked.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
         return _stacked(parts, n_bytes, np.uint8)
 
@@ -320,28 +347,33 @@ def _stacked(parts: list[NDArray[_Entry]], width: int, dtype: type[_Entry]) -> N
 
 
 def _candidates(engine: str | Engine, task: Task) -> list[Engine]:
-    """Return the engines to ask, the fastest first.
-
-    Raises
-    ------
-    ValueError
-        The engine asked for reads the sides of the domain in float64, which these are not.
-    """
+    """Return the engines to ask, the fastest first."""
     net = task.network
     if engine != "auto":
-        asked = engine if isinstance(engine, Engine) else REGISTRY[engine]
-        if asked.compiled and not task.domain.is_exact:
-            raise ValueError(
-                f"engine {asked.name!r} needs sides that are float64 numbers, which those of this domain are not in the"
-                " coordinates of its affine hull; take 'auto' or 'lp'."
-            )
-        return [asked]
-    if task.backend != "highs" or not task.domain.is_exact:
+        return [engine if isinstance(engine, Engine) else REGISTRY[engine]]
+    if task.backend != "highs":
         return [REGISTRY["lp"]]
     names = ("vertex", "simplex", "lp") if net.n_inputs <= _VERTEX_INPUTS else ("simplex", "vertex", "lp")
     if net.n_inputs == _PLANE:
         names = ("polygon", "simplex", "lp")
     return [REGISTRY[name] for name in names]
+
+
+def _reading_integers(candidates: list[Engine]) -> list[Engine]:
+    """Return the engines that need no sides in float64.
+
+    Raises
+    ------
+    ValueError
+        There are none.
+    """
+    others = [engine for engine in candidates if not engine.compiled]
+    if not others:
+        raise ValueError(
+            f"engine {candidates[0].name!r} needs sides that are sums of numbers from 2^-1074 to 2^1023, which those of"
+            " this domain are not in the coordinates of its affine hull; take 'auto' or 'lp'."
+        )
+    return others
 
 
 def _rivals(chosen: Engine, candidates: list[Engine]) -> tuple[Engine, ...]:
@@ -352,11 +384,16 @@ def _rivals(chosen: Engine, candidates: list[Engine]) -> tuple[Engine, ...]:
     return tuple(engine for engine in able if engine is not chosen) if chosen in able else ()
 
 
-def _planned(task: Task, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:
-    """Return the plan of the first engine that does the task and is able to do what else is needed."""
-    reasons = []
+def _planned(task: Task, sides: NeuronSides | None, candidates: list[Engine], needs: frozenset[Ability]) -> Plan:
+    """Return the plan of the first engine that does the task and is able to do what else is needed.
+
+    A compiled engine has the `sides` of the domain that it cannot read as neurons.
+    """
+    reasons, read = [], task
+    if sides is not None:
+        read = replace(task, network=sides.network, domain=sides.domain, fixed=sides.fixed)
     for engine in candidates:
-        answer = engine.lacks(needs) or engine.prepare(task)
+        answer = engine.lacks(needs) or engine.prepare(read if engine.compiled else task)
         if isinstance(answer, Plan):
             return answer
         able = [repr(other.name) for other in REGISTRY.values() if answer.missing in other.abilities]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 
-__all__ = ["float_or_inf", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
+__all__ = ["float_or_inf", "float_parts", "nearest_float", "to_float", "to_fractions", "to_integers", "unit_rows"]
 
 _MANTISSA_BITS = 53
 
@@ -63,6 +63,28 @@ def to_float(integers: IntegerArray, exponent: int) -> FloatArray:
     denominator = 1 << exponent
     flat = [_divide(value, denominator) for value in integers.ravel()]
     return np.array(flat, dtype=np.float64).reshape(integers.shape)
+
+
+def float_parts(integers: IntegerArray, exponent: int) -> list[FloatArray] | None:
+    """Return float64 arrays whose exact sum is `integers / 2**exponent`, each nearest to what those before leave.
+
+    None if numbers from 2^-1074 to 2^1023 do not add up to it.
+
+    Examples
+    --------
+    >>> float_parts(np.array([2**60 + 1, 3], dtype=object), 60)
+    [array([1.00000000e+00, 2.60208521e-18]), array([8.67361738e-19, 0.00000000e+00])]
+    """
+    rest: Any = np.array(integers, dtype=object)
+    parts: list[FloatArray] = []
+    while rest.any():
+        values = to_float(rest, exponent)
+        if not np.isfinite(values).all() or not values.any():
+            return None
+        found, power = to_integers(values)
+        rest = rest - (found << (exponent - power))
+        parts.append(values)
+    return parts
 
 
 def nearest_float(numerator: int, denominator: int) -> float:

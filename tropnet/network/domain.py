@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tropnet.arrays.checks import as_count, as_points, real_array
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError, ShapeError
-from tropnet.exact.dyadic import nearest_float, to_integers
+from tropnet.exact.dyadic import float_parts, nearest_float, to_integers
 from tropnet.network.frozen import Frozen
 
 __all__ = ["Box", "Domain", "Polytope", "RationalPolytope", "WholeSpace", "as_domain", "domain_from"]
@@ -254,7 +254,7 @@ class RationalPolytope(Domain):
     """The polyhedron of integer rows (a | c), each meaning a x + c >= 0, that need not be float64 numbers.
 
     Such are the sides of a polytope of lower dimension in the coordinates of its affine hull. Compiled engines, which
-    read `halfspaces`, do not take it.
+    read `halfspaces`, take them as neurons (`NeuronSides`).
 
     Parameters
     ----------
@@ -275,12 +275,22 @@ class RationalPolytope(Domain):
     @cached_property
     def halfspaces(self) -> tuple[FloatArray, FloatArray]:
         """The nearest float64 rows, each divided by a power of two."""
-        sizes = [1 << max(abs(value) for value in row[:-1]).bit_length() for row in self._rows.tolist()]
         rows = [
-            [nearest_float(value, size) for value in row] for row, size in zip(self._rows.tolist(), sizes, strict=True)
+            [nearest_float(value, 1 << exponent) for value in row]
+            for row, exponent in zip(self._rows.tolist(), self._exponents, strict=True)
         ]
         values = np.array(rows, dtype=np.float64).reshape(self._rows.shape)
         return _frozen(-values[:, :-1]), _frozen(values[:, -1])
+
+    @cached_property
+    def parts(self) -> list[list[FloatArray] | None]:
+        """Float64 rows (a | c) that add up to each of the rows, divided as those; None where there are none."""
+        return [float_parts(row, exponent) for row, exponent in zip(self._rows, self._exponents, strict=True)]
+
+    @property
+    def _exponents(self) -> list[int]:
+        """The powers of two by which rows are divided, so that coefficients are below 1."""
+        return [max(abs(value) for value in row[:-1]).bit_length() for row in self._rows.tolist()]
 
     @property
     def dimension(self) -> int:

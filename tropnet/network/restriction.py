@@ -22,11 +22,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
+from tropnet.arrays.patterns import BoolArray, PackedArray, shifted
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError
 from tropnet.exact.certificates import Witness
-from tropnet.exact.dyadic import to_float, to_integers
+from tropnet.exact.dyadic import float_parts, to_integers
 from tropnet.exact.elimination import determinant
 from tropnet.exact.projection import square_root
 from tropnet.network.affine_hull import AffineHull, affine_hull
@@ -163,16 +163,11 @@ class Restriction:
 
     def widened(self, packed: PackedArray) -> PackedArray:
         """Return packed patterns, or cuts, with those of the helpers, which are False."""
-        return self._moved(packed, self._given[0], self.n_helpers)
+        return shifted(packed, self._given[0], self.n_helpers)
 
     def stripped(self, packed: PackedArray) -> PackedArray:
         """Return packed patterns, or cuts, without those of the helpers."""
-        return self._moved(packed, self.network.n_neurons, -self.n_helpers)
-
-    @staticmethod
-    def _moved(packed: PackedArray, n: int, shift: int) -> PackedArray:
-        bits = unpack(packed, n)
-        return pack(bits[:, -shift:]) if shift < 0 else pack(np.pad(bits, ((0, 0), (shift, 0)))) if shift else packed
+        return shifted(packed, self.network.n_neurons, -self.n_helpers)
 
     def rows(self, given: IntegerArray) -> IntegerArray:
         """Return integer rows (a | c) in x as rows in t, times a positive number."""
@@ -300,17 +295,11 @@ def _domain_of(domain: Domain, hull: AffineHull) -> Domain:
         return Box(domain.low[hull.free], domain.high[hull.free])
     if not len(hull.sides):
         return WholeSpace(hull.dimension)
-    exponent = max(max(abs(value) for value in row[:-1]).bit_length() for row in hull.side_rows.tolist())
-    rows = to_float(hull.side_rows, exponent)
-    if np.isfinite(rows).all() and _are_equal(rows, hull.side_rows, exponent):
-        return Polytope(-rows[:, :-1], rows[:, -1])
-    return RationalPolytope(hull.side_rows)
-
-
-def _are_equal(values: FloatArray, integers: IntegerArray, exponent: int) -> bool:
-    """Return whether values are integers / 2**exponent, exactly."""
-    found, power = to_integers(values)
-    return power <= exponent and bool((found << (exponent - power) == integers).all())
+    found = RationalPolytope(hull.side_rows)
+    if all(sides is not None and len(sides) == 1 for sides in found.parts):
+        A, b = found.halfspaces
+        return Polytope(A, b)
+    return found
 
 
 def _restricted(net: Network, hull: AffineHull) -> tuple[Network, int, Fraction]:
@@ -365,16 +354,13 @@ def _reading(layer: Layer, hull: AffineHull, read: list[int], k: int, *, is_dyad
 
 def _parts(row: IntegerArray, exponent: int, k: int, coordinate: int) -> Iterable[_Affine]:
     """Yield affine neurons whose sum is the function row / 2**exponent, an integer row (a | c) in t."""
-    rest: Any = np.array(row, dtype=object)
-    while rest.any():
-        values = to_float(rest, exponent)
-        if not np.isfinite(values).all() or not values.any():
-            raise DomainError(
-                f"the affine hull of the domain has more digits in coordinate {max(coordinate, 0)} than numbers from"
-                " 2^-1074 to 2^1023 hold; round the equations that define it."
-            )
-        found, power = to_integers(values)
-        rest = rest - (found << (exponent - power))
+    parts = float_parts(row, exponent)
+    if parts is None:
+        raise DomainError(
+            f"the affine hull of the domain has more digits in coordinate {max(coordinate, 0)} than numbers from"
+            " 2^-1074 to 2^1023 hold; round the equations that define it."
+        )
+    for values in parts:
         yield _Affine(values[:-1] if len(values) > 1 else np.zeros(k), float(values[-1]), coordinate)
 
 

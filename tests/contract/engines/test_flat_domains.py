@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import product
 from math import sqrt
 from operator import mul
 
@@ -18,7 +19,7 @@ from tests.contract.engines.engines import ENGINES, Candidate
 from tests.oracles.brute_force import brute_force_patterns
 from tests.oracles.exact import HalfSpace, Vector, coordinate_forms, exact_layers, rational, rationals
 from tests.oracles.fourier_motzkin import has_interior
-from tests.oracles.polytopes import vertices
+from tests.oracles.polytopes import vertices, volume
 from tests.strategies import halfspaces, networks
 from tropnet import (
     ActivationRegion,
@@ -103,6 +104,11 @@ def boxed(rows: list[list[float]], sides: list[float], low: float, high: float, 
     return Polytope([*rows, *eye, *-eye], [*sides, *[high] * len(which), *[-low] * len(which)])
 
 
+def triangle(*sides: tuple[float, float, float]) -> Fraction:
+    """Return the area of a triangle of sides a x + b y <= c."""
+    return volume([(tuple(rationals(side[:2])), rational(side[2])) for side in sides])
+
+
 TENTH, THREE, SEVEN = Fraction(0.1), Fraction(0.3), Fraction(0.7)
 THIRD = Fraction(1, 3)
 PLANE = COMPILED | {"polygon"}
@@ -150,7 +156,20 @@ HULLS = {
         forms((1, 0, 0), (-3, 0, 1), (0, 1, 0)),
         # Of -1 <= x, z <= 1 what satisfies -0.8 x + 0.7 z <= 0.2: all z for x >= 0.625.
         sqrt(10) * (0.75 + 1.21875 / 0.7),
-        set(),
+        PLANE,
+    ),
+    "a triangle of such sides": Hull(
+        Polytope([[3, 3, -7], [-3, -3, 7], [-0.3, 0, 0.1], [0, -0.7, -0.1], [0.1, 0.3, 0.7]], [0, 0, 0.1, 0.3, 0.7]),
+        forms((1, 0, 0), (0, 1, 0), (3 / Fraction(7), 3 / Fraction(7), 0)),
+        # With z = 3 (x + y) / 7 the sides are -1.8 x + 0.3 y <= 0.7, -0.3 x - 5.2 y <= 2.1 and 0.4 x + 0.6 y <= 0.7.
+        sqrt(67) / 7 * float(triangle((-1.8, 0.3, 0.7), (-0.3, -5.2, 2.1), (0.4, 0.6, 0.7))),
+        PLANE,
+    ),
+    "a wedge of such sides": Hull(
+        Polytope([[3, 3, -7], [-3, -3, 7], [-0.3, 0, 0.1], [0, -0.7, -0.1]], [0, 0, 0.1, 0.3]),
+        forms((1, 0, 0), (0, 1, 0), (3 / Fraction(7), 3 / Fraction(7), 0)),
+        INF,
+        PLANE,
     ),
     "a plane": Hull(Polytope([[1, 1, 1], [-1, -1, -1]], [1, -1]), forms((1, 0, 0), (0, 1, 0), (-1, -1, 1)), INF, set()),
 }
@@ -297,12 +316,18 @@ def test_single_patterns(name: str) -> None:
                 assert 1 <= found.layer <= len(net.hidden)
 
 
-def test_compiled_engines_refuse_sides_that_are_no_float64_numbers() -> None:
-    """They say so, and what to take."""
-    hull = HULLS["sides that are no float64 numbers"]
+def test_sides_of_too_many_digits_are_left_to_linear_programs() -> None:
+    """With x = 2^-600 y a side 2^-600 x + z <= 1 is 2^-1200 y + z <= 1; compiled engines say so, and what to take."""
+    tiny = 2.0**-600
+    domain = boxed([[1, -tiny, 0], [-1, tiny, 0], [tiny, 0, 1]], [0, 0, 1], -1, 1, [1, 2])
+    net = Network.mlp([[[0.0, 1, 1], [0, 0, 1]], [[1.0, 1]]], [[0, -0.5], [0]])
     for engine in ("polygon", "vertex", "simplex"):
-        with pytest.raises(ValueError, match=f"engine '{engine}' needs sides that are float64 numbers.*take 'auto' or"):
-            enumerate_regions(Network.random([3, 2, 1], seed=0), hull.domain, engine=engine)
+        with pytest.raises(ValueError, match=f"engine '{engine}' needs sides that are sums of numbers.*take 'auto' or"):
+            enumerate_regions(net, domain, engine=engine)
+    # The lines y + z = 0 and z = 0.5 cross inside.
+    regions = enumerate_regions(net, domain)
+    assert regions.stats["engine"] == "lp"
+    assert set(map(tuple, regions.patterns.tolist())) == set(product((False, True), repeat=2))
 
 
 @given(networks(3, max_neurons=5), st.data())
@@ -348,3 +373,22 @@ def test_random_slices(net: Network, data: st.DataObject) -> None:
     for engine in ("auto", "lp"):
         regions = enumerate_regions(net, domain, engine=engine)
         assert set(map(tuple, regions.patterns.tolist())) == expected
+
+
+@given(networks(3, max_neurons=4), st.data())
+def test_random_polytopes(net: Network, data: st.DataObject) -> None:
+    """An equation of decimals in a box, with more sides around a point of it: few of them are float64 numbers."""
+    decimal = st.integers(-9, 9).map(lambda value: value / 10)
+    a = data.draw(st.lists(decimal, min_size=3, max_size=3).filter(lambda row: row[2] != 0))
+    side = data.draw(st.sampled_from([0.0, 0.1, 0.3]))
+    more = data.draw(st.lists(st.lists(decimal, min_size=3, max_size=3).filter(any), max_size=3))
+    size = 1 + abs(side / a[2])
+    sides = [row[2] * side / a[2] + data.draw(st.sampled_from([0.1, 0.7])) for row in more]
+    domain = boxed([a, [-value for value in a], *more], [side, -side, *sides], -size, size, [0, 1, 2])
+    x = rationals(a)
+    hull = Hull(domain, forms((1, 0, 0), (0, 1, 0), (-x[0] / x[2], -x[1] / x[2], rational(side) / x[2])), 0.0)
+    expected = brute_force_patterns(net, hull.sides, hull.inputs)
+    for engine in ("auto", "lp", *sorted(PLANE)):
+        regions = enumerate_regions(net, domain, engine=engine, facets=True)
+        assert set(map(tuple, regions.patterns.tolist())) == expected
+        assert len(regions) == len(expected)
