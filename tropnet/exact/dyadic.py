@@ -8,6 +8,7 @@ Integer arrays have dtype object; `numpy` applies Python's integer arithmetic el
 from __future__ import annotations
 
 from fractions import Fraction
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -137,13 +138,14 @@ def unit_rows(rows: IntegerArray, norm_columns: int) -> FloatArray:
     >>> unit_rows(np.array([[3, 4, 10]], dtype=object), 2)
     array([[0.6, 0.8, 2. ]])
     """
-    out = np.empty(rows.shape, dtype=np.float64)
-    for i, row in enumerate(rows.tolist()):
-        head = max((abs(value) for value in row[:norm_columns]), default=0) or max(map(abs, row))
+    scaled, norms = [], []
+    for row in rows.tolist():
+        head = max(map(abs, row[:norm_columns]), default=0) or max(map(abs, row))
         # Dividing Python integers rounds correctly at any size, where converting them to float first would overflow.
-        out[i] = [_divide(value, head) for value in row]
-    norms = np.linalg.norm(out[:, :norm_columns], axis=1)
-    out /= np.where(norms > 0, norms, 1.0)[:, None]
+        scaled.append([_divide(value, head) for value in row])
+        norms.append(hypot(*scaled[-1][:norm_columns]) or 1.0)
+    out = np.array(scaled, dtype=np.float64).reshape(rows.shape)
+    out /= np.array(norms).reshape(-1, 1)
     return out
 
 

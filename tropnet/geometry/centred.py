@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 
-__all__ = ["Centred", "as_centred", "centred", "from_distances"]
+__all__ = ["Centred", "as_centred", "centred", "from_distances", "seen_along"]
 
 # What a few roundings among subnormal numbers may lose.
 _TINY = 1e-320
@@ -62,7 +62,34 @@ def centred(
     With n terms a sum of products is wrong by at most n eps / (1 - n eps) times the sum of their sizes, however it is
     ordered (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1).
     """
-    n, d = np.diff(offsets), A.shape[1]
+    return as_centred(*_distances(A, b, np.repeat(points, np.diff(offsets), axis=0), errors), offsets)
+
+
+def seen_along(rows: Centred, A: FloatArray, b: FloatArray, points: FloatArray, errors: FloatArray) -> Centred:
+    """Return further rows as seen from the same points, in the units of `rows`, as many for each polyhedron.
+
+    Parameters
+    ----------
+    rows
+        The rows of R polyhedra, seen from `points`, (R, d).
+    A, b
+        float64, shapes (R, k, d) and (R, k); the points may lie on the sides of these, and beyond.
+    errors
+        float64, shape (R, k, 2): as for `centred`.
+    """
+    k, d = A.shape[1:]
+    units, distances, unit_errors, distance_errors = _distances(
+        A.reshape(-1, d), b.ravel(), np.repeat(points, k, axis=0), errors.reshape(-1, 2)
+    )
+    sides, side_errors = _in_units(units, distances, distance_errors, np.repeat(rows.reach, k))
+    return Centred(units, sides, unit_errors, side_errors, rows.reach)
+
+
+def _distances(
+    A: FloatArray, b: FloatArray, where: FloatArray, errors: FloatArray | None
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return unit rows and their distances from points, one for each row, and how wrong both are at most."""
+    d = A.shape[1]
     unit = (d + 8) * EPSILON
     with np.errstate(all="ignore"):
         largest = np.abs(A).max(axis=1, initial=0.0)
@@ -70,10 +97,9 @@ def centred(
         units = A / largest[:, None]
         norms = np.sqrt(np.einsum("ij,ij->i", units, units))
         units /= norms[:, None]
-        where = np.repeat(points, n, axis=0)
         level = b / largest / norms
         sides = level - np.einsum("ij,ij->i", units, where)
-        where = np.abs(where, out=where)
+        where = np.abs(where)
         side_errors = unit * (np.abs(level) + np.einsum("ij,ij->i", np.abs(units), where) + np.abs(sides)) + _TINY
         unit_errors = np.full(len(b), unit)
         if errors is not None:
@@ -82,7 +108,7 @@ def centred(
             unit_errors += 2 * wrong
             side_errors += wrong * (where.sum(axis=1) + np.abs(sides)) + shift
             side_errors[~(wrong < 0.1)] = np.inf
-    return as_centred(units, sides, unit_errors, side_errors, offsets)
+    return units, sides, unit_errors, side_errors
 
 
 def from_distances(
@@ -125,10 +151,18 @@ def as_centred(
     with np.errstate(all="ignore"):
         if filled.any():
             reach[filled] = np.minimum.reduceat(distances, offsets[:-1][filled])
-        own = np.repeat(reach, np.diff(offsets))
-        sides = distances / own
-        side_errors = distance_errors / own * (1 + 2 * EPSILON) + EPSILON * np.abs(sides)
+    sides, side_errors = _in_units(units, distances, distance_errors, np.repeat(reach, np.diff(offsets)))
+    return Centred(np.ascontiguousarray(units), sides, unit_errors, side_errors, reach)
+
+
+def _in_units(
+    units: FloatArray, distances: FloatArray, distance_errors: FloatArray, reach: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return distances in other units, one for each row, and how wrong they are; infinitely, if nothing is known."""
+    with np.errstate(all="ignore"):
+        sides = distances / reach
+        side_errors = distance_errors / reach * (1 + 2 * EPSILON) + EPSILON * np.abs(sides)
     # Kernels compare; whatever is no number would look small.
     known = np.isfinite(units).all(axis=1) & np.isfinite(sides)
     side_errors[~(known & np.isfinite(side_errors))] = np.inf
-    return Centred(np.ascontiguousarray(units), sides, unit_errors, side_errors, reach)
+    return sides, side_errors

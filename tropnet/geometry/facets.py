@@ -1,4 +1,4 @@
-"""Which rows of many polyhedra define facets: proofs in float64, compiled, in any dimension.
+"""Which rows of many polyhedra define facets, and which do not touch them: proofs in float64, in any dimension.
 
 Seen from a point inside, the rows are u y <= s with s > 0. Two things can be proven of row i:
 
@@ -29,7 +29,7 @@ from tropnet.geometry.balls import DONE, invert, solve
 from tropnet.geometry.centred import Centred
 from tropnet.kernels import compiled
 
-__all__ = ["DOUBTFUL", "FACET", "IMPLIED", "facets"]
+__all__ = ["DOUBTFUL", "FACET", "IMPLIED", "facets", "untouched"]
 
 _UNKNOWN, FACET, IMPLIED, DOUBTFUL = 0, 1, 2, 3
 # How often a direction that leads to several rows at once is moved, and how far the first time and each next.
@@ -121,6 +121,86 @@ def _facets(
                     known[i] = DOUBTFUL
                     active[n] = i
                     n += 1
+
+
+def untouched(rows: Centred, offsets: NDArray[np.int64], asked: Centred, extent: float = np.inf) -> NDArray[np.bool_]:
+    """Return which further rows surely do not touch the polyhedra: on all of each, they hold strictly.
+
+    Parameters
+    ----------
+    rows, offsets, extent
+        The polyhedra, as for `facets`.
+    asked
+        The further rows, as many for each polyhedron (see `seen_along`).
+
+    Returns
+    -------
+    bool, shape (R k,).
+
+    Notes
+    -----
+    A linear program over the rows of the polyhedron for each. False proves nothing.
+
+    Examples
+    --------
+    A triangle, with a row that is farther away and one that touches a corner:
+
+    >>> from tropnet.geometry.centred import centred, seen_along
+    >>> A, point = np.array([[-1.0, 0.0], [0.0, -1.0], [1.0, 1.0]]), np.array([[0.5, 0.5]])
+    >>> rows = centred(A, np.array([0.0, 0.0, 2.0]), np.array([0, 3]), point)
+    >>> further, b = np.array([[[1.0, 0.0], [2.0, 1.0]]]), np.array([[3.0, 4.0]])
+    >>> untouched(rows, np.array([0, 3]), seen_along(rows, further, b, point, np.zeros((1, 2, 2)))).tolist()
+    [True, False]
+    """
+    d, R = rows.units.shape[1], len(rows.reach)
+    most = int(np.diff(offsets).max(initial=0))
+    found = np.zeros(len(asked.units), dtype=np.bool_)
+    if not len(found):
+        return found
+    some = tuple(np.empty((most + 1, *array.shape[1:])) for array in rows[:4])
+    _untouched(
+        *rows, offsets, *asked[:4], len(found) // R, extent, found, *some, np.arange(most + 1),
+        np.empty((most + 3, d + 1)), np.empty(most + d + 2, dtype=np.int64), np.empty((d, 2 * d)), np.empty((4, d)),
+    )  # fmt: skip
+    return found
+
+
+@compiled(entry=True)
+def _untouched(
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, asked_units: Any,
+    asked_sides: Any, asked_unit_errors: Any, asked_side_errors: Any, k: int, extent: float, found: Any,
+    some_units: Any, some_sides: Any, some_unit_errors: Any, some_side_errors: Any, active: Any, table: Any, names: Any,
+    square: Any, work: Any,
+) -> None:  # fmt: skip
+    """Fill in which rows are surely not touched; `some` is space for a polyhedron's rows and the one that is asked."""
+    d = units.shape[1]
+    for r in range(len(reach)):
+        start, m = offsets[r], offsets[r + 1] - offsets[r]
+        sure = reach[r] > 0.0 and reach[r] < np.inf
+        for i in range(m):
+            for j in range(d):
+                some_units[i, j] = units[start + i, j]
+            some_sides[i], some_side_errors[i] = sides[start + i], side_errors[start + i]
+            some_unit_errors[i] = unit_errors[start + i]
+            sure = sure and some_side_errors[i] < some_sides[i] and some_unit_errors[i] < 1.0
+        if not sure:
+            continue
+        for q in range(r * k, r * k + k):
+            if not (asked_side_errors[q] < asked_sides[q] and asked_unit_errors[q] < 1.0):
+                continue
+            for j in range(d):
+                some_units[m, j] = asked_units[q, j]
+            some_sides[m], some_side_errors[m] = asked_sides[q], asked_side_errors[q]
+            some_unit_errors[m] = asked_unit_errors[q]
+            found[q] = not _beyond(some_units, some_sides, m, active, m, table, names, work) and (
+                _is_implied(
+                    some_units, some_sides, some_unit_errors, some_side_errors, m, active, m, table, names, work,
+                    extent / reach[r],
+                )
+                or _is_surely_spanned(
+                    some_units, some_sides, some_unit_errors, some_side_errors, m, active, m, names, square, work
+                )
+            )  # fmt: skip
 
 
 @compiled()

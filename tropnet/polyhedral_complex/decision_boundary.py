@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tropnet.arrays.patterns import BoolArray, pack, unpack
+from tropnet.arrays.chunks import chunks
+from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
-from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError, TropnetError
+from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float
 from tropnet.exact.elimination import rank
 from tropnet.exact.projection import square_root
@@ -24,19 +25,22 @@ from tropnet.exact.reduction import reduced
 from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Domain, as_domain
-from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
+from tropnet.network.recurrence import compose_many
 from tropnet.network.restriction import Restriction
-from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges, positions
+from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges
 from tropnet.polyhedral_complex.exact_decisions import has_interior, put, reaches
-from tropnet.regions import ActivationRegion, Regions
-from tropnet.regions.crossings import bounded_rows, multiples, parts, surely_apart
-from tropnet.regions.row_index import RowIndex
+from tropnet.progress import track
+from tropnet.regions import Regions
+from tropnet.regions.crossings import multiples
+from tropnet.regions.halfspaces import row_errors
 
 __all__ = ["DecisionBoundary", "decision_boundary"]
 
-# Comparisons of outputs that are enumerated together; each cuts the regions further.
-_MAX_PAIRS = 10
+# In more dimensions compiled linear programs would take minutes; those of HiGHS take less.
+_MAX_DIMENSION = 128
+# Chunks are parts of what memory holds: rows that stay in the cache are composed faster.
+_PARTS = 16
 
 
 class _Piece(NamedTuple):
@@ -144,7 +148,9 @@ class DecisionBoundary:
         return np.flatnonzero((self.first == label) | (self.second == label))
 
 
-def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) -> DecisionBoundary:
+def decision_boundary(
+    regions: Regions, classes: Sequence[int] | None = None, *, progress: bool = False
+) -> DecisionBoundary:
     """Return where two classes tie for the first place, exactly, region by region.
 
     The class of a point is the output that is largest there. A network with one output has the classes 0 (y <= 0) and
@@ -156,14 +162,16 @@ def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) ->
         Activation regions, all or some.
     classes
         The outputs that compete; None for all. Not for one output.
+    progress
+        Show a progress bar on standard error.
 
     Notes
     -----
     On an activation region the outputs are affine, so a piece is a polyhedron in the hyperplane y_i = y_j, and whether
-    it has dimension d - 1 is one exact decision in d - 1 dimensions. Before that, one decision for each class rules out
-    the classes that are nowhere first in the region. About a millisecond for each region and class; but where the
-    regions are complete, have their facets and at most five classes compete, only for the regions that some y_i = y_j
-    cuts or may touch along a facet. Those are found by enumerating the network with the comparisons as one more layer.
+    it has dimension d - 1 is one exact decision in d - 1 dimensions. Before that, up to 128 dimensions, multipliers
+    prove in float64, with bounds on all errors, which classes are nowhere first in a closed region: some microseconds
+    for each region and class (see `tropnet.geometry.facets.untouched`). Exact decisions, about a millisecond each, are
+    for the classes that are left, in the regions where more than one is.
 
     Raises
     ------
@@ -175,12 +183,13 @@ def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) ->
     |x| - 1 changes sign at -1 and 1:
 
     >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-1.0]])
+    >>> from tropnet import enumerate_regions
     >>> boundary = decision_boundary(enumerate_regions(net))
     >>> sorted(boundary.vertices(i).item() for i in range(len(boundary)))
     [-1.0, 1.0]
     """
     if regions.restriction is not None:
-        return replace(decision_boundary(regions.within, classes), regions=regions)
+        return replace(decision_boundary(regions.within, classes, progress=progress), regions=regions)
     net = regions.network
     labels = _classes(net, classes)
     backends = deciding_backend(net.n_inputs), deciding_backend(max(net.n_inputs - 1, 1))
@@ -188,21 +197,27 @@ def decision_boundary(regions: Regions, classes: Sequence[int] | None = None) ->
     pieces: list[_Piece] = []
     facets: list[int | None] = []
     ties: list[tuple[int, int, int]] = []
-    for index in np.flatnonzero(_may_hold_a_piece(regions, labels)).tolist():
-        region = regions[index]
-        outputs = net.integer_maps(region.pattern)[-1]
-        if net.n_outputs == 1:
-            outputs = np.concatenate([np.zeros_like(outputs), outputs])
-        rows, maps = region.integer_rows, outputs[labels]
-        for i, j, piece in _pieces_of(region, rows, maps, backends):
-            key = index, labels[i], labels[j]
-            if piece is None:
-                ties.append(key)
-                continue
-            tied = np.flatnonzero(multiples(rows, piece.hyperplane)[0])
-            found.append(key)
-            pieces.append(piece)
-            facets.append(int(region.rows[tied[0]]) if len(tied) else None)
+    maybe = _may_be_first(regions, labels)
+    left, sides = np.flatnonzero(maybe.sum(axis=1) > 1), regions.facets()
+    with track("comparing classes", "regions", enabled=progress) as update:
+        for n_done, index in enumerate(left.tolist()):
+            update(n_done, n_done / len(left))
+            region = regions[index]
+            outputs = net.integer_maps(region.pattern)[-1]
+            if net.n_outputs == 1:
+                outputs = np.concatenate([np.zeros_like(outputs), outputs])
+            # The other rows touch the region in less than a facet, or coincide with one.
+            names = sides.rows[sides.offsets[index] : sides.offsets[index + 1]]
+            rows, rivals = region.integer_rows[np.isin(region.rows, names)], np.flatnonzero(maybe[index]).tolist()
+            for i, j, piece in _pieces_of(region.certificate, rows, outputs[labels], rivals, backends):
+                key = index, labels[i], labels[j]
+                if piece is None:
+                    ties.append(key)
+                    continue
+                tied = np.flatnonzero(multiples(rows, piece.hyperplane)[0])
+                found.append(key)
+                pieces.append(piece)
+                facets.append(int(names[tied[0]]) if len(tied) else None)
     keep = _without_twins(regions, found, facets)
     columns = np.array([found[i] for i in keep], dtype=np.int64).reshape(-1, 3).T
     tied_parts = np.array(ties, dtype=np.int64).reshape(-1, 3)
@@ -222,63 +237,49 @@ def _classes(net: Network, classes: Sequence[int] | None) -> list[int]:
     return labels
 
 
-def _may_hold_a_piece(regions: Regions, labels: Sequence[int]) -> BoolArray:
-    """Return for which regions some y_i = y_j meets the closed region in dimension d - 1, or for more than those."""
-    net, every = regions.network, np.ones(len(regions), dtype=np.bool_)
-    pairs = [[0]] if net.n_outputs == 1 else [list(pair) for pair in combinations(labels, 2)]
-    if not regions.complete or not regions.domain.is_exact or len(pairs) > _MAX_PAIRS:
-        return every
-    last, n = net.layers[-1], len(net.layers)
-    signs = np.zeros((len(pairs), net.n_outputs))
-    for row, pair in zip(signs, pairs, strict=True):
-        row[pair] = [1, -1][: len(pair)]
-    compared = Network(
-        [
-            *net.layers[:-1],
-            Layer(last.weights, last.bias, AFFINE),
-            Layer({n: signs}, np.zeros(len(pairs))),
-            Layer({n + 1: np.zeros((1, len(pairs)))}, np.zeros(1)),
-        ],
-        net.n_inputs,
-    )
-    cells = enumerate_regions(compared, regions.domain, on_undecided="collect")
-    at = positions(regions.packed, pack(cells.patterns[:, : net.n_neurons]))
-    if not cells.complete or (at < 0).any():
-        return every
-    rows, offsets = regions.facets()
-    # Each region holds at least one cell; it holds more iff some y_i = y_j cuts it. All of R^d may be one big tie.
-    maybe = np.asarray((np.bincount(at, minlength=len(regions)) != 1) | (np.diff(offsets) == 0), dtype=np.bool_)
-    owner = np.repeat(np.arange(len(regions)), np.diff(offsets))
-    A, b = regions.domain.halfspaces
-    sides, index = np.column_stack([A, -b]), RowIndex.of(net, regions.domain)
-    places = index.places(rows)
-    for part in parts(len(rows), compared):
-        patterns = unpack(regions.packed[owner[part]], net.n_neurons)
-        maps, errors = bounded_rows(net, patterns)
-        gaps = np.abs(signs) @ errors[:, net.n_neurons :]
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = signs @ maps[:, net.n_neurons :]
-            gaps = (gaps + 4 * EPSILON * np.abs(values)) * (1 + 1e-9)
-        m, place = np.arange(len(maps)), places[part]
-        outer = place >= net.n_neurons
-        neuron = np.where(outer, 0, place)
-        h, e = maps[m, neuron], errors[m, neuron]
-        h[outer], e[outer] = sides[place[outer] - net.n_neurons], 0
-        touched = ~surely_apart(values, gaps, h, e).all(axis=1)
-        maybe[owner[part][touched]] = True
+def _may_be_first(regions: Regions, labels: Sequence[int]) -> BoolArray:
+    """Return which classes tie for the first place somewhere in each closed region, or may: bool, shape (R, n)."""
+    net, d, measures = regions.network, regions.domain.dimension, regions.measures
+    bounds = row_errors(net)[net.n_neurons :]
+    if net.n_outputs == 1:
+        bounds = np.concatenate([np.zeros((1, 2)), bounds])
+    bounds = bounds[labels]
+    maybe = np.ones((len(regions), len(labels)), dtype=np.bool_)
+    if d > _MAX_DIMENSION:
+        return maybe
+    for part in chunks(len(regions), _PARTS * (net.n_neurons + len(labels)) * (d + 1)):
+        patterns = unpack(regions.packed[part], net.n_neurons)
+        m = np.arange(len(patterns))
+        with np.errstate(all="ignore"):
+            maps = compose_many(net.layers, patterns, d)[-1]
+            if net.n_outputs == 1:
+                maps = np.concatenate([np.zeros_like(maps), maps], axis=1)
+            maps = maps[:, labels]
+            # Whatever is below one class throughout is first nowhere, whichever class that is.
+            values = (maps[:, :, :d] @ regions.witnesses[part][:, :, None])[:, :, 0] + maps[:, :, d]
+            top = np.argmax(values, axis=1)
+            gaps = maps[m, top][:, None] - maps
+            errors = bounds[top][:, None] + bounds[None]
+            sizes = np.abs(gaps)
+            errors = (errors + EPSILON * np.stack([sizes[:, :, :d].sum(axis=2), sizes[:, :, d]], axis=2)) * (1 + 1e-9)
+        which = np.arange(len(regions))[part]
+        maybe[part] = ~measures.surely_positive(which, gaps[:, :, :d], gaps[:, :, d], errors)
     return maybe
 
 
 def _pieces_of(
-    region: ActivationRegion, rows: IntegerArray, maps: IntegerArray, backends: tuple[Backend, Backend]
+    witness: Witness, rows: IntegerArray, maps: IntegerArray, rivals: list[int], backends: tuple[Backend, Backend]
 ) -> Iterator[tuple[int, int, _Piece | None]]:
-    """Yield pairs of classes with their piece, or None where they tie on a part with interior."""
-    at_witness = (maps @ np.array(region.certificate.homogeneous, dtype=object)).tolist()
-    top = max(range(len(maps)), key=at_witness.__getitem__)
-    rivals = [top]
+    """Yield pairs of classes with their piece, or None where they tie on a part with interior.
+
+    Of all classes, only `rivals` may be first somewhere.
+    """
+    at_witness = (maps @ np.array(witness.homogeneous, dtype=object)).tolist()
+    top = max(rivals, key=at_witness.__getitem__)
     # The rows of the region stay on the stack, whichever class is asked about.
     n_rows = put(backends[0], list(rows))
-    for k in range(len(maps)):
+    asked, rivals = rivals, [top]
+    for k in asked:
         gap = maps[top] - maps[k]
         if k == top:
             continue

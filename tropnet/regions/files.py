@@ -106,13 +106,14 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
         network = metadata[b"tropnet_network"]
         if json.loads(metadata[b"tropnet"])["version"] >= _PARQUET_VERSION:
             network = base64.b64decode(network, validate=True)
-        size = -(-Network.load(network).n_neurons // 8)
+        net = Network.load(network)
+        size = -(-net.n_neurons // 8)
         packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
         facets = None
         if "facets" in table.column_names:
             kind = table.schema.field("facets").type
             facets = _bytes_column(table["facets"], 0 if kind == pa.binary() else kind.byte_width)
-        points = [table[name].to_numpy() for name in table.column_names if name.startswith("x")]
+        points = [table[f"x{j}"].to_numpy() for j in range(net.n_inputs)]
         rational = {i: _fractions(text) for i, text in enumerate(table["witness"].to_pylist()) if text}
         witnesses = np.column_stack(points)
         return _restored(metadata[b"tropnet"].decode(), network, packed, cuts, witnesses, rational, facets)

@@ -37,7 +37,7 @@ def compose_halfspaces(net: Network, domain: Domain, patterns: BoolArray, packed
 
 
 def row_errors(net: Network) -> FloatArray:
-    """Return how wrong the rows of `compose_halfspaces` are at most, in any region: of a in l2, of b, (n_neurons, 2).
+    """Return how wrong the rows of `compose_many` are at most, in any region: of a in l2, of c, (n, 2), outputs last.
 
     The bounds on the errors where all weights are positive and all neurons active hold for every pattern.
     """
@@ -50,7 +50,7 @@ def row_errors(net: Network) -> FloatArray:
         for layer in net.layers
     ]
     _, errors = compose_bounded(layers, np.ones((1, net.n_neurons), dtype=np.bool_), net.n_inputs)
-    rows = np.concatenate([np.empty((0, net.n_inputs + 1)), *(part[0] for part in errors[:-1])])
+    rows = np.concatenate([np.empty((0, net.n_inputs + 1)), *(part[0] for part in errors)])
     with np.errstate(over="ignore"):
         # Sizes were rounded themselves.
         return np.column_stack([np.sqrt((rows[:, :-1] ** 2).sum(axis=1)), rows[:, -1]]) * (1 + 1e-9)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
-from tropnet.arrays.rounding import LARGEST
+from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.geometry.balls import balls
-from tropnet.geometry.centred import Centred, centred, from_distances
-from tropnet.geometry.facets import DOUBTFUL, FACET, facets
+from tropnet.geometry.centred import Centred, centred, from_distances, seen_along
+from tropnet.geometry.facets import DOUBTFUL, FACET, facets, untouched
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.geometry.sampled_volumes import sampled_volume
 from tropnet.geometry.vertices import vertices
@@ -135,6 +135,32 @@ class Measures:
                 flags[i] = False
                 flags[i, places[self.polyhedron(i).facets()]] = True
         return index.pack(flags)
+
+    def surely_positive(self, which: NDArray[np.int64], A: FloatArray, c: FloatArray, errors: FloatArray) -> BoolArray:
+        """Return which affine functions a x + c are proven to be positive on all of a closed region.
+
+        Parameters
+        ----------
+        which
+            Some regions.
+        A, c
+            float64, shapes (n, k, d) and (n, k): k functions for each.
+        errors
+            float64, shape (n, k, 2): how wrong a is at most, in l2, and c.
+        """
+        rows, offsets, points = self._quick(which)
+        asked = seen_along(rows, -A, c, points, errors)
+        found = untouched(rows, offsets, asked, self._extent).reshape(c.shape)
+        # A function without a slope has no hyperplane, but it cannot change much within the domain.
+        with np.errstate(all="ignore"):
+            size = np.abs(A).sum(axis=2)
+            at_point = (A @ points[:, :, None])[:, :, 0] + c
+            spread = (size + errors[:, :, 0]) * self._extent
+            wrong = errors[:, :, 0] * np.abs(points).sum(axis=1)[:, None] + errors[:, :, 1]
+            wrong += (self.domain.dimension + 8) * EPSILON * (size * np.abs(points).max(axis=1)[:, None] + np.abs(c))
+            flat = at_point > (spread + wrong) * (1 + 1e-9) + SMALLEST_NORMAL
+        inside = ~np.isin(which, list(self.without_point))
+        return np.asarray(found | (flat & np.isfinite(at_point) & inside[:, None]))
 
     def _places(self, which: NDArray[np.int64], index: RowIndex) -> NDArray[np.int64]:
         """Return the places of all rows of some regions, in order."""

@@ -210,7 +210,7 @@ class Regions(Sequence[ActivationRegion]):
             counts = np.bincount(owner, minlength=len(self))
             return Facets(outer.named(places[places >= 0]), np.concatenate([[0], np.cumsum(counts)]))
         index = RowIndex.of(self.network, self.domain)
-        flags = index.unpack(self._measures.facets() if self.packed_facets is None else self.packed_facets)
+        flags = index.unpack(self.measures.facets() if self.packed_facets is None else self.packed_facets)
         places = index.in_order[np.nonzero(flags[:, index.in_order])[1]]
         return Facets(index.named(places), np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
 
@@ -235,7 +235,7 @@ class Regions(Sequence[ActivationRegion]):
         """
         if self.restriction is not None:
             return _times(self.within.volumes(), self.restriction.volume_factor)
-        return self._measures.volumes(self.bounded())
+        return self.measures.volumes(self.bounded())
 
     def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0) -> VolumeEstimates:
         """Estimate the volumes of all regions from random directions, with standard errors, in any dimension.
@@ -286,7 +286,7 @@ class Regions(Sequence[ActivationRegion]):
         if self.restriction is not None:
             found = self.within.volume_estimates(n_samples, seed=seed)
             return VolumeEstimates(*(_times(each, self.restriction.volume_factor) for each in found))
-        return self._measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
+        return self.measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
 
     def bounded(self) -> BoolArray:
         """Return which regions are bounded, bool of shape (R,), exactly.
@@ -342,7 +342,7 @@ class Regions(Sequence[ActivationRegion]):
         [1.0, 0.5]
         """
         if self.restriction is None:
-            return self._measures.balls(self._boundedness[1])
+            return self.measures.balls(self._boundedness[1])
         if self.restriction.is_point:
             return Balls(self.witnesses.copy(), np.full(len(self), np.inf))
         if not self.restriction.keeps_lengths:
@@ -379,14 +379,15 @@ class Regions(Sequence[ActivationRegion]):
         [[0.0, 2.0], [-1.0, 0.0]]
         """
         if self.restriction is None:
-            return self._measures.vertices()
+            return self.measures.vertices()
         if self.restriction.is_point:
             return Vertices(self.witnesses.copy(), np.arange(len(self) + 1))
         points, offsets = self.within.vertices()
         return Vertices(self.restriction.points(points, {})[0], offsets)
 
     @property
-    def _measures(self) -> Measures:
+    def measures(self) -> Measures:
+        """What measures the regions in bulk, in a domain with interior."""
         # From sides that are rounded no proof starts: region by region then.
         without_point = self.rational_witnesses if self.domain.is_exact else range(len(self))
         return Measures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from random import Random
@@ -84,14 +85,15 @@ def check_graph(regions: Regions, sides: list[HalfSpace]) -> nx.Graph:
     return graph
 
 
-@pytest.mark.parametrize("facets", [True, False])
+@pytest.mark.parametrize("known", [True, False])
 @settings(max_examples=2 * N)
 @given(problem=problems(max_neurons=5))
-def test_edges_are_the_shared_facets(facets: bool, problem: Problem) -> None:
+def test_edges_are_the_shared_facets(known: bool, problem: Problem) -> None:
     """Two regions are joined iff their closures meet in dimension d - 1; what flips is where the patterns differ."""
     net, domain = problem
     show(net, domain)
-    graph = check_graph(enumerate_regions(net, domain, facets=facets), halfspaces(domain, net.n_inputs))
+    regions = enumerate_regions(net, domain, facets=True)
+    graph = check_graph(regions if known else replace(regions, packed_facets=None), halfspaces(domain, net.n_inputs))
     assert nx.is_connected(graph)
 
 
@@ -347,7 +349,7 @@ def difference(one: tuple, other: tuple) -> Row:
 
 
 @settings(max_examples=N)
-@given(problem=problems(max_neurons=4), n_outputs=st.integers(1, 3), seed=st.integers(0, 10**6))
+@given(problem=problems(max_neurons=4), n_outputs=st.integers(1, 5), seed=st.integers(0, 10**6))
 def test_pieces_are_where_two_classes_tie(problem: Problem, n_outputs: int, seed: int) -> None:
     net, domain = problem
     *hidden, last = net.layers
@@ -393,16 +395,41 @@ def test_pieces_are_where_two_classes_tie(problem: Problem, n_outputs: int, seed
         found.discard((index, i, j))
     assert not found
     check_adjacency(net, boundary, cells)
-    # Found without the filter for complete regions with facets.
-    slowly = decision_boundary(Regions(net, regions.domain, regions.packed, regions.packed_cuts, regions.witnesses,
-                                       regions.rational_witnesses))  # fmt: skip
+    again = decision_boundary(replace(regions, packed_facets=None))
     for name in ("region", "first", "second", "ties"):
-        assert np.array_equal(getattr(boundary, name), getattr(slowly, name))
+        assert np.array_equal(getattr(boundary, name), getattr(again, name))
     for i in range(len(boundary)):
         for x in boundary.vertices(i):
             outputs = net(x) if n_outputs > 1 else np.array([0.0, net(x).item()])
             scale = 1e-6 * (1 + np.abs(x).max()) * (1 + np.abs(outputs).max())
             assert outputs[boundary.first[i]] == pytest.approx(outputs[boundary.second[i]], abs=scale)
+
+
+SEGMENT = Box([3.0, 1.0], [3.0, 2.0])
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize(("d", "domain"), [(1, None), (2, None), (2, Box(-1, 1)), (2, SEGMENT)], ids=str)
+def test_pieces_of_ten_classes(d: int, domain: Domain | None, scale: float) -> None:
+    """Ten outputs of any size: pieces are where two tie and no other is larger."""
+    rng = np.random.default_rng(4)
+    weights = [rng.integers(-9, 10, (3, d)), rng.integers(-9, 10, (2, 3)), rng.integers(-99, 100, (10, 2)) * scale]
+    net = Network.mlp(weights, [rng.integers(-9, 10, 3), rng.integers(-9, 10, 2), rng.integers(-99, 100, 10) * scale])
+    regions = enumerate_regions(net, domain)
+    boundary = decision_boundary(regions)
+    expected = []
+    for index, pattern in enumerate(pattern_tuples(regions)):
+        rows, forms = cell(net, pattern, [] if domain is SEGMENT else halfspaces(domain, d)), comparisons(net, pattern)
+        if domain is SEGMENT:
+            rows = [((a[1],), b - 3 * a[0]) for a, b in rows if a[1]] + [((-1,), -1), ((1,), 2)]
+            forms = [((a[1],), c + 3 * a[0]) for a, c in forms]
+        for i, j in combinations(range(10), 2):
+            gap = difference(forms[i], forms[j])
+            others = [difference(forms[i], forms[k]) for k in range(10) if k not in (i, j)]
+            if any(gap[0]) and meets([*rows, *others], gap):
+                expected.append([index, i, j])
+    assert expected
+    assert np.column_stack([boundary.region, boundary.first, boundary.second]).tolist() == expected
 
 
 def check_adjacency(net: Network, boundary: DecisionBoundary, cells: list[list[Row]]) -> None:
@@ -459,7 +486,7 @@ def test_three_classes_meet_in_a_point() -> None:
     assert boundary.one_vs_rest(2).tolist() == [1, 2]
     assert boundary.adjacent().tolist() == [[0, 1], [0, 2], [1, 2]]
     assert all([0.0, 0.0] in boundary.vertices(i).tolist() for i in range(3))
-    assert decision_boundary(regions, [1, 0]).areas.tolist() == [pytest.approx(8**0.5)]
+    assert decision_boundary(regions, [1, 0], progress=True).areas.tolist() == [pytest.approx(8**0.5)]
     same = Network.mlp([[[1.0, 1.0], [1.0, 1.0]]], [[0.0, 0.0]])
     assert decision_boundary(enumerate_regions(same, facets=True)).ties.tolist() == [[0, 0, 1]]
     for classes in ([0], [0, 0], [0, 3], [-1, 0]):

@@ -1,18 +1,20 @@
 """Facets of all regions, found by the engines on the way or in bulk later, are those of exact decisions, row by row."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.oracles.polytopes import vertices
 from tropnet import Box, Network, Polytope, Regions, enumerate_regions
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.feasibility import Feasible
 from tropnet.feasibility.exact import solve_exactly
-from tropnet.geometry.centred import centred
-from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets
+from tropnet.geometry.centred import centred, seen_along
+from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets, untouched
 
 
 def defining(rows):
@@ -151,6 +153,44 @@ def test_what_is_proven_is_true_at_any_scale(scale, seed, d):
         for i, state in enumerate(known.tolist()):
             assert state in (FACET, IMPLIED, DOUBTFUL)
             assert state == DOUBTFUL or (state == FACET) == (i in exact)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-8, 1.0, 1e8, 1e150])
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 3))
+def test_what_is_not_touched(scale, seed, d):
+    """Of a box with corners cut off: rows beyond its exact vertices, through them, within 2^-40 of them, and inside."""
+    rng = np.random.default_rng(seed)
+    box = np.vstack([np.eye(d), -np.eye(d)])
+    A, b = np.vstack([box, rng.integers(-2, 3, (4, d))]), np.concatenate([np.full(2 * d, 2.0), np.full(4, 3.0)])
+    A, b = A[A.any(axis=1)], b[A.any(axis=1)]
+    corners = vertices([(tuple(map(Fraction, a)), Fraction(c)) for a, c in zip(A.tolist(), b.tolist(), strict=True)])
+    further = rng.integers(-3, 4, (8, d)).astype(float)
+    farthest = [max(sum(Fraction(p) * q for p, q in zip(a, x, strict=True)) for x in corners) for a in further.tolist()]
+    gaps = np.array([0.0, 0.0, 2.0**-40, -(2.0**-40), 1.0, 1.0, -1.0, 0.25])
+    c = np.array([float(most) for most in farthest]) + gaps
+    exact = [Fraction(value) > most for value, most in zip(c.tolist(), farthest, strict=True)]
+    offsets, point = np.array([0, len(A)]), np.zeros((1, d))
+    rows = centred(A, b * scale, offsets, point)
+    asked = seen_along(rows, further[None], c[None] * scale, point, np.zeros((1, 8, 2)))
+    for extent in (np.inf, 7.0 * scale):
+        found = untouched(rows, offsets, asked, extent).tolist()
+        for proven, true, a, gap in zip(found, exact, further, gaps.tolist(), strict=True):
+            assert true or not proven
+            # Where there is room, a hyperplane, and an end to all rounding, nothing is left open.
+            assert proven or gap < 2.0**-40 or not a.any() or extent == np.inf
+    wrong = seen_along(rows, further[None], c[None] * scale, point, np.full((1, 8, 2), [0.0, 0.5 * scale]))
+    found = untouched(rows, offsets, wrong, 7.0 * scale).tolist()
+    assert [gap == 1.0 and bool(a.any()) for gap, a in zip(gaps.tolist(), further, strict=True)] == found
+
+
+def test_functions_without_a_slope_are_positive_within_a_domain():
+    """Known up to 1e-6, 1 is positive in a box; in the plane a slope of 1e-6 leads below 0 somewhere."""
+    net = Network.mlp([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
+    for domain, sure in ((Box(-1, 1), True), (None, False)):
+        regions = enumerate_regions(net, domain)
+        A, c, errors = np.zeros((2, 2, 2)), np.full((2, 2), [1.0, 0.0]), np.full((2, 2, 2), 1e-6)
+        found = regions.measures.surely_positive(np.arange(2), A, c, errors)
+        assert found.tolist() == [[sure, False]] * 2
 
 
 def test_generic_rows_leave_no_doubt():
