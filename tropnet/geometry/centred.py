@@ -118,8 +118,10 @@ def from_distances(
 
     Parameters
     ----------
-    A, errors
-        float64, shape (n, d): the coefficients and how wrong they are at most.
+    A
+        float64, shape (n, d): the coefficients.
+    errors
+        float64, shape (n,): how wrong a row is at most, in l2.
     slacks, slack_errors
         float64, shape (n,): b - a x, not divided by the row's length, and how wrong they are at most.
     offsets
@@ -131,7 +133,7 @@ def from_distances(
         units = A / largest[:, None]
         norms = np.sqrt(np.einsum("ij,ij->i", units, units))
         units /= norms[:, None]
-        wrong = 1.1 * np.sqrt(((errors / largest[:, None]) ** 2).sum(axis=1)) / norms
+        wrong = 1.1 * errors / largest / norms
         distances = slacks / largest / norms
         distance_errors = 1.1 * slack_errors / largest / norms + (unit + wrong) * np.abs(distances) + _TINY
         distance_errors[~(wrong < 0.1)] = np.inf

@@ -13,6 +13,7 @@ from tropnet.network.domain import Box
 from tropnet.regions import Regions
 
 __all__ = [
+    "CORNERS",
     "Polygons",
     "clipped",
     "default_view",
@@ -25,6 +26,8 @@ __all__ = [
     "view_of",
 ]
 
+# How wrong a corner may be in a picture, as a part of the distance of the region's witness to its nearest side.
+CORNERS = 1e-4
 # Coordinates whose sums and squares are drawn without overflow.
 _FARTHEST = 1e150
 # How often as long as the other a side of a view may be for one scale of both: the shorter one is still to be seen.
@@ -123,7 +126,7 @@ def to_scale(view: Box) -> bool:
 def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     """Return the regions of a network with two inputs as polygons, bounded ones whole, others clipped to a view.
 
-    The corners of bounded regions are their vertices, as proven as those of `Regions.vertices`. Of an unbounded one the
+    The corners of bounded regions are their vertices, proven, to 1e-4 of the region's size. Of an unbounded one the
     view, a `Box`, is cut in float64 by the rows of the region; without a view, `default_view` is taken.
 
     Raises
@@ -139,7 +142,7 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
             " in a plane, plot_function one of a single input."
         )
     require_interior(regions, "a map")
-    points, offsets = regions.vertices()
+    points, offsets = regions.vertices(CORNERS)
     require_near(points)
     ordered = _around(Polygons(points, offsets))
     open_ones = np.flatnonzero(~regions.bounded())
@@ -171,7 +174,7 @@ def default_view(regions: Regions) -> Box:
     domain = regions.domain
     if isinstance(domain, Box) and len(domain.halfspaces[1]) == 4:
         return domain
-    points = regions.vertices().points
+    points = regions.vertices(CORNERS).points
     if len(points) and regions.bounded().all():
         return Box(points.min(axis=0), points.max(axis=0))
     seen = points if len(points) else np.concatenate([regions.witnesses, np.zeros((1, 2))])

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
 from tropnet.plotting.arguments import axes_for, counted
 from tropnet.plotting.colours import LINES, colouring, fills
+from tropnet.plotting.patches import patches
 from tropnet.plotting.polygons import polygons, to_scale, view_of
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
@@ -95,9 +95,8 @@ def plot_step(
     shapes = polygons(regions, shown)
     axes = axes_for(ax, (_INCHES, _INCHES))
     drawn = np.flatnonzero(np.diff(shapes.offsets))
-    axes.add_collection(
-        PolyCollection(shapes.split(), facecolors=fills(colours[drawn]), edgecolors="black", linewidths=0.4)
-    )
+    faces = patches(shapes, facecolors=fills(colours[drawn]), edgecolors="black", linewidths=0.4)
+    axes.add_collection(faces, autolim=False)
     (x0, y0), (x1, y1) = shown.low, shown.high
     axes.set(
         xlim=(x0, x1), ylim=(y0, y1), aspect="equal" if to_scale(shown) else "auto", xlabel="$x_1$", ylabel="$x_2$"

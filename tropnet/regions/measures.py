@@ -1,8 +1,8 @@
 """Volumes, balls, vertices and facets of many regions: proven in float64 where possible, else exact.
 
 Three steps, each for what the one before left in doubt. First, all regions at once, compiled, with rows composed in
-float64 and one bound for each neuron on how wrong its rows are in any region. Second, the same with rows in twofold
-precision, which are as good as exact when seen from the witness. Third, region by region over the integers.
+float64 and a bound on how wrong each is. Second, the same with rows in twofold precision, which are as good as exact
+when seen from the witness. Third, region by region over the integers.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from tropnet.geometry.vertices import vertices
 from tropnet.geometry.volumes import MAX_DIMENSION, volumes
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
-from tropnet.network.twofold import slacks
+from tropnet.network.twofold import Twofold, slacks
 from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
-from tropnet.regions.halfspaces import compose_halfspaces, compose_twofold_rows, row_errors
+from tropnet.regions.halfspaces import compose_rows
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ACCURACY", "VERTEX_ACCURACY", "Measures"]
@@ -98,12 +98,12 @@ class Measures:
             centres[i], radii[i] = self.polyhedron(i).chebyshev_ball()
         return Balls(centres, radii)
 
-    def vertices(self) -> Vertices:
-        """Return the vertices of all."""
+    def vertices(self, accuracy: float) -> Vertices:
+        """Return the vertices of all; see `Regions.vertices`."""
         which = np.arange(len(self.packed))
         parts, owners = [], []
         for views in (self._quick, self._accurate):
-            found, counts, doubtful = vertices(*views(which), VERTEX_ACCURACY, _OF_FAR_VERTICES)
+            found, counts, doubtful = vertices(*views(which), accuracy, _OF_FAR_VERTICES)
             parts.append(found)
             owners.append(np.repeat(which, counts))
             which = which[doubtful]
@@ -198,52 +198,36 @@ class Measures:
 
     def _quick(self, which: NDArray[np.int64]) -> _Views:
         """Return views with rows composed in float64."""
-        cuts, keep = self._needed(which)
-        A, b, owners, offsets = compose_halfspaces(self.network, self.domain, self._patterns(which), cuts)
-        errors = np.zeros((len(b), 2))
-        errors[owners >= 0] = row_errors(self.network)[owners[owners >= 0]]
-        if keep is not None:
-            kept, offsets = keep(offsets)
-            A, b, errors = A[kept], b[kept], errors[kept]
-        return self._marked(which, centred(A, b, offsets, self.witnesses[which], errors), offsets)
+        rows, offsets = self._rows(which, twofold=False)
+        A, b = rows.high[:, :-1], rows.high[:, -1]
+        return self._marked(which, centred(A, b, offsets, self.witnesses[which], rows.error), offsets)
 
     def _accurate(self, which: NDArray[np.int64]) -> _Views:
         """Return views with rows composed in twofold precision."""
-        cuts, keep = self._needed(which)
-        rows, _, offsets = compose_twofold_rows(self.network, self.domain, self._patterns(which), cuts)
-        if keep is not None:
-            kept, offsets = keep(offsets)
-            rows = rows.take(kept)
+        rows, offsets = self._rows(which, twofold=True)
         distances, errors = slacks(rows, self.witnesses[which], np.repeat(np.arange(len(which)), np.diff(offsets)))
         return self._marked(
-            which, from_distances(rows.high[:, :-1], rows.error[:, :-1], distances, errors, offsets), offsets
+            which, from_distances(rows.high[:, :-1], rows.error[:, 0], distances, errors, offsets), offsets
         )
+
+    def _rows(self, which: NDArray[np.int64], *, twofold: bool) -> tuple[Twofold, NDArray[np.int64]]:
+        """Return the rows of some regions, and offsets; of facets only, if they are known."""
+        packed, cuts = self.packed[which], self.packed_cuts[which]
+        if self.packed_facets is None:
+            rows, _, offsets = compose_rows(self.network, self.domain, packed, cuts, twofold=twofold)
+            return rows, offsets
+        n = self.network.n_neurons
+        flags = RowIndex.of(self.network, self.domain).unpack(self.packed_facets[which])
+        rows, _, offsets = compose_rows(self.network, self.domain, packed, pack(flags[:, :n]), twofold=twofold)
+        # The domain's rows come first, in each region.
+        kept, sides = np.ones(offsets[-1], dtype=np.bool_), flags[:, n:]
+        kept[offsets[:-1, None] + np.arange(sides.shape[1])] = sides
+        return rows.take(kept), np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
 
     def _marked(self, which: NDArray[np.int64], rows: Centred, offsets: NDArray[np.int64]) -> _Views:
         """Return views; those from a point that is not inside are marked to mean nothing."""
         rows.reach[np.isin(which, list(self.without_point))] = np.nan
         return _Views(rows, offsets, self.witnesses[which])
-
-    def _patterns(self, which: NDArray[np.int64]) -> BoolArray:
-        return unpack(self.packed[which], self.network.n_neurons)
-
-    def _needed(
-        self, which: NDArray[np.int64]
-    ) -> tuple[PackedArray, Callable[[NDArray[np.int64]], tuple[BoolArray, NDArray[np.int64]]] | None]:
-        """Return which neurons give needed rows, and what tells the rows to keep: facets only, if they are known."""
-        if self.packed_facets is None:
-            return self.packed_cuts[which], None
-        n = self.network.n_neurons
-        flags = RowIndex.of(self.network, self.domain).unpack(self.packed_facets[which])
-
-        def keep(offsets: NDArray[np.int64]) -> tuple[BoolArray, NDArray[np.int64]]:
-            # The domain's rows come first, in each region.
-            kept = np.ones(offsets[-1], dtype=np.bool_)
-            sides = flags[:, n:]
-            kept[offsets[:-1, None] + np.arange(sides.shape[1])] = sides
-            return kept, np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
-
-        return pack(flags[:, :n]), keep
 
     @cached_property
     def _extent(self) -> float:

@@ -26,8 +26,8 @@ from tropnet.network.restriction import Restriction, restriction_of
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
-from tropnet.regions.halfspaces import compose_halfspaces, compose_unit_rows
-from tropnet.regions.measures import Measures
+from tropnet.regions.halfspaces import compose_rows, compose_unit_rows
+from tropnet.regions.measures import VERTEX_ACCURACY, Measures
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["Regions", "write_regions"]
@@ -179,7 +179,8 @@ class Regions(Sequence[ActivationRegion]):
         The coefficients are composed in float64; `ActivationRegion.A` rounds the exact ones once, and
         `ActivationRegion.integer_rows` are exact.
         """
-        return compose_halfspaces(self.network, self.domain, self.patterns, self.packed_cuts)
+        rows, owners, offsets = compose_rows(self.network, self.domain, self.packed, self.packed_cuts)
+        return Halfspaces(rows.high[:, :-1].copy(), rows.high[:, -1].copy(), owners, offsets)
 
     def facets(self) -> Facets:
         """Return the facets of all regions as arrays; see `Facets`.
@@ -355,13 +356,24 @@ class Regions(Sequence[ActivationRegion]):
         centres[known] = self.restriction.points(within.centres[known], {})[0]
         return Balls(centres, within.radii)
 
-    def vertices(self) -> Vertices:
+    def vertices(self, accuracy: float = VERTEX_ACCURACY) -> Vertices:
         """Return the vertices of all regions as arrays; see `Vertices`.
 
-        Each coordinate is within 1e-8 of the distance of the witness to the nearest side (and so of the inradius, in
-        thin regions too) or within 1e-10 of the largest coordinate of the step from the witness to the vertex,
+        Each coordinate is within `accuracy` times the distance of the witness to the nearest side (and so the inradius,
+        in thin regions too) or within 1e-10 of the largest coordinate of the step from the witness to the vertex,
         whichever is more, before it is rounded to float64; typical errors are below 1e-12. No vertex is missing or
         there twice, though two may round to the same numbers. No particular order.
+
+        Parameters
+        ----------
+        accuracy
+            A part of a length, positive. For a picture 1e-4 is enough; what is proven to that accuracy in float64 is
+            not composed again in twofold precision, which regions that are small or far from the origin take else.
+
+        Raises
+        ------
+        ValueError
+            `accuracy` is not positive.
 
         In bulk, in float64, in any dimension, by walking along the edges; every vertex is proven, with bounds on all
         errors, those of the composed rows included (see `tropnet.geometry.vertices`). Where that fails, as where more
@@ -378,11 +390,13 @@ class Regions(Sequence[ActivationRegion]):
         >>> [sorted(part.ravel().tolist()) for part in np.split(points, offsets[1:-1])]
         [[0.0, 2.0], [-1.0, 0.0]]
         """
+        if not isinstance(accuracy, int | float | np.number) or not accuracy > 0:
+            raise ValueError(f"accuracy must be a positive part of a length, such as 1e-8, got {accuracy!r}.")
         if self.restriction is None:
-            return self.measures.vertices()
+            return self.measures.vertices(accuracy)
         if self.restriction.is_point:
             return Vertices(self.witnesses.copy(), np.arange(len(self) + 1))
-        points, offsets = self.within.vertices()
+        points, offsets = self.within.vertices(accuracy)
         return Vertices(self.restriction.points(points, {})[0], offsets)
 
     @property
@@ -403,7 +417,7 @@ class Regions(Sequence[ActivationRegion]):
         # Of a box the sides tell at once.
         if len(box.integer_rows) == 2 * d if box else Polyhedron(self.domain.integer_rows).is_bounded():
             return np.ones(len(self), np.bool_), np.zeros(len(self), np.bool_), np.empty(0, np.int64)
-        units, errors, offsets = compose_unit_rows(self.network, self.domain, self.patterns, self.packed_cuts)
+        units, errors, offsets = compose_unit_rows(self.network, self.domain, self.packed, self.packed_cuts)
         found = directions(units, offsets)
         bounded, endless = found.bounded(errors, d), found.unbounded(errors)
         return bounded, endless, np.flatnonzero(~bounded & ~endless)

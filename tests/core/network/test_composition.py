@@ -1,13 +1,19 @@
 """Composed maps against the network evaluated over the rationals, along paths that turn back and forth."""
 
+from itertools import pairwise
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracles.exact import exact_layers, rationals
 from tests.strategies import networks, points
+from tropnet import Network
+from tropnet.arrays.patterns import pack
 from tropnet.exact.dyadic import to_integers
 from tropnet.network.recurrence import Composition, compose, compose_bounded, compose_many, evaluate
+from tropnet.network.selected_rows import compose_selected
 
 
 def maps_by_hand(net, pattern):
@@ -75,6 +81,51 @@ def test_many_patterns_at_once_stay_within_their_bounds(data):
             for row, bound, exact in zip(rows[m].tolist(), bounds[m].tolist(), expected, strict=True):
                 for value, wrong, right in zip(rationals(row), rationals(bound), exact, strict=True):
                     assert abs(value - right) <= wrong
+
+
+def check_selected(net, several, wanted, gap, twofold):
+    """Compare `compose_selected` with the oracle, row by row, and return its bounds."""
+    rows, neurons, offsets = compose_selected(
+        net.layers, pack(several), pack(wanted), net.n_inputs, gap=gap, twofold=twofold
+    )
+    assert np.diff(offsets).tolist() == [gap + n for n in wanted.sum(axis=1).tolist()]
+    for pattern, flags, start in zip(several, wanted, offsets[:-1].tolist(), strict=True):
+        exact = [row for layer in maps_by_hand(net, pattern)[:-1] for row in layer]
+        for at, j in enumerate(np.flatnonzero(flags).tolist(), start + gap):
+            assert neurons[at] == j
+            sign = -1 if pattern[j] else 1
+            right = [sign * value for value in exact[j][:-1]] + [-sign * exact[j][-1]]
+            values = rationals(rows.high[at])
+            if twofold:
+                values = [high + low for high, low in zip(values, rationals(rows.low[at]), strict=True)]
+            off = [value - other for value, other in zip(values, right, strict=True)]
+            slope, constant = rationals(rows.error[at])
+            assert sum(value**2 for value in off[:-1]) <= slope**2
+            assert abs(off[-1]) <= constant
+    return rows.error
+
+
+@given(st.data(), st.booleans())
+def test_selected_rows_stay_within_their_bounds(data, twofold):
+    """The rows that are asked for, in any order of patterns, are those of the oracle, off by their bounds at most."""
+    net = data.draw(networks())
+    several, wanted = data.draw(patterns(net, 5)), data.draw(patterns(net, 5))
+    check_selected(net, several, wanted, data.draw(st.integers(0, 2)), twofold)
+
+
+@pytest.mark.parametrize("twofold", [False, True])
+@pytest.mark.parametrize("scale", [-900, -300, 0, 200])
+def test_bounds_of_selected_rows_hold_where_products_vanish_or_grow(scale, twofold):
+    """Weights of 2^scale: what underflows is in the bounds; at ordinary sizes these are of the order of rounding."""
+    rng = np.random.default_rng(5)
+    widths = [3, 6, 5, 4, 2]
+    weights = [2.0**scale * rng.normal(size=(n, m)) for m, n in pairwise(widths)]
+    net = Network.mlp(weights, [rng.normal(size=n) for n in widths[1:]])
+    several = rng.random((12, net.n_neurons)) < 0.6
+    several[1:, :6] = several[0, :6]
+    errors = check_selected(net, several, rng.random(several.shape) < 0.5, 0, twofold)
+    if scale == 0:
+        assert errors.max() < (1e-26 if twofold else 1e-12)
 
 
 @given(st.data())
