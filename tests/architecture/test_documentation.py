@@ -43,12 +43,13 @@ def examples_of(name):
 
 
 @pytest.mark.usefixtures("workplace")
-def test_readme_python_runs():
-    """The README's Python blocks run, each by itself."""
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "docs/properties.md"])
+def test_python_of_pages_runs(name):
+    """The Python blocks of the README, and of other pages that have some, run, each by itself."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
     assert blocks
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})  # noqa: S102 (the README is ours)
+        exec(compile(block, name, "exec"), {})  # noqa: S102 (the pages are ours)
 
 
 @pytest.mark.usefixtures("workplace")

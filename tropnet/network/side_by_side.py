@@ -9,7 +9,7 @@ import numpy as np
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.network.layers import Layer
-from tropnet.network.network import Network
+from tropnet.network.network import Network, dense_network
 
 __all__ = ["side_by_side"]
 
@@ -28,6 +28,7 @@ def side_by_side(a: Network, b: Network) -> Network:
     >>> side_by_side(one, two)([3.0])
     array([3., 6.])
     """
+    a, b = dense_network(a), dense_network(b)
     if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
         raise ShapeError(
             "the networks must have the same numbers of inputs and outputs, got"

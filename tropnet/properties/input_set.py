@@ -50,19 +50,19 @@ class InputSet:
     rows: tuple[Inequality, ...] = ()
 
     @classmethod
-    def of(cls, domain: Domain) -> InputSet:
-        """Return a domain, exactly."""
+    def of(cls, domain: Domain) -> InputSet | None:
+        """Return a domain, exactly; None if bounds show that it is empty."""
         n = domain.dimension
         if isinstance(domain, Box):
+            # In one piece, as there may be many inputs.
             lows, highs = (
                 tuple(Side(Fraction(value)) if math.isfinite(value) else None for value in side)
                 for side in (domain.low.tolist(), domain.high.tolist())
             )
             return cls(n, lows, highs)
-        found = cls(n, (None,) * n, (None,) * n)
+        found: InputSet | None = cls(n, (None,) * n, (None,) * n)
         for *a, c in domain.integer_rows.tolist():
-            # A domain may be empty, but no row of it is so alone.
-            found = found.also(Inequality(as_terms(dict(enumerate(a))), (), Fraction(c))) or found
+            found = found and found.also(Inequality(as_terms(dict(enumerate(a))), (), Fraction(c)))
         return found
 
     def also(self, inequality: Inequality) -> InputSet | None:
@@ -107,8 +107,8 @@ class InputSet:
                 row[i] = int(value * scale)
         return rows, [each.strict for each in found]
 
-    def enclosure(self) -> Domain:
-        """Return a float64 domain that holds the set; the set itself where its numbers are float64 numbers."""
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return float64 bounds on each input, those given or outside of them; infinite where there are none."""
         low, high = np.full(self.n, -np.inf), np.full(self.n, np.inf)
         for i, (below, above) in enumerate(zip(self.lows, self.highs, strict=True)):
             low[i] = -np.inf if below is None else _rounded(below.value, -1)
@@ -116,14 +116,17 @@ class InputSet:
             if below and above and below.value == above.value and low[i] < high[i]:
                 # A box of one unit in the last place would ask for exact arithmetic everywhere.
                 low[i], high[i] = low[i] - _WIDER * max(abs(low[i]), 1), high[i] + _WIDER * max(abs(high[i]), 1)
+        return low, high
+
+    def enclosure(self) -> Domain:
+        """Return a float64 domain that holds the set; the set itself where its numbers are float64 numbers."""
+        low, high = self.bounds()
         box = Box(low, high)
-        if not self.rows:
-            return box if np.isfinite(np.concatenate([low, high])).any() else WholeSpace(self.n)
-        A, b = box.halfspaces
         reach = np.maximum(np.abs(low), np.abs(high))
         rows = [row for each in self.rows if (row := float_row(each, reach, np.empty(0), _WIDER)) is not None]
+        A, b = box.halfspaces
         if not rows:
-            return box
+            return box if len(b) else WholeSpace(self.n)
         return Polytope(
             np.concatenate([A, [-row[: self.n] for row in rows]]), np.concatenate([b, [row[-1] for row in rows]])
         )
@@ -148,12 +151,15 @@ class InputSet:
         return moved
 
 
-def input_cases(start: InputSet, formula: Formula) -> Iterator[tuple[InputSet, Formula]]:
+def input_cases(start: InputSet | None, formula: Formula) -> Iterator[tuple[InputSet, Formula]]:
     """Yield sets of inputs, and what is left to hold on each: the formula is true where that is for one of them.
 
     Disjunctions are split as far as inequalities of inputs alone are in them, one set at a time; a set whose bounds
-    contradict each other is left out, with all that its other disjunctions would have made of it.
+    contradict each other is left out, with all that its other disjunctions would have made of it. None is the empty
+    set.
     """
+    if start is None:
+        return
     stack: list[tuple[InputSet, tuple[Formula, ...], tuple[Formula, ...]]] = [(start, (formula,), ())]
     while stack:
         inputs, todo, outputs = stack.pop()

@@ -206,7 +206,8 @@ class Property:
                 "the property of one network can be written, and the numbers of its inputs and outputs must be given,"
                 f" got {n} and {m}, {'two networks' if self.beside is not None else 'one network'}."
             )
-        sides = [*InputSet.of(as_domain(self.domain, n)).inequalities()]
+        rows = as_domain(self.domain, n).integer_rows.tolist()
+        sides = [Inequality(as_terms(dict(enumerate(a))), (), Fraction(c)) for *a, c in rows]
         return (AllOf((*sides, self.formula)) if sides else self.formula), n, m
 
     def __repr__(self) -> str:

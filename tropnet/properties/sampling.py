@@ -9,6 +9,7 @@ import numpy as np
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError
+from tropnet.exact.dyadic import float_or_inf
 from tropnet.network.network import Network
 from tropnet.properties.formula import AllOf, Formula, Inequality
 from tropnet.properties.input_set import InputSet
@@ -84,9 +85,9 @@ def _scores(net: Network, formula: Formula, points: FloatArray) -> FloatArray:
 def _score(formula: Formula) -> Callable[[FloatArray, FloatArray], FloatArray]:
     """Return a function of points (n, d) and outputs (n, m) that is at least 0 where float64 says the formula holds."""
     if isinstance(formula, Inequality):
-        size = float(sum(abs(value) for _, value in (*formula.inputs, *formula.outputs)) or Fraction(1))
-        terms = [[(i, float(value) / size) for i, value in part] for part in (formula.inputs, formula.outputs)]
-        constant = float(formula.constant) / size
+        size = sum((abs(value) for _, value in (*formula.inputs, *formula.outputs)), Fraction(0)) or Fraction(1)
+        terms = [[(i, float_or_inf(value / size)) for i, value in part] for part in (formula.inputs, formula.outputs)]
+        constant = float_or_inf(formula.constant / size)
 
         def linear(x: FloatArray, y: FloatArray) -> FloatArray:
             total = np.full(len(x), constant)

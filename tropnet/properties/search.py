@@ -30,8 +30,8 @@ __all__ = ["Found", "exact_outputs", "find_input"]
 
 # Points at which float64 says that a formula holds, to be looked at exactly.
 _MOST_CANDIDATES = 32
-# After so many regions random points are tried again, then after twice as many, and so on: a few percent of the time.
-_REGIONS_PER_CLIMB = 1 << 15
+# After so many regions random points are tried again, then after four times as many, and so on: a tenth of the time.
+_REGIONS_BEFORE_CLIMB, _TIMES_BETWEEN = 1 << 16, 4
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _proven(points: FloatArray, net: Network, inputs: InputSet, formula: Formula
 def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: float | None, workers: int) -> Found:
     domain = inputs.enclosure()
     asked = tuple(dict.fromkeys(inequalities(formula)))
-    eyes = watched(net, domain, asked)
+    eyes = watched(net, inputs.bounds(), asked)
     rows = inputs.integer_rows()
     search = Search.prepare(eyes.network, domain, "auto", "highs", None, None, workers)
     n_regions = n_solved = undecided = 0
@@ -125,7 +125,7 @@ def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: floa
                     return Found(x, 0.0, n_regions, n_solved)
                 if _is_over(deadline):
                     break
-            if chunk.fraction < 1 and n_regions >= _REGIONS_PER_CLIMB << turn:
+            if chunk.fraction < 1 and n_regions >= _REGIONS_BEFORE_CLIMB * _TIMES_BETWEEN**turn:
                 x, turn = _proven(climbed_points(net, inputs, formula, turn), net, inputs, formula), turn + 1
                 if x is not None:
                     return Found(x, 0.0, n_regions, n_solved)

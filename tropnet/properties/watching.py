@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tropnet.arrays.types import FloatArray
-from tropnet.network.domain import Box, Domain
 from tropnet.network.intervals import output_intervals
 from tropnet.network.layers import AFFINE, RELU, Layer
 from tropnet.network.network import Network
@@ -46,12 +45,14 @@ class Watched(NamedTuple):
         return len(self.network.layers) - 2 - bool(self.inequalities)
 
 
-def watched(net: Network, domain: Domain, inequalities: Sequence[Inequality]) -> Watched:
-    """Return a network whose last neurons are on wherever one of the inequalities holds in the domain.
+def watched(net: Network, bounds: tuple[FloatArray, FloatArray], inequalities: Sequence[Inequality]) -> Watched:
+    """Return a network whose last neurons are on wherever one of the inequalities holds for inputs in their bounds.
 
     Those that float64 cannot hold are left out.
     """
-    x_sizes, y_sizes = _sizes(net, domain)
+    x_sizes, y_sizes = (
+        np.maximum(np.abs(low), np.abs(high)) for low, high in (bounds, output_intervals(net.layers, bounds)[-1])
+    )
     d, m = net.n_inputs, net.n_outputs
     rows: list[FloatArray] = []
     seen: list[Inequality] = []
@@ -71,11 +72,3 @@ def watched(net: Network, domain: Domain, inequalities: Sequence[Inequality]) ->
         layers.append(Layer(weights, matrix[:, -1], RELU))
     n_last = len(rows) or m
     return Watched(Network([*layers, Layer({len(layers): np.zeros((1, n_last))}, np.zeros(1))], d), tuple(seen))
-
-
-def _sizes(net: Network, domain: Domain) -> tuple[FloatArray, FloatArray]:
-    """Return what no |x_i| and no |y_j| exceeds on the domain; infinite where that is not known."""
-    if not isinstance(domain, Box):
-        return np.full(net.n_inputs, np.inf), np.full(net.n_outputs, np.inf)
-    low, high = output_intervals(net.layers, (domain.low, domain.high))[-1]
-    return np.maximum(np.abs(domain.low), np.abs(domain.high)), np.maximum(np.abs(low), np.abs(high))

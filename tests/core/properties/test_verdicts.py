@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from tests.checks import show
 from tests.oracles.brute_force import exact_forward
@@ -20,6 +21,7 @@ from tropnet import (
     Box,
     Domain,
     DomainError,
+    Layer,
     Network,
     Polytope,
     Property,
@@ -29,7 +31,7 @@ from tropnet import (
     same_function,
     verify,
 )
-from tropnet.properties import AllOf, AnyOf, Inequality
+from tropnet.properties import AllOf, AnyOf, Inequality, parse_vnnlib, vnnlib_text
 from tropnet.properties.formula import Formula, alternatives, as_terms
 
 COEFFICIENTS = st.integers(-2, 2).map(Fraction)
@@ -193,6 +195,38 @@ def test_contradictory_inputs_are_a_verdict(parts: tuple[Inequality, ...]) -> No
     net = Network.random([2, 3, 1], seed=0)
     found = verify(net, Property(AllOf(parts)))
     assert (found.status, found.n_regions) == ("holds", 0)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [Polytope([[1.0, 0.0], [-1.0, 0.0]], [0.0, -1.0]), Polytope([[1.0, 1.0], [-1.0, -1.0]], [0.0, -1.0])],
+    ids=["bounds", "rows"],
+)
+def test_an_empty_domain_is_a_verdict(domain: Polytope) -> None:
+    """So it is where a polytope turns out to be empty; it is written as the contradiction that it is."""
+    net = Network.random([2, 3, 1], seed=0)
+    statement = Property.unsafe(domain, [[0]], [1])
+    assert verify(net, statement).status == "holds"
+    assert verify(net, parse_vnnlib(vnnlib_text(statement, 2, 1))).status == "holds"
+
+
+@pytest.mark.parametrize("size", [10**1000, Fraction(1, 10**1000)], ids=["huge", "tiny"])
+def test_numbers_beyond_float64(size: Fraction) -> None:
+    """Bounds and coefficients that float64 does not hold are taken as they are."""
+    net = Network.mlp([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    sides = [Inequality(as_terms({0: 1}), (), size), Inequality(as_terms({0: -1}), (), size)]
+    for factor in (Fraction(1), Fraction(size)):
+        touch = Inequality((), as_terms({0: factor}), -factor * size)
+        assert verify(net, Property(AllOf((*sides, touch)))).status == "violated"
+        beyond = Inequality((), as_terms({0: factor}), -factor * size, strict=True)
+        assert verify(net, Property(AllOf((*sides, beyond)))).status == "holds"
+
+
+def test_a_second_network_may_be_sparse() -> None:
+    """Networks of sparse weights are compared as dense ones are."""
+    net = Network.random([2, 3, 1], seed=0)
+    layers = [Layer({k: csr_array(w) for k, w in each.weights.items()}, each.bias, each.slopes) for each in net.layers]
+    assert verify(Network(layers, 2), Property.close_to(Network(layers, 2), Box(-1, 1), 0)).status == "holds"
 
 
 def test_unbounded_inputs() -> None:

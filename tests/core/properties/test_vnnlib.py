@@ -180,7 +180,7 @@ def test_a_domain_is_written_with_the_property() -> None:
     """Box sides become assertions; what is not one network's is refused."""
     net = Network.random([1, 3, 1], seed=0)
     text = vnnlib_text(Property.always(Box(0, 0.5), [[1]], [1]), 1)
-    assert "(assert (>= (+ (* (- 1) X_0) (/ 1 2)) 0))" in text
+    assert "(assert (>= (+ (* (- 2) X_0) 1) 0))" in text
     assert parse_vnnlib(text).n_outputs == 1
     with pytest.raises(ShapeError, match="got None and 1"):
         vnnlib_text(Property.always(None, [[1]], [1]))
