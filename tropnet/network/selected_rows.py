@@ -112,13 +112,17 @@ def compose_selected(
     rows = Twofold(np.empty((n, width)), np.empty((n, width)), np.empty((n, 2)))
     with np.errstate(all="ignore"):
         _compose(
-            matrix.data, matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64),
+            _writable(matrix.data), matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64),
             np.concatenate([layer.bias for layer in hidden]),
             np.concatenate([np.asarray(layer.slopes, dtype=np.float64) for layer in hidden]), starts, twofold, unit,
-            TINY if twofold else SMALLEST_NORMAL, np.ascontiguousarray(packed), np.ascontiguousarray(packed_wanted),
-            gap, *outputs, *rows, np.zeros((2, n), dtype=np.int64), *found, neurons,
+            TINY if twofold else SMALLEST_NORMAL, _writable(packed), _writable(packed_wanted), gap, *outputs, *rows, np.zeros((2, n), dtype=np.int64), *found, neurons,
         )  # fmt: skip
     return SelectedRows(found, neurons, offsets)
+
+
+def _writable(values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of the one kind for which the kernel is compiled."""
+    return np.require(values, requirements=["C", "W"])
 
 
 @compiled(entry=True)
