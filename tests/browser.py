@@ -50,11 +50,11 @@ class Browser:
         for name in ("Network.enable", "Page.enable", "Runtime.enable", "Log.enable"):
             self._send(name)
 
-    def open(self, path: Path) -> None:
-        """Open a file and wait until its figure is drawn."""
+    def open(self, path: Path, drawn: str = "tropnet.ready") -> None:
+        """Open a file and wait until its figure is drawn, which a promise of the page tells."""
         self._send("Page.navigate", url=path.as_uri())
         self.value("new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))")
-        self.value("tropnet.ready.then(() => true)")
+        self.value(f"({drawn}).then(() => true)")
 
     def value(self, expression: str) -> Any:
         """Return the value of an expression in the page, awaited if it is a promise."""
@@ -109,7 +109,8 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         match event["method"]:
-            case "Network.requestWillBeSent":
+            case "Network.requestWillBeSent" if not event["params"]["request"]["url"].startswith(("data:", "blob:")):
+                # What such an address names is in the page.
                 self.requests.append(event["params"]["request"]["url"])
             case "Runtime.exceptionThrown":
                 self.problems.append(json.dumps(event["params"]["exceptionDetails"]))

@@ -146,9 +146,9 @@ function frame() {
   };
 }
 
-// A clean canvas, to be drawn on in the places of the window, where the map is.
-function cleaned(canvas, at) {
-  const [density, {width, height}] = [window.devicePixelRatio || 1, plot.getBoundingClientRect()];
+// A clean canvas, to be drawn on in the places of the window, where the map is; `density` is pixels for each of these.
+function cleaned(canvas, at, density = window.devicePixelRatio || 1) {
+  const {width, height} = plot.getBoundingClientRect();
   [canvas.width, canvas.height] = [Math.round(width * density), Math.round(height * density)];
   [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   const context = canvas.getContext("2d", {willReadFrequently: true});
@@ -224,18 +224,20 @@ const faces = flat ? null : {corners: array(data.corners), starts: array(data.st
 
 // Faces as triangles of the points `shown`, of which `vertex` says where a corner stands.
 function triangles(members, vertex) {
-  const [i, j, k] = [[], [], []];
+  let [count, n] = [0, 0];
+  for (const face of members) count += faces.starts[face + 1] - faces.starts[face] - 2;
+  const [i, j, k] = [0, 1, 2].map(() => new Int32Array(count));
   for (const face of members) {
     const [begin, end] = [faces.starts[face], faces.starts[face + 1]];
-    for (let at = begin + 1; at < end - 1; at++) {
-      i.push(vertex(faces.corners[begin])); j.push(vertex(faces.corners[at])); k.push(vertex(faces.corners[at + 1]));
+    for (let at = begin + 1; at < end - 1; at++, n++) {
+      [i[n], j[n], k[n]] = [vertex(faces.corners[begin]), vertex(faces.corners[at]), vertex(faces.corners[at + 1])];
     }
   }
   return {i, j, k};
 }
 
 function mesh(shown, sides, look) {
-  const column = k => shown.filter((_, at) => at % 3 === k);
+  const column = k => Float64Array.from({length: shown.length / 3}, (_, at) => shown[3 * at + k]);
   return {
     x: column(0), y: column(1), z: column(2), ...sides, type: "mesh3d", flatshading: true, hoverinfo: "none",
     lighting: {ambient: 0.75, diffuse: 0.5, specular: 0.05, fresnel: 0}, lightposition: {x: 1e4, y: -2e4, z: 3e4}, ...look,
@@ -336,11 +338,37 @@ function highlight(i) {
   drawMarks();
 }
 
-function drawMap() {
-  const at = frame(), context = cleaned(map, at);
+function drawTraces(canvas, density) {
+  const at = frame(), context = cleaned(canvas, at, density);
   traces.forEach((trace, k) => { if (trace.draw && plot._fullData[k].visible === true) trace.draw(context, at); });
+}
+
+function drawMap() {
+  drawTraces(map);
   drawFlat();
 }
+
+// The map as it is shown, as the address of a PNG: what is on the canvas, and over it Plotly's axes and legend. What is
+// below the title of the axis, the slider, is cut off.
+async function picture(density = 3) {
+  const {width, height} = plot.getBoundingClientRect();
+  const [cells, whole, axes] = [document.createElement("canvas"), document.createElement("canvas"), new Image()];
+  drawTraces(cells, density);
+  axes.src = await Plotly.toImage(plot, {format: "png", width, height, scale: density});
+  await axes.decode();
+  const {top, height: side} = frame();
+  [whole.width, whole.height] = [cells.width, Math.min(cells.height, Math.round((top + side + 45) * density))];
+  const context = whole.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, whole.width, whole.height);
+  for (const part of [cells, axes]) context.drawImage(part, 0, 0, cells.width, cells.height);
+  return whole.toDataURL("image/png");
+}
+
+const save = {
+  name: "picture", title: "Download picture as PNG", icon: Plotly.Icons.camera,
+  click: async () => Object.assign(document.createElement("a"), {href: await picture(), download: "regions.png"}).click(),
+};
 
 function drawFlat() {
   const at = frame(), context = cleaned(marks, at);
@@ -409,6 +437,7 @@ const ready = Plotly.newPlot(plot, traces.map(({draw, ...trace}) => trace), layo
   responsive: true, displaylogo: false, scrollZoom: true,
   // Plotly would save the map without what is on the canvas, and send it to a server.
   modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d", ...(flat ? ["toImage"] : [])],
+  modeBarButtonsToAdd: flat ? [save] : [],
 }).then(() => {
   if (flat) {
     drawMap();
@@ -430,4 +459,4 @@ const ready = Plotly.newPlot(plot, traces.map(({draw, ...trace}) => trace), layo
   }
 });
 // For tests and the console.
-window.tropnet = {ready, describe, locate, neighbours, frame, highlighted: () => highlighted};
+window.tropnet = {ready, describe, locate, neighbours, frame, picture, highlighted: () => highlighted};

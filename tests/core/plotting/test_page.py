@@ -1,15 +1,16 @@
 """Pages hold the regions exactly, fetch nothing, and say in a browser what lies under the pointer."""
 
 import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tropnet as tn
-from tests.browser import Browser
 from tropnet.plotting.solids import solids
 
 NET = tn.Network.random([2, 6, 5, 2], skips=[], seed=4)
@@ -59,14 +60,6 @@ def page(tmp_path):
         return text, read.data, path
 
     return write
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Return a browser for all tests here."""
-    started = Browser(tmp_path_factory.mktemp("profile"))
-    yield started
-    started.close()
 
 
 def unpacked(packed):
@@ -313,6 +306,32 @@ def test_twenty_thousand_regions(page, browser):
     points = np.random.default_rng(0).uniform(-20, 20, size=(300, 2))
     found = browser.value(f"{points.tolist()}.map(p => tropnet.locate(...p))")
     assert (regions.patterns[found] == regions.network.activation_pattern(points)).all()
+    assert browser.requests == [path.as_uri()]
+    assert browser.problems == []
+
+
+def test_the_picture_of_a_map(page, browser):
+    """The button's PNG holds the colour of every region where it lies, black axes on white, three pixels to each."""
+    regions = tn.enumerate_regions(NET, BOX, facets=True)
+    browser.requests.clear()
+    _, data, path = page(regions)
+    browser.open(path)
+    titles = "[...document.querySelectorAll('#plot .modebar-btn')].map(b => b.dataset.title)"
+    assert browser.value(f"{titles}.filter(t => /PNG|png/.test(t))") == ["Download picture as PNG"]
+    balls = regions.chebyshev_balls()
+    large = np.flatnonzero(balls.radii > 0.03)
+    width, places = browser.value(
+        f"(at => [document.getElementById('plot').getBoundingClientRect().width,"
+        f" {balls.centres[large].tolist()}.map(([x, y]) => [at.u(x), at.v(y)])])(tropnet.frame())"
+    )
+    content = base64.b64decode(browser.value("tropnet.picture()").removeprefix("data:image/png;base64,"))
+    picture = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    assert picture.shape[1] == round(3 * width)
+    assert picture[0, 0].tolist() == [255, 255, 255]
+    assert (picture[:, : round(3 * min(u for u, _ in places)) - 30].max(axis=2) < 128).any()
+    colours = [[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in data["colours"]]
+    expected = [colours[group] for group in unpacked(data["groups"])[large].tolist()]
+    assert [picture[round(3 * v), round(3 * u)].tolist() for u, v in places] == expected
     assert browser.requests == [path.as_uri()]
     assert browser.problems == []
 

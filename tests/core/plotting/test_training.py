@@ -152,6 +152,41 @@ def test_the_page_shows_every_step_and_fetches_nothing(tracker, tmp_path):
         assert frame["data"][-1]["y"] == [tracker.counts[step]]
 
 
+def test_the_slider_in_a_browser(tracker, tmp_path, browser):
+    """Its steps show their maps, heading and mark, forwards, backwards and played; nothing is fetched."""
+    tracker.write_slider(tmp_path / "page.html")
+    browser.requests.clear()
+    figure = "document.querySelector('.plotly-graph-div')"
+    browser.open(
+        tmp_path / "page.html",
+        "new Promise(done => { const look = () =>"
+        f" {figure}?._transitionData?._frames?.length ? done() : requestAnimationFrame(look); look(); }})",
+    )
+    frames = browser.value(f"{figure}._transitionData._frames.length")
+    assert frames == len(tracker)
+    seen = {}
+    for step in (2, 1, 3, 2):
+        browser.value(
+            f"(s => Plotly.animate({figure}, ...s.args))({figure}.layout.sliders[0].steps[{step}]).then(() => 0)"
+        )
+        browser.wait()
+        heading = browser.value("document.querySelector('.annotation-text').textContent")
+        assert heading.startswith(f"step {tracker.steps[step]}: {tracker.counts[step]:,} activation regions")
+        assert browser.value(f"[...{figure}._fullData].filter(t => t.mode === 'markers').map(t => t.y[0])") == [
+            tracker.counts[step]
+        ]
+        drawn = browser.value("[...document.querySelectorAll('.js-fill')].map(p => p.getAttribute('d')).join()")
+        assert drawn
+        assert seen.setdefault(step, drawn) == drawn
+    assert len(set(seen.values())) == 3
+    browser.value(f"Plotly.animate({figure}, ...{figure}.layout.updatemenus[0].buttons[0].args).then(() => 0)")
+    browser.wait()
+    last = browser.value("document.querySelector('.annotation-text').textContent")
+    assert last.startswith(f"step {tracker.steps[-1]}: ")
+    assert browser.requests == [(tmp_path / "page.html").as_uri()]
+    assert browser.problems == []
+
+
 def test_missing_extras_are_named():
     """Counting needs none; each picture names its own, the callback PyTorch."""
     code = """
