@@ -115,7 +115,8 @@ def compose_selected(
             _writable(matrix.data), matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64),
             np.concatenate([layer.bias for layer in hidden]),
             np.concatenate([np.asarray(layer.slopes, dtype=np.float64) for layer in hidden]), starts, twofold, unit,
-            TINY if twofold else SMALLEST_NORMAL, _writable(packed), _writable(packed_wanted), gap, *outputs, *rows, np.zeros((2, n), dtype=np.int64), *found, neurons,
+            TINY if twofold else SMALLEST_NORMAL, _writable(packed), _writable(packed_wanted), gap, *outputs, *rows,
+            np.zeros((2, n), dtype=np.int64), *found, neurons,
         )  # fmt: skip
     return SelectedRows(found, neurons, offsets)
 
