@@ -19,7 +19,7 @@ def draw(results: Path) -> dict[str, Figure]:
     """Return the figure of a results file, by its name: a row for each function, then a map for each depth."""
     record = json.loads(results.read_text())
     depths, half = record["config"]["depths"], record["config"]["half_width"]
-    figure = Figure(figsize=(3.3 * (1 + len(depths)), 3.3 * len(FUNCTIONS)), layout="constrained", dpi=100)
+    figure = Figure(figsize=(3.3 * (1 + len(depths)) + 0.9, 3.3 * len(FUNCTIONS)), layout="constrained", dpi=100)
     axes = figure.subplots(len(FUNCTIONS), 1 + len(depths), sharex=True, sharey=True)
     by_name = {(row["function"], row["depth"]): row for row in record["networks"]}
     for row, name in zip(axes, FUNCTIONS, strict=True):
@@ -30,7 +30,9 @@ def draw(results: Path) -> dict[str, Figure]:
             tn.plot_regions(regions, axis, color="pattern")
             error = by_name[name, depth]["errors"][shown["trial"]] / by_name[name, depth]["variance"]
             axis.set_title(f"{depth} layers: {len(regions)} regions, {error:.0%} unexplained", fontsize=9)
-            axis.set(xlabel="", ylabel="")
+            axis.set_ylabel("")
+    for axis in axes[:-1].flat:
+        axis.set_xlabel("")
     return {NAME: figure}
 
 
@@ -40,5 +42,7 @@ def draw_function(axes: Axes, name: str, half_width: float) -> None:
     side = round(len(points) ** 0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = FUNCTIONS[name](points).reshape(side, side)
-    axes.imshow(values.T, origin="lower", extent=(-half_width, half_width) * 2, cmap="viridis")
+    image = axes.imshow(values.T, origin="lower", extent=(-half_width, half_width) * 2, cmap="viridis")
+    axes.figure.colorbar(image, cax=axes.inset_axes((1.03, 0.0, 0.05, 1.0)))
     axes.set_title(rf"$\phi_{name[-1]}$", fontsize=9)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$")
