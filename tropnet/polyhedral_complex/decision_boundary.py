@@ -26,7 +26,7 @@ from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network
-from tropnet.network.recurrence import compose_many
+from tropnet.network.recurrence import Composition, compose_many
 from tropnet.network.restriction import Restriction
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges
 from tropnet.polyhedral_complex.exact_decisions import has_interior, put, reaches
@@ -34,6 +34,7 @@ from tropnet.progress import track
 from tropnet.regions import Regions
 from tropnet.regions.crossings import multiples
 from tropnet.regions.halfspaces import row_errors
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["DecisionBoundary", "decision_boundary"]
 
@@ -198,18 +199,13 @@ def decision_boundary(
     facets: list[int | None] = []
     ties: list[tuple[int, int, int]] = []
     maybe = _may_be_first(regions, labels)
-    left, sides = np.flatnonzero(maybe.sum(axis=1) > 1), regions.facets()
+    left, exact = np.flatnonzero(maybe.sum(axis=1) > 1), _ExactRows(regions)
     with track("comparing classes", "regions", enabled=progress) as update:
         for n_done, index in enumerate(left.tolist()):
             update(n_done, n_done / len(left))
-            region = regions[index]
-            outputs = net.integer_maps(region.pattern)[-1]
-            if net.n_outputs == 1:
-                outputs = np.concatenate([np.zeros_like(outputs), outputs])
-            # The other rows touch the region in less than a facet, or coincide with one.
-            names = sides.rows[sides.offsets[index] : sides.offsets[index + 1]]
-            rows, rivals = region.integer_rows[np.isin(region.rows, names)], np.flatnonzero(maybe[index]).tolist()
-            for i, j, piece in _pieces_of(region.certificate, rows, outputs[labels], rivals, backends):
+            names, rows, outputs = exact.of(index)
+            rivals = np.flatnonzero(maybe[index]).tolist()
+            for i, j, piece in _pieces_of(regions[index].certificate, rows, outputs[labels], rivals, backends):
                 key = index, labels[i], labels[j]
                 if piece is None:
                     ties.append(key)
@@ -267,6 +263,33 @@ def _may_be_first(regions: Regions, labels: Sequence[int]) -> BoolArray:
     return maybe
 
 
+class _ExactRows:
+    """Composes exact rows of regions; of neighbours in the list, only what they do not share."""
+
+    def __init__(self, regions: Regions) -> None:
+        net = regions.network
+        self.regions, self.facets, self.index = regions, regions.facets(), RowIndex.of(net, regions.domain)
+        self.maps = Composition.of(net.integers.layers, net.n_inputs)
+
+    def of(self, index: int) -> tuple[IndexArray, IntegerArray, IntegerArray]:
+        """Return what the rows are that define facets, these rows, and the outputs, 0 before a single one."""
+        net = self.regions.network
+        pattern = unpack(self.regions.packed[index : index + 1], net.n_neurons)[0]
+        outputs = self.maps.follow(pattern, len(net.layers) - 1)
+        if net.n_outputs == 1:
+            outputs = np.concatenate([np.zeros_like(outputs), outputs])
+        names = self.facets.rows[self.facets.offsets[index] : self.facets.offsets[index + 1]]
+        places = self.index.places(names)
+        rows = []
+        for place in places.tolist():
+            if place < net.n_neurons:
+                row = self.maps.row(place)
+                rows.append(row if pattern[place] else -row)
+            else:
+                rows.append(self.regions.domain.integer_rows[place - net.n_neurons])
+        return names, np.array(rows, dtype=object).reshape(-1, net.n_inputs + 1), outputs
+
+
 def _pieces_of(
     witness: Witness, rows: IntegerArray, maps: IntegerArray, rivals: list[int], backends: tuple[Backend, Backend]
 ) -> Iterator[tuple[int, int, _Piece | None]]:
@@ -276,19 +299,21 @@ def _pieces_of(
     """
     at_witness = (maps @ np.array(witness.homogeneous, dtype=object)).tolist()
     top = max(rivals, key=at_witness.__getitem__)
-    # The rows of the region stay on the stack, whichever class is asked about.
-    n_rows = put(backends[0], list(rows))
-    asked, rivals = rivals, [top]
-    for k in asked:
-        gap = maps[top] - maps[k]
-        if k == top:
-            continue
-        if not gap[:-1].any():
-            if not gap[-1]:
+    # Two are asked below whether they meet.
+    if len(rivals) > 2:
+        # The rows of the region stay on the stack, whichever class is asked about.
+        n_rows = put(backends[0], list(rows))
+        asked, rivals = rivals, [top]
+        for k in asked:
+            gap = maps[top] - maps[k]
+            if k == top:
+                continue
+            if not gap[:-1].any():
+                if not gap[-1]:
+                    rivals.append(k)
+            elif reaches(backends[0], n_rows, -gap) or multiples(rows, gap.tolist())[0].any():
                 rivals.append(k)
-        elif reaches(backends[0], n_rows, -gap) or multiples(rows, gap.tolist())[0].any():
-            rivals.append(k)
-    rivals.sort()
+        rivals.sort()
     for n, i in enumerate(rivals):
         for j in rivals[n + 1 :]:
             gap = maps[i] - maps[j]

@@ -30,6 +30,7 @@ from tropnet.geometry.volumes import MAX_DIMENSION, volumes
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.network.twofold import Twofold, slacks
+from tropnet.progress import track
 from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
 from tropnet.regions.halfspaces import compose_rows
 from tropnet.regions.row_index import RowIndex
@@ -74,7 +75,7 @@ class Measures:
     without_point: Collection[int]
     polyhedron: Callable[[int], Polyhedron]
 
-    def volumes(self, bounded: BoolArray) -> FloatArray:
+    def volumes(self, bounded: BoolArray, *, progress: bool) -> FloatArray:
         """Return all volumes, infinite where not `bounded`."""
         found = np.full(len(self.packed), np.inf)
         which = np.flatnonzero(bounded)
@@ -82,8 +83,10 @@ class Measures:
             rows, offsets, _ = views(which)
             found[which], errors = volumes(rows, offsets)
             which = which[~(errors <= ACCURACY)]
-        for i in which.tolist():
-            found[i] = self.polyhedron(i).volume()
+        with track("measuring", "volumes", enabled=progress) as update:
+            for n_done, i in enumerate(which.tolist()):
+                update(n_done, n_done / len(which))
+                found[i] = self.polyhedron(i).volume()
         return found
 
     def balls(self, endless: BoolArray) -> Balls:
@@ -168,7 +171,9 @@ class Measures:
         sides = np.ones((len(which), len(index.sides)), dtype=np.bool_)
         return np.asarray(index.in_order[np.nonzero(np.concatenate([sides, cuts], axis=1))[1]])
 
-    def estimates(self, bounded: BoolArray, n_samples: int, rng: np.random.Generator) -> VolumeEstimates:
+    def estimates(
+        self, bounded: BoolArray, n_samples: int, rng: np.random.Generator, *, progress: bool
+    ) -> VolumeEstimates:
         """Return estimated volumes, infinite where not `bounded`.
 
         Raises
@@ -178,22 +183,29 @@ class Measures:
         """
         rows, offsets, _ = self._quick(np.arange(len(self.packed)))
         values, errors = np.full(len(self.packed), np.inf), np.zeros(len(self.packed))
-        for i in np.flatnonzero(bounded).tolist():
-            one = slice(offsets[i], offsets[i + 1])
-            view = Centred(
-                rows.units[one], rows.sides[one], rows.unit_errors[one], rows.side_errors[one], rows.reach[i : i + 1]
-            )
-            log_value, error = sampled_volume(view, n_samples, rng)
-            if not np.isfinite(log_value):
-                log_value, error = sampled_volume(self.polyhedron(i).from_inside(), n_samples, rng)
-            if np.isfinite(log_value):
-                with np.errstate(over="ignore", under="ignore"):
-                    values[i] = min(np.exp(log_value), LARGEST)
-                    errors[i] = min(values[i] * error, LARGEST)
-            elif self.domain.dimension <= _EXACT_DIMENSIONS:
-                values[i] = self.polyhedron(i).volume()
-            else:
-                raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
+        which = np.flatnonzero(bounded).tolist()
+        with track("estimating", "volumes", enabled=progress) as update:
+            for n_done, i in enumerate(which):
+                update(n_done, n_done / len(which))
+                one = slice(offsets[i], offsets[i + 1])
+                view = Centred(
+                    rows.units[one],
+                    rows.sides[one],
+                    rows.unit_errors[one],
+                    rows.side_errors[one],
+                    rows.reach[i : i + 1],
+                )
+                log_value, error = sampled_volume(view, n_samples, rng)
+                if not np.isfinite(log_value):
+                    log_value, error = sampled_volume(self.polyhedron(i).from_inside(), n_samples, rng)
+                if np.isfinite(log_value):
+                    with np.errstate(over="ignore", under="ignore"):
+                        values[i] = min(np.exp(log_value), LARGEST)
+                        errors[i] = min(values[i] * error, LARGEST)
+                elif self.domain.dimension <= _EXACT_DIMENSIONS:
+                    values[i] = self.polyhedron(i).volume()
+                else:
+                    raise TropnetError(f"region {i} is too thin for its volume to be estimated in float64.")
         return VolumeEstimates(values, errors)
 
     def _quick(self, which: NDArray[np.int64]) -> _Views:

@@ -215,15 +215,16 @@ class Regions(Sequence[ActivationRegion]):
         places = index.in_order[np.nonzero(flags[:, index.in_order])[1]]
         return Facets(index.named(places), np.concatenate([[0], np.cumsum(flags.sum(axis=1))]))
 
-    def volumes(self) -> FloatArray:
+    def volumes(self, *, progress: bool = False) -> FloatArray:
         """Return the volumes of all regions, float64 of shape (R,), infinite where unbounded.
 
         Each is within 1e-9 of the exact volume, relatively; typical errors are below 1e-12. Up to four dimensions in
         bulk, in float64, with a bound on all errors, those of the composed rows included (see
         `tropnet.geometry.volumes`); what is not proven by it, and in more dimensions all, over the integers, region by
         region, rounded once (see `Polyhedron.volume`). Infinite only where the region is unbounded, which is decided
-        exactly; a volume beyond float64 is its largest number, or the nearest one near 0. For many dimensions see
-        `volume_estimates`.
+        exactly; a volume beyond float64 is its largest number, or the nearest one near 0. A region costs microseconds
+        in bulk, about 20 milliseconds in 5 dimensions and seconds in 8; `progress` shows a bar on standard error. For
+        many dimensions see `volume_estimates`.
 
         Examples
         --------
@@ -235,10 +236,10 @@ class Regions(Sequence[ActivationRegion]):
         [2.0, 1.0]
         """
         if self.restriction is not None:
-            return _times(self.within.volumes(), self.restriction.volume_factor)
-        return self.measures.volumes(self.bounded())
+            return _times(self.within.volumes(progress=progress), self.restriction.volume_factor)
+        return self.measures.volumes(self.bounded(), progress=progress)
 
-    def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0) -> VolumeEstimates:
+    def volume_estimates(self, n_samples: int = 1000, *, seed: int = 0, progress: bool = False) -> VolumeEstimates:
         """Estimate the volumes of all regions from random directions, with standard errors, in any dimension.
 
         With r(u) the distance from a centre to the boundary in direction u, the volume is w_d E[r(u)^d], w_d being that
@@ -251,6 +252,8 @@ class Regions(Sequence[ActivationRegion]):
             Lines through the centre of each region, at least 2.
         seed
             Of the random numbers; the directions of different regions are independent.
+        progress
+            Show a progress bar on standard error.
 
         Returns
         -------
@@ -285,9 +288,9 @@ class Regions(Sequence[ActivationRegion]):
         """
         n_samples = as_count(n_samples, "n_samples", 2)
         if self.restriction is not None:
-            found = self.within.volume_estimates(n_samples, seed=seed)
+            found = self.within.volume_estimates(n_samples, seed=seed, progress=progress)
             return VolumeEstimates(*(_times(each, self.restriction.volume_factor) for each in found))
-        return self.measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed))
+        return self.measures.estimates(self.bounded(), n_samples, np.random.default_rng(seed), progress=progress)
 
     def bounded(self) -> BoolArray:
         """Return which regions are bounded, bool of shape (R,), exactly.

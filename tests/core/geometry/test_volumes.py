@@ -39,6 +39,8 @@ def test_volumes_agree_with_random_points(d, widths):
     x = np.random.default_rng(0).uniform(-1, 1, (n, d))
     index = {pattern.tobytes(): i for i, pattern in enumerate(regions.patterns)}
     hits = np.bincount([index[pattern.tobytes()] for pattern in net.activation_pattern(x)], minlength=len(regions))
-    share = regions.volumes() / 2**d
+    share = regions.volumes(progress=True) / 2**d
     assert share.sum() == pytest.approx(1, rel=1e-9)
+    values, errors = regions.volume_estimates(progress=True)
+    assert (np.abs(values - share * 2**d) <= 6 * errors).all()
     assert (np.abs(hits - n * share) <= 5 * np.sqrt(n * share * (1 - share)) + 1).all()
