@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tropnet.arrays.chunks import chunks
-from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.patterns import BoolArray, PackedArray, pack, unpack
 from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import ShapeError, TropnetError
@@ -26,14 +26,14 @@ from tropnet.feasibility import Backend, deciding_backend
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network
-from tropnet.network.recurrence import Composition, compose_many
+from tropnet.network.recurrence import Composition
 from tropnet.network.restriction import Restriction
+from tropnet.network.selected_rows import compose_selected
 from tropnet.polyhedral_complex.adjacency import IndexArray, find_edges
 from tropnet.polyhedral_complex.exact_decisions import has_interior, put, reaches
 from tropnet.progress import track
 from tropnet.regions import Regions
 from tropnet.regions.crossings import multiples
-from tropnet.regions.halfspaces import row_errors
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["DecisionBoundary", "decision_boundary"]
@@ -236,31 +236,38 @@ def _classes(net: Network, classes: Sequence[int] | None) -> list[int]:
 def _may_be_first(regions: Regions, labels: Sequence[int]) -> BoolArray:
     """Return which classes tie for the first place somewhere in each closed region, or may: bool, shape (R, n)."""
     net, d, measures = regions.network, regions.domain.dimension, regions.measures
-    bounds = row_errors(net)[net.n_neurons :]
-    if net.n_outputs == 1:
-        bounds = np.concatenate([np.zeros((1, 2)), bounds])
-    bounds = bounds[labels]
     maybe = np.ones((len(regions), len(labels)), dtype=np.bool_)
     if d > _MAX_DIMENSION:
         return maybe
     for part in chunks(len(regions), _PARTS * (net.n_neurons + len(labels)) * (d + 1)):
-        patterns = unpack(regions.packed[part], net.n_neurons)
-        m = np.arange(len(patterns))
+        maps, wrong = (values[:, labels] for values in _outputs(net, regions.packed[part]))
+        m = np.arange(len(maps))
         with np.errstate(all="ignore"):
-            maps = compose_many(net.layers, patterns, d)[-1]
-            if net.n_outputs == 1:
-                maps = np.concatenate([np.zeros_like(maps), maps], axis=1)
-            maps = maps[:, labels]
             # Whatever is below one class throughout is first nowhere, whichever class that is.
             values = (maps[:, :, :d] @ regions.witnesses[part][:, :, None])[:, :, 0] + maps[:, :, d]
             top = np.argmax(values, axis=1)
             gaps = maps[m, top][:, None] - maps
-            errors = bounds[top][:, None] + bounds[None]
-            sizes = np.abs(gaps)
+            errors, sizes = wrong[m, top][:, None] + wrong, np.abs(gaps)
             errors = (errors + EPSILON * np.stack([sizes[:, :, :d].sum(axis=2), sizes[:, :, d]], axis=2)) * (1 + 1e-9)
         which = np.arange(len(regions))[part]
         maybe[part] = ~measures.surely_positive(which, gaps[:, :, :d], gaps[:, :, d], errors)
     return maybe
+
+
+def _outputs(net: Network, packed: PackedArray) -> tuple[FloatArray, FloatArray]:
+    """Return the outputs (a | c) in many regions, 0 before a single one, and how wrong a and c are at most, in l2."""
+    d, m, n = net.n_inputs, len(packed), net.n_outputs
+    # To be composed as hidden neurons that are not active: a x <= -c.
+    patterns = np.pad(unpack(packed, net.n_neurons), ((0, 0), (0, n)))
+    wanted = np.arange(patterns.shape[1]) >= net.n_neurons
+    rows = compose_selected(
+        [*net.layers, net.layers[-1]], pack(patterns), pack(np.broadcast_to(wanted, patterns.shape)), d
+    ).rows
+    maps, errors = rows.high.reshape(m, n, d + 1), rows.error.reshape(m, n, 2)
+    maps[:, :, d] *= -1
+    if n > 1:
+        return maps, errors
+    return np.pad(maps, ((0, 0), (1, 0), (0, 0))), np.pad(errors, ((0, 0), (1, 0), (0, 0)))
 
 
 class _ExactRows:

@@ -11,34 +11,12 @@ from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
-from tropnet.network.layers import Layer
 from tropnet.network.network import Network
-from tropnet.network.recurrence import compose_bounded
 from tropnet.network.selected_rows import compose_selected
 from tropnet.network.twofold import Twofold
 from tropnet.regions.row_index import RowIndex
 
-__all__ = ["RegionRows", "compose_rows", "compose_unit_rows", "row_errors"]
-
-
-def row_errors(net: Network) -> FloatArray:
-    """Return how wrong the rows of `compose_many` are at most, in any region: of a in l2, of c, (n, 2), outputs last.
-
-    The bounds on the errors where all weights are positive and all neurons active hold for every pattern.
-    """
-    layers = [
-        Layer(
-            {source: abs(weight) for source, weight in layer.weights.items()},
-            np.abs(layer.bias),
-            np.repeat(np.abs(np.asarray(layer.slopes)).max(axis=1, keepdims=True), 2, axis=1),
-        )
-        for layer in net.layers
-    ]
-    _, errors = compose_bounded(layers, np.ones((1, net.n_neurons), dtype=np.bool_), net.n_inputs)
-    rows = np.concatenate([np.empty((0, net.n_inputs + 1)), *(part[0] for part in errors)])
-    with np.errstate(over="ignore"):
-        # Sizes were rounded themselves.
-        return np.column_stack([np.sqrt((rows[:, :-1] ** 2).sum(axis=1)), rows[:, -1]]) * (1 + 1e-9)
+__all__ = ["RegionRows", "compose_rows", "compose_unit_rows"]
 
 
 class RegionRows(NamedTuple):
