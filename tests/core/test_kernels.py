@@ -13,25 +13,37 @@ import tropnet as tn
 from tropnet.cli import command
 from tropnet.kernels import Lender, Parts, Record, call_part, compiled
 
-CALL = """
+NEAREST = """
 import numpy as np
-from tropnet.kernels import weight_if_kept
-print(weight_if_kept(np.zeros(1), np.ones(1), 0, 1.0), weight_if_kept(np.zeros(1), np.ones(1, np.float32), 0, 1.0))
+from tropnet.arrays.hamming import nearest_patterns
+found = nearest_patterns(np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint8))
+nearest_patterns(np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint8))
+print(found[0][0])
 """
-LINE = "tropnet: compiling kernels, once on this machine (about 10 s) ...\n"
+BALLS = """
+import tropnet as tn
+regions = tn.enumerate_regions(tn.Network.random([2, 1, 1], seed=0), tn.Box(0, 1), engine="lp")
+print(len(regions.chebyshev_balls()[1]))
+"""
 
 
-def _call(cache, quiet):
+def _said(call, cache, quiet=""):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "TROPNET_QUIET": quiet}
-    done = subprocess.run([sys.executable, "-c", CALL], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "1.0 1.0\n"
+    done = subprocess.run([sys.executable, "-c", call], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
     return done.stderr
 
 
-def test_that_kernels_are_compiled_is_said_once_on_a_machine(tmp_path):
-    assert _call(tmp_path / "cache", "") == LINE
-    assert _call(tmp_path / "cache", "") == ""
-    assert _call(tmp_path / "other", "1") == ""
+def _line(module):
+    return f"tropnet: compiling kernels of {module}, new on this machine (up to 10 s) ...\n"
+
+
+def test_that_kernels_are_compiled_is_said_of_those_that_are_new_on_a_machine(tmp_path):
+    assert _said(NEAREST, tmp_path / "cache") == _line("tropnet.arrays.hamming")
+    assert _said(NEAREST, tmp_path / "cache") == ""
+    assert _said(BALLS, tmp_path / "cache") == _line("tropnet.geometry.balls") + _line("tropnet.network.twofold")
+    assert _said(BALLS, tmp_path / "cache") == ""
+    assert _said(NEAREST, tmp_path / "other", "1") == ""
 
 
 @pytest.mark.parametrize("arguments", [["count"], ["regions"], ["estimate"], ["plot", "-o", "map.png"]])

@@ -81,15 +81,11 @@ class _KernelCompiler(CompilerBase):  # type: ignore[misc]
     """Compiles a kernel, without numba's passes for closures, generators, literals and expressions of arrays."""
 
     def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, names: Any) -> None:
-        _announce()
         super().__init__(typing, target, library, args, result, _Flags(flags), names)
 
     def define_pipelines(self) -> list[PassManager]:
-        steps = PassManager("kernel")
-        for step in _STEPS:
-            steps.add_pass(step, step.__name__)
-        steps.finalize()
-        return [steps]
+        _announce(self.state.func_id.modname)
+        return _steps()
 
 
 class _InnerCompiler(_KernelCompiler):
@@ -97,7 +93,7 @@ class _InnerCompiler(_KernelCompiler):
 
     def define_pipelines(self) -> list[PassManager]:
         self.state.library = _InnerLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
-        return super().define_pipelines()
+        return _steps()
 
 
 _STEPS = (
@@ -118,11 +114,25 @@ _STEPS = (
 )
 
 
+def _steps() -> list[PassManager]:
+    """Return the passes."""
+    steps = PassManager("kernel")
+    for step in _STEPS:
+        steps.add_pass(step, step.__name__)
+    steps.finalize()
+    return [steps]
+
+
 @cache
-def _announce() -> None:
-    """Say, once, that kernels are compiled, which a cache on disk lacks; not if `TROPNET_QUIET` is set."""
+def _announce(module: str) -> None:
+    """Say that kernels of a module are compiled, which a cache on disk lacks; not if `TROPNET_QUIET` is set.
+
+    Those of this module are small, and others call them.
+    """
+    if module == __name__:
+        return
     if sys.stderr is not None and not os.environ.get("TROPNET_QUIET"):
-        sys.stderr.write("tropnet: compiling kernels, once on this machine (about 10 s) ...\n")
+        sys.stderr.write(f"tropnet: compiling kernels of {module}, new on this machine (up to 10 s) ...\n")
         sys.stderr.flush()
 
 

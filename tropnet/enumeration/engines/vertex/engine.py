@@ -306,6 +306,7 @@ def _allocated(task: Task, n_roots: int, P: int) -> Stack:
         open=np.zeros(F, np.uint64),
         some_positive=np.zeros(F, np.uint64),
         some_negative=np.zeros(F, np.uint64),
+        some_zero=np.zeros(F, np.uint64),
         certain=np.zeros(F, np.uint64),
         tried=np.zeros(F, np.bool_),
         n_later=np.zeros(F, np.int64),

@@ -205,6 +205,12 @@ def _search(
         spent, spent_weighted = stack.leaves[2], stack.leaves[3]
         _spend(stack, frame, _price(stack, frame, n_layers))
         if stack.open[frame]:
+            touching = stack.open[frame] & stack.certain[frame] & stack.some_zero[frame]
+            if listing and touching & ~(stack.some_positive[frame] & stack.some_negative[frame]):
+                if not parts.of[_SIGNS]:
+                    stack.leaves[2], stack.leaves[3] = spent, spent_weighted
+                    return _LACKING + _SIGNS, regions
+                call_part(parts.of[_SIGNS], problem, rows, stack, frame, np.int64(-1))
             alive = take_bits(problem, stack, frame)
             open_ = stack.open[frame]
             if alive and open_:

@@ -12,7 +12,7 @@ from tropnet.enumeration.engines.vertex.stack import ROUNDING
 from tropnet.kernels import compiled, popcount
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["write_regions"]
+__all__ = ["is_facet", "write_regions"]
 
 
 @compiled(apart=True)
@@ -71,7 +71,7 @@ def _emit(problem: Any, rows: Any, stack: Any, frame: int, out: Any, r: int) -> 
         out.facets[r, k] = 0
     for bit in range(64):
         if used >> np.uint64(bit) & np.uint64(1) and (
-            stack.simple[frame] or _is_facet(stack, n_neurons, frame, used, bit)
+            stack.simple[frame] or is_facet(stack, n_neurons, frame, used, bit)
         ):
             owner = np.int64(stack.owner[frame, bit])
             if owner != INFINITY:
@@ -185,7 +185,7 @@ def _emit_halves(problem: Any, rows: Any, stack: Any, frame: int, slot: int, out
 
 
 @compiled()
-def _is_facet(stack: Any, n_neurons: int, frame: int, used: Any, bit: int) -> bool:
+def is_facet(stack: Any, n_neurons: int, frame: int, used: Any, bit: int) -> bool:
     """Return whether a row that vanishes somewhere defines a facet; of coincident rows the first.
 
     Every face lies in a facet, so it does iff its generators are not a proper part of those of another row.

@@ -9,16 +9,23 @@ import numpy as np
 from tropnet.enumeration.engines.residues import UNKNOWN, sign_at
 from tropnet.enumeration.engines.vanishing import vanishes
 from tropnet.enumeration.engines.vertex.generators import look_again, refine
+from tropnet.enumeration.engines.vertex.regions import is_facet
 from tropnet.enumeration.engines.vertex.slots import look
 from tropnet.enumeration.engines.vertex.stack import N_MEMO, ROUNDING, UNCERTAIN, VANISHED
-from tropnet.kernels import compiled
+from tropnet.kernels import compiled, popcount
 
 __all__ = ["certify"]
 
 
 @compiled(apart=True)
 def certify(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
-    """Make the signs of a slot at all generators certain, and return 1; 0 if the caller must answer `memo`."""
+    """Make the signs of a slot at all generators certain, and return 1; 0 if the caller must answer `memo`.
+
+    Without a slot, -1, name facets after the first neuron that vanishes on them, as `_name_facets` says.
+    """
+    if slot < 0:
+        _name_facets(problem, stack, frame)
+        return 1
     layer, level = stack.layer[frame], stack.level[frame]
     i = stack.slots[level, slot]
     mask = np.uint64(1) << np.uint64(slot)
@@ -42,6 +49,50 @@ def certify(problem: Any, rows: Any, stack: Any, frame: int, slot: int) -> int:
     stack.asked[0], stack.asked[1] = i, slot
     look(stack, frame)
     return int(asked == 0)
+
+
+@compiled()
+def _name_facets(problem: Any, stack: Any, frame: int) -> None:
+    """Name facets after neurons that vanish on them, and that come before those that cut there.
+
+    Those neurons have open slots that are certain and do not cut the cell.
+    """
+    touching = stack.open[frame] & stack.certain[frame] & stack.some_zero[frame]
+    touching &= ~(stack.some_positive[frame] & stack.some_negative[frame])
+    first, level = problem.first_neuron[stack.layer[frame]], stack.level[frame]
+    while touching:
+        lowest = touching & (~touching + np.uint64(1))
+        touching ^= lowest
+        j = np.int64(first + stack.slots[level, popcount(lowest - np.uint64(1))])
+        _name_facet(stack, frame, j, lowest)
+
+
+@compiled()
+def _name_facet(stack: Any, frame: int, j: int, mask: Any) -> None:
+    """Name a facet after neuron j, if that vanishes on just this one, and it has the name of a later neuron."""
+    n_neurons = stack.fixed.shape[0]
+    used, on_face = np.uint64(0), ~np.uint64(0)
+    for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+        u = stack.members[p]
+        used |= stack.tight[u]
+        if stack.zero[u] & mask:
+            on_face &= stack.tight[u]
+    while on_face:
+        lowest = on_face & (~on_face + np.uint64(1))
+        on_face ^= lowest
+        bit = np.int64(popcount(lowest - np.uint64(1)))
+        owner = np.int64(stack.owner[frame, bit])
+        if not j < owner < n_neurons:
+            continue
+        # The row that cut there vanishes on all of the face, and is to vanish nowhere else.
+        within = True
+        for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
+            u = stack.members[p]
+            within = within and (stack.zero[u] & mask != 0 or not stack.tight[u] & lowest)
+        if within and is_facet(stack, n_neurons, frame, used, bit):
+            stack.owner[frame, bit] = j
+            stack.cuts[frame, owner >> 6] &= ~(np.uint64(1) << np.uint64(owner & 63))
+            stack.cuts[frame, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
 
 
 @compiled(inline=True)

@@ -242,14 +242,16 @@ def _give_slots(problem: Any, rows: Any, stack: Any, frame: int, neurons: Any, m
 @compiled(inline=True)
 def look(stack: Any, frame: int) -> None:
     """Set what the signs at a frame's generators say of its slots."""
-    positive = negative = np.uint64(0)
+    positive = negative = zero = np.uint64(0)
     certain = ~np.uint64(0)
     for p in range(stack.start[frame], stack.start[frame] + stack.size[frame]):
         u = stack.members[p]
         positive |= stack.positive[u]
         negative |= stack.negative[u]
+        zero |= stack.zero[u]
         certain &= stack.positive[u] | stack.negative[u] | stack.zero[u]
-    stack.some_positive[frame], stack.some_negative[frame], stack.certain[frame] = positive, negative, certain
+    stack.some_positive[frame], stack.some_negative[frame], stack.some_zero[frame] = positive, negative, zero
+    stack.certain[frame] = certain
 
 
 @compiled(inline=True)

@@ -73,6 +73,7 @@ class Stack(NamedTuple):
     open: NDArray[np.uint64]  # (F,) by slot: undecided
     some_positive: NDArray[np.uint64]  # (F,) by slot: at some generator
     some_negative: NDArray[np.uint64]
+    some_zero: NDArray[np.uint64]
     certain: NDArray[np.uint64]  # (F,) by slot: the sign at all generators is certain
     tried: NDArray[np.bool_]  # (F,) whether the regions of the last layer could not be counted by flats
     n_later: NDArray[np.int64]  # (F,)
