@@ -276,6 +276,85 @@ def test_operators_older_than_any_program(name, opset, tmp_path):
     assert net.fingerprint == same.fingerprint
 
 
+# In versions 1 to 5 most activations say that they overwrite what they read.
+CONSUMING = {
+    "Add": (one("Add", "x", "c", broadcast=1, consumed_inputs=[0, 0]), one("Add", "x", "c"), {"c": rng.normal(size=3)}),
+    "Mul": (one("Mul", "x", "e", consumed_inputs=[0, 0]), one("Mul", "x", "e"), {"e": rng.normal(size=(1, 2, 3))}),
+    "Sub along an axis": (one("Sub", "x", "c", broadcast=1, axis=1, consumed_inputs=[0, 0]), one("Sub", "x", "d"),
+                          {"c": C, "d": C.reshape(2, 1)}),
+    "PRelu": (one("PRelu", "x", "c", consumed_inputs=[0, 0]), one("PRelu", "x", "d"), {"c": C, "d": C.reshape(2, 1)}),
+    **{name: (one(name, "x", consumed_inputs=[0]), one(name, "x"), {})
+       for name in ("Relu", "LeakyRelu", "Abs", "Neg", "HardSigmoid")},
+    **{name: (one(name, "x", "x", consumed_inputs=[0, 0]), one(name, "x", "x"), {}) for name in ("Sum", "Mean", "Max")},
+    "Clip": (one("Clip", "x", consumed_inputs=[0], min=-0.5, max=1.0), one("Clip", "x", "low", "high"),
+             {"low": np.float32(-0.5), "high": np.float32(1.0)}),
+    "Reshape": (one("Reshape", "x", shape=[1, 6], consumed_inputs=[0]), one("Reshape", "x", "s"), {"s": ints(1, 6)}),
+    "Pad": (one("Pad", "x", paddings=[0, 0, 1, 0, 0, 2], value=0.5), one("Pad", "x", "p", "v"),
+            {"p": ints(0, 0, 1, 0, 0, 2), "v": np.float32(0.5)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONSUMING)
+def test_operators_that_overwrite_their_inputs(name, tmp_path):
+    old, new, constants = CONSUMING[name]
+    options = {"shape": (1, 2, 3), "opset": 1, "ir_version": 3, "checked": False}
+    net = tn.from_onnx(saved(tmp_path / "old.onnx", old, constants, **options))
+    same = equals(saved(tmp_path / "new.onnx", new, constants, shape=(1, 2, 3)), (1, 2, 3))
+    assert net.fingerprint == same.fingerprint
+
+
+def test_a_node_that_reads_its_own_output(tmp_path):
+    """A cycle is told; before, the order of such nodes was looked for without end."""
+    nodes = [node("Add", "x", "b", output="a"), node("Relu", "a", output="b"), node("Relu", "b")]
+    with pytest.raises(tn.FileFormatError, match=r"a graph without cycles, but node 'the \w+' .* reads its own output"):
+        tn.from_onnx(saved(tmp_path / "model.onnx", nodes, shape=(1, 2), checked=False))
+
+
+def recurrent(*inputs, outputs=("y", ""), way="forward", activations=None, **options):
+    """Return a recurrent layer of two inputs and three hidden states."""
+    names = activations or ["Relu"] * (2 if way == "bidirectional" else 1)
+    options = {"hidden_size": 3, "activations": names, "direction": way, **options}
+    return [node("RNN", *inputs, output=list(outputs), **options)]
+
+
+@pytest.mark.parametrize("outputs", [("y", ""), ("", "y")], ids=["all steps", "the last"])
+@pytest.mark.parametrize("way", ["forward", "reverse", "bidirectional"])
+def test_recurrent_layers_are_unrolled(way, outputs, tmp_path):
+    """With and without biases and a first state, in either order of the sequence; four steps are four layers."""
+    n = 2 if way == "bidirectional" else 1
+    constants = {
+        "W": rng.normal(size=(n, 3, 2)),
+        "R": rng.normal(size=(n, 3, 3)),
+        "b": rng.normal(size=(n, 6)),
+        "h": rng.normal(size=(n, 1, 3)),
+    }
+    for inputs in ("W", "R"), ("W", "R", "b"), ("W", "R", "b", "", "h"):
+        nodes = recurrent("x", *inputs, way=way, outputs=outputs)
+        path = saved(tmp_path / "model.onnx", nodes, constants, shape=(4, 1, 2), checked=False)
+        assert equals(path, (4, 1, 2), input_shape=(4, 1, 2)).widths == (3 * n,) * 4
+
+
+def test_recurrent_layers_with_clipped_values(tmp_path):
+    constants = {"W": rng.normal(size=(1, 3, 2)), "R": rng.normal(size=(1, 3, 3))}
+    path = saved(tmp_path / "m.onnx", recurrent("x", "W", "R", clip=1.0), constants, shape=(4, 1, 2), checked=False)
+    equals(path, (4, 1, 2), input_shape=(4, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "inputs", "why"),
+    [
+        ({"activations": ["Tanh"]}, (), "has the activations Tanh, of which only Relu is piecewise linear"),
+        ({}, ("", "n"), "stops before the end of the sequence"),
+    ],
+)
+def test_recurrent_layers_that_are_refused(options, inputs, why, tmp_path):
+    constants = {"W": rng.normal(size=(1, 3, 2)), "R": rng.normal(size=(1, 3, 3)), "n": np.array([2], dtype=np.int32)}
+    nodes = recurrent("x", "W", "R", *inputs, **options)
+    path = saved(tmp_path / "model.onnx", nodes, constants, shape=(4, 1, 2), checked=False)
+    with pytest.raises(tn.UnsupportedModuleError, match=rf"node 'the RNN' \(RNN\) {why}"):
+        tn.from_onnx(path, input_shape=(4, 1, 2))
+
+
 SKLEARN = {
     "Scaler": [node("Scaler", "x", output="a", offset=[1.0, -2.0], scale=[0.5, 3.0], domain="ai.onnx.ml")],
     "LinearRegressor": [node("LinearRegressor", "x", output="a", coefficients=[1.0, 2.0, -3.0, 0.5], targets=2,

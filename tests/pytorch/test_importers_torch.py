@@ -35,6 +35,44 @@ def mlp(*widths, activation=nn.ReLU):
     return nn.Sequential(*layers)
 
 
+STEPS = torch.tensor([0.0, 1.0, -2.0, 0.5])
+CONTINUOUS = {
+    "where": lambda x: torch.where(x > 0, x, 0.1 * x),
+    "where of constants": lambda x: torch.where(x >= STEPS, x, STEPS),
+    "where of two tensors": lambda x: torch.where(x[:, :2] > x[:, 2:], x[:, :2], x[:, 2:]),
+    "where with a number": lambda x: torch.where(x > 0, x, 0.0),
+    "method where": lambda x: (0.2 * x).where(x <= 0, x),
+    "masked_fill": lambda x: x.masked_fill(x < 0, 0),
+    "masked_fill in place": lambda x: x.clone().masked_fill_(x < 0, 0.0),
+    "masked_fill of a negation": lambda x: x.masked_fill(~(x > 0.5), 0.5),
+    "product with a comparison": lambda x: (x > 0) * x,
+    "product with a mask of floats": lambda x: x * (x > 0).float(),
+    "product with masks": lambda x: x * (x > 0).to(x.dtype) + 0.1 * x * (1 - (x > 0).to(x.dtype)),
+    "sign": lambda x: x.sign() * x,
+    "norm, p = 1": lambda x: x.norm(p=1, dim=1, keepdim=True),
+    "torch.norm": lambda x: torch.norm(x, 1, -1).unsqueeze(1),
+    "norm, p infinite": lambda x: x.norm(p=float("inf"), dim=1, keepdim=True),
+    "vector norm": lambda x: torch.linalg.vector_norm(x, ord=1, dim=1, keepdim=True),
+    "median": lambda x: x.median(dim=1)[0].unsqueeze(1),
+    "median, its values": lambda x: torch.median(x[:, :3], 1, keepdim=True).values,
+    "kthvalue": lambda x: x.kthvalue(3, dim=1).values.unsqueeze(1),
+    "maximum with a constant in front": lambda x: torch.maximum(STEPS, x),
+}
+
+
+@pytest.mark.parametrize("form", ["module", "program"])
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_comparisons_that_are_continuous_again(name, form):
+    """Traced as it is, and as torch.export writes it."""
+    module = nn.Sequential(nn.Linear(2, 4), Forward(CONTINUOUS[name])).eval()
+    given = module
+    if form == "program":
+        batches = ({0: torch.export.Dim.DYNAMIC},)
+        given = torch.export.export(module, (torch.zeros(2, 2),), dynamic_shapes=batches).module()
+    net = from_torch(given, input_shape=(2,))
+    np.testing.assert_allclose(net(SEEDED_POINTS), outputs(module), atol=1e-12)
+
+
 SHARED = nn.ReLU()
 
 READABLE = {
@@ -312,7 +350,29 @@ REFUSED = {
         r"but 1 \(.*Threshold\) jumps at its threshold unless its value is the threshold",
     ),
     "rounding": (lambda: Forward(torch.round), r"but 'round' in the forward of .* jumps, or is piecewise linear in"),
-    "an order": (lambda: Forward(lambda x: x.median(dim=1)[0]), r"but method 'median' in .* orders or compares values"),
+    "an order": (lambda: Forward(lambda x: x.argsort(dim=1)), r"but method 'argsort' in .* orders or compares values"),
+    "a comparison": (lambda: Forward(lambda x: x > 0), r"but 'gt' in .* jumps: it is not continuous"),
+    "a choice that jumps": (
+        lambda: Forward(lambda x: torch.where(x > 0, x, x + 1)),
+        r"but 'where' in .* jumps: it is not continuous",
+    ),
+    "a function of a jump": (
+        lambda: Forward(lambda x: torch.relu((x > 0) * 1.0)),
+        r"but 'relu' in .* computes with a value that jumps",
+    ),
+    "a factor that is rounded": (
+        lambda: Forward(lambda x: (x > 0).float() * 0.3 * x),
+        r"but 'mul' in .* rounds its values to torch\.float32",
+    ),
+    "a Euclidean norm": (
+        lambda: Forward(lambda x: x.norm(dim=1, keepdim=True)),
+        r"but method 'norm' in .* takes powers, which is not piecewise linear unless p is 1 or infinite",
+    ),
+    "the median of a batch": (lambda: Forward(lambda x: x - x.median()), r"'median' in .* orders a whole batch"),
+    "the norm of a batch": (
+        lambda: Forward(lambda x: x.norm(p=1) * x),
+        r"'norm' in .* takes the norm of a whole batch",
+    ),
     "places of maxima": (
         lambda: Forward(lambda x: x.max(dim=1)[1]),
         r"but 'getitem' in the forward of .* reads the places of maxima, which are not piecewise linear",

@@ -15,7 +15,7 @@ from tropnet.arrays.types import FloatArray
 from tropnet.network.affine import AffineMap, Matrix
 from tropnet.operators.operator import Operator, Shape, sparse_identity
 
-__all__ = ["Expression", "Indices", "combined", "constant", "gathered_leaves", "stacked", "stacked_matrices"]
+__all__ = ["Expression", "Indices", "combined", "constant", "gathered_leaves", "stacked", "stacked_matrices", "totals"]
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -184,6 +184,14 @@ def stacked(parts: Sequence[Expression]) -> Expression:
         terms[k] = stacked_matrices(blocks)
     bias = None if all(part.bias is None for part in parts) else np.concatenate([part.constants for part in parts])
     return Expression((size,), terms, bias)
+
+
+def totals(x: Expression, places: Indices, shape: Sequence[int], *, mean: bool = False) -> Expression:
+    """Return the sum, or mean, of the entries at each row of flat `places`, as a tensor of a shape."""
+    pointers = np.arange(len(places) + 1) * places.shape[1]
+    values = np.full(places.size, 1.0 / places.shape[1] if mean else 1.0)
+    matrix = sparse.csr_array((values, places.ravel(), pointers), shape=(len(places), x.size))
+    return x.mapped(matrix, None, shape)
 
 
 def stacked_matrices(blocks: Sequence[Matrix]) -> Matrix:

@@ -261,8 +261,15 @@ def _needed(names: Sequence[str], nodes: Sequence[Any], makers: Mapping[str, Any
 
 
 def _ordered(nodes: Sequence[Any], makers: Mapping[str, Any]) -> list[Any]:
-    """Return nodes and those they depend on, depth first."""
+    """Return nodes and those they depend on, depth first.
+
+    Raises
+    ------
+    FileFormatError
+        A node depends on its own output.
+    """
     order: list[Any] = []
+    begun: set[int] = set()
     done: set[int] = set()
     pending = [(node, False) for node in reversed(nodes)]
     while pending:
@@ -273,6 +280,9 @@ def _ordered(nodes: Sequence[Any], makers: Mapping[str, Any]) -> list[Any]:
             done.add(id(node))
             order.append(node)
             continue
+        if id(node) in begun:  # what comes between is read for it
+            raise FileFormatError(f"the model must be a graph without cycles, but {where(node)} reads its own output.")
+        begun.add(id(node))
         sources = [makers[name] for name in _reads(node) if name in makers]
         pending.append((node, True))
         pending += [(source, False) for source in sources if id(source) not in done]

@@ -12,11 +12,12 @@ import onnx
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, ShapeError, UnsupportedModuleError
 from tropnet.importers.common.expression import Expression, constant
+from tropnet.importers.common.jumps import Jump
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.onnx.evaluation import Evaluator, widened
 from tropnet.importers.onnx.graph import LAST_STEPS, Graph, attributes_of, where
 from tropnet.importers.onnx.rules import INTEGRAL, JUMPING, LEARNING_RULES, RULES, why_not
-from tropnet.importers.onnx.steps import Jump, Step
+from tropnet.importers.onnx.steps import Step
 from tropnet.network.network import Network
 from tropnet.operators.operator import Shape
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from tropnet.importers.common.expression import Expression, Indices, constant, gathered_leaves, stacked
+from tropnet.importers.common.expression import Expression, Indices, constant, gathered_leaves, stacked, totals
+from tropnet.importers.common.jumps import Jump, arithmetic, chosen, computed, positive
 from tropnet.importers.common.lowering import Lowering, RefusedError, over_axes
 from tropnet.importers.onnx.evaluation import along_axis
-from tropnet.importers.onnx.jumps import chosen, positive, shifted_jump, times
+from tropnet.importers.onnx.recurrent import unrolled
 from tropnet.importers.onnx.resizing import resized
-from tropnet.importers.onnx.steps import Jump, Rule, Step, arithmetic, product, transposed
+from tropnet.importers.onnx.steps import Rule, Step, product, transposed
 from tropnet.importers.onnx.windows import (
     average_pool,
     batch_normalised,
@@ -132,31 +133,7 @@ def _legacy(step: Step) -> tuple[Any, Any]:
 
 
 def _pair(kind: str) -> Rule:
-    def rule(step: Step) -> Expression | Jump:
-        left, right = _legacy(step)
-        if isinstance(left, Jump) and isinstance(right, Jump):
-            raise RefusedError("computes with two values that jump")
-        if isinstance(left, Jump) or isinstance(right, Jump):
-            return _pair_with_jump(kind, step.to, left, right)
-        return arithmetic(kind, left, right)
-
-    return rule
-
-
-def _pair_with_jump(kind: str, to: Lowering, left: Any, right: Any) -> Expression | Jump:
-    first = isinstance(left, Jump)
-    jump, other = (left, right) if first else (right, left)
-    match kind:
-        case "mul":
-            return times(to, jump, other)
-        case "add":
-            return shifted_jump(to, jump, other, 1.0)
-        case "sub":
-            return shifted_jump(to, jump, other, -1.0 if first else 1.0, of_jump=1.0 if first else -1.0)
-        case _:
-            if not first or isinstance(other, Expression) or not np.all(other):
-                raise RefusedError("divides by a value that depends on the input, or by zero")
-            return times(to, jump, 1.0 / np.asarray(other))
+    return lambda step: computed(kind, step.to, *_legacy(step))
 
 
 def _many(rule: Callable[[Lowering, Expression, Expression], Expression]) -> Callable[[Step], Expression]:
@@ -256,20 +233,13 @@ def _reduced_minimum(step: Step) -> Expression:
     return step.to.maximum_over(step.x.scaled(-1.0), *_groups(step)).scaled(-1.0)
 
 
-def _total(x: Expression, places: Indices, shape: Shape, *, mean: bool = False) -> Expression:
-    pointers = np.arange(len(places) + 1) * places.shape[1]
-    values = np.full(places.size, 1.0 / places.shape[1] if mean else 1.0)
-    matrix = sparse.csr_array((values, places.ravel(), pointers), shape=(len(places), x.size))
-    return x.mapped(matrix, None, shape)
-
-
 def _norm_pooled(step: Step) -> Expression:
     """Return LpPool and GlobalLpPool for p = 1: sums of absolute values, where their own code is linear."""
     if step.attributes.get("p", 2) != 1:
         raise RefusedError("takes powers, which is not piecewise linear unless p is 1")
     x = _absolute(step)
     if "kernel_shape" not in step.attributes:
-        return _total(x, *_by_channel(step))
+        return totals(x, *_by_channel(step))
     found: Expression = _linear((0,))(replace(step, inputs=[x]))
     return found
 
@@ -302,7 +272,7 @@ def _where(step: Step) -> Any:
 
 
 def _negation(step: Step) -> Any:
-    return shifted_jump(step.to, step.inputs[0], 1.0, 1.0, of_jump=-1.0)
+    return computed("sub", step.to, 1.0, step.inputs[0])
 
 
 # --- pipelines of scikit-learn (ai.onnx.ml)
@@ -384,15 +354,16 @@ RULES: dict[str, Rule] = {
     "Abs": _absolute,
     "MaxPool": max_pool,
     "AveragePool": average_pool,
-    "GlobalAveragePool": lambda step: _total(step.x, *_by_channel(step), mean=True),
+    "GlobalAveragePool": lambda step: totals(step.x, *_by_channel(step), mean=True),
     "GlobalMaxPool": lambda step: step.to.maximum_over(step.x, *_by_channel(step)),
     **dict.fromkeys(("LpPool", "GlobalLpPool"), _norm_pooled),
     "ReduceMax": _reduced_maximum,
     "ReduceMin": _reduced_minimum,
-    "ReduceSum": lambda step: _total(step.x, *_groups(step)),
-    "ReduceMean": lambda step: _total(step.x, *_groups(step), mean=True),
-    "ReduceL1": lambda step: _total(_absolute(step), *_groups(step)),
+    "ReduceSum": lambda step: totals(step.x, *_groups(step)),
+    "ReduceMean": lambda step: totals(step.x, *_groups(step), mean=True),
+    "ReduceL1": lambda step: totals(_absolute(step), *_groups(step)),
     "TopK": _largest_few,
+    "RNN": unrolled,
     **dict.fromkeys(("Greater", "GreaterOrEqual"), _compared(1.0)),
     **dict.fromkeys(("Less", "LessOrEqual"), _compared(-1.0)),
     "Where": _where,

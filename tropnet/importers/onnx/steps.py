@@ -1,4 +1,4 @@
-"""What a rule sees of a node, and arithmetic on tensors of which some depend on the input."""
+"""What a rule sees of a node, and products of tensors of which one depends on the input."""
 
 from __future__ import annotations
 
@@ -12,34 +12,13 @@ import numpy as np
 from scipy import sparse
 
 from tropnet.arrays.types import FloatArray
-from tropnet.importers.common.expression import Expression, combined
+from tropnet.importers.common.expression import Expression
+from tropnet.importers.common.jumps import Jump
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.network.affine import Matrix
-from tropnet.operators.operator import Shape, sparse_identity
+from tropnet.operators.operator import sparse_identity
 
-__all__ = ["Jump", "Rule", "Step", "along_axes", "arithmetic", "product", "transposed"]
-
-
-@dataclass(frozen=True, eq=False)
-class Jump:
-    """A tensor that jumps: base + factor where a difference is positive, and base elsewhere.
-
-    What it is where the difference is zero does not matter, as only continuous functions are read.
-
-    Attributes
-    ----------
-    base, factor, difference
-        Of equal shapes; a comparison has base 0 and factor 1.
-    """
-
-    base: Expression
-    factor: Expression
-    difference: Expression
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of the tensor."""
-        return self.base.shape
+__all__ = ["Rule", "Step", "along_axes", "product", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -102,20 +81,6 @@ class Step:
 
 
 Rule: TypeAlias = Callable[[Step], Any]
-
-
-def arithmetic(kind: str, left: Any, right: Any) -> Expression:
-    """Return a sum, difference, product or quotient of tensors that broadcast; at least one is an expression."""
-    shape = np.broadcast_shapes(*(np.shape(part) if _is_array(part) else part.shape for part in (left, right)))
-    both = [np.broadcast_to(part, shape) if _is_array(part) else part for part in (left, right)]
-    found = combined(kind, both[0], both[1], shape)
-    if found is None:
-        raise RefusedError("multiplies values that both depend on the input, or divides by such a value or by zero")
-    return found
-
-
-def _is_array(part: Any) -> bool:
-    return not isinstance(part, Expression)
 
 
 def transposed(x: Expression, axes: Sequence[int]) -> Expression:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tropnet.importers.common.expression import Expression, constant
+from tropnet.importers.common.expression import Expression, constant, totals
+from tropnet.importers.common.jumps import Jump, chosen, computed, positive
 from tropnet.importers.common.lowering import (
     Lowering,
     RefusedError,
@@ -128,6 +129,29 @@ def _top(to: Lowering, x: Expression, options: Options) -> Any:
     return (to.ordered(x, _axis(options, x), int(options["k"]), largest=bool(options.get("largest", True))), None)
 
 
+def _nth(to: Lowering, x: Expression, options: Options) -> Any:
+    """Return the entry that comes k-th in ascending order; without k the median, of an even number the lower one."""
+    if options.get("dim", -1 if "k" in options else None) is None:
+        raise RefusedError("orders a whole batch; give an axis after the first, as in x.median(dim=1)")
+    axis = _axis(options, x)
+    k = int(options.get("k", (x.shape[axis] + 1) // 2))
+    smallest = to.ordered(x, axis, k, largest=False)
+    places = np.arange(smallest.size).reshape(smallest.shape).take([k - 1], axis)
+    return (smallest.gathered(places if options.get("keepdim", False) else places.squeeze(axis)), None)
+
+
+def _norm(to: Lowering, x: Expression, options: Options) -> Expression:
+    p, dim = options.get("p", options.get("ord")), options.get("dim")
+    if p not in (1, np.inf):
+        raise RefusedError("takes powers, which is not piecewise linear unless p is 1 or infinite")
+    if dim is None:
+        raise RefusedError("takes the norm of a whole batch; give axes after the first, as in x.norm(p=1, dim=1)")
+    sizes, keepdim = to.activation(x, -1.0, 1.0), bool(options.get("keepdim", False))
+    if p != 1:
+        return _over_axes(to, sizes, dim, keepdim=keepdim)
+    return totals(sizes, *over_axes(x.shape, _axes(x, dim), keeps=keepdim))
+
+
 def _axis(options: Options, x: Expression) -> int:
     """Return the axis of x that an order goes along, which counts with the batch as axis 0."""
     axis = int(options.get("dim", -1)) % (len(x.shape) + 1)
@@ -177,6 +201,39 @@ def _adaptive_max_pool(n_axes: int) -> Lower:
     return rule
 
 
+# --- comparisons, and what is computed from them until it is continuous again
+
+
+def _compared(sign: float) -> Lower:
+    def rule(_: Lowering, x: Expression, options: Options) -> Jump:
+        left, right = _pair(x, options["other"])
+        return positive(left.plus(right, -1.0).scaled(sign))
+
+    return rule
+
+
+def _where(to: Lowering, x: Any, options: Options) -> Any:
+    return chosen(to, options["condition"], x, _broadcastable(options["other"], options["condition"]))
+
+
+def _masked(to: Lowering, x: Any, options: Options) -> Any:
+    return chosen(to, options["mask"], _broadcastable(options["value"], options["mask"]), x)
+
+
+def _negation(to: Lowering, x: Any, _: Options) -> Any:
+    return computed("sub", to, 1.0, x)
+
+
+def _computed(kind: str, *, swapped: bool = False) -> Lower:
+    def rule(to: Lowering, x: Any, options: Options) -> Any:
+        if options.get("alpha", 1) != 1 or options.get("rounding_mode") is not None:
+            raise RefusedError("computes with a value that jumps, and has options that are not read")
+        other = _broadcastable(options["other"], x)
+        return computed(kind, to, other, x) if swapped else computed(kind, to, x, other)
+
+    return rule
+
+
 class _Rule(NamedTuple):
     """A function or method of PyTorch: its parameters in order, how it is lowered, and which module does the same."""
 
@@ -209,6 +266,13 @@ _RULES: dict[str, _Rule] = {
     "amin": _Rule(("input", "dim", "keepdim"), _amin),
     "sort": _Rule(("input", "dim", "descending"), _sorted),
     "topk": _Rule(("input", "k", "dim", "largest", "sorted"), _top),
+    "kthvalue": _Rule(("input", "k", "dim", "keepdim"), _nth),
+    "median": _Rule(("input", "dim", "keepdim"), _nth),
+    "norm": _Rule(("input", "p", "dim", "keepdim"), _norm),
+    "linalg_vector_norm": _Rule(("input", "ord", "dim", "keepdim"), _norm),
+    **dict.fromkeys(("gt", "ge", "greater", "greater_equal"), _Rule(("input", "other"), _compared(1.0))),
+    **dict.fromkeys(("lt", "le", "less", "less_equal"), _Rule(("input", "other"), _compared(-1.0))),
+    **dict.fromkeys(("sign", "sgn"), _Rule(("input",), lambda _, x, __: positive(x, -1.0, 2.0))),
     **{
         f"max_pool{n}d": _Rule(_POOL, _max_pool(n), module)
         for n, module in enumerate((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), start=1)
@@ -218,19 +282,38 @@ _RULES: dict[str, _Rule] = {
         for n, module in enumerate((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), start=1)
     },
 }
+# Of what reads a value that jumps.
+_OF_JUMPS: dict[str, _Rule] = {
+    "where": _Rule(("condition", "input", "other"), _where),
+    "method where": _Rule(("input", "condition", "other"), _where),
+    "masked_fill": _Rule(("input", "mask", "value"), _masked),
+    **dict.fromkeys(("mul", "multiply"), _Rule(("input", "other"), _computed("mul"))),
+    **dict.fromkeys(("div", "divide", "true_divide", "truediv"), _Rule(("input", "other"), _computed("div"))),
+    "add": _Rule(("input", "other"), _computed("add")),
+    **dict.fromkeys(("sub", "subtract"), _Rule(("input", "other"), _computed("sub"))),
+    "rsub": _Rule(("input", "other"), _computed("sub", swapped=True)),
+    **dict.fromkeys(("neg", "negative"), _Rule(("input",), lambda to, x, _: computed("mul", to, x, -1.0))),
+    **dict.fromkeys(("logical_not", "bitwise_not", "invert"), _Rule(("input",), _negation)),
+    **dict.fromkeys(("to", "type", "type_as", "float", "double", "clone"), _Rule(("input",), lambda _, x, __: x)),
+}
 _OF_MODULES = {rule.module: name for name, rule in _RULES.items() if rule.module is not None}
 
 
-def lowers(op: str, target: Any, name: str | None) -> str | None:
-    """Return the name of the rule for a step, None if there is none; `name` is that of a function or method."""
+def lowers(op: str, target: Any, name: str | None, *, jumping: bool = False) -> str | None:
+    """Return the name of the rule for a step, None if there is none; `name` is that of a function or method.
+
+    `jumping` is whether it reads a value that jumps.
+    """
     if op == "call_module":
-        return _OF_MODULES.get(type(target))
-    return name if name in _RULES else None
+        return None if jumping else _OF_MODULES.get(type(target))
+    if (op, name) == ("call_method", "where"):  # the one whose arguments come in another order
+        name = "method where"
+    return name if name in (_OF_JUMPS if jumping else _RULES) else None
 
 
 def arguments(rule: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a step by name, with the options of a module among them."""
-    names = _RULES[rule].names
+    names = {**_RULES, **_OF_JUMPS}[rule].names
     options: dict[str, Any] = {}
     if isinstance(target, nn.Module):
         options = {**vars(target), **target._parameters}
@@ -239,7 +322,7 @@ def arguments(rule: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
 
 def lowered(to: Lowering, rule: str, options: Mapping[str, Any]) -> Any:
-    """Return the expression of a step, or a tuple of them, None where a part is not piecewise linear.
+    """Return the expression of a step, a jump, or a tuple of expressions, None where a part is not piecewise linear.
 
     Parameters
     ----------
@@ -255,10 +338,11 @@ def lowered(to: Lowering, rule: str, options: Mapping[str, Any]) -> Any:
     RefusedError
         With these options it is not piecewise linear.
     """
-    x = options["input"]
-    if not isinstance(x, Expression):
-        x = constant(_array(x)[0])
-    return _RULES[rule].lower(to, x, options)
+    x, rules = options["input"], {**_RULES, **_OF_JUMPS}
+    if not isinstance(x, Expression | Jump):
+        other = next(value for value in options.values() if isinstance(value, Expression | Jump))
+        x = _broadcastable(x, other) if rule in _OF_JUMPS else constant(_like(x, other))
+    return rules[rule].lower(to, x, options)
 
 
 # --- values
@@ -268,7 +352,12 @@ def _array(value: Any) -> Any:
     return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
 
 
-def _like(value: Any, x: Expression) -> Any:
+def _broadcastable(value: Any, x: Expression | Jump) -> Any:
+    """Return a value that broadcasts to a batch of x as one that broadcasts to x."""
+    return value if isinstance(value, Expression | Jump) else _like(value, x)
+
+
+def _like(value: Any, x: Expression | Jump) -> Any:
     """Return a constant that broadcasts to a batch of x as one that broadcasts to x."""
     if isinstance(value, Expression):
         raise RefusedError("has a bound that depends on the input; use torch.maximum and torch.minimum")
@@ -285,8 +374,13 @@ def _pair(left: Expression, right: Any) -> tuple[Expression, Expression]:
 
 def _over_axes(to: Lowering, x: Expression, dim: Any, *, keepdim: bool) -> Expression:
     """Return the maximum over axes, which count with the batch as axis 0."""
+    return to.maximum_over(x, *over_axes(x.shape, _axes(x, dim), keeps=keepdim))
+
+
+def _axes(x: Expression, dim: Any) -> list[int]:
+    """Return the axes of x that axes of a batch of x are."""
     n_axes = len(x.shape) + 1
     axes = sorted({int(axis) % n_axes for axis in ([dim] if isinstance(dim, int) else dim)})
     if not axes or axes[0] == 0:
         raise RefusedError("takes the maximum over a whole batch; give axes after the first, as in x.amax(dim=1)")
-    return to.maximum_over(x, *over_axes(x.shape, [axis - 1 for axis in axes], keeps=keepdim))
+    return [axis - 1 for axis in axes]

@@ -221,7 +221,7 @@ _REASONS = {
         _words(
             "sigmoid tanh softmax log_softmax softmin gumbel_softmax gelu silu mish elu selu celu glu logsigmoid"
             " softplus softsign tanhshrink exp log sqrt rsqrt pow square reciprocal sin cos var std norm prod"
-            " logsumexp lp_pool1d lp_pool2d scaled_dot_product_attention cdist"
+            " linalg_vector_norm logsumexp lp_pool1d lp_pool2d scaled_dot_product_attention cdist"
         ),
         _CURVED,
     ),
@@ -284,7 +284,7 @@ def _known_name(target: Any) -> str | None:
         home, _, operation = str(target._schema.name).partition("::")
         return operation if home == "aten" else None
     name: str = getattr(target, "__name__", "")
-    homes = (torch, functional, operator, torch._C._nn, torch.Tensor)
+    homes = (torch, functional, operator, torch._C._nn, torch._C._linalg, torch.Tensor)
     if target in (getattr, len) or any(getattr(home, name, None) is target for home in homes):
         return name
     return None

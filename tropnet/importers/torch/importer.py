@@ -100,10 +100,10 @@ def from_torch(module: Any, input_shape: Sequence[int] | None = None, *, output:
     module
         Any torch.nn.Module of one tensor whose steps are affine (see `collapse`) or piecewise linear: ReLU, LeakyReLU,
         PReLU, RReLU, ReLU6, Hardtanh, Hardsigmoid, Softshrink, clamp, abs, max-pooling, maxima and minima of two
-        tensors or over axes, sort, topk; as modules, functions or methods. Batch norm, dropout, RReLU in eval mode. A
-        torch.fx.GraphModule, what torch.compile returns and ``torch.export.export(...).module()`` (of any batch) are
-        read, TorchScript is not; of parametrisations (spectral_norm, weight_norm, orthogonal) the value is read. It is
-        not changed.
+        tensors or over axes, sort, topk, median, torch.where and products with comparisons that are continuous; as
+        modules, functions or methods. Batch norm, dropout, RReLU in eval mode. A torch.fx.GraphModule, what
+        torch.compile returns and ``torch.export.export(...).module()`` (of any batch) are read, TorchScript is not; of
+        parametrisations (spectral_norm, weight_norm, orthogonal) the value is read. It is not changed.
     input_shape
         Shape of one input, without the batch, as in (1, 28, 28). Without it, the first layer must be an nn.Linear,
         whose in_features are the shape. A forward that decides, or loops, by the shape of its input needs it.

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import NonFiniteError, UnsupportedModuleError
 from tropnet.importers.common.expression import Expression, constant, gathered_leaves
+from tropnet.importers.common.jumps import Jump
 from tropnet.importers.common.lowering import Lowering, RefusedError
 from tropnet.importers.torch.activations import arguments, lowered, lowers
 from tropnet.importers.torch.affine_steps import Kind, Reason, changes_in_place, step_name
@@ -29,9 +31,10 @@ _OTHERWISE = {
     Kind.PIECEWISE: Reason("jumps, or is piecewise linear in a way that is not supported"),
     Kind.COMPARES: Reason(
         "orders or compares values in a way that is not supported (maxima, minima, max-pool, sort and topk are); write"
-        " it with those, or export it by torch.onnx.export for from_onnx, which reads more comparisons"
+        " it with those"
     ),
 }
+_OF_JUMP = Reason("computes with a value that jumps, the result of a comparison or sign")
 
 
 def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
@@ -48,6 +51,9 @@ def split(graph: Trace, shape: tuple[int, ...]) -> tuple[Lowering, Expression]:
     reader.read(shape)
     output = next(node for node in reader.module.graph.nodes if node.op == "output").args[0]
     symbol = reader.symbols.get(output)
+    if isinstance(symbol, Jump):
+        where = reader.trace.where(output)
+        raise UnsupportedModuleError(f"the module must be piecewise linear, but {where} jumps: it is not continuous.")
     if symbol is None:  # the output depends on no input
         fixed = reader.computed[0].numpy()
         return reader.lowering, constant(fixed)
@@ -69,22 +75,29 @@ class _PiecewiseInterpreter(AffineInterpreter):
     def why_not(self, node: Any, target: Any, args: tuple[Any, ...], kwargs: Any) -> Reason | None:
         """Return why a node is refused, as for affine ones, if there is no rule that lowers it."""
         reason = super().why_not(node, target, args, kwargs)
-        if reason is None or reason.kind is Kind.CONSTANT:
+        jumping = self._jumps(node)
+        if (reason is None and not jumping) or (reason is not None and reason.kind is Kind.CONSTANT):
             return reason
         name = step_name(node.op, target, args)
         if name == ".values" and isinstance(self.symbols.get(node.args[0]), tuple):
             return None
-        rule = lowers(node.op, target, name)
+        rule = lowers(node.op, target, name, jumping=jumping)
         if rule is not None and kwargs.get("out") is None:
             self.rules[node] = rule
             return None
+        if reason is None or jumping:
+            return _OF_JUMP
         return _OTHERWISE.get(reason.kind, reason)
 
+    def _jumps(self, node: Any) -> bool:
+        """Return whether a node reads a value that jumps."""
+        return any(isinstance(self.symbols.get(source), Jump) for source in node.all_input_nodes)
+
     def values(self, node: Any, value: Any) -> list[Any]:
-        """Return the tensors that a node gives, without the places of maxima."""
+        """Return the tensors that a node gives, without the places of maxima, and comparisons, which round nothing."""
         parts = tensors(value)
         if node in self.rules:
-            return parts[:1]
+            return [part for part in parts[:1] if not self._jumps(node) and part.dtype != torch.bool]
         if any(None in symbol for symbol in map(self.symbols.get, node.all_input_nodes) if isinstance(symbol, tuple)):
             return []  # `_affine` judges what is taken
         return parts
@@ -119,6 +132,8 @@ class _PiecewiseInterpreter(AffineInterpreter):
             return
         except NonFiniteError as error:
             raise NonFiniteError(f"{self.trace.where(node)}: {error}") from error
+        if isinstance(symbol, Jump) and _is_rounded(symbol, value.dtype):
+            self.refuse(node, f"rounds its values to {value.dtype}, which is not {self.KIND}; remove the conversion")
         if isinstance(value, tuple) and isinstance(symbol, Expression):
             symbol = (symbol, *[None] * (len(value) - 1))  # ATen's pools give the places of maxima too
         self.symbols[node] = symbol
@@ -214,6 +229,12 @@ class _PiecewiseInterpreter(AffineInterpreter):
             for part in (node.args, node.kwargs)
         )
         return getattr(self, node.op)(node.target, args, kwargs)
+
+
+def _is_rounded(jump: Jump, dtype: Any) -> bool:
+    """Return whether numbers of a type do not hold the two values of a jump between constants."""
+    values = torch.from_numpy(np.concatenate([jump.base.constants, jump.base.plus(jump.factor).constants]))
+    return bool((values.to(dtype) != values).any())
 
 
 def _leaves(symbol: Any) -> list[Expression]:

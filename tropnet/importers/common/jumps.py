@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from tropnet.arrays.types import FloatArray
-from tropnet.importers.common.expression import Expression, constant
+from tropnet.importers.common.expression import Expression, combined, constant
 from tropnet.importers.common.lowering import Lowering, RefusedError
-from tropnet.importers.onnx.steps import Jump, arithmetic
 from tropnet.network.affine import Matrix
 from tropnet.operators.operator import Shape, sparse_identity
 
-__all__ = ["chosen", "positive", "shifted_jump", "times"]
+__all__ = ["Jump", "arithmetic", "chosen", "computed", "positive"]
 
 # Rounding in which two computations of one affine map may differ.
 _ROUNDING = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class Jump:
+    """A tensor that jumps: base + factor where a difference is positive, and base elsewhere.
+
+    What it is where the difference is zero does not matter, as only continuous functions are read.
+
+    Attributes
+    ----------
+    base, factor, difference
+        Of equal shapes; a comparison has base 0 and factor 1.
+    """
+
+    base: Expression
+    factor: Expression
+    difference: Expression
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the tensor."""
+        return self.base.shape
+
+
+def arithmetic(kind: str, left: Any, right: Any) -> Expression:
+    """Return a sum, difference, product or quotient of tensors that broadcast; at least one is an expression."""
+    shape = np.broadcast_shapes(*(np.shape(part) if _is_array(part) else part.shape for part in (left, right)))
+    both = [np.broadcast_to(part, shape) if _is_array(part) else part for part in (left, right)]
+    found = combined(kind, both[0], both[1], shape)
+    if found is None:
+        raise RefusedError("multiplies values that both depend on the input, or divides by such a value or by zero")
+    return found
+
+
+def _is_array(part: Any) -> bool:
+    return not isinstance(part, Expression)
 
 
 def positive(difference: Expression, base: float = 0.0, factor: float = 1.0) -> Jump:
@@ -27,7 +63,28 @@ def positive(difference: Expression, base: float = 0.0, factor: float = 1.0) -> 
     return Jump(constant(np.full(shape, base)), constant(np.full(shape, factor)), difference)
 
 
-def times(to: Lowering, jump: Jump, other: Any) -> Expression | Jump:
+def computed(kind: str, to: Lowering, left: Any, right: Any) -> Expression | Jump:
+    """Return a sum, difference, product or quotient ("add", "sub", "mul", "div") where one of the two may jump."""
+    first = isinstance(left, Jump)
+    if first and isinstance(right, Jump):
+        raise RefusedError("computes with two values that jump")
+    if not first and not isinstance(right, Jump):
+        return arithmetic(kind, left, right)
+    jump, other = (left, right) if first else (right, left)
+    match kind:
+        case "mul":
+            return _times(to, jump, other)
+        case "add":
+            return _shifted(to, jump, other, 1.0)
+        case "sub":
+            return _shifted(to, jump, other, -1.0 if first else 1.0, of_jump=1.0 if first else -1.0)
+        case _:
+            if not first or isinstance(other, Expression) or not np.all(other):
+                raise RefusedError("divides by a value that depends on the input, or by zero")
+            return _times(to, jump, 1.0 / np.asarray(other))
+
+
+def _times(to: Lowering, jump: Jump, other: Any) -> Expression | Jump:
     """Return the product with a tensor or a constant."""
     if isinstance(other, Expression) and (jump.base.terms or jump.factor.terms):
         raise RefusedError("multiplies values that both depend on the input")
@@ -38,7 +95,7 @@ def times(to: Lowering, jump: Jump, other: Any) -> Expression | Jump:
     return _settled(to, parts[0], parts[1], jump.difference)
 
 
-def shifted_jump(to: Lowering, jump: Jump, other: Any, sign: float, *, of_jump: float = 1.0) -> Expression | Jump:
+def _shifted(to: Lowering, jump: Jump, other: Any, sign: float, *, of_jump: float = 1.0) -> Expression | Jump:
     """Return of_jump * jump + sign * other, for a tensor or a constant."""
     added = other.scaled(sign) if isinstance(other, Expression) else np.asarray(other) * sign
     base = arithmetic("add", jump.base.scaled(of_jump), added)
