@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tropnet.importers.torch import collapse as collapse
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.importers.torch import to_torch as to_torch
+    from tropnet.integrals import Measured, Moments, moments, shares
     from tropnet.loading import load
     from tropnet.local_search import (
         FlipBounds,
@@ -110,7 +111,9 @@ __all__ = [
     "Layer",
     "LinearRegions",
     "LipschitzConstant",
+    "Measured",
     "MissingExtraError",
+    "Moments",
     "NearRegions",
     "Network",
     "NonFiniteError",
@@ -147,11 +150,13 @@ __all__ = [
     "load",
     "maximum",
     "minimum",
+    "moments",
     "read_vnnlib",
     "region_bounds",
     "regions_near",
     "regions_on_segment",
     "same_function",
+    "shares",
     "statistics",
     "verify",
     "zaslavsky_bound",
@@ -183,6 +188,12 @@ _MODULES = {
         "UnsupportedModuleError",
     ),
     "tropnet.feasibility.tolerances": ("Tolerances",),
+    "tropnet.integrals": (
+        "Measured",
+        "Moments",
+        "moments",
+        "shares",
+    ),
     "tropnet.loading": ("load",),
     "tropnet.local_search": (
         "FlipBounds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from math import factorial, hypot, isqrt
+from math import factorial, hypot, isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from tropnet.exact.dyadic import nearest_float, unit_rows
 from tropnet.exact.elimination import eliminate, rank
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.exact.reduction import reduced
+from tropnet.exact.reduction import reduced, summed
 from tropnet.feasibility import Backend, Feasible, deciding_backend
 from tropnet.geometry.balls import balls
 from tropnet.geometry.boundedness import directions
@@ -29,7 +29,7 @@ from tropnet.geometry.double_description import Ray, double_description
 from tropnet.geometry.facets import DOUBTFUL, FACET, IMPLIED, facets
 from tropnet.geometry.rays import facets_of_one
 
-__all__ = ["Ball", "Polyhedron"]
+__all__ = ["Ball", "Polyhedron", "Simplex"]
 
 # Of the norms of rows, which are irrational: far more than float64 has.
 _NORM_BITS = 64
@@ -44,6 +44,13 @@ class Ball(NamedTuple):
 
     centre: FloatArray
     radius: float
+
+
+class Simplex(NamedTuple):
+    """A simplex: its vertices X / w as homogeneous integers (X, w), w > 0, and the size of their determinant."""
+
+    vectors: tuple[tuple[int, ...], ...]
+    determinant: int
 
 
 class Polyhedron:
@@ -237,11 +244,6 @@ class Polyhedron:
         However thin, long, far, small or large the polyhedron is: a pulling triangulation of its exact vertices, over
         the integers. Volumes beyond float64 become its largest number, about 1.8e308, or 0.0.
 
-        Notes
-        -----
-        Each face is made of pyramids over those of its facets that do not hold its first vertex. Their determinants are
-        reduced together, one vertex at a time, so d! simplices of a cube cost about as much as its faces.
-
         Examples
         --------
         >>> Polyhedron(np.array([[1, 0], [-3, 1]], dtype=object)).volume()
@@ -249,11 +251,37 @@ class Polyhedron:
         """
         if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
             return float("inf")
+        parts = ((simplex.determinant, prod(x[-1] for x in simplex.vectors)) for simplex in self.simplices())
+        total, divisor = summed(parts)
+        return nearest_float(total, divisor * factorial(self.dimension))
+
+    def simplices(self) -> Iterator[Simplex]:
+        """Yield simplices that a polytope is made of: a pulling triangulation, exactly.
+
+        Raises
+        ------
+        TropnetError
+            The polyhedron is unbounded.
+
+        Notes
+        -----
+        Each face is made of pyramids over those of its facets that do not hold its first vertex. Their determinants are
+        reduced together, one vertex at a time, so d! simplices of a cube cost about as much as its faces.
+
+        Examples
+        --------
+        The square [0, 2] x [0, 2] is two triangles, of the areas 4 / 2:
+
+        >>> square = Polyhedron(np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 2], [0, -1, 2]], dtype=object))
+        >>> [simplex.determinant for simplex in square.simplices()]
+        [4, 4]
+        """
+        if self._lines or any(ray.vector[-1] == 0 for ray in self._rays):
+            raise TropnetError("the polyhedron is unbounded, so it is not made of simplices.")
         sides = {sum(1 << v for v, ray in enumerate(self._rays) if ray.zeros >> i & 1) for i in range(len(self.rows))}
         vectors = {v: ray.vector for v, ray in enumerate(self._rays)}
-        scales = [ray.vector[-1] for ray in self._rays]
-        total = _pyramids((1 << len(vectors)) - 1, sides, vectors, scales, 1) / factorial(self.dimension)
-        return nearest_float(total.numerator, total.denominator)
+        for chosen, determinant in _pyramids((1 << len(vectors)) - 1, sides, vectors, 1):
+            yield Simplex(tuple(vectors[v] for v in chosen), determinant)
 
     def from_inside(self) -> Centred:
         """Return the rows seen from a point inside, which is exact: rounded once or twice, however thin or far it is.
@@ -392,9 +420,9 @@ class Polyhedron:
 
 
 def _pyramids(
-    face: int, sides: Collection[int], vectors: Mapping[int, Sequence[int]], scales: Sequence[int], last: int
-) -> Fraction:
-    """Return the sum of |det| / product of scales over the simplices of a face.
+    face: int, sides: Collection[int], vectors: Mapping[int, Sequence[int]], last: int
+) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Yield the simplices of a face: their vertices, and |det| of the vectors that these were.
 
     Parameters
     ----------
@@ -402,27 +430,25 @@ def _pyramids(
         Sets of vertices, as bits: those of the face, and those on each row.
     vectors
         The homogeneous vectors of its vertices, after elimination by the vertices already taken.
-    scales
-        Of all vertices, the last entry of the vector.
     last
         The last pivot.
     """
     apex = (face & -face).bit_length() - 1
     pivot = vectors[apex]
     if len(pivot) == 1:
-        return Fraction(abs(pivot[0]), scales[apex])
+        yield (apex,), abs(pivot[0])
+        return
     # The facets of a face are the largest of its intersections with rows.
     parts = {face & side for side in sides} - {face, 0}
     at = next(i for i, value in enumerate(pivot) if value)
     left = {v: eliminate(vector, pivot, at, last) for v, vector in vectors.items() if v != apex}
     for vector in left.values():
         del vector[at]
-    total = Fraction(0)
     for part in parts:
         if not part >> apex & 1 and not any(part & other == part for other in parts if other != part):
             kept = {v: vector for v, vector in left.items() if part >> v & 1}
-            total += _pyramids(part, parts, kept, scales, pivot[at])
-    return total / scales[apex]
+            for chosen, determinant in _pyramids(part, parts, kept, pivot[at]):
+                yield (apex, *chosen), determinant
 
 
 def _skew_norm(a: Sequence[int], square: IntegerArray, scale: int) -> int:

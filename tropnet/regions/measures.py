@@ -26,7 +26,7 @@ from tropnet.geometry.facets import DOUBTFUL, FACET, facets, untouched
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.geometry.sampled_volumes import sampled_volume
 from tropnet.geometry.vertices import vertices
-from tropnet.geometry.volumes import MAX_DIMENSION, volumes
+from tropnet.geometry.volumes import MAX_DIMENSION, Moments, moments, volumes
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.network.twofold import Twofold, slacks
@@ -40,6 +40,8 @@ __all__ = ["ACCURACY", "VERTEX_ACCURACY", "Measures"]
 # What is promised of bulk values; see `Regions.volumes`, `chebyshev_balls` and `vertices`.
 ACCURACY = 1e-9
 VERTEX_ACCURACY, _OF_FAR_VERTICES = 1e-8, 1e-10
+# What a sum over regions may lose with each, as a part of their mean.
+_OF_ALL = 1e-10
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
 # Chunks are parts of what memory holds: rows that stay in the cache are composed faster.
@@ -87,6 +89,26 @@ class Measures:
             for n_done, i in enumerate(which.tolist()):
                 update(n_done, n_done / len(which))
                 found[i] = self.polyhedron(i).volume()
+        return found
+
+    def moments(self, which: NDArray[np.int64], factors: FloatArray, factor_errors: FloatArray) -> Moments:
+        """Return the moments of some bounded regions, seen from their witnesses, with factors of theirs.
+
+        Errors are infinite where nothing is proven, or less than nine digits and, among these regions, less than ten
+        of the mean of their sizes; see `tropnet.geometry.volumes.moments`.
+        """
+        n, d = len(which), self.domain.dimension
+        found = Moments(np.zeros((n, d + 1, d + 1)), np.zeros(n), np.zeros((n, d + 1)), np.full(n, np.inf))
+        left = np.arange(n)
+        for views in (self._quick, self._accurate) if d <= MAX_DIMENSION else ():
+            rows, offsets, _ = views(which[left])
+            part = moments(rows, offsets, factors[left], factor_errors[left])
+            for mine, other in zip(found, part, strict=True):
+                mine[left] = other
+            sizes = found.sizes[np.isfinite(found.errors)]
+            allowed = _OF_ALL * sizes.mean() if len(sizes) else 0.0
+            left = left[~((part.errors <= ACCURACY) | (part.errors * part.sizes <= allowed))]
+        found.errors[left] = np.inf
         return found
 
     def balls(self, endless: BoolArray) -> Balls:
