@@ -92,11 +92,12 @@ def moments(
     Regions of a network that has more neurons are enumerated: one for each breakpoint of a density, x_i - t, and for
     each row of a polytope, A y - b; and one for each class but the first, y_j less the largest output before it. On
     each of them the integrand is a polynomial. It is integrated in closed form over simplices that the region is made
-    of, in bulk (up to five inputs), with a bound that holds errors of the vertices, of the rows and of the composed map; a
-    region for which that proves less than nine digits is integrated over the rationals. A region costs about 10
-    microseconds in two dimensions and 100 in four; a tent in each input doubles that in two dimensions, and is ten
-    times slower in four. With `exact` a region costs 1 ms in two dimensions, about 100 ms in four, and the sum has a
-    denominator as long as those of all vertices together: for hundreds of regions, not for millions.
+    of, in bulk (up to five inputs), with a bound that holds the errors of vertices, rows and composed maps; a region
+    for which that proves less than eight digits is integrated over the rationals. A region costs about 50
+    microseconds in two to four dimensions, most of it composing maps of wide networks, and some milliseconds in five; a
+    tent in each input makes that several times as much in three and four. With `exact` a region costs about 1 ms in two
+    dimensions and 100 ms in four, and the sum has a denominator as long as those of all vertices together: for hundreds
+    of regions, not for millions.
 
     References
     ----------
@@ -174,13 +175,12 @@ def shares(
 
     Examples
     --------
-    Of the square from 0 to 1, how much has y = max(x_0, x_1) > 1/2, and where is x_0 the larger?
+    How much of the square from 0 to 1 has y = relu(x_0 - x_1) > 1/2, and where is x_0 the larger?
 
     >>> from tropnet import Box, Network, Polytope
     >>> net = Network.mlp([[[1.0, -1.0]], [[1.0]]], [[0.0], [0.0]])
-    >>> largest = Network([net.layers[0], Layer({0: np.array([[0.0, 1.0]]), 1: np.ones((1, 1))}, np.zeros(1))])
-    >>> shares(largest, Box([0, 0], 1), [Polytope([[-1.0]], [-0.5])], exact=True).exact
-    array([Fraction(3, 4)], dtype=object)
+    >>> shares(net, Box([0, 0], 1), [Polytope([[-1.0]], [-0.5]), 1], exact=True).exact
+    array([Fraction(1, 8), Fraction(1, 2)], dtype=object)
     >>> shares(net, Box([0, 0], 1)).values.round(12)
     array([0.5, 0.5])
     """

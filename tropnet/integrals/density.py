@@ -146,11 +146,12 @@ def within_support(domain: Domain, densities: Iterable[Density]) -> Domain:
     DomainError
         There is none, or one of no volume within the domain.
     """
-    if not isinstance(domain, Box | WholeSpace):
+    given = list(densities)
+    if not given or not isinstance(domain, Box | WholeSpace):
         return domain
     everything = np.full(domain.dimension, np.inf)
     low, high = (domain.low.copy(), domain.high.copy()) if isinstance(domain, Box) else (-everything, everything)
-    for density in densities:
+    for density in given:
         i = density.index
         is_fixed = low[i] == high[i]
         low[i], high[i] = max(low[i], density.points[0]), min(high[i], density.points[-1])

@@ -183,7 +183,7 @@ class Moments:
 
     def __repr__(self) -> str:
         kind = "exact" if self.integrals.exact is not None else "proven" if self.integrals.is_proven else "estimated"
-        return f"Moments(mass={self.mass.values:.6g}, outputs={self.outputs.values.tolist()}, {kind})"
+        return f"Moments(mass={self.mass.values:.6g} of {self.n_inputs} inputs and {self.n_outputs} outputs, {kind})"
 
 
 def ratio(part: Measured, whole: Measured) -> Measured:
