@@ -29,6 +29,8 @@ __all__ = [
     "Chunk",
     "ChunkBuilder",
     "Engine",
+    "Goal",
+    "GoalKind",
     "Pace",
     "Plan",
     "Refusal",
@@ -50,6 +52,7 @@ class Ability(Enum):
     FIXED = "search below fixed bits"
     SAMPLING = "sample its tree"
     FACETS = "list facets"
+    GOAL = "search for what is best"
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,45 @@ class Sample:
         return replace(self, nodes=factor * self.nodes, leaves=factor * self.leaves, full_cost=factor * self.full_cost)
 
 
+class GoalKind(Enum):
+    """What a search makes as large as it can be, in the closed domain."""
+
+    FEASIBLE = 0
+    """Nothing: regions in which neurons have the bits that were decided before."""
+    VALUE = 1
+    """The largest pre-activation of the neurons of the last layer, which are affine."""
+    NORM = 2
+    """The operator norm of the last layer's rows, which are affine neurons."""
+    DISTANCE = 3
+    """Minus the distance from a point."""
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """What is wanted of the regions: only those that may be better than the best.
+
+    Attributes
+    ----------
+    kind
+        What is to be large.
+    n_layers
+        How many of the last hidden layers of the network serve only the goal; their neurons are affine or have a bit
+        that is decided before.
+    best
+        float64, shape (1,): what is known to be attained. Searches raise it (only `GoalKind.VALUE`), and whoever looks
+        at what they list may, at any time.
+    point, norm
+        float64 of shape (d,), from which distances are, and 1, 2 or infinity, in which distances and operator norms
+        are.
+    """
+
+    kind: GoalKind
+    n_layers: int
+    best: FloatArray
+    point: FloatArray = field(default_factory=lambda: np.empty(0))
+    norm: float = 2.0
+
+
 @dataclass(frozen=True)
 class Task:
     """Everything that determines a search: the result is a pure function of it.
@@ -145,6 +187,8 @@ class Task:
         List every region's facets, too.
     sampling
         If given, walk only a random part of the tree; the chunks carry what was seen of it.
+    goal
+        If given, leave out regions that cannot be better than the best.
     """
 
     network: Network
@@ -155,13 +199,18 @@ class Task:
     only_count: bool = False
     facets: bool = False
     sampling: Sampling | None = None
+    goal: Goal | None = None
 
     @property
     def asks_for(self) -> frozenset[Ability]:
         """What an engine must be able to do for this task; facets of single regions can also be found afterwards."""
-        if not self.fixed and self.sampling is None:
+        if not self.fixed and self.sampling is None and self.goal is None:
             return frozenset()
-        asked = {Ability.FIXED: bool(self.fixed), Ability.SAMPLING: self.sampling is not None}
+        asked = {
+            Ability.FIXED: bool(self.fixed),
+            Ability.SAMPLING: self.sampling is not None,
+            Ability.GOAL: self.goal is not None,
+        }
         return frozenset(ability for ability, needed in asked.items() if needed)
 
 
@@ -191,6 +240,8 @@ class Chunk:
         engine leaves that to others.
     sample
         Where the task asks for a sample: what was seen since the chunk before.
+    upper
+        Where the task has a goal: what no point of a region exceeds, float64 of shape (n,); None if nobody knows.
     """
 
     packed: PackedArray
@@ -203,6 +254,7 @@ class Chunk:
     n_counted: int = 0
     packed_facets: PackedArray | None = None
     sample: Sample | None = None
+    upper: FloatArray | None = None
 
     @property
     def n_regions(self) -> int:
@@ -219,6 +271,7 @@ class Chunk:
             rational={i: witness for i, witness in self.rational.items() if i < n},
             n_counted=min(self.n_counted, max(n - len(self.packed), 0)),
             packed_facets=None if self.packed_facets is None else self.packed_facets[:n],
+            upper=None if self.upper is None else self.upper[:n],
         )
 
     def witness(self, i: int) -> Witness:

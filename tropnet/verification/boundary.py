@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -16,22 +16,29 @@ from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
+from tropnet.enumeration.engine import Goal, GoalKind
+from tropnet.enumeration.promising import promising_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import nearest_float, to_integers
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
-from tropnet.network.domain import Domain, as_domain
+from tropnet.network.domain import Box, Domain, Polytope, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.recurrence import evaluate
-from tropnet.network.restriction import Restriction, restriction_of
+from tropnet.network.restriction import Restriction, restriction_of, within_hull
 from tropnet.regions import ActivationRegion, Regions
 from tropnet.regions.crossings import bounded_rows, parts
+from tropnet.regions.lifting import lifted_regions
 from tropnet.verification.lipschitz import check_norm
+from tropnet.verification.objective import Candidates, with_condition
 
 __all__ = ["BoundaryPoint", "distance_to_boundary"]
 
 _DUAL = {1: math.inf, 2: 2, math.inf: 1}
+# How far a condition is relaxed, as a share of the margin at x.
+_SLACK = 2.0**-20
+_STEPS, _BISECTIONS = 30, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +108,12 @@ def distance_to_boundary(
 
     Notes
     -----
-    All regions of the domain are enumerated, then visited in the order of a lower bound on their distance (the most
-    violated row), each with an exact projection (norm 2, see `Polyhedron.project`) or a linear program over the
-    integers, until the bound exceeds the best distance. The bounds are float64 less all that rounding can have added;
-    distance and point are exact but for a rounding (to the nearest finite number).
+    A point where the decision changes is found by steepest descent, then the box around x that holds all nearer ones is
+    searched (see `maximum`): parts of it that are too far, or in which the decision cannot change, are left out by
+    bounds that are float64 less all that rounding can have added. The regions that remain are solved in the order of a
+    lower bound on their distance (the most violated row), each with an exact projection (norm 2, see
+    `Polyhedron.project`) or a linear program over the integers. Distance and point are exact but for a rounding (to the
+    nearest finite number).
 
     References
     ----------
@@ -129,19 +138,120 @@ def distance_to_boundary(
         raise DomainError(f"x must lie in the domain {fitted}, got {start.tolist()}.")
     scaled, exponent = to_integers(start)
     forms = _decision_forms(evaluate(net.integers.layers, scaled, 1 << exponent)[-1], target)
-    regions = enumerate_regions(net, fitted, progress=progress)
-    lower = _lower_bounds(regions, np.array([form for _, form in forms], dtype=np.float64), start, _DUAL[norm])
     best = BoundaryPoint(math.inf, np.full(net.n_inputs, np.nan), -1, np.empty(0, dtype=np.bool_))
-    for place in np.argsort(lower, axis=None, kind="stable"):
-        k, i = divmod(int(place), len(regions))
-        if not lower[k, i] < best.distance:
+    # No farther than points where the decision has changed.
+    reaches = [_reach(net, fitted, start, form, norm) for _, form in forms]
+    limit = np.array([-min(reaches)])
+    for k in np.argsort(reaches, kind="stable").tolist():
+        target, form = forms[k]
+        for regions in _promising(net, fitted, start, form, norm, limit, progress=progress):
+            best = _nearer(regions, target, form, start, norm, best)
+            limit[0] = max(limit[0], -best.distance)
+    return best
+
+
+def _reach(net: Network, domain: Domain, x: FloatArray, form: IntegerArray, norm: float) -> float:
+    """Return a distance from x within which form . y <= 0 somewhere in the domain; infinite if no such is found.
+
+    By Newton's steps on the affine map at hand (Moosavi-Dezfooli, Fawzi and Frossard, DeepFool, 2016,
+    doi:10.1109/CVPR.2016.282), then by bisection.
+    """
+    c = form.astype(np.float64)
+    low, high = (domain.low, domain.high) if isinstance(domain, Box) else (-np.inf, np.inf)
+
+    def changes(point: FloatArray) -> bool:
+        scaled, exponent = to_integers(point)
+        return bool(form @ evaluate(net.integers.layers, scaled, 1 << exponent)[-1] <= 0) and domain.contains(point)
+
+    point, step = x, 1.02
+    with np.errstate(all="ignore"):
+        for _ in range(_STEPS):
+            maps, _errors = bounded_rows(net, net.certain_pattern(point)[0])
+            a, value = c @ maps[0, net.n_neurons :, :-1], float(c @ net(point))
+            if not value > 0 or not np.isfinite(a).all():
+                break
+            size = np.abs(a)
+            if norm == 2:
+                move = a / (a @ a)
+            elif norm == 1:
+                move = np.where(np.arange(len(a)) == size.argmax(), np.sign(a) / size.max(), 0.0)
+            else:
+                move = np.sign(a) / size.sum()
+            moved = np.clip(point - step * value * move, low, high)
+            if not np.isfinite(moved).all() or np.array_equal(moved, point):
+                return math.inf
+            point = moved
+    if not np.isfinite(point).all() or not changes(point):
+        return math.inf
+    inside, outside = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (inside + outside)
+        inside, outside = (inside, middle) if changes(x + middle * (point - x)) else (middle, outside)
+    nearest = x + outside * (point - x)
+    if outside < 1.0 and not changes(nearest):
+        nearest = point
+    # Rounded up.
+    return float(np.linalg.norm(nearest - x, norm)) * (1 + 1e-12) + SMALLEST_NORMAL
+
+
+def _promising(
+    net: Network,
+    domain: Domain,
+    x: FloatArray,
+    form: IntegerArray,
+    norm: float,
+    limit: FloatArray,
+    *,
+    progress: bool,
+) -> Iterator[Regions]:
+    """Yield the regions, some at a time, that may hold points with form . y <= 0 nearer than -limit[0]."""
+    if math.isfinite(limit[0]):
+        domain = _around(domain, x, -float(limit[0]))
+    within, inside, restriction = within_hull(net, domain)
+    scaled, exponent = to_integers(x)
+    margin = Fraction(int(form @ evaluate(net.integers.layers, scaled, 1 << exponent)[-1]), 1 << exponent)
+    slack = max(_SLACK * abs(float(margin / (1 << net.integers.exponents[-1]))), SMALLEST_NORMAL)
+    longer, fixed = with_condition(within, -form.astype(np.float64), slack)
+    if restriction is None:
+        goal = Goal(GoalKind.DISTANCE, 2, limit, x, norm)
+    elif restriction.keeps_lengths:
+        goal = Goal(GoalKind.DISTANCE, 2, limit, restriction.coordinates(x[None])[0], norm)
+    else:
+        goal = Goal(GoalKind.FEASIBLE, 2, limit)
+    chunks = promising_regions(longer, inside, goal, fixed, progress=progress)
+    if chunks is None:
+        yield enumerate_regions(net, domain, progress=progress)
+        return
+    for chunk in chunks:
+        if chunk.n_regions:
+            yield lifted_regions(net, domain, restriction, Candidates.of(within, inside, [chunk]).regions)
+
+
+def _around(domain: Domain, x: FloatArray, distance: float) -> Domain:
+    """Return the part of a domain in the box that holds all points up to a distance from x."""
+    low, high = np.nextafter(x - distance, -np.inf), np.nextafter(x + distance, np.inf)
+    if isinstance(domain, Box):
+        return Box(np.maximum(domain.low, low), np.minimum(domain.high, high))
+    A, b = domain.halfspaces
+    eye = np.eye(len(x))
+    # Without a known side the box is the domain.
+    return Polytope(np.concatenate([A, eye, -eye]), np.concatenate([b, high, -low])) if len(b) else Box(low, high)
+
+
+def _nearer(
+    regions: Regions, target: int, form: IntegerArray, x: FloatArray, norm: float, best: BoundaryPoint
+) -> BoundaryPoint:
+    """Return the nearest point at which the form is <= 0 in some regions, if it is nearer than the best, or that."""
+    lower = _lower_bounds(regions, np.array([form], dtype=np.float64), x, _DUAL[norm])[0]
+    for i in np.argsort(lower, kind="stable").tolist():
+        if not lower[i] < best.distance:
             break
         if norm == 2:
-            near = _nearest_in_l2(regions[i], forms[k][1], start)
+            near = _nearest_in_l2(regions[i], form, x)
         else:
-            near = _nearest(regions.within[i], forms[k][1], start, norm, restriction)
+            near = _nearest(regions.within[i], form, x, norm, regions.restriction)
         if near is not None and (near.distance < best.distance or best.target < 0):
-            best = BoundaryPoint(near.distance, near.point, forms[k][0], regions.patterns[i])
+            best = BoundaryPoint(near.distance, near.point, target, regions.patterns[i])
     return best
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import ShapeError
@@ -13,7 +14,9 @@ from tropnet.network.domain import Domain, as_domain
 from tropnet.network.layers import Layer
 from tropnet.network.network import Network, dense_network
 from tropnet.network.restriction import within_hull
+from tropnet.regions import Regions
 from tropnet.verification.extremum import Extremum, lifted_extremum, over_regions
+from tropnet.verification.objective import Candidates, candidates
 
 __all__ = ["Comparison", "same_function"]
 
@@ -82,7 +85,8 @@ def same_function(
 
     Notes
     -----
-    All regions of the joint network are enumerated; where they differ each costs two exact programs per output.
+    The regions of the joint network are searched as by `maximum` for the largest difference, and those that may hold it
+    solved exactly. Where the networks are equal, that is all regions, each of which costs an exact map.
 
     Examples
     --------
@@ -100,19 +104,28 @@ def same_function(
     joint = _joint(dense_network(net_a), dense_network(net_b))
     n_outputs = joint.n_outputs // 2
     within, inside, restriction = within_hull(joint, as_domain(domain, joint.n_inputs))
-    regions = enumerate_regions(within, inside, progress=progress)
-    maps = (within.integer_maps(pattern)[-1] for pattern in regions.patterns)
-    different = np.zeros(n_outputs, dtype=np.bool_)
-    for rows in maps:
-        different |= np.asarray(rows[:n_outputs] != rows[n_outputs:], dtype=np.bool_).any(axis=1)
-    outputs = np.flatnonzero(different).tolist()
-    if not outputs:
-        return Comparison(0.0)
     eye = np.eye(n_outputs)
-    forms = [sign * np.concatenate([eye[i], -eye[i]]) for i in outputs for sign in (1.0, -1.0)]
-    which, found = over_regions(regions, forms)
-    extremum = lifted_extremum(restriction, found)
-    return Comparison(extremum.value, outputs[which // 2], extremum)
+    forms = [sign * np.concatenate([eye[i], -eye[i]]) for i in range(n_outputs) for sign in (1.0, -1.0)]
+    # The largest difference is at least 0.
+    found, least = candidates(within, inside, forms, 0.0, progress=progress)
+    if found is None:
+        regions = enumerate_regions(within, inside, progress=progress)
+        found = Candidates(regions, np.full(len(regions), np.inf))
+    if least == 0:
+        found = found.only(_differ(found.regions))
+    if not len(found.regions):
+        return Comparison(0.0)
+    which, extremum = over_regions(found.regions, forms, found.upper)
+    extremum = lifted_extremum(restriction, extremum)
+    return Comparison(extremum.value, which // 2, extremum)
+
+
+def _differ(regions: Regions) -> BoolArray:
+    """Return on which regions the two halves of the outputs are not equal, exactly."""
+    net = regions.network
+    half = net.n_outputs // 2
+    maps = (net.integer_maps(pattern)[-1] for pattern in regions.patterns)
+    return np.array([bool((rows[:half] != rows[half:]).any()) for rows in maps], dtype=np.bool_)
 
 
 def _joint(a: Network, b: Network) -> Network:

@@ -103,11 +103,14 @@ def output_form(net: Network, form: int | ArrayLike | None) -> FloatArray:
     return c
 
 
-def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Extremum]:
+def over_regions(
+    regions: Regions, forms: Sequence[FloatArray], upper: FloatArray | None = None
+) -> tuple[int, Extremum]:
     """Return the largest of the forms' maxima, and which form that is.
 
-    One exact program per form and region. In few dimensions only where a bound on the values at the vertices, all
-    rounding included, exceeds what was found: those with the highest bounds are solved first.
+    One exact program per form and region, but only where a bound on the values, all rounding included, exceeds what was
+    found: those with the highest bounds are solved first. `upper`, float64 of shape (R,), are bounds that are known;
+    otherwise there are some in few dimensions, by the vertices.
 
     Raises
     ------
@@ -117,7 +120,8 @@ def over_regions(regions: Regions, forms: Sequence[FloatArray]) -> tuple[int, Ex
     best: tuple[int, Extremum] | None = None
     net = regions.network
     objectives = [objective_rows(net, c) for c in forms]
-    bounds, n_solved = _upper_bounds(regions, forms), 0
+    bounds = _upper_bounds(regions, forms) if upper is None else np.repeat(upper[:, None], len(forms), axis=1)
+    n_solved = 0
     highest = bounds.max(axis=1, initial=-math.inf)
     for index in np.argsort(-highest, kind="stable").tolist():
         if best is not None and not _exceeds(highest[index], best[1]):

@@ -8,15 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tropnet.arrays.patterns import BoolArray
+from tropnet.arrays.patterns import BoolArray, unpack
 from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration import enumerate_regions
+from tropnet.enumeration.engine import Goal, GoalKind
+from tropnet.enumeration.promising import promising_regions
 from tropnet.exact.dyadic import float_or_inf
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.restriction import Restriction, within_hull
 from tropnet.regions.crossings import bounded_rows, parts
+from tropnet.verification.objective import with_outputs
 
 __all__ = ["LipschitzConstant", "check_norm", "lipschitz_constant"]
 
@@ -26,14 +29,13 @@ _SLACK = Fraction(1, 10**12)
 
 
 class LipschitzConstant(NamedTuple):
-    """A Lipschitz constant (infinite beyond float64), and the region, by index and pattern, whose map attains it."""
+    """A Lipschitz constant (infinite beyond float64), and the pattern of a region whose map attains it."""
 
     value: float
-    region: int
     pattern: BoolArray
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(value={self.value!r}, region={self.region})"
+        return f"{type(self).__name__}(value={self.value!r})"
 
 
 def lipschitz_constant(
@@ -68,11 +70,12 @@ def lipschitz_constant(
     On a domain of lower dimension it is that of the network's restriction to it, which can be far smaller than the
     norms of its affine maps. If its hull is parallel to no axes, exact maps of all regions are composed.
 
-    All regions are enumerated, exactly. Float64 with a bound on all its errors says which regions' norms may be the
-    largest; those are computed from exact maps, in the order of their bounds, until no other can be larger by more
-    than 1e-12 of the value. For 1 and infinity the value is the float64 nearest to the exact norm of the region's map,
-    for 2 it is right to about 1e-15; a norm beyond float64 is infinite. Costs O(R) composed maps, and about a
-    millisecond for each region whose bound lies within 1e-12 of the largest norm.
+    The regions are searched; parts of the domain in which intervals bound the derivatives below the best that is known
+    are left out. Float64 with a bound on all its errors says which regions' norms may be the largest; those are
+    computed from exact maps, in the order of their bounds, until no other can be larger by more than 1e-12 of the
+    value. For 1 and infinity the value is the float64 nearest to the exact norm of the region's map, for 2 it is right
+    to about 1e-15; a norm beyond float64 is infinite. Costs at most O(R) composed maps, and about a millisecond for
+    each region whose bound lies within 1e-12 of the largest norm.
 
     References
     ----------
@@ -88,31 +91,51 @@ def lipschitz_constant(
     net = dense_network(net)
     fitted = as_domain(domain, net.n_inputs)
     net, inside, restriction = within_hull(net, fitted)
-    patterns = enumerate_regions(net, inside, progress=progress).patterns
+    if restriction is not None and not restriction.keeps_lengths:
+        patterns = enumerate_regions(net, inside, progress=progress).patterns
+        found = _skew_constant(net, patterns, restriction, norm)
+    else:
+        found = _constant(net, inside, norm, progress=progress)
+    value, pattern = found
     if restriction is not None:
-        found = _skew_constant(net, patterns, restriction, norm) if not restriction.keeps_lengths else None
-        value, best = found or _constant(net, patterns, norm)
-        return LipschitzConstant(float_or_inf(value / restriction.scale), best, patterns[best][restriction.n_helpers :])
-    largest, best = _constant(net, patterns, norm)
-    return LipschitzConstant(float_or_inf(largest), best, patterns[best])
+        value, pattern = value / restriction.scale, pattern[restriction.n_helpers :]
+    return LipschitzConstant(float_or_inf(value), pattern)
 
 
-def _constant(net: Network, patterns: BoolArray, norm: float) -> tuple[Fraction, int]:
+def _constant(net: Network, domain: Domain, norm: float, *, progress: bool) -> tuple[Fraction, BoolArray]:
     """Return the largest norm, and of which pattern it is."""
-    upper = np.concatenate(
-        [np.empty(0), *(_upper_bounds(net, patterns[part], norm) for part in parts(len(patterns), net))]
-    )
-    best, largest = -1, Fraction(-1)
-    for i in np.argsort(-upper, kind="stable").tolist():
-        if best >= 0 and upper[i] < math.inf and Fraction(upper[i]) <= largest * (1 + _SLACK):
-            break
-        value = _exact_norm(net.integer_maps(patterns[i])[-1][:, :-1], norm) / (1 << net.integers.exponents[-1])
-        if value > largest:
-            best, largest = i, value
+    goal = Goal(GoalKind.NORM, 1, np.array([-np.inf]), norm=norm)
+    chunks = promising_regions(with_outputs(net), domain, goal, progress=progress)
+    if chunks is None:
+        lists = iter([enumerate_regions(net, domain, progress=progress).patterns])
+    else:
+        lists = (unpack(chunk.packed, net.n_neurons) for chunk in chunks)
+    largest, best = Fraction(-1), np.empty(0, dtype=np.bool_)
+    for patterns in lists:
+        largest, best = _larger(net, patterns, norm, largest, best)
+        goal.best[0] = float_or_inf(largest * (1 + _SLACK))
     return largest, best
 
 
-def _skew_constant(net: Network, patterns: BoolArray, restriction: Restriction, norm: float) -> tuple[Fraction, int]:
+def _larger(
+    net: Network, patterns: BoolArray, norm: float, largest: Fraction, best: BoolArray
+) -> tuple[Fraction, BoolArray]:
+    """Return the largest norm, and of which pattern it is, of some more."""
+    upper = np.concatenate(
+        [np.empty(0), *(_upper_bounds(net, patterns[part], norm) for part in parts(len(patterns), net))]
+    )
+    for i in np.argsort(-upper, kind="stable").tolist():
+        if len(best) == net.n_neurons and upper[i] < math.inf and Fraction(upper[i]) <= largest * (1 + _SLACK):
+            break
+        value = _exact_norm(net.integer_maps(patterns[i])[-1][:, :-1], norm) / (1 << net.integers.exponents[-1])
+        if value > largest:
+            best, largest = patterns[i], value
+    return largest, best
+
+
+def _skew_constant(
+    net: Network, patterns: BoolArray, restriction: Restriction, norm: float
+) -> tuple[Fraction, BoolArray]:
     """Return the largest norm, and of which pattern it is, where the inputs of `net` are not orthonormal.
 
     Raises
@@ -130,7 +153,7 @@ def _skew_constant(net: Network, patterns: BoolArray, restriction: Restriction, 
     maps = (net.integer_maps(pattern)[-1][:, :-1] for pattern in patterns)
     values = [_spectral_norm(weight, factor) / (1 << net.integers.exponents[-1]) for weight in maps]
     best = max(range(len(values)), key=values.__getitem__)
-    return values[best], best
+    return values[best], patterns[best]
 
 
 def _upper_bounds(net: Network, patterns: BoolArray, norm: float) -> FloatArray:

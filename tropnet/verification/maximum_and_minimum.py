@@ -9,19 +9,17 @@ from fractions import Fraction
 from numpy.typing import ArrayLike
 
 from tropnet.enumeration import enumerate_regions
+from tropnet.enumeration.promising import MAX_DIMENSION
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.network.restriction import within_hull
 from tropnet.verification.branch_and_bound import bounding_box, branch_and_bound
-from tropnet.verification.extremum import FEW_DIMENSIONS, Extremum, lifted_extremum, output_form, over_regions
+from tropnet.verification.extremum import Extremum, lifted_extremum, output_form, over_regions
+from tropnet.verification.objective import largest_value
 
 __all__ = ["maximum", "minimum"]
 
-_METHODS = ("auto", "enumerate", "branch")
-# Up to here enumeration takes about a second, less than branch and bound; in few dimensions bounds by vertices leave
-# few regions to solve.
-_FEW_REGIONS, _FEW_INPUTS = 2_000, 10
-_FEW_REGIONS_IN_SPACE = 50_000
+_METHODS = ("auto", "search", "enumerate", "branch")
 
 
 def maximum(
@@ -136,16 +134,19 @@ def _largest(
     c = sign * output_form(net, form)
     fitted = as_domain(domain, net.n_inputs)
     within, inside, restriction = within_hull(net, fitted)
+    if method in ("auto", "search"):
+        found = largest_value(within, inside, [c], progress=progress)
+        if found is not None:
+            return lifted_extremum(restriction, found[1])
+        if method == "search":
+            raise ValueError(
+                f"method 'search' needs cells with vertices and at most {MAX_DIMENSION} inputs, got {fitted};"
+                " use 'auto'."
+            )
     bounds = None if method == "enumerate" else bounding_box(inside)
-    if method == "branch" and bounds is None:
-        raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")
-    if method == "auto" and bounds is not None and within.n_inputs <= _FEW_INPUTS:
-        regions = enumerate_regions(
-            within, inside, max_regions=_FEW_REGIONS_IN_SPACE if within.n_inputs <= FEW_DIMENSIONS else _FEW_REGIONS
-        )
-        if regions.complete:
-            return lifted_extremum(restriction, over_regions(regions, [c])[1])
     if bounds is not None:
         allowed = Fraction(tolerance) * (1 if restriction is None else restriction.scale)
         return lifted_extremum(restriction, branch_and_bound(within, inside, c, bounds, allowed, progress=progress))
+    if method == "branch":
+        raise ValueError(f"method 'branch' needs a bounded domain, got {fitted}; use 'enumerate'.")
     return lifted_extremum(restriction, over_regions(enumerate_regions(within, inside, progress=progress), [c])[1])

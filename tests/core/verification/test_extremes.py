@@ -202,7 +202,7 @@ def test_arguments_of_maximum_are_checked() -> None:
         minimum(net, None, [1.0, 2.0, 3.0])
     with pytest.raises(NonFiniteError, match="form must be finite"):
         maximum(net, None, [1.0, np.nan])
-    with pytest.raises(ValueError, match="method must be one of auto, enumerate, branch, got 'best'"):
+    with pytest.raises(ValueError, match="method must be one of auto, search, enumerate, branch, got 'best'"):
         maximum(net, None, 0, method="best")
     with pytest.raises(ValueError, match="method 'branch' needs a bounded domain"):
         maximum(net, None, 0, method="branch")

@@ -66,13 +66,14 @@ class Stock:
             net.n_inputs, net.widths, tuple(tuple(layer.weights) for layer in net.hidden),
             len(task.domain.halfspaces[1]), n_roots, room,
         )  # fmt: skip
-        # Samples have arrays of their own lengths.
-        kept = self.take(key) if task.sampling is None else None
+        # Samples have arrays of their own lengths, goals more of them.
+        reusable = task.sampling is None and task.goal is None
+        kept = self.take(key) if reusable else None
         if kept is not None:
             return Arrays(*start_composition(net, kept.rows.state), kept.state.state, kept)
         problem, rows = start_composition(net)
         state = allocate(task, n_roots, room)
-        return Arrays(problem, rows, state, Kept.of(key, rows, state) if task.sampling is None else None)
+        return Arrays(problem, rows, state, Kept.of(key, rows, state) if reusable else None)
 
     def give(self, kept: Kept) -> None:
         """Keep arrays that nobody uses any more."""
@@ -244,7 +245,8 @@ class VertexSearch(ABC):
 
 
 def _elsewhere(task: Task, builder: ChunkBuilder, *, by_lp: bool) -> Generator[Chunk, None, None]:
-    """Search a subtree by the simplex engine, which any number of facets suits, or by linear programs."""
+    """Search a subtree by the simplex engine, which any number of facets suits, or by linear programs: all of it."""
+    task = replace(task, goal=None)
     plan = None if by_lp else SimplexEngine().prepare(task)
     chunks = plan.run(builder.sibling()) if isinstance(plan, Plan) else enumerate_by_lp(task, builder.sibling())
     builder.count("subtrees_by_simplex" if isinstance(plan, Plan) else "subtrees_by_lp")

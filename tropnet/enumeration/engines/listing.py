@@ -28,6 +28,7 @@ class Out(NamedTuple):
     points: NDArray[np.float64]  # (n, d)
     inside: NDArray[np.bool_]  # (n,) whether the point is proven to lie strictly inside
     facets: NDArray[np.uint64]  # (n, words) bit j for neuron j, n_neurons + i for row i of the domain
+    upper: NDArray[np.float64]  # (n,) what no point of the region exceeds; or (0,)
 
 
 def room_for(task: Task, size: int) -> Out:
@@ -40,6 +41,7 @@ def room_for(task: Task, size: int) -> Out:
         np.empty((size, net.n_inputs)),
         np.empty(size, np.bool_),
         np.empty((size, -(-n_places // 64)), np.uint64),
+        np.empty(size if task.goal else 0),
     )
 
 
@@ -59,6 +61,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
     packed, cuts = (words[:n].view(np.uint8)[:, : -(-net.n_neurons // 8)].copy() for words in (out.bits, out.cuts))
     points, inside = out.points[:n].copy(), out.inside[:n].copy()
     facets = out.facets[:n].view(np.uint8)[:, : -(-RowIndex.of(net, task.domain).n_places // 8)].copy()
+    upper = out.upper[:n].copy() if task.goal else None
     rational = {}
     for i in np.flatnonzero(~inside).tolist():
         pattern, cut = (unpack(columns[i : i + 1], net.n_neurons)[0] for columns in (packed, cuts))
@@ -77,6 +80,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
         rational = {int(new_index[i]): witness for i, witness in rational.items()}
         packed, cuts, points = packed[inside], cuts[inside], points[inside]
         facets = facets[inside]
+        upper = None if upper is None else upper[inside]
     return Chunk(
         packed,
         cuts,
@@ -87,6 +91,7 @@ def chunk_of(task: Task, builder: ChunkBuilder, out: Out, n: int, sample: Sample
         dict(builder.counters),
         packed_facets=facets,
         sample=sample,
+        upper=upper,
     )
 
 

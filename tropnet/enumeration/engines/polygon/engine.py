@@ -67,7 +67,7 @@ class PolygonEngine(Engine):
     """
 
     name = "polygon"
-    abilities = frozenset(Ability)
+    abilities = frozenset(Ability) - {Ability.GOAL}
     compiled = True
     divides = True
     pool: int = 1 << 10

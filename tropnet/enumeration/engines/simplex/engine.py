@@ -29,7 +29,7 @@ class SimplexEngine(Engine):
     """
 
     name = "simplex"
-    abilities = frozenset(Ability)
+    abilities = frozenset(Ability) - {Ability.GOAL}
     compiled = True
     divides = True
     buffer: int = 1 << 13

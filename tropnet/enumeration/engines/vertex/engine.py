@@ -31,18 +31,19 @@ from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.residues import NO_RESIDUES
 from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
+from tropnet.enumeration.engines.vertex.goals import NO_GOAL, pursuit_of
 from tropnet.enumeration.engines.vertex.kernel import Stack
 from tropnet.exact.elimination import null_vector
-from tropnet.kernels import copied
+from tropnet.kernels import Record, copied
 from tropnet.network.domain import Box, Domain
 from tropnet.network.network import Network
 from tropnet.network.recurrence import Composition
 from tropnet.regions.row_index import INFINITY
 
-__all__ = ["VertexEngine"]
+__all__ = ["MAX_DIMENSION", "VertexEngine"]
 
 _MAX_FACETS = 64
-_MAX_DIMENSION = 8
+MAX_DIMENSION = 8
 
 
 class _Root(NamedTuple):
@@ -96,7 +97,7 @@ class VertexEngine(Engine):
         if roots is not None:
             return _VertexPlan(self, task, roots)
         return Refusal(
-            f"engine 'vertex' needs at most {_MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
+            f"engine 'vertex' needs at most {MAX_DIMENSION} inputs, a hidden layer, and a domain of fewer than"
             f" {_MAX_FACETS} sides that, together with the first layer, contains no line; use engine='simplex' or 'lp'."
         )
 
@@ -230,7 +231,7 @@ def _ones(mask: int) -> list[int]:
 
 def _roots(net: Network, domain: Domain) -> list[_Root] | None:
     """Return pointed cells that together make up the domain, or None."""
-    if not net.hidden or net.n_inputs > _MAX_DIMENSION:
+    if not net.hidden or net.n_inputs > MAX_DIMENSION:
         return None
     root = domain.derived(_box_root) if isinstance(domain, Box) else None
     if root is not None:
@@ -359,6 +360,7 @@ def _allocated(task: Task, n_roots: int, P: int) -> Stack:
         totals=np.zeros(kernel.N_TOTALS, np.int64),
         done=np.zeros(1),
         residues=NO_RESIDUES,
+        goal=NO_GOAL if task.goal is None else Record(pursuit_of(net, task.goal)),
     )
 
 
@@ -421,7 +423,11 @@ def _rest(stack: Stack, n_frames: int, pool: int) -> Stack:
     used = max(int(stack.top[top]), int(stack.start[top] + stack.size[top]))
     pooled = {name: getattr(stack, name) for name in _POOLED}
     small = stack._replace(**{name: array[: 2 * used + pool] for name, array in pooled.items()})
-    rest = copied(small)._replace(residues=NO_RESIDUES)
+    goal = stack.goal
+    if len(goal.state.about):
+        # What is best is known to all.
+        goal = Record(copied(goal.state)._replace(best=goal.state.best))
+    rest = copied(small)._replace(residues=NO_RESIDUES, goal=goal)
     rest.totals[:], rest.done[:] = 0, 0.0
     rest.totals[kernel.N_FRAMES] = n_frames
     return rest
@@ -431,7 +437,9 @@ _POOLED = (
     *("X", "radius", "tight", "positive", "negative", "zero", "members", "all", "across", "across_tight", "memo"),
 )
 _CLEARED = [
-    name for name in Stack._fields if name not in (*_POOLED, "sides", "prices", "targets", "free", "phase", "residues")
+    name
+    for name in Stack._fields
+    if name not in (*_POOLED, "sides", "prices", "targets", "free", "phase", "residues", "goal")
 ]
 
 

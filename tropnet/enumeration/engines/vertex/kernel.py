@@ -44,6 +44,7 @@ import numpy as np
 from tropnet.enumeration.engines.composition import complete_layer
 from tropnet.enumeration.engines.vertex.flats import count_below
 from tropnet.enumeration.engines.vertex.generators import highest
+from tropnet.enumeration.engines.vertex.goals import pursue
 from tropnet.enumeration.engines.vertex.regions import write_regions
 from tropnet.enumeration.engines.vertex.signs import certify
 from tropnet.enumeration.engines.vertex.slots import enter, take_bits
@@ -107,8 +108,8 @@ __all__ = [
 ]
 
 # The parts that are compiled when a run first needs them.
-_SIGNS, _FLATS, _REGIONS = range(3)
-_PARTS = Parts(certify, count_below, write_regions)
+_SIGNS, _FLATS, _REGIONS, _GOALS = range(4)
+_PARTS = Parts(certify, count_below, write_regions, pursue)
 _LACKING = 8
 
 
@@ -166,6 +167,8 @@ def search(problem: Record, rows: Record, stack: Record, out: Record, listing: b
         only counted.
     """
     parts = _PARTS.lend(problem, rows, stack, out)
+    if len(stack.state.goal.state.about):
+        _PARTS.load(parts, _GOALS, (problem, rows, stack), 1)
     while True:
         status, n_regions = _search(problem, rows, stack, out, parts, listing, max_steps)
         if status < _LACKING:
@@ -187,7 +190,8 @@ def _search(
     D = stack.rows.shape[0]
     regions = steps = 0
     # Whether the regions of the last layer may be counted in any order, all of them.
-    countable = not listing
+    pursuing = stack.goal.about.shape[0] > 0
+    countable = not listing and not pursuing
     for j in range(problem.first_neuron[n_layers - 1], problem.first_neuron[n_layers]):
         countable = countable and stack.fixed[j] == FREE
     n_refined, weight = stack.totals[REFINED], 0.0
@@ -307,18 +311,26 @@ def _search(
         elif stack.n_later[frame] > 0 or layer + 1 < n_layers:
             if stack.X.shape[0] - stack.top[frame] < stack.size[frame]:
                 return GROW, regions
-            if stack.n_later[frame] == 0:
+            new = stack.n_later[frame] == 0
+            if new:
                 if layer >= 0:
                     complete_layer(
                         problem, rows, layer, stack.listed[layer], stack.n_listed[layer], stack.bits[frame], D
                     )
                 stack.layer[frame] += 1
-            if enter(problem, rows, stack, frame):
+            if enter(problem, rows, stack, frame) and (
+                not pursuing
+                or not new
+                or layer + 2 == n_layers
+                or call_part(parts.of[_GOALS], problem, rows, stack, frame)
+            ):
                 continue
             alive = False
-        if alive:
+        if alive and (not pursuing or call_part(parts.of[_GOALS], problem, rows, stack, frame)):
             if listing:
                 call_part(parts.of[_REGIONS], problem, rows, stack, out, frame, np.int64(-1), regions)
+                if pursuing:
+                    out.upper[regions] = stack.goal.upper[0]
             regions += 1
             stack.leaves[0] += stack.weight[frame]
         stack.done[0] += stack.share[frame]

@@ -126,3 +126,4 @@ class Stack(NamedTuple):
     totals: NDArray[np.int64]
     done: NDArray[np.float64]  # (1,) fraction of the tree
     residues: Record  # of `Residues`; none before the first query
+    goal: Record  # of `Pursuit`
