@@ -217,7 +217,7 @@ def test_lipschitz_constants_are_those_of_the_restricted_function() -> None:
     for norm in (1, 2, inf):
         found, expected = tn.lipschitz_constant(NET, FLAT, norm), tn.lipschitz_constant(SLICE, BOX, norm)
         assert found.value == pytest.approx(expected.value, rel=1e-12)
-        assert found.pattern.tolist() == tn.enumerate_regions(NET, FLAT).patterns[found.region].tolist()
+        assert found.pattern.tolist() in tn.enumerate_regions(NET, FLAT).patterns.tolist()
     turned, expected = tn.lipschitz_constant(NET, TURNED), tn.lipschitz_constant(ORTHONORMAL, LONG_BOX)
     assert turned.value == pytest.approx(expected.value, rel=1e-9)
     with pytest.raises(ValueError, match="norm must be 2 on a domain of lower dimension whose affine hull is parallel"):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 
+from tropnet.arrays.patterns import shifted
 from tropnet.enumeration.engine import Chunk, Goal, Plan, Task
 from tropnet.enumeration.engines.vertex.engine import MAX_DIMENSION, VertexEngine
 from tropnet.feasibility.tolerances import EXACTLY
-from tropnet.network.domain import Domain
+from tropnet.network.domain import Domain, RationalPolytope
 from tropnet.network.network import Network
+from tropnet.network.neuron_sides import neuron_sides_of
 from tropnet.progress import track
 
 __all__ = ["MAX_DIMENSION", "promising_regions"]
@@ -34,20 +37,29 @@ def promising_regions(
     fixed
         Neurons with a bit that is decided before.
     """
+    bits = dict(fixed or {})
+    sides = neuron_sides_of(net, domain) if isinstance(domain, RationalPolytope) else None
+    if sides is not None:
+        bits = {**sides.fixed, **{j + sides.n_helpers: bit for j, bit in bits.items()}}
+        net, domain = sides.network, sides.domain
     if not domain.is_exact:
         return None
-    plan = VertexEngine(buffer=_BUFFER).prepare(Task(net, domain, "highs", EXACTLY, fixed=fixed or {}, goal=goal))
-    return _chunks(plan, progress) if isinstance(plan, Plan) else None
+    plan = VertexEngine(buffer=_BUFFER).prepare(Task(net, domain, "highs", EXACTLY, fixed=bits, goal=goal))
+    return _chunks(plan, 0 if sides is None else sides.n_helpers, progress) if isinstance(plan, Plan) else None
 
 
 _BUFFER = 1 << 10
 
 
-def _chunks(plan: Plan, progress: bool) -> Generator[Chunk, None, None]:
-    n_seen = 0
+def _chunks(plan: Plan, n_helpers: int, progress: bool) -> Generator[Chunk, None, None]:
+    n_seen, n = 0, plan.task.network.n_neurons
     builder = plan.builder()
     with track("searching", "regions", enabled=progress) as update, closing(plan.run(builder)) as run:
         for chunk in run:
             n_seen += chunk.n_regions
             update(n_seen, chunk.fraction)
-            yield chunk
+            yield replace(
+                chunk,
+                packed=shifted(chunk.packed, n, -n_helpers),
+                packed_cuts=shifted(chunk.packed_cuts, n, -n_helpers),
+            )

@@ -58,7 +58,7 @@ class Extremum:
     gap
         The true extremum is at most so much beyond `value`; 0.0 if `value` is proven to be it.
     n_solved
-        How many regions (or, in branch and bound, nodes) were solved.
+        How many regions (or, in branch and bound, nodes) were solved exactly.
     """
 
     value: float

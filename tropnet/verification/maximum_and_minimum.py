@@ -42,13 +42,13 @@ def maximum(
     form
         The index of an output, or c, float64 of shape (n_outputs,); may be left out if there is one output.
     method
-        ``"enumerate"``: all regions, one exact linear program each (up to three inputs only where vertices
-        do not rule a region out). ``"branch"``: branch and bound on the signs of
-        neurons, for bounded domains; most regions are never visited. ``"auto"``: enumerate small networks (up to ten
-        inputs and 2000 regions, up to three and 50,000) and unbounded domains, else branch.
+        ``"search"``: regions are searched by their vertices, cells that cannot hold more than the best so far left
+        out (up to eight inputs). ``"branch"``: branch and bound on the signs of neurons by linear programs, for
+        bounded domains of any dimension. ``"enumerate"``: all regions, one exact linear program each where vertices
+        do not rule a region out. ``"auto"``: the first of these that can.
     tolerance
-        Let branch and bound leave a subtree whose bound exceeds the best value found by at most this; `Extremum.gap`
-        says how much was left. Worth setting where many regions share the maximum: 0.0 solves each of them.
+        Let branch and bound (only) leave a subtree whose bound exceeds the best value found by at most this;
+        `Extremum.gap` says how much was left.
     progress
         Show a progress bar on standard error, of regions or of the nodes of branch and bound; an enumeration
         that will take hours says so.
@@ -70,7 +70,14 @@ def maximum(
     Notes
     -----
     On a region the form is affine: a primal simplex over the integers, started at the region's witness, finds the exact
-    maximum over its closure. A node of branch and bound costs one linear program in HiGHS over the triangle relaxation
+    maximum over its closure. The search visits cells depth first as the vertex engine does. When a cell enters a
+    layer, zonotopes bound what the later layers can make of it, and a cell whose bound, rounding included, does not
+    exceed a value that is attained is left out; whether such bounds pay is measured while it runs. What is left at the
+    end are the few regions whose largest value at a vertex float64 cannot tell from the maximum, each of which is
+    solved exactly. Any output of the ACAS Xu networks on properties 1 to 4 takes up to four seconds, half of them less
+    than one; random networks of three to six inputs 50 to 1000 times less than branch and bound.
+
+    A node of branch and bound costs one linear program in HiGHS over the triangle relaxation
     of its open neurons; its bound is made rigorous by weighing the rows with the dual values, whatever their error,
     and bounding what is left over a box. Only regions, solved exactly, give the value. The exact programs are meant for
     up to some tens of inputs.
@@ -78,7 +85,8 @@ def maximum(
     References
     ----------
     Ehlers, Formal verification of piece-wise linear feed-forward neural networks, 2017,
-    doi:10.1007/978-3-319-68167-2_19. Neumaier and Shcherbina, Safe bounds in linear and mixed-integer linear
+    doi:10.1007/978-3-319-68167-2_19. Singh, Gehr, Mirman, Pueschel and Vechev, Fast and effective robustness
+    certification, 2018. Neumaier and Shcherbina, Safe bounds in linear and mixed-integer linear
     programming, 2004, doi:10.1007/s10107-003-0433-3.
 
     Examples
