@@ -150,6 +150,32 @@ def test_there_are_as_many_vertices_as_exactly(problem: Problem) -> None:
     assert counts.tolist() == [len(region.vertices()) for region in regions]
 
 
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-4, 1e-8])
+@pytest.mark.parametrize("far", [0.0, 1e6])
+def test_vertices_are_as_accurate_as_they_are_asked_to_be(far: float, accuracy: float) -> None:
+    """A part of the distance of the witness to the nearest side at most, far from the origin too; none is missing."""
+    net = Network.random([2, 24, 24, 1], seed=3)
+    first = net.layers[0]
+    moved = [first.bias - far * first.weights[0].sum(axis=1), *(layer.bias for layer in net.layers[1:])]
+    net = Network.mlp([layer.weights[k] for k, layer in enumerate(net.layers)], moved)
+    regions = enumerate_regions(net, Box(far - 2, far + 2))
+    points, offsets = regions.vertices(accuracy)
+    for region, found in zip(regions, np.split(points, offsets[1:-1]), strict=True):
+        exact = region.vertices()
+        assert len(found) == len(exact)
+        near = ((region.b - region.A @ region.witness) / np.linalg.norm(region.A, axis=1)).min()
+        apart = np.abs(found[:, None] - exact[None]).max(axis=2)
+        farthest = np.abs(exact - region.witness).max()
+        assert apart.min(axis=0).max() <= 1.01 * max(accuracy * near, 1e-10 * farthest) + 4e-16 * far
+
+
+@pytest.mark.parametrize("accuracy", [0, -1.0, np.nan, "fine", None])
+def test_accuracies_that_are_none(accuracy: object) -> None:
+    regions = enumerate_regions(FAN, Box(-1, 2))
+    with pytest.raises(ValueError, match="accuracy must be a positive part of a length, such as 1e-8, got"):
+        regions.vertices(accuracy)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("domain", [None, Box(-1, 2), Polytope([[1.0, 1.0, 1.0]], [3.0])], ids=str)
 def test_cells_that_are_not_simple(domain: Domain | None) -> None:
     regions = enumerate_regions(FAN, domain, facets=True)
