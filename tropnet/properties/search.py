@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from tropnet.network.network import Network
 from tropnet.network.recurrence import evaluate
 from tropnet.properties.formula import AllOf, Formula, Inequality, alternatives, inequalities
 from tropnet.properties.input_set import InputSet
+from tropnet.properties.pruned_search import PrunedSearch
 from tropnet.properties.region_points import point_where
 from tropnet.properties.sampling import climbed_points, drawn_points
 from tropnet.properties.watching import Watched, watched
@@ -31,7 +33,9 @@ __all__ = ["Found", "exact_outputs", "find_input"]
 # Points at which float64 says that a formula holds, to be looked at exactly.
 _MOST_CANDIDATES = 32
 # After so many regions random points are tried again, then after four times as many, and so on: a tenth of the time.
-_REGIONS_BEFORE_CLIMB, _TIMES_BETWEEN = 1 << 16, 4
+_REGIONS_BEFORE_CLIMB, _SECONDS_BEFORE_CLIMB, _TIMES_BETWEEN = 1 << 16, 0.5, 4
+# Of so many conjunctions each has a search of its own.
+_MOST_PARTS = 32
 
 
 @dataclass(frozen=True)
@@ -76,17 +80,32 @@ def find_input(
 
     Notes
     -----
-    First the formula is tried at a few random points, and at more and more while the search goes on. The regions
-    of the network on a float64 domain around the set are enumerated, with a neuron more for each inequality, a little
-    relaxed; where these neurons allow the formula, linear programs over the integers decide, on the closed region and
-    the set itself.
+    First the formula is tried at a few random points, and at more and more while the search goes on. Then the regions
+    of the network on a float64 domain around the set are searched, once for each conjunction of the disjunctive normal
+    form: with a neuron more for each inequality, a little relaxed, cells are left out as soon as bounds say that one of
+    these is off (see `maximum`). On the regions that are left linear programs over the integers decide, on the closed
+    region and the set itself. Where there are many conjunctions, or no engine can leave out cells (more than eight
+    inputs), all regions are enumerated once instead.
     """
     if _is_empty(inputs):
         return Found(None)
     x = _proven(drawn_points(net, inputs, formula), net, inputs, formula)
     if x is not None:
         return Found(x)
-    return _enumerated(net, inputs, formula, deadline, workers)
+    parts = list(islice(alternatives(formula), _MOST_PARTS + 1))
+    if len(parts) > _MOST_PARTS:
+        return _enumerated(net, inputs, formula, deadline, workers)
+    found, watch = Found(None), _Climb(net, inputs, formula)
+    for number, part in enumerate(parts):
+        more = _pruned(net, inputs, AllOf(part), deadline, workers, watch)
+        if more is None:
+            return _enumerated(net, inputs, formula, deadline, workers)
+        found = Found(more.x, 0.0, found.n_regions + more.n_regions, found.n_solved + more.n_solved)
+        if more.x is not None:
+            return found
+        if more.left:
+            return replace(found, left=(more.left + len(parts) - number - 1) / len(parts))
+    return found
 
 
 def exact_outputs(net: Network, x: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
@@ -104,6 +123,53 @@ def _proven(points: FloatArray, net: Network, inputs: InputSet, formula: Formula
         if inputs.holds(x) and formula.holds(x, exact_outputs(net, x)):
             return x
     return None
+
+
+class _Climb:
+    """Tries points uphill from random ones, again and again while a search goes on: a tenth of its time or so."""
+
+    def __init__(self, net: Network, inputs: InputSet, formula: Formula) -> None:
+        self._asked = net, inputs, formula
+        self._turn, self._due = 0, time.monotonic() + _SECONDS_BEFORE_CLIMB
+
+    def found(self) -> tuple[Fraction, ...] | None:
+        """Return an input that was found now, or None; most times nothing is tried."""
+        begin = time.monotonic()
+        if begin < self._due:
+            return None
+        points = climbed_points(*self._asked, self._turn)
+        x = _proven(points, *self._asked)
+        self._turn += 1
+        self._due = time.monotonic() + _TIMES_BETWEEN**self._turn * _SECONDS_BEFORE_CLIMB
+        return x
+
+
+def _pruned(
+    net: Network, inputs: InputSet, formula: AllOf, deadline: float | None, workers: int, climb: _Climb
+) -> Found | None:
+    """Search for a conjunction; None if no engine can leave out cells."""
+    eyes = watched(net, inputs.bounds(), tuple(dict.fromkeys(inequalities(formula))))
+    search = PrunedSearch(eyes, inputs.enclosure(), workers)
+    if search.chunks is None:
+        return None
+    rows = inputs.integer_rows()
+    n_regions = undecided = 0
+    with closing(search.chunks) as chunks:
+        for chunk in chunks:
+            undecided += len(chunk.undecided)
+            for region in search.regions(chunk):
+                n_regions += 1
+                x = _point_in(net, region, eyes, rows, formula)
+                if x is not None:
+                    return Found(x, 0.0, n_regions, n_regions)
+                if _is_over(deadline):
+                    break
+            x = climb.found()
+            if x is not None:
+                return Found(x, 0.0, n_regions, n_regions)
+            if _is_over(deadline):
+                return Found(None, max(1.0 - chunk.fraction, SMALLEST_NORMAL), n_regions, n_regions)
+    return Found(None, float(bool(undecided)), n_regions, n_regions)
 
 
 def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: float | None, workers: int) -> Found:

@@ -173,7 +173,9 @@ class VertexSearch(ABC):
             )
             if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
                 self._share(builder.sharing)
-            if n_regions or status == kernel.DONE:
+            # Where most regions are left out, whoever waits for some looks at the time.
+            waited_for = task.goal is not None and status == kernel.FULL
+            if n_regions or waited_for or status == kernel.DONE:
                 chunk = chunk_of(task, builder, out, n_regions, self._sample() if status == kernel.DONE else None)
                 if status == kernel.DONE and self.kept is not None:
                     self.stock.give(self.kept)
