@@ -84,8 +84,8 @@ def write_page(
     Notes
     -----
     The file holds plotly.js (5 MB, MIT licence), and for each region about 150 bytes, the bits of its pattern and
-    its affine map; a content security policy forbids the page to fetch anything. Corners are float64, of `Regions.vertices`;
-    of two inputs with an `accuracy` of 1e-4.
+    its affine map; a content security policy forbids the page to fetch anything. Corners are float64, of
+    `Regions.vertices`, in the plane with an `accuracy` of 1e-4.
 
     Examples
     --------
