@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.arrays.chunks import chunks
-from tropnet.arrays.patterns import BoolArray, unpack
+from tropnet.arrays.patterns import BoolArray, pack, unpack
 from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError
@@ -31,7 +30,7 @@ from tropnet.exact.reduction import summed
 from tropnet.geometry.exact_moments import RationalRows, exact_moments
 from tropnet.integrals.cells import Cells
 from tropnet.integrals.results import Measured, rounded
-from tropnet.network.recurrence import compose_bounded
+from tropnet.network.selected_rows import compose_selected
 from tropnet.regions import Regions
 
 __all__ = ["over_regions"]
@@ -246,12 +245,15 @@ class _Sum:
         one[:, :, -1] = 1.0
         if not self.with_outputs:
             return _Rows(one, np.zeros_like(one))
-        patterns = unpack(self.within.packed[which], self.net.n_neurons)
-        parts = []
-        for part in chunks(R, 8 * (k + 1) * self.net.n_neurons):
-            maps, errors = compose_bounded(self.net.layers, patterns[part], k)
-            parts.append((maps[-1], errors[-1]))
-        rows, wrong = (np.concatenate(each) for each in zip(*parts, strict=True))
+        # The outputs as further neurons, which are inactive: their sides are a y <= -c.
+        layers, m = [*self.net.layers, self.net.layers[-1]], self.net.n_outputs
+        bits = np.pad(unpack(self.within.packed[which], self.net.n_neurons), ((0, 0), (0, m)))
+        wanted = np.zeros_like(bits)
+        wanted[:, -m:] = True
+        composed = compose_selected(layers, pack(bits), pack(wanted), k).rows
+        rows = composed.high.reshape(R, m, k + 1)
+        rows[:, :, -1] *= -1.0
+        wrong = np.repeat(composed.error.reshape(R, m, 2), [k, 1], axis=2)
         with np.errstate(all="ignore"):
             if self.restriction is not None:
                 scale = float(self.restriction.scale)

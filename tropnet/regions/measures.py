@@ -40,8 +40,8 @@ __all__ = ["ACCURACY", "VERTEX_ACCURACY", "Measures"]
 # What is promised of bulk values; see `Regions.volumes`, `chebyshev_balls` and `vertices`.
 ACCURACY = 1e-9
 VERTEX_ACCURACY, _OF_FAR_VERTICES = 1e-8, 1e-10
-# What a sum over regions may lose with each, as a part of it or of their mean.
-_OF_MOMENTS, _OF_ALL = 1e-8, 1e-10
+# What a sum over regions may lose with each, as a part of their mean.
+_OF_ALL = 1e-10
 # Up to here the volume of a region too thin to be sampled is computed from its vertices.
 _EXACT_DIMENSIONS = 6
 # Chunks are parts of what memory holds: rows that stay in the cache are composed faster.
@@ -94,7 +94,7 @@ class Measures:
     def moments(self, which: NDArray[np.int64], factors: FloatArray, factor_errors: FloatArray) -> Moments:
         """Return the moments of some bounded regions, seen from their witnesses, with factors of theirs.
 
-        Errors are infinite where nothing is proven, or less than eight digits and, among these regions, less than ten
+        Errors are infinite where nothing is proven, or less than nine digits and, among these regions, less than ten
         of the mean of their sizes; see `tropnet.geometry.volumes.moments`.
         """
         n, d = len(which), self.domain.dimension
@@ -108,7 +108,7 @@ class Measures:
             known = np.isfinite(found.errors)
             allowed = _OF_ALL * float(found.sizes[known].sum()) / max(int(known.sum()), 1)
             with np.errstate(all="ignore"):
-                left = left[~((part.errors <= _OF_MOMENTS) | (part.errors * part.sizes <= allowed))]
+                left = left[~((part.errors <= ACCURACY) | (part.errors * part.sizes <= allowed))]
         found.errors[left] = np.inf
         return found
 
