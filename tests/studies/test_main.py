@@ -16,6 +16,7 @@ from analysis.shared.main import Study, main, parser
 from tests.studies.commands import committed, files_in, study
 
 STUDIES = (
+    "acas_xu",
     "caching_rates",
     "caching_umap",
     "few_nonlinearities",

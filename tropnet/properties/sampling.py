@@ -17,7 +17,7 @@ from tropnet.properties.input_set import InputSet
 __all__ = ["climbed_points", "drawn_points"]
 
 _SEED = 0
-_FEW_POINTS, _MANY_POINTS, _N_BEST, _N_STEPS, _N_TRIES = 256, 4096, 32, 24, 64
+_FEW_POINTS, _MANY_POINTS, _N_BEST, _N_STEPS, _N_TRIES = 128, 4096, 32, 24, 64
 _FIRST_REACH, _SHRINKING = 0.5, 0.8
 
 

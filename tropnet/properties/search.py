@@ -32,6 +32,8 @@ __all__ = ["Found", "exact_outputs", "find_input"]
 
 # Points at which float64 says that a formula holds, to be looked at exactly.
 _MOST_CANDIDATES = 32
+# Of more inputs the engine by linear programs decides a sign in seconds or minutes, and cannot be stopped meanwhile.
+_MOST_INPUTS = 128
 # After so many regions random points are tried again, then after four times as many, and so on: a tenth of the time.
 _REGIONS_BEFORE_CLIMB, _SECONDS_BEFORE_CLIMB, _TIMES_BETWEEN = 1 << 16, 0.5, 4
 # Of so many conjunctions each has a search of its own.
@@ -178,6 +180,8 @@ def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: floa
     eyes = watched(net, inputs.bounds(), asked)
     rows = inputs.integer_rows()
     search = Search.prepare(eyes.network, domain, "auto", "highs", None, None, workers)
+    if deadline is not None and not search.plan.engine.compiled and net.n_inputs > _MOST_INPUTS:
+        return Found(None, 1.0)  # one decision of what is left to it may take longer than there is time
     n_regions = n_solved = undecided = 0
     fraction, turn = 0.0, 0
     with closing(search.chunks("verifying", False)) as chunks:

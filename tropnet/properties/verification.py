@@ -35,7 +35,8 @@ def verify(net: Network, statement: Property, *, time_limit: float | None = None
         A `Property`, as of `read_vnnlib` or `Property.always`, `Property.unsafe`, `Property.class_everywhere`,
         `Property.close_to`.
     time_limit
-        Seconds; None for no limit. It is looked at a few times a second.
+        Seconds; None for no limit. It is looked at a few times a second; with a limit, networks of more than 128 inputs
+        are only tried at random points.
     workers
         Threads.
 

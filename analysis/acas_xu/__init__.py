@@ -1,0 +1,1 @@
+"""ACAS Xu: every usual instance decided exactly, its regions counted, beside published verdicts."""
