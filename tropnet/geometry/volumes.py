@@ -422,8 +422,7 @@ def _determinant(
 
     Row errors e_k change a determinant by sum |e_k|_1 |C_k|_max at first order, C being its cofactors. With n_k the l1
     norms of the rows and s = sum |e_k|_1 / n_k, the other orders sum up to at most s^2 times the product of all n_k.
-    Rounding adds to that a multiple of the permanent of the absolute values. In five dimensions cofactors and the
-    permanent are bounded by products of norms.
+    Rounding adds to that a multiple of the permanent of the absolute values.
     """
     rows, upper, lower = space[0], space[1], space[2]
     last, product, bound, relative, linear = -1, 1.0, 1.0, 0.0, 0.0
@@ -495,11 +494,37 @@ def _determinant(
                 x = 0 if p != 0 and q != 0 else 1 if p != 1 and q != 1 else 2
                 z = 4 if p != 4 and q != 4 else 3 if p != 3 and q != 3 else 2
                 y = 10 - p - q - x - z
-                three = rows[2, x] * (rows[3, y] * rows[4, z] - rows[3, z] * rows[4, y])
-                three -= rows[2, y] * (rows[3, x] * rows[4, z] - rows[3, z] * rows[4, x])
-                three += rows[2, z] * (rows[3, x] * rows[4, y] - rows[3, y] * rows[4, x])
-                two = rows[0, p] * rows[1, q] - rows[0, q] * rows[1, p]
-                value += (-1.0 if (p + q) % 2 == 0 else 1.0) * two * three
-        permanent, linear = product, relative * product
+                one, other = rows[3, y] * rows[4, z], rows[3, z] * rows[4, y]
+                three, size = rows[2, x] * (one - other), abs(rows[2, x]) * (abs(one) + abs(other))
+                one, other = rows[3, z] * rows[4, x], rows[3, x] * rows[4, z]
+                three, size = three + rows[2, y] * (one - other), size + abs(rows[2, y]) * (abs(one) + abs(other))
+                one, other = rows[3, x] * rows[4, y], rows[3, y] * rows[4, x]
+                three, size = three + rows[2, z] * (one - other), size + abs(rows[2, z]) * (abs(one) + abs(other))
+                one, other = rows[0, p] * rows[1, q], rows[0, q] * rows[1, p]
+                sign = -1.0 if (p + q) % 2 == 0 else 1.0
+                value += sign * (one - other) * three
+                permanent += (abs(one) + abs(other)) * size
+                upper[p, q], lower[p, q] = sign * (one - other), sign * three
+        for k in range(5):
+            # The cofactors of row k are collected in the last column.
+            for j in range(5):
+                lower[j, 5] = 0.0
+            for p in range(4):
+                for q in range(p + 1, 5):
+                    if k < 2:
+                        lower[p, 5] += rows[1 - k, q] * lower[p, q]
+                        lower[q, 5] -= rows[1 - k, p] * lower[p, q]
+                        continue
+                    x = 0 if p != 0 and q != 0 else 1 if p != 1 and q != 1 else 2
+                    z = 4 if p != 4 and q != 4 else 3 if p != 3 and q != 3 else 2
+                    y = 10 - p - q - x - z
+                    i, j = 2 + (k - 1) % 3, 2 + k % 3
+                    lower[x, 5] += upper[p, q] * (rows[i, y] * rows[j, z] - rows[i, z] * rows[j, y])
+                    lower[y, 5] += upper[p, q] * (rows[i, z] * rows[j, x] - rows[i, x] * rows[j, z])
+                    lower[z, 5] += upper[p, q] * (rows[i, x] * rows[j, y] - rows[i, y] * rows[j, x])
+            largest = 0.0
+            for j in range(5):
+                largest = max(largest, abs(lower[j, 5]))
+            linear += rows[k, 5] * largest
     rounding = 12.0 * EPSILON * permanent
     return abs(value), linear + rounding + 1.1 * relative * (relative + 32.0 * EPSILON) * product

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tropnet import Box, Network, Polytope, enumerate_regions
 
 
-@pytest.mark.parametrize(("d", "widths"), [(1, [9, 9]), (2, [16, 16, 16]), (3, [9, 9]), (4, [6, 5])])
+@pytest.mark.parametrize(("d", "widths"), [(1, [9, 9]), (2, [16, 16, 16]), (3, [9, 9]), (4, [6, 5]), (5, [4, 3])])
 @pytest.mark.parametrize("facets", [True, False])
 def test_volumes_add_up_to_the_box(d, widths, facets):
     for half_width in (1e-6, 1.0, 1e4):
