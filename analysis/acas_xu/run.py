@@ -59,7 +59,7 @@ def decide(block: Block) -> dict[str, Any]:
         "status": verdict.status,
         "seconds": round(verdict.seconds, 3),
         "cpu_seconds": round(cpu, 3),
-        "n_regions_visited": verdict.n_regions,
+        "n_regions_looked_at": verdict.n_regions,
         "n_solved_exactly": verdict.n_solved,
         "x": None if found is None else found.point.tolist(),
         "y": None if found is None else found.values.tolist(),

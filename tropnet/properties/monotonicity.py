@@ -123,7 +123,7 @@ def _wrong_region(
     search: Search, net: Network, chunk: Chunk, of: int, output: int, way: int
 ) -> ActivationRegion | None:
     """Return a region of a chunk on which the derivative, times `way`, is negative, exactly; None if there is none."""
-    task = search.task
+    task = search.asked
     n = task.network.n_neurons
     n_helpers = n - net.n_neurons
     patterns = unpack(chunk.packed, n)

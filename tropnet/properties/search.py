@@ -34,10 +34,8 @@ __all__ = ["Found", "exact_outputs", "find_input"]
 _MOST_CANDIDATES = 32
 # Of more inputs the engine by linear programs decides a sign in seconds or minutes, and cannot be stopped meanwhile.
 _MOST_INPUTS = 128
-# After so many regions random points are tried again, then after four times as many, and so on: a tenth of the time.
-_REGIONS_BEFORE_CLIMB, _SECONDS_BEFORE_CLIMB, _TIMES_BETWEEN = 1 << 16, 0.5, 4
-# Of so many conjunctions each has a search of its own.
-_MOST_PARTS = 32
+# After so long random points are tried again, then after four times as long, and so on.
+_SECONDS_BEFORE_CLIMB, _TIMES_BETWEEN = 0.5, 4
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Found:
     left
         The part of the search tree that is left, each branching halving it: with 0 and no input there is none.
     n_regions
-        How many regions were visited.
+        How many regions were looked at; bounds leave out others before.
     n_solved
         In how many of them linear programs over the integers were solved.
     """
@@ -63,7 +61,13 @@ class Found:
 
 
 def find_input(
-    net: Network, inputs: InputSet, formula: Formula, *, deadline: float | None = None, workers: int = 1
+    net: Network,
+    inputs: InputSet,
+    formula: Formula,
+    *,
+    deadline: float | None = None,
+    workers: int = 1,
+    most_alternatives: int = 32,
 ) -> Found:
     """Find an input of a set for which a formula of inputs and outputs holds, or prove that there is none.
 
@@ -79,6 +83,8 @@ def find_input(
         Stop when `time.monotonic` says so.
     workers
         Threads.
+    most_alternatives
+        Of so many conjunctions each has a search of its own.
 
     Notes
     -----
@@ -94,14 +100,14 @@ def find_input(
     x = _proven(drawn_points(net, inputs, formula), net, inputs, formula)
     if x is not None:
         return Found(x)
-    parts = list(islice(alternatives(formula), _MOST_PARTS + 1))
-    if len(parts) > _MOST_PARTS:
-        return _enumerated(net, inputs, formula, deadline, workers)
-    found, watch = Found(None), _Climb(net, inputs, formula)
+    parts = list(islice(alternatives(formula), most_alternatives + 1))
+    found, climb = Found(None), _Climb(net, inputs, formula)
+    if len(parts) > most_alternatives:
+        return _enumerated(net, inputs, formula, deadline, workers, climb)
     for number, part in enumerate(parts):
-        more = _pruned(net, inputs, AllOf(part), deadline, workers, watch)
+        more = _pruned(net, inputs, AllOf(part), deadline, workers, climb)
         if more is None:
-            return _enumerated(net, inputs, formula, deadline, workers)
+            return _enumerated(net, inputs, formula, deadline, workers, climb)
         found = Found(more.x, 0.0, found.n_regions + more.n_regions, found.n_solved + more.n_solved)
         if more.x is not None:
             return found
@@ -174,7 +180,10 @@ def _pruned(
     return Found(None, float(bool(undecided)), n_regions, n_regions)
 
 
-def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: float | None, workers: int) -> Found:
+def _enumerated(
+    net: Network, inputs: InputSet, formula: Formula, deadline: float | None, workers: int, climb: _Climb
+) -> Found:
+    """Search all regions, for any formula."""
     domain = inputs.enclosure()
     asked = tuple(dict.fromkeys(inequalities(formula)))
     eyes = watched(net, inputs.bounds(), asked)
@@ -183,7 +192,7 @@ def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: floa
     if deadline is not None and not search.plan.engine.compiled and net.n_inputs > _MOST_INPUTS:
         return Found(None, 1.0)  # one decision of what is left to it may take longer than there is time
     n_regions = n_solved = undecided = 0
-    fraction, turn = 0.0, 0
+    fraction = 0.0
     with closing(search.chunks("verifying", False)) as chunks:
         for chunk in chunks:
             n_regions, undecided = n_regions + chunk.n_regions, undecided + len(chunk.undecided)
@@ -195,10 +204,9 @@ def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: floa
                     return Found(x, 0.0, n_regions, n_solved)
                 if _is_over(deadline):
                     break
-            if chunk.fraction < 1 and n_regions >= _REGIONS_BEFORE_CLIMB * _TIMES_BETWEEN**turn:
-                x, turn = _proven(climbed_points(net, inputs, formula, turn), net, inputs, formula), turn + 1
-                if x is not None:
-                    return Found(x, 0.0, n_regions, n_solved)
+            x = climb.found()
+            if x is not None:
+                return Found(x, 0.0, n_regions, n_solved)
             if _is_over(deadline):
                 return Found(None, max(1.0 - fraction, SMALLEST_NORMAL), n_regions, n_solved)
     # What no arithmetic decided is a part of the tree of which nothing is known.
@@ -207,7 +215,7 @@ def _enumerated(net: Network, inputs: InputSet, formula: Formula, deadline: floa
 
 def _where_possible(search: Search, eyes: Watched, formula: Formula, chunk: Chunk) -> Iterator[ActivationRegion]:
     """Yield the regions of a chunk in which the neurons that watch allow the formula."""
-    task = search.task
+    task = search.asked
     n, k = task.network.n_neurons, len(eyes.inequalities)
     patterns = unpack(chunk.packed, n)
     seen = dict(zip(eyes.inequalities, patterns[:, n - k :].T, strict=True))

@@ -76,7 +76,8 @@ class Verdict:
         How many sets of inputs there were with no contradiction in their bounds; with none of them the property holds,
         as there is no such input.
     n_regions
-        How many regions were visited.
+        How many regions were looked at: few of all, or none, where bounds prove of whole parts of the search tree that
+        nothing in them breaks the property.
     n_solved
         In how many of them linear programs over the integers had to be solved.
     remaining
@@ -108,5 +109,5 @@ class Verdict:
         if self.counterexample is not None:
             return f"Verdict(violated, {self.counterexample})"
         if self.remaining:
-            return f"Verdict(unknown, {self.n_regions} regions visited, {len(self.remaining)} sets of inputs left)"
-        return f"Verdict(holds, {self.n_regions} regions visited)"
+            return f"Verdict(unknown, {self.n_regions} regions looked at, {len(self.remaining)} sets of inputs left)"
+        return f"Verdict(holds, {self.n_regions} regions looked at)"

@@ -68,10 +68,11 @@ def verify(net: Network, statement: Property, *, time_limit: float | None = None
     *Strict or not.* The sets that VNN-LIB files describe are closed (<= and >=): an output that touches its bound, at
     one point and exactly, breaks the property. With < and > it does not.
 
-    *How.* The regions around each set of inputs are enumerated, in float64 with rigorous bounds and integers where
-    these do not settle a sign, with a neuron more for each inequality, relaxed by about 1e-11. Regions where all that a
-    counterexample needs can hold are few; on them linear programs over the integers decide. A counterexample is
-    evaluated exactly, whatever found it. Inputs up to about ten; all regions are visited where the property holds.
+    *How.* The tree of regions around each set of inputs is searched, with a neuron more for each inequality, relaxed by
+    about 1e-11; cells are left out where a rigorous bound, or a sign that is certain, says that an inequality which a
+    counterexample needs is off. On the regions that are left linear programs over the integers decide. A counterexample
+    is evaluated exactly, whatever found it. Up to eight inputs bounds leave out cells (as in `maximum`); with more, all
+    regions are visited.
 
     References
     ----------

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from tropnet.arrays.patterns import BoolArray
-from tropnet.arrays.types import FloatArray
 from tropnet.enumeration import enumerate_regions
-from tropnet.errors import ShapeError
 from tropnet.network.domain import Domain, as_domain
-from tropnet.network.layers import Layer
-from tropnet.network.network import Network, dense_network
+from tropnet.network.network import Network
 from tropnet.network.restriction import within_hull
+from tropnet.network.side_by_side import side_by_side
 from tropnet.regions import Regions
 from tropnet.verification.extremum import Extremum, lifted_extremum, over_regions
 from tropnet.verification.objective import Candidates, candidates
@@ -101,7 +99,7 @@ def same_function(
     >>> same_function(one, relu).difference, same_function(one, relu, Box(-3, 5)).extremum.point
     (inf, array([-3.]))
     """
-    joint = _joint(dense_network(net_a), dense_network(net_b))
+    joint = side_by_side(net_a, net_b)
     n_outputs = joint.n_outputs // 2
     within, inside, restriction = within_hull(joint, as_domain(domain, joint.n_inputs))
     eye = np.eye(n_outputs)
@@ -126,26 +124,3 @@ def _differ(regions: Regions) -> BoolArray:
     half = net.n_outputs // 2
     maps = (net.integer_maps(pattern)[-1] for pattern in regions.patterns)
     return np.array([bool((rows[:half] != rows[half:]).any()) for rows in maps], dtype=np.bool_)
-
-
-def _joint(a: Network, b: Network) -> Network:
-    """Return the network with the outputs of both: the hidden layers of `a`, those of `b`, and both output layers."""
-    if (a.n_inputs, a.n_outputs) != (b.n_inputs, b.n_outputs):
-        raise ShapeError(
-            "the networks must have the same numbers of inputs and outputs, got"
-            f" {a.n_inputs} and {a.n_outputs}, {b.n_inputs} and {b.n_outputs}."
-        )
-    shift = len(a.hidden)
-
-    def moved(layer: Layer) -> dict[int, FloatArray]:
-        return {k + shift if k else 0: weight for k, weight in layer.weights.items()}
-
-    hidden = [*a.hidden, *(replace(layer, weights=moved(layer)) for layer in b.hidden)]
-    upper, lower = a.layers[-1].weights, moved(b.layers[-1])
-    weights = {}
-    for source in sorted({*upper, *lower}):
-        width = hidden[source - 1].width if source else a.n_inputs
-        nothing = np.zeros((a.n_outputs, width))
-        weights[source] = np.concatenate([upper.get(source, nothing), lower.get(source, nothing)])
-    last = Layer(weights, np.concatenate([a.layers[-1].bias, b.layers[-1].bias]))
-    return Network([*hidden, last], a.n_inputs)

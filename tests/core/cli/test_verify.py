@@ -67,7 +67,7 @@ def test_unknown(run):
     """4: no time; the competition calls it timeout."""
     code, out, _ = run("(> Y_0 1)", "--time-limit", "0")
     assert code == UNKNOWN
-    assert out.startswith("unknown: time ran out after 0 regions")
+    assert out.startswith("unknown: time ran out, 0.")
     assert run("(> Y_0 1)", "--time-limit", "0", "--format", "vnncomp")[:2] == (UNKNOWN, "timeout\n")
     code, out, _ = run("(> Y_0 1)", "--time-limit", "0", "--json")
     assert (code, json.loads(out)["remaining"][0]["left"]) == (UNKNOWN, 1.0)

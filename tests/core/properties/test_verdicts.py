@@ -33,6 +33,7 @@ from tropnet import (
 )
 from tropnet.properties import AllOf, AnyOf, Inequality, parse_vnnlib, vnnlib_text
 from tropnet.properties.formula import Formula, alternatives, as_terms
+from tropnet.properties.search import find_input
 
 COEFFICIENTS = st.integers(-2, 2).map(Fraction)
 CONSTANTS = st.integers(-4, 4).map(Fraction) | st.fractions(-3, 3, max_denominator=10)
@@ -56,6 +57,18 @@ def formulas(d: int, m: int) -> st.SearchStrategy[Formula]:
         ),
         max_leaves=4,
     )
+
+
+def by_all_regions(net: Network, statement: Property) -> bool:
+    """Return whether some input breaks a property, by the search that leaves out no cells; it must end."""
+    for inputs, formula in statement.cases(net):
+        found = find_input(net, inputs, formula, most_alternatives=0)
+        assert not found.left
+        if found.x is not None:
+            assert inputs.holds(found.x)
+            assert formula.holds(found.x, exact_forward(net, found.x)[0])
+            return True
+    return False
 
 
 def statement(each: Inequality, d: int, m: int) -> Statement:
@@ -99,8 +112,9 @@ def test_verdicts_are_exact(data: st.DataObject, d: int) -> None:
     formula = data.draw(formulas(d, net.n_outputs))
     show(net, (domain, formula))
     sides = halfspaces(domain, d)
-    found = verify(net, Property(formula, domain))
-    assert found.status == ("violated" if is_broken(net, sides, formula) else "holds")
+    found, expected = verify(net, Property(formula, domain)), is_broken(net, sides, formula)
+    assert found.status == ("violated" if expected else "holds")
+    assert by_all_regions(net, Property(formula, domain)) is expected
     if found.status == "violated":
         check_counterexample(net, sides, formula, found)
 
@@ -135,6 +149,8 @@ def test_a_bound_at_the_maximum_decides(data: st.DataObject, d: int) -> None:
         assert expected is not None
         found = verify(net, Property(Inequality((), terms, -bound, strict), domain))
         assert found.status == expected, (bound, strict)
+        broken = by_all_regions(net, Property(Inequality((), terms, -bound, strict), domain))
+        assert broken is (expected == "violated"), (bound, strict)
         if expected == "violated":
             check_counterexample(net, halfspaces(domain, d), Inequality((), terms, -bound, strict), found)
 
@@ -163,10 +179,25 @@ def test_inputs_may_be_any_rational_set(data: st.DataObject, d: int) -> None:
             sides.append(([-sign * t for t in row], -sign * bound))
     formula = AllOf((*parts, data.draw(formulas(d, net.n_outputs))))
     show(net, formula)
-    found = verify(net, Property(formula))
-    assert found.status == ("violated" if is_broken(net, sides, formula) else "holds")
+    found, expected = verify(net, Property(formula)), is_broken(net, sides, formula)
+    assert found.status == ("violated" if expected else "holds")
+    assert by_all_regions(net, Property(formula)) is expected
     if found.status == "violated":
         check_counterexample(net, sides, formula, found)
+
+
+def test_a_segment_whose_ends_are_no_floats() -> None:
+    """x_0 + x_1 = 3/10 in a box: the sides become neurons of the engines, which are no part of the regions."""
+    net = Network.mlp([[[1.0, -1.0]], [[1.0]]], [[0.0], [0.0]])
+    diagonal = [Inequality(as_terms({0: t, 1: t}), (), -t * Fraction(3, 10)) for t in (1, -1)]
+    sides = [Inequality(as_terms({0: t}), (), Fraction(1, 10)) for t in (1, -1)]
+    # relu(x_0 - x_1) = relu(2 x_0 - 3/10) is 0 on all of it.
+    for bound, broken in ((Fraction(0), True), (Fraction(1, 10**30), False)):
+        formula = AllOf((*diagonal, *sides, Inequality((), as_terms({0: 1}), -bound)))
+        assert verify(net, Property(formula)).status == ("violated" if broken else "holds")
+        assert by_all_regions(net, Property(formula)) is broken
+    segment = Polytope([[10, 10], [-10, -10], [1, 0], [-1, 0]], [3, -3, 0.7, 0.7])
+    assert is_monotone(net, segment, of=0).holds  # alone, no input moves along it
 
 
 def test_sides_may_be_open() -> None:

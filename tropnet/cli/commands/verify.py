@@ -83,11 +83,11 @@ def _explained(verdict: tn.Verdict, again: dict[str, Any] | None) -> str:
     if verdict.status == "unknown":
         rest = ", ".join(f"{each.left:.0%} of {each.domain}" for each in verdict.remaining[:3])
         more = ", ..." if len(verdict.remaining) > 3 else ""
-        return f"time ran out after {verdict.n_regions} regions, {seconds}; left of the search: {rest}{more}"
+        return f"time ran out, {seconds}; left of the search: {rest}{more}"
     if verdict.status == "holds":
         if not verdict.n_cases:
             return "no input satisfies the bounds that the property names"
-        return f"no input breaks it ({verdict.n_regions} regions visited, {seconds})"
+        return f"no input breaks it (bounds left {verdict.n_regions} regions to look at, {seconds})"
     found = verdict.counterexample
     parts = ["an input breaks it, exactly"]
     if found is not None:
