@@ -94,8 +94,8 @@ def moments(
     each of them the integrand is a polynomial. It is integrated in closed form over simplices that the region is made
     of, in bulk (up to five inputs), with a bound that holds the errors of vertices, rows and composed maps; a region
     for which that proves less than nine digits is integrated over the rationals. A region costs about 15 microseconds
-    in two and three dimensions and 40 in four, and some milliseconds in five; a tent in each input makes that several
-    times as much. With `exact` a region costs about 1 ms in two dimensions and 100 ms in four, and the sum has a
+    in two and three dimensions, 40 in four and 200 in five; a tent in each input makes that several times as much in
+    many dimensions. With `exact` a region costs about 1 ms in two dimensions and 100 ms in four, and the sum has a
     denominator as long as those of all vertices together: for hundreds of regions, not for millions.
 
     References
