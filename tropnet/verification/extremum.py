@@ -127,12 +127,17 @@ def over_regions(
         if best is not None and not _exceeds(highest[index], best[1]):
             break
         region, n_solved = regions[index], n_solved + 1
-        rows, outputs = region.integer_rows, net.integer_maps(region.pattern)[-1]
+        outputs = net.integer_maps(region.pattern)[-1]
         for i, (objective, scale) in enumerate(objectives):
             if best is not None and not _exceeds(bounds[index, i], best[1]):
                 continue
-            optimum = maximise(rows, region.certificate, objective @ outputs)
-            if best is None or best[1].exact is None or optimum.ray or optimum.value > best[1].exact * scale:
+            row = objective @ outputs
+            found = best[1].exact if best is not None else None
+            if found is not None and not row[:-1].any() and row[-1] <= found * scale:
+                # Constant, as on many regions of a plateau.
+                continue
+            optimum = maximise(region.integer_rows, region.certificate, row)
+            if best is None or found is None or optimum.ray or optimum.value > found * scale:
                 best = i, as_extremum(optimum, scale, region.pattern)
             if optimum.ray:
                 return i, replace(best[1], n_solved=n_solved)
