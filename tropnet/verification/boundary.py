@@ -20,7 +20,7 @@ from tropnet.enumeration.engine import Goal, GoalKind
 from tropnet.enumeration.promising import promising_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.exact.certificates import Witness
-from tropnet.exact.dyadic import nearest_float, to_integers
+from tropnet.exact.dyadic import float_or_inf, nearest_float, to_integers
 from tropnet.exact.linear_programs import maximise
 from tropnet.exact.projection import Projection, nearest_point
 from tropnet.network.domain import Box, Domain, Polytope, as_domain
@@ -33,7 +33,7 @@ from tropnet.regions.lifting import lifted_regions
 from tropnet.verification.lipschitz import check_norm
 from tropnet.verification.objective import Candidates, with_condition
 
-__all__ = ["BoundaryPoint", "distance_to_boundary"]
+__all__ = ["BoundaryPoint", "distance_to_boundary", "exact_decision"]
 
 _DUAL = {1: math.inf, 2: 2, math.inf: 1}
 # How far a condition is relaxed, as a share of the margin at x.
@@ -136,8 +136,7 @@ def distance_to_boundary(
     start = points[0]
     if not (fitted.contains(start) if restriction is None else restriction.holds(fitted, start)):
         raise DomainError(f"x must lie in the domain {fitted}, got {start.tolist()}.")
-    scaled, exponent = to_integers(start)
-    forms = _decision_forms(evaluate(net.integers.layers, scaled, 1 << exponent)[-1], target)
+    forms = _decision_forms(exact_outputs(net, start), target)
     best = BoundaryPoint(math.inf, np.full(net.n_inputs, np.nan), -1, np.empty(0, dtype=np.bool_))
     # No farther than points where the decision has changed.
     reaches = [_reach(net, fitted, start, form, norm) for _, form in forms]
@@ -160,15 +159,15 @@ def _reach(net: Network, domain: Domain, x: FloatArray, form: IntegerArray, norm
     low, high = (domain.low, domain.high) if isinstance(domain, Box) else (-np.inf, np.inf)
 
     def changes(point: FloatArray) -> bool:
-        scaled, exponent = to_integers(point)
-        return bool(form @ evaluate(net.integers.layers, scaled, 1 << exponent)[-1] <= 0) and domain.contains(point)
+        return bool(form @ exact_outputs(net, point) <= 0) and domain.contains(point)
 
     point, step = x, 1.02
     with np.errstate(all="ignore"):
         for _ in range(_STEPS):
             maps, _errors = bounded_rows(net, net.certain_pattern(point)[0])
-            a, value = c @ maps[0, net.n_neurons :, :-1], float(c @ net(point))
-            if not value > 0 or not np.isfinite(a).all():
+            row = c @ maps[0, net.n_neurons :]
+            a, value = row[:-1], float(row[:-1] @ point + row[-1])
+            if not value > 0 or not np.isfinite(row).all():
                 break
             size = np.abs(a)
             if norm == 2:
@@ -210,7 +209,8 @@ def _promising(
     within, inside, restriction = within_hull(net, domain)
     scaled, exponent = to_integers(x)
     margin = Fraction(int(form @ evaluate(net.integers.layers, scaled, 1 << exponent)[-1]), 1 << exponent)
-    slack = max(_SLACK * abs(float(margin / (1 << net.integers.exponents[-1]))), SMALLEST_NORMAL)
+    size = min(float_or_inf(abs(margin / (1 << net.integers.exponents[-1]))), LARGEST)
+    slack = max(_SLACK * size, SMALLEST_NORMAL)
     longer, fixed = with_condition(within, -form.astype(np.float64), slack)
     if restriction is None:
         goal = Goal(GoalKind.DISTANCE, 2, limit, x, norm)
@@ -253,6 +253,18 @@ def _nearer(
         if near is not None and (near.distance < best.distance or best.target < 0):
             best = BoundaryPoint(near.distance, near.point, target, regions.patterns[i])
     return best
+
+
+def exact_outputs(net: Network, point: FloatArray) -> IntegerArray:
+    """Return the outputs at a float64 point, exactly, multiplied by a positive number."""
+    scaled, exponent = to_integers(point)
+    return evaluate(net.integers.layers, scaled, 1 << exponent)[-1]
+
+
+def exact_decision(net: Network, point: FloatArray) -> int:
+    """Return the class at a point, the first of equals; of one output 1 if it is positive, else 0."""
+    values = exact_outputs(net, point).tolist()
+    return int(values[0] > 0) if len(values) == 1 else max(range(len(values)), key=values.__getitem__)
 
 
 def _decision_forms(y: IntegerArray, target: int | None) -> list[tuple[int, IntegerArray]]:

@@ -13,7 +13,7 @@ from tropnet.errors import ShapeError
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.progress import track
-from tropnet.verification.boundary import distance_to_boundary
+from tropnet.verification.boundary import distance_to_boundary, exact_decision
 from tropnet.verification.lipschitz import check_norm
 
 __all__ = ["RobustnessCurve", "robustness_curve"]
@@ -114,8 +114,7 @@ def robustness_curve(
         wanted = finite_array(labels, "labels")
         if wanted.shape != (len(x),):
             raise ShapeError(f"labels must have shape ({len(x)},), one per point, got {wanted.shape}.")
-        y = net(x)
-        wrong = (np.argmax(y, axis=1) if net.n_outputs > 1 else (y[:, 0] > 0)) != wanted
+        wrong = np.array([exact_decision(net, point) for point in x], dtype=np.int64) != wanted
     fitted = as_domain(domain, net.n_inputs)
     radii, targets = np.zeros(len(x)), np.full(len(x), -1)
     places = np.full(x.shape, np.nan)
