@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
+from tropnet.kernels import compiled
 
 __all__ = ["Centred", "as_centred", "centred", "from_distances", "seen_along"]
 
@@ -89,26 +90,43 @@ def _distances(
     A: FloatArray, b: FloatArray, where: FloatArray, errors: FloatArray | None
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return unit rows and their distances from points, one for each row, and how wrong both are at most."""
-    d = A.shape[1]
+    n, d = A.shape
+    units, found = np.empty((n, d)), np.empty((3, n))
+    wrong = np.zeros((n, 2)) if errors is None else errors
+    _fill_distances(*(np.ascontiguousarray(array) for array in (A, b, where, wrong)), units, *found)
+    return units, found[0], found[1], found[2]
+
+
+@compiled(entry=True, reorder=True)
+def _fill_distances(
+    A: Any, b: Any, where: Any, errors: Any, units: Any, sides: Any, unit_errors: Any, side_errors: Any
+) -> None:
+    """Fill in unit rows, their distances from points, and how wrong both are at most."""
+    n, d = A.shape
     unit = (d + 8) * EPSILON
-    with np.errstate(all="ignore"):
-        largest = np.abs(A).max(axis=1, initial=0.0)
+    for i in range(n):
         # Scaled first, so that squares neither overflow nor vanish.
-        units = A / largest[:, None]
-        norms = np.sqrt(np.einsum("ij,ij->i", units, units))
-        units /= norms[:, None]
-        level = b / largest / norms
-        sides = level - np.einsum("ij,ij->i", units, where)
-        where = np.abs(where)
-        side_errors = unit * (np.abs(level) + np.einsum("ij,ij->i", np.abs(units), where) + np.abs(sides)) + _TINY
-        unit_errors = np.full(len(b), unit)
-        if errors is not None:
-            # The true row may be a tenth shorter, which makes a unit row of its error: more errors are not known.
-            wrong, shift = (1.1 * errors / largest[:, None] / norms[:, None]).T
-            unit_errors += 2 * wrong
-            side_errors += wrong * (where.sum(axis=1) + np.abs(sides)) + shift
-            side_errors[~(wrong < 0.1)] = np.inf
-    return units, sides, unit_errors, side_errors
+        largest, square = 0.0, 0.0
+        for k in range(d):
+            largest = max(largest, abs(A[i, k]))
+        for k in range(d):
+            units[i, k] = A[i, k] / largest
+            square += units[i, k] * units[i, k]
+        norm = np.sqrt(square)
+        level = b[i] / largest / norm
+        value = size = total = 0.0
+        for k in range(d):
+            units[i, k] /= norm
+            value += units[i, k] * where[i, k]
+            size += abs(units[i, k] * where[i, k])
+            total += abs(where[i, k])
+        # The true row may be a tenth shorter, which makes a unit row of its error: more errors are not known.
+        wrong, shift = 1.1 * errors[i, 0] / largest / norm, 1.1 * errors[i, 1] / largest / norm
+        sides[i] = level - value
+        unit_errors[i] = unit + 2.0 * wrong
+        side_errors[i] = unit * (abs(level) + size + abs(sides[i])) + _TINY + wrong * (total + abs(sides[i])) + shift
+        if not wrong < 0.1:
+            side_errors[i] = np.inf
 
 
 def from_distances(

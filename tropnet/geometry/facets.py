@@ -6,15 +6,13 @@ It defines a facet if some ray from the point meets its hyperplane strictly befo
 polyhedron ends at row i alone.
 
 It does not even touch the polyhedron if u_i y < s_i for all y in it, for then no facet can lie on it, and the others
-describe the same polyhedron without it. Multipliers l >= 0 of other rows prove that: u_i y = sum l_j u_j y + e y with
-a rest e, so u_i y <= sum l_j s_j + |e| |y| (weak duality). An extent of the polyhedron bounds |y|; where none is known,
-the rest must be 0: the linear system u_i = sum l_j u_j over d rows has one solution, if its matrix is regular, which an
-approximate inverse proves, with bounds on every l_j (Rump 2010, doi:10.1017/S096249291000005X, section 10).
+describe the same polyhedron without it. Multipliers of other rows prove that (see `tropnet.geometry.implied_rows`).
 
-Rows are asked in turn: the linear program max u_i y over the rows found so far ends below s_i, with multipliers, or
-beyond, in a direction in which a ray meets another facet (Clarkson 1994, doi:10.1109/SFCS.1994.365723). So programs
-have as many rows as there are facets, not as there are rows. Coincident rows, and rows that touch the polyhedron in
-less than a facet, are in neither case: they are doubtful.
+A walk along the polyhedron's vertices finds nearly all (see `tropnet.geometry.facet_walk`). Rows that it leaves, as at
+degenerate vertices, are asked in turn: the linear program max u_i y over the rows found so far ends below s_i, with
+multipliers, or beyond, in a direction in which a ray meets another facet (Clarkson 1994, doi:10.1109/SFCS.1994.365723).
+So programs have as many rows as there are facets, not as there are rows. Coincident rows, and rows that touch the
+polyhedron in less than a facet, are in neither case: they are doubtful.
 """
 
 from __future__ import annotations
@@ -25,21 +23,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.rounding import EPSILON
-from tropnet.geometry.balls import DONE, invert, solve
+from tropnet.geometry.balls import DONE, solve
 from tropnet.geometry.centred import Centred
-from tropnet.kernels import compiled
+from tropnet.geometry.facet_walk import DOUBTFUL, FACET, IMPLIED, UNKNOWN, make_path, recall, walk
+from tropnet.geometry.implied_rows import is_implied, is_surely_spanned
+from tropnet.kernels import Record, compiled
 
 __all__ = ["DOUBTFUL", "FACET", "IMPLIED", "facets", "untouched"]
 
-_UNKNOWN, FACET, IMPLIED, DOUBTFUL = 0, 1, 2, 3
 # How often a direction that leads to several rows at once is moved, and how far the first time and each next.
 _TRIES = 3
 _SHIFT = 1e-2
-# Products of multipliers and rows may be subnormal.
+# Inverse distances may be subnormal.
 _TINY = 1e-300
 
 
-def facets(rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf) -> NDArray[np.int8]:
+def facets(
+    rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf, n_shared: NDArray[np.int64] | None = None
+) -> NDArray[np.int8]:
     """Return what is proven of each row: it defines a facet, does not touch the polyhedron, or is doubtful.
 
     Parameters
@@ -49,7 +50,10 @@ def facets(rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf) ->
     offsets
         int64, shape (R + 1,).
     extent
-        No two points of a polyhedron are farther apart than this.
+        No two points of a polyhedron are farther apart than this; with `n_shared`, no two points of all of them.
+    n_shared
+        int64, shape (R,): so many rows of each, the first ones, are those of the polyhedron before, in the same places;
+        none if not given. What these imply is not asked again.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def facets(rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf) ->
 
     Notes
     -----
-    For m rows and f facets m linear programs with f rows, and O(m) operations for each ray and dimension.
+    About m vertices for m rows that no shared rows imply, each O(m d) operations; where the walk ends in doubt, and for
+    f facets, linear programs with f rows, and O(m) operations for each ray and dimension.
 
     Examples
     --------
@@ -74,44 +79,52 @@ def facets(rows: Centred, offsets: NDArray[np.int64], extent: float = np.inf) ->
     most = int(np.diff(offsets).max(initial=0))
     known = np.full(len(rows.units), DOUBTFUL, dtype=np.int8)
     table, names = np.empty((most + 2, d + 1)), np.empty(most + d + 1, dtype=np.int64)
+    shared = np.zeros(len(rows.reach), dtype=np.int64) if n_shared is None else n_shared
     _facets(
-        *rows, offsets, extent, known, np.empty(most, dtype=np.int64), table, names, np.empty((d, 2 * d)),
-        np.empty((4, d)),
+        *rows, offsets, shared, extent, known, Record(make_path(most, d)), np.empty(most, dtype=np.int64), table, names,
+        np.empty((d, 2 * d)), np.empty((4, d)),
     )  # fmt: skip
     return known
 
 
 @compiled(entry=True)
 def _facets(
-    units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, extent: float, known: Any,
-    active: Any, table: Any, names: Any, square: Any, work: Any,
+    units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, n_shared: Any, extent: float,
+    known: Any, path: Any, active: Any, table: Any, names: Any, square: Any, work: Any,
 ) -> None:  # fmt: skip
     """Fill in what is known of each row; `active` is space for the rows found so far, work[0] for a direction."""
     d = units.shape[1]
     for r in range(len(reach)):
         start, m = offsets[r], offsets[r + 1] - offsets[r]
+        recall(path, known, start, m, n_shared[r])
         sure = reach[r] > 0.0 and reach[r] < np.inf
         for i in range(start, start + m):
             sure = sure and side_errors[i] < sides[i] and unit_errors[i] < 1.0
         if not sure:
+            known[start : start + m] = DOUBTFUL
             continue
-        known[start : start + m] = _UNKNOWN
+        walk(path, units, sides, unit_errors, side_errors, start, m, extent / reach[r], known, square, work)
         n = 0
         for i in range(start, start + m):
-            if known[i] != _UNKNOWN:
+            if known[i] == FACET:
+                active[n] = i
+                n += 1
+        for i in range(start, start + m):
+            if known[i] != UNKNOWN:
                 continue
             for k in range(d):
                 work[0, k] = units[i, k]
             first = _first(units, sides, unit_errors, side_errors, start, m, known, work)
             if first >= 0 and known[first] != FACET:
                 n = _found(first, known, active, n)
-            while known[i] == _UNKNOWN:
+            while known[i] == UNKNOWN:
                 first = -1
                 if _beyond(units, sides, i, active, n, table, names, work):
                     first = _first_near(units, sides, unit_errors, side_errors, start, m, known, work)
-                elif _is_implied(
-                    units, sides, unit_errors, side_errors, i, active, n, table, names, work, extent / reach[r]
-                ) or _is_surely_spanned(units, sides, unit_errors, side_errors, i, active, n, names, square, work):
+                elif _ends_below(
+                    units, sides, unit_errors, side_errors, i, active, n, table, names, path.ends, square, work,
+                    extent / reach[r],
+                ):  # fmt: skip
                     known[i] = IMPLIED
                     break
                 if first >= 0:
@@ -160,7 +173,8 @@ def untouched(rows: Centred, offsets: NDArray[np.int64], asked: Centred, extent:
     some = tuple(np.empty((most + 1, *array.shape[1:])) for array in rows[:4])
     _untouched(
         *rows, offsets, *asked[:4], len(found) // R, extent, found, *some, np.arange(most + 1),
-        np.empty((most + 3, d + 1)), np.empty(most + d + 2, dtype=np.int64), np.empty((d, 2 * d)), np.empty((4, d)),
+        np.empty((most + 3, d + 1)), np.empty(most + d + 2, dtype=np.int64), np.empty(d, dtype=np.int64),
+        np.empty((d, 2 * d)), np.empty((4, d)),
     )  # fmt: skip
     return found
 
@@ -170,7 +184,7 @@ def _untouched(
     units: Any, sides: Any, unit_errors: Any, side_errors: Any, reach: Any, offsets: Any, asked_units: Any,
     asked_sides: Any, asked_unit_errors: Any, asked_side_errors: Any, k: int, extent: float, found: Any,
     some_units: Any, some_sides: Any, some_unit_errors: Any, some_side_errors: Any, active: Any, table: Any, names: Any,
-    square: Any, work: Any,
+    ends: Any, square: Any, work: Any,
 ) -> None:  # fmt: skip
     """Fill in which rows are surely not touched; `some` is space for a polyhedron's rows and the one that is asked."""
     d = units.shape[1]
@@ -192,14 +206,9 @@ def _untouched(
                 some_units[m, j] = asked_units[q, j]
             some_sides[m], some_side_errors[m] = asked_sides[q], asked_side_errors[q]
             some_unit_errors[m] = asked_unit_errors[q]
-            found[q] = not _beyond(some_units, some_sides, m, active, m, table, names, work) and (
-                _is_implied(
-                    some_units, some_sides, some_unit_errors, some_side_errors, m, active, m, table, names, work,
-                    extent / reach[r],
-                )
-                or _is_surely_spanned(
-                    some_units, some_sides, some_unit_errors, some_side_errors, m, active, m, names, square, work
-                )
+            found[q] = not _beyond(some_units, some_sides, m, active, m, table, names, work) and _ends_below(
+                some_units, some_sides, some_unit_errors, some_side_errors, m, active, m, table, names, ends, square,
+                work, extent / reach[r],
             )  # fmt: skip
 
 
@@ -290,91 +299,17 @@ def _beyond(units: Any, sides: Any, i: int, active: Any, n: int, table: Any, nam
 
 
 @compiled()
-def _is_implied(
+def _ends_below(
     units: Any, sides: Any, unit_errors: Any, side_errors: Any, i: int, active: Any, n: int, table: Any, names: Any,
-    work: Any, farthest: float,
+    ends: Any, square: Any, work: Any, farthest: float,
 ) -> bool:  # fmt: skip
-    """Return whether the multipliers at the end of the program prove that row i does not touch the polyhedron.
-
-    No point of that is farther away than `farthest`.
-    """
-    d = units.shape[1]
-    for k in range(d):
-        work[1, k] = units[i, k]
-    bound, total, rest = 0.0, 1.0, unit_errors[i] + _TINY
-    for j in range(d):
-        name, multiplier = names[n + 1 + j], -table[n + 1, j]
-        # The last row of the program is none of the polyhedron.
-        if name < 0 or name >= n or not multiplier > 0.0:
-            continue
-        row = active[name]
-        for k in range(d):
-            work[1, k] -= multiplier * units[row, k]
-        bound += multiplier * (sides[row] + side_errors[row])
-        rest += multiplier * unit_errors[row]
-        total += multiplier
-    for k in range(d):
-        rest += abs(work[1, k])
-    rest += d * (d + 3) * EPSILON * total
-    bound += rest * farthest
-    return bool(bound * (1.0 + 4.0 * (d + 4) * EPSILON) < (sides[i] - side_errors[i]) * (1.0 - 2.0 * EPSILON))
-
-
-@compiled()
-def _is_surely_spanned(
-    units: Any, sides: Any, unit_errors: Any, side_errors: Any, i: int, active: Any, n: int, names: Any, square: Any,
-    work: Any,
-) -> bool:  # fmt: skip
-    """Return whether row i surely is a sum of positive multiples of the rows where the program ended, and farther away.
-
-    With X about 1 / B, multipliers l = u X, rho = u - l B and G = I - B X they are l + rho X (1 - G)^-1.
-    """
-    d = units.shape[1]
-    for j in range(d):
+    """Return whether the rows where the program ended prove that row i does not touch the polyhedron."""
+    for j in range(units.shape[1]):
         name = names[n + 1 + j]
-        if name < 0 or name >= n:
-            return False
-        for k in range(d):
-            square[j, k] = units[active[name], k]
-            square[j, d + k] = 1.0 if j == k else 0.0
-    if not invert(square, d):
-        return False
-    unit, total = (d + 3) * EPSILON, 0.0
-    for j in range(d):
-        value = 0.0
-        for k in range(d):
-            value += units[i, k] * square[k, d + j]
-        work[1, j] = value
-        total += abs(value) * (unit_errors[active[names[n + 1 + j]]] + unit)
-    for k in range(d):
-        value = units[i, k]
-        for j in range(d):
-            value -= work[1, j] * units[active[names[n + 1 + j]], k]
-        work[2, k] = abs(value) + total + unit_errors[i] + unit
-    worst = 0.0
-    for j in range(d):
-        row, off = active[names[n + 1 + j]], 0.0
-        for q in range(d):
-            value, size = 1.0 if j == q else 0.0, 1.0
-            for k in range(d):
-                value -= units[row, k] * square[k, d + q]
-                size += abs(square[k, d + q])
-            off += abs(value) + (unit + unit_errors[row]) * size
-        worst = max(worst, off)
-    if not worst < 0.5:
-        return False
-    shift = 0.0
-    for j in range(d):
-        value = 0.0
-        for k in range(d):
-            value += work[2, k] * abs(square[k, d + j])
-        work[3, j] = value
-        shift += value
-    shift *= worst / (1.0 - worst)
-    bound = 0.0
-    for j in range(d):
-        row, error = active[names[n + 1 + j]], (work[3, j] + shift) * (1.0 + 2.0 * unit)
-        if not work[1, j] >= error:
-            return False
-        bound += (work[1, j] + error) * (sides[row] + side_errors[row])
-    return bool(bound * (1.0 + 2.0 * unit) < (sides[i] - side_errors[i]) * (1.0 - 2.0 * EPSILON))
+        # The last row of the program is none of the polyhedron.
+        ends[j] = active[name] if 0 <= name < n else -1
+        work[2, j] = -table[n + 1, j]
+    return bool(
+        is_implied(units, sides, unit_errors, side_errors, i, ends, work, farthest)
+        or is_surely_spanned(units, sides, unit_errors, side_errors, i, ends, square, work)
+    )

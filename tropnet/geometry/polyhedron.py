@@ -190,22 +190,24 @@ class Polyhedron:
             raise TropnetError("the polyhedron is empty, so no point of it is nearest.")
         return found
 
-    def facets(self) -> NDArray[np.int64]:
+    def facets(self, proven: NDArray[np.int8] | None = None) -> NDArray[np.int64]:
         """Return the indices of the rows that define facets, ascending; of coincident rows the first.
 
         Rays and multipliers prove most in float64, from an exact point inside (see `tropnet.geometry.facets`). For what
         is left, row i defines a facet iff beyond it there are points that no other row excludes: an exact decision.
+
+        Parameters
+        ----------
+        proven
+            int8, shape (m,): what is proven of each row already: `FACET`, `IMPLIED` or `DOUBTFUL`. If it is nothing, or
+            not given, float64 is asked here.
 
         Raises
         ------
         TropnetError
             The polyhedron has no interior.
         """
-        rows = self.from_inside()
-        if self.dimension <= _PROGRAMS:
-            known = facets(rows, np.array([0, len(self.rows)]), self.extent())
-        else:
-            known = facets_of_one(rows, self.extent())
+        known = self._proven_facets() if proven is None or (proven == DOUBTFUL).all() else proven
         first: dict[tuple[int, ...], int] = {}
         # What does not touch the polyhedron excludes nothing that the others leave.
         for i in np.flatnonzero(known != IMPLIED).tolist():
@@ -219,6 +221,13 @@ class Polyhedron:
         for i in self._reaching_beyond(doubtful, backend):
             found[i] = True
         return np.flatnonzero(found)
+
+    def _proven_facets(self) -> NDArray[np.int8]:
+        """Return what is proven of each row in float64."""
+        rows = self.from_inside()
+        if self.dimension <= _PROGRAMS:
+            return facets(rows, np.array([0, len(self.rows)]), self.extent())
+        return facets_of_one(rows, self.extent())
 
     def _reaching_beyond(self, some: list[int], backend: Backend) -> Iterator[int]:
         """Yield those of some rows beyond which there are points that no other of them, nor one pushed, excludes.

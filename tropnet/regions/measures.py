@@ -149,17 +149,18 @@ class Measures:
             which = np.arange(len(self.packed))[part]
             for views in (self._quick, self._accurate):
                 rows, offsets, _ = views(which)
-                known = facets(rows, offsets, self._extent)
+                known = facets(rows, offsets, self._extent, self._n_shared(which))
                 owner = np.repeat(np.arange(len(which)), np.diff(offsets))
                 defines = known == FACET
                 flags[which[owner[defines]], self._places(which, index)[defines]] = True
                 doubtful = np.zeros(len(which), dtype=np.bool_)
                 doubtful[owner[known == DOUBTFUL]] = True
                 which = which[doubtful]
-            for i in which.tolist():
+            ends = np.cumsum(np.bincount(owner, minlength=len(doubtful)))[doubtful]
+            for i, end in zip(which.tolist(), ends.tolist(), strict=True):
                 places = self._places(np.array([i]), index)
                 flags[i] = False
-                flags[i, places[self.polyhedron(i).facets()]] = True
+                flags[i, places[self.polyhedron(i).facets(known[end - len(places) : end])]] = True
         return index.pack(flags)
 
     def surely_positive(self, which: NDArray[np.int64], A: FloatArray, c: FloatArray, errors: FloatArray) -> BoolArray:
@@ -187,6 +188,17 @@ class Measures:
             flat = at_point > (spread + wrong) * (1 + 1e-9) + SMALLEST_NORMAL
         inside = ~np.isin(which, list(self.without_point))
         return np.asarray(found | (flat & np.isfinite(at_point) & inside[:, None]))
+
+    def _n_shared(self, which: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many first rows of each of some regions are those of the one before it.
+
+        The row of a neuron depends on the signs of earlier neurons, and is turned by its own.
+        """
+        n = self.network.n_neurons
+        signs, cuts = unpack(self.packed[which], n), unpack(self.packed_cuts[which], n)
+        same = np.logical_and.accumulate((signs[1:] == signs[:-1]) & (cuts[1:] == cuts[:-1]), axis=1)
+        n_sides = len(RowIndex.of(self.network, self.domain).sides)
+        return np.concatenate([[0], n_sides + (same & cuts[1:]).sum(axis=1)])
 
     def _places(self, which: NDArray[np.int64], index: RowIndex) -> NDArray[np.int64]:
         """Return the places of all rows of some regions, in order."""

@@ -155,6 +155,49 @@ def test_what_is_proven_is_true_at_any_scale(scale, seed, d):
             assert state == DOUBTFUL or (state == FACET) == (i in exact)
 
 
+@pytest.mark.parametrize("extent", [np.inf, 12.0])
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 3), n_shared=st.lists(st.integers(0, 10), min_size=3, max_size=3))
+def test_rows_shared_with_the_polyhedron_before(extent, seed, d, n_shared):
+    """Polyhedra in the box [-2, 2]^d, each with some first rows of the one before, seen from points of their own."""
+    rng = np.random.default_rng(seed)
+    A, b, points = [], [], [rng.integers(-3, 4, d) / 4 for _ in range(4)]
+    for n, point in zip([0, *n_shared], points, strict=True):
+        own = rng.integers(-2, 3, (12, d)).astype(float)
+        own[:, 0] += np.where(own.any(axis=1), 0, 1)
+        own[-2 * d :] = np.vstack([np.eye(d), -np.eye(d)])
+        c = own @ point + rng.choice([0.25, 0.5, 0.5, 1.0, 2.0, 3.0, 6.0], 12)
+        c[-2 * d :] = 2.0
+        # Only rows that the point fulfils can be shared.
+        kept = n if n and (A[-1][:n] @ point < b[-1][:n]).all() else 0
+        A.append(np.vstack([A[-1][:kept], own]) if kept else own)
+        b.append(np.concatenate([b[-1][:kept], c]) if kept else c)
+    shared = [0]
+    for i in range(1, 4):
+        most = min(len(A[i - 1]), len(A[i]))
+        same = (A[i - 1][:most] == A[i][:most]).all(axis=1) & (b[i - 1][:most] == b[i][:most])
+        shared.append(int(np.logical_and.accumulate(same).sum()))
+    offsets = np.cumsum([0, *map(len, A)])
+    rows = centred(np.vstack(A), np.concatenate(b), offsets, np.array(points))
+    known = facets(rows, offsets, extent, np.array(shared))
+    for i in range(4):
+        integers = [np.array([*(-int(4 * x) for x in a), int(4 * c)], object) for a, c in zip(A[i], b[i], strict=True)]
+        exact = defining(integers)
+        for j, state in enumerate(known[offsets[i] : offsets[i + 1]].tolist()):
+            assert state == DOUBTFUL or (state == FACET) == (j in exact)
+
+
+def test_the_order_of_regions_is_of_no_importance():
+    regions = enumerate_regions(Network.random([3, 8, 8, 1], seed=1), Box(-1, 1), engine="simplex")
+    order = np.random.default_rng(0).permutation(len(regions))
+    columns = (regions.packed[order], regions.packed_cuts[order], regions.witnesses[order])
+    found = Regions(regions.network, regions.domain, *columns).facets()
+    known, counts = regions.facets(), np.diff(found.offsets)
+    assert counts.tolist() == np.diff(known.offsets)[order].tolist()
+    for i, j in enumerate(order.tolist()):
+        ours, theirs = (slice(each.offsets[k], each.offsets[k + 1]) for each, k in ((found, i), (known, j)))
+        assert found.rows[ours].tolist() == known.rows[theirs].tolist()
+
+
 @pytest.mark.parametrize("scale", [1e-150, 1e-8, 1.0, 1e8, 1e150])
 @given(seed=st.integers(0, 10**6), d=st.integers(1, 3))
 def test_what_is_not_touched(scale, seed, d):
