@@ -15,6 +15,7 @@ def write(path: Path, record: dict[str, Any]) -> None:
     """Write the tables between the marks of a Markdown file, or as a new file; its other text stays."""
     parts = [
         f"### By property\n\n{_by_property(record)}",
+        f"### All regions, beside nnenum's exact mode\n\n{_exact(record)}",
         f"### Where published verdicts contradict each other\n\n{_apart(record)}",
         f"### Regions on the whole domain, estimated (and the standard error)\n\n{_whole(record)}",
     ]
@@ -62,7 +63,7 @@ def _by_property(record: dict[str, Any]) -> str:
         sizes = [sum(box.get("n_regions", box.get("estimate", 0)) for box in row["regions"]) for row in rows]
         estimated = any("estimate" in box for row in rows for box in row["regions"])
         took = [row["cpu_seconds"] for row in rows]
-        beside = [row["nnenum"]["seconds"] for row in rows if row.get("nnenum", {}).get("seconds") is not None]
+        beside = [row["nnenum"]["cpu_seconds"] for row in rows if "nnenum" in row]
         lines.append(
             [
                 str(number),
@@ -78,6 +79,26 @@ def _by_property(record: dict[str, Any]) -> str:
             ]
         )
     return markdown_table(head, lines)
+
+
+def _exact(record: dict[str, Any]) -> str:
+    """Return how many regions both find, and how many a second: nnenum with its imports, we in a warm process."""
+    rows = [row for row in record["rows"] if "nnenum_exact" in row and "n_regions" in row["regions"][0]]
+    lines = []
+    for row in rows:
+        ours, theirs = row["regions"][0], row["nnenum_exact"]
+        rates = ours["n_regions"] / max(ours["cpu_seconds"], 0.001), theirs["stars"] / theirs["cpu_seconds"]
+        lines.append(
+            [
+                f"{row['property']} on {row['network']}",
+                f"{ours['n_regions']:,}",
+                f"{theirs['stars']:,}",
+                *(f"{rate:,.0f}" for rate in rates),
+                f"{rates[0] / rates[1]:.0f}",
+            ]
+        )
+    head = ["instance", "regions", "nnenum", "regions a second", "nnenum", "times"]
+    return markdown_table(head, lines) if lines else f"nnenum: {record['nnenum']}"
 
 
 def _apart(record: dict[str, Any]) -> str:
