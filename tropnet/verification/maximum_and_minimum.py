@@ -20,6 +20,8 @@ from tropnet.verification.objective import largest_value
 __all__ = ["maximum", "minimum"]
 
 _METHODS = ("auto", "search", "enumerate", "branch")
+# Beyond what can be searched: up to here enumeration takes about a second, less than branch and bound.
+_FEW_REGIONS, _FEW_INPUTS = 2_000, 10
 
 
 def maximum(
@@ -45,7 +47,8 @@ def maximum(
         ``"search"``: regions are searched by their vertices, cells that cannot hold more than the best so far left
         out (up to eight inputs). ``"branch"``: branch and bound on the signs of neurons by linear programs, for
         bounded domains of any dimension. ``"enumerate"``: all regions, one exact linear program each where vertices
-        do not rule a region out. ``"auto"``: the first of these that can.
+        do not rule a region out. ``"auto"``: the search where it can; else enumeration of small networks (up to ten
+        inputs and 2000 regions) and unbounded domains; else branch and bound.
     tolerance
         Let branch and bound (only) leave a subtree whose bound exceeds the best value found by at most this;
         `Extremum.gap` says how much was left.
@@ -152,6 +155,10 @@ def _largest(
                 " use 'auto'."
             )
     bounds = None if method == "enumerate" else bounding_box(inside)
+    if method == "auto" and bounds is not None and within.n_inputs <= _FEW_INPUTS:
+        regions = enumerate_regions(within, inside, max_regions=_FEW_REGIONS)
+        if regions.complete:
+            return lifted_extremum(restriction, over_regions(regions, [c])[1])
     if bounds is not None:
         allowed = Fraction(tolerance) * (1 if restriction is None else restriction.scale)
         return lifted_extremum(restriction, branch_and_bound(within, inside, c, bounds, allowed, progress=progress))
