@@ -15,6 +15,7 @@ __all__ = ["Centred", "as_centred", "centred", "from_distances", "seen_along"]
 
 # What a few roundings among subnormal numbers may lose.
 _TINY = 1e-320
+_SMALL, _LARGE = 1e-100, 1e100
 
 
 class Centred(NamedTuple):
@@ -97,7 +98,7 @@ def _distances(
     return units, found[0], found[1], found[2]
 
 
-@compiled(entry=True, reorder=True)
+@compiled(entry=True)
 def _fill_distances(
     A: Any, b: Any, where: Any, errors: Any, units: Any, sides: Any, unit_errors: Any, side_errors: Any
 ) -> None:
@@ -105,23 +106,25 @@ def _fill_distances(
     n, d = A.shape
     unit = (d + 8) * EPSILON
     for i in range(n):
-        # Scaled first, so that squares neither overflow nor vanish.
-        largest, square = 0.0, 0.0
+        largest = square = 0.0
         for k in range(d):
             largest = max(largest, abs(A[i, k]))
+        # Squares of others overflow or vanish.
+        if _SMALL < largest < _LARGE:
+            largest = 1.0
         for k in range(d):
-            units[i, k] = A[i, k] / largest
+            units[i, k] = A[i, k] if largest == 1.0 else A[i, k] / largest
             square += units[i, k] * units[i, k]
-        norm = np.sqrt(square)
-        level = b[i] / largest / norm
+        scale = 1.0 / np.sqrt(square)
+        level = b[i] / largest * scale
         value = size = total = 0.0
         for k in range(d):
-            units[i, k] /= norm
+            units[i, k] *= scale
             value += units[i, k] * where[i, k]
             size += abs(units[i, k] * where[i, k])
             total += abs(where[i, k])
         # The true row may be a tenth shorter, which makes a unit row of its error: more errors are not known.
-        wrong, shift = 1.1 * errors[i, 0] / largest / norm, 1.1 * errors[i, 1] / largest / norm
+        wrong, shift = 1.1 * errors[i, 0] / largest * scale, 1.1 * errors[i, 1] / largest * scale
         sides[i] = level - value
         unit_errors[i] = unit + 2.0 * wrong
         side_errors[i] = unit * (abs(level) + size + abs(sides[i])) + _TINY + wrong * (total + abs(sides[i])) + shift

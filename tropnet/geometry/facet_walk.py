@@ -33,10 +33,10 @@ _FLAT = 1e-11
 _LEAST = 1e-30
 # So many pivots for each row, on the average, before the walk is given up.
 _PIVOTS = 20
-# Lines over the rows: two sums, what they hold at least, their errors, along how many edges they decrease.
+# Lines over the columns of the table: sums; over the rows: sums, what they hold at least, errors, descending edges.
 _SUMS, _RATES, _LIMITS, _ERRORS, _DESCENTS = 0, 1, 2, 3, 4
-# Vectors: a point close to the vertex, inverse lengths of the edges, the sum of edges of length one.
-_POINT, _SIZES, _TOTAL = 0, 1, 2
+# Vectors: a point close to the vertex, inverse lengths of the edges.
+_POINT, _SIZES = 0, 1
 _NEVER = 1 << 62
 
 
@@ -46,19 +46,18 @@ class Path(NamedTuple):
     Attributes
     ----------
     table
-        float64, shape (d + 1, at least m): the rows' rates along the edges; last their slacks at the vertex.
-    edges
-        float64, shape (d + 1, d): directions; last the vertex.
+        float64, shape (d + 1, d + at least m): the directions of the edges, and the rows' rates along them; last the
+        vertex, and the rows' slacks there.
     tight
-        int64, shape (d,): by edge the row, as a column of the table, that it leaves; -1 if no row is tight.
+        int64, shape (d,): by edge the row that it leaves, as a place in `names`; -1 if no row is tight.
     names
-        int64, shape (at least m,): which rows of the polyhedron the columns are, ascending; implied ones are left out.
+        int64, shape (at least m,): which rows of the polyhedron the table holds, ascending; implied ones are left out.
     columns
         float64, shape (d, at least m): the coefficients.
     lines
-        float64, shape (5, at least m).
+        float64, shape (5, d + at least m).
     vectors
-        float64, shape (3, d).
+        float64, shape (2, d).
     ends
         int64, shape (d,): the tight rows, among all that were given.
     implied_by
@@ -66,7 +65,6 @@ class Path(NamedTuple):
     """
 
     table: FloatArray
-    edges: FloatArray
     tight: NDArray[np.int64]
     names: NDArray[np.int64]
     columns: FloatArray
@@ -79,8 +77,8 @@ class Path(NamedTuple):
 def make_path(most: int, d: int) -> Path:
     """Return space for walks of polyhedra with at most so many rows, in d dimensions."""
     return Path(
-        np.empty((d + 1, most)), np.empty((d + 1, d)), np.empty(d, dtype=np.int64), np.empty(most, dtype=np.int64),
-        np.empty((d, most)), np.empty((5, most)), np.empty((3, d)), np.empty(d, dtype=np.int64),
+        np.empty((d + 1, d + most)), np.empty(d, dtype=np.int64), np.empty(most, dtype=np.int64),
+        np.empty((d, most)), np.empty((5, d + most)), np.empty((2, d)), np.empty(d, dtype=np.int64),
         np.full(most, _NEVER),
     )  # fmt: skip
 
@@ -113,7 +111,7 @@ def walk(
             _mark_tight(path, sides, side_errors, start, n, known)
         if goal < 0 or known[start + names[goal]] != UNKNOWN:
             goal = -1
-            _count_descents(table, descents)
+            _count_descents(table[:, d : d + n], descents)
             for i in range(n):
                 row = start + names[i]
                 if known[row] != UNKNOWN:
@@ -130,9 +128,9 @@ def walk(
                 break
         k = 0
         for j in range(1, d):
-            if table[j, goal] < table[k, goal]:
+            if table[j, d + goal] < table[k, d + goal]:
                 k = j
-        entering = _first_to_block(path, k, n) if table[k, goal] < -_FLAT else -1
+        entering = _first_to_block(path, k, n) if table[k, d + goal] < -_FLAT else -1
         if entering < 0:
             goal, fresh = -1, False
             continue
@@ -147,7 +145,7 @@ def walk(
 def _load(path: Any, units: Any, sides: Any, unit_errors: Any, side_errors: Any, start: int, m: int, known: Any) -> int:
     """Put the unknown rows into the dictionary, seen from the point inside; return how many they are."""
     d = units.shape[1]
-    table, edges, names, columns, lines = path.table, path.edges, path.names, path.columns, path.lines
+    table, names, columns, lines = path.table, path.names, path.columns, path.lines
     n = 0
     for i in range(m):
         if known[start + i] == UNKNOWN:
@@ -157,25 +155,25 @@ def _load(path: Any, units: Any, sides: Any, unit_errors: Any, side_errors: Any,
         row = start + names[i]
         for k in range(d):
             columns[k, i] = units[row, k]
-            table[k, i] = -units[row, k]
-        table[d, i] = sides[row]
+            table[k, d + i] = -units[row, k]
+        table[d, d + i] = sides[row]
         lines[_LIMITS, i] = (sides[row] - side_errors[row]) * (1.0 - 4.0 * EPSILON)
         lines[_ERRORS, i] = (unit_errors[row] + (d + 3) * EPSILON) * (1.0 + 4.0 * EPSILON)
     for k in range(d):
         path.tight[k] = -1
-        edges[d, k] = 0.0
         for u in range(d):
-            edges[k, u] = 1.0 if k == u else 0.0
+            table[k, u] = 1.0 if k == u else 0.0
+        table[d, k] = 0.0
     return n
 
 
 @compiled(reorder=True)
 def _find_vertex(path: Any, n: int) -> bool:
     """Go along each edge that leaves no row to the nearest row in either direction; False if there is none."""
-    d = path.edges.shape[1]
-    slacks = path.table[d]
+    d = len(path.tight)
+    slacks = path.table[d, d : d + n]
     for k in range(d):
-        rates, edge = path.table[k], path.edges[k]
+        rates = path.table[k, d : d + n]
         row, fastest = -1, 0.0
         for i in range(n):
             rate = abs(rates[i]) / max(slacks[i], _LEAST)
@@ -184,10 +182,9 @@ def _find_vertex(path: Any, n: int) -> bool:
         if row < 0:
             return False
         if rates[row] > 0.0:
-            for i in range(n):
-                rates[i] = -rates[i]
-            for u in range(d):
-                edge[u] = -edge[u]
+            line = path.table[k, : d + n]
+            for i in range(d + n):
+                line[i] = -line[i]
         _exchange(path, k, row, n)
     return True
 
@@ -195,7 +192,8 @@ def _find_vertex(path: Any, n: int) -> bool:
 @compiled(reorder=True)
 def _first_to_block(path: Any, k: int, n: int) -> int:
     """Return the first row that edge k meets, -1 if none."""
-    rates, slacks, inverse = path.table[k, :n], path.table[path.edges.shape[1], :n], path.lines[_SUMS, :n]
+    d = len(path.tight)
+    rates, slacks, inverse = path.table[k, d : d + n], path.table[d, d : d + n], path.lines[_SUMS, :n]
     for i in range(n):
         inverse[i] = -rates[i] / max(slacks[i], _LEAST)
     row, fastest = -1, 0.0
@@ -208,24 +206,20 @@ def _first_to_block(path: Any, k: int, n: int) -> int:
 @compiled(reorder=True)
 def _exchange(path: Any, k: int, row: int, n: int) -> None:
     """Go along edge k to a row, which is tight there instead of the one that the edge left."""
-    d = path.edges.shape[1]
-    own, edge = path.table[k, :n], path.edges[k]
-    scale = 1.0 / own[row]
-    for i in range(n):
+    d = len(path.tight)
+    own = path.table[k, : d + n]
+    scale = 1.0 / own[d + row]
+    for i in range(d + n):
         own[i] *= scale
-    for u in range(d):
-        edge[u] *= scale
-    own[row] = 1.0
+    own[d + row] = 1.0
     for j in range(d + 1):
-        other, line = path.table[j, :n], path.edges[j]
-        factor = other[row]
+        line = path.table[j, : d + n]
+        factor = line[d + row]
         if j == k or factor == 0.0:
             continue
-        for i in range(n):
-            other[i] -= factor * own[i]
-        for u in range(d):
-            line[u] -= factor * edge[u]
-        other[row] = 0.0
+        for i in range(d + n):
+            line[i] -= factor * own[i]
+        line[d + row] = 0.0
     path.tight[k] = row
 
 
@@ -236,7 +230,7 @@ def _count_descents(table: Any, descents: Any) -> None:
     for i in range(n):
         descents[i] = 0.0
     for k in range(len(table) - 1):
-        rates = table[k, :n]
+        rates = table[k]
         for i in range(n):
             descents[i] += 1.0 if rates[i] < -_FLAT else 0.0
 
@@ -244,38 +238,33 @@ def _count_descents(table: Any, descents: Any) -> None:
 @compiled(reorder=True)
 def _mark_tight(path: Any, sides: Any, side_errors: Any, start: int, n: int, known: Any) -> None:
     """Mark tight rows as facets beyond which there surely are points that no other row excludes."""
-    d = path.edges.shape[1]
-    edges, slacks = path.edges, path.table[d, :n]
-    sums, rates = path.lines[_SUMS, :n], path.lines[_RATES, :n]
-    point, sizes, total = path.vectors[_POINT], path.vectors[_SIZES], path.vectors[_TOTAL]
-    for u in range(d):
-        total[u] = 0.0
-    for i in range(n):
+    d, table = len(path.tight), path.table
+    slacks, lines = table[d, d : d + n], path.lines
+    sums, rates, point, sizes = lines[_SUMS, : d + n], lines[_RATES, :n], path.vectors[_POINT], path.vectors[_SIZES]
+    for i in range(d + n):
         sums[i] = 0.0
     for k in range(d):
-        line, size = path.table[k, :n], 0.0
+        line, size = table[k, : d + n], 0.0
         for u in range(d):
-            size = max(size, abs(edges[k, u]))
+            size = max(size, abs(line[u]))
         size = 1.0 / size
         sizes[k] = size
-        for u in range(d):
-            total[u] += size * edges[k, u]
-        for i in range(n):
+        for i in range(d + n):
             sums[i] += size * line[i]
     for k in range(d):
         own = path.tight[k]
         row = start + path.names[own]
         if known[row] != UNKNOWN:
             continue
-        line, twice = path.table[k, :n], 2.0 * sizes[k]
+        twice, line = 2.0 * sizes[k], table[k, d : d + n]
         for i in range(n):
-            rates[i] = twice * line[i] - sums[i]
+            rates[i] = twice * line[i] - sums[d + i]
         rates[own] = 0.0
         fastest = 0.5
         for i in range(n):
             fastest = max(fastest, rates[i] / max(slacks[i], _LEAST))
         for u in range(d):
-            point[u] = edges[d, u] + 0.5 / fastest * (total[u] - twice * edges[k, u])
+            point[u] = table[d, u] + 0.5 / fastest * (sums[u] - twice * table[k, u])
         if _is_beyond_alone(path, (sides[row] + side_errors[row]) * (1.0 + 4.0 * EPSILON), own, n):
             known[row] = FACET
 
@@ -315,7 +304,7 @@ def _settle_least(
     for k in range(len(path.tight)):
         name = path.names[path.tight[k]]
         path.ends[k] = start + name
-        multiplier = path.table[k, column]
+        multiplier = path.table[k, len(path.tight) + column]
         work[2, k] = multiplier
         n_all = max(n_all, name + 1)
         if multiplier > 0.0:
