@@ -13,11 +13,10 @@ from tropnet.arrays.types import FloatArray
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["MANY_DIGITS", "print_json", "print_table", "rounded_up", "vector"]
+__all__ = ["MANY_DIGITS", "print_json", "print_table", "vector"]
 
 # Longer vectors are cut, to fewer entries, so that a table of two of them fits on a screen.
 _MANY_COLUMNS, _FEW_COLUMNS = 4, 3
-_LONG_INTEGER = 10**15
 MANY_DIGITS = 4_000  # Python itself, like many readers of JSON, refuses to write longer integers by default
 
 
@@ -49,12 +48,3 @@ def vector(values: FloatArray) -> str:
     many = len(values) > _MANY_COLUMNS
     shown = [f"{value:.4g}" for value in (values[:_FEW_COLUMNS] if many else values)]
     return ", ".join(shown + ["..."] * many)
-
-
-def rounded_up(value: int) -> str:
-    """Write a long integer in scientific notation, rounded up: it is an upper bound."""
-    if value < _LONG_INTEGER:
-        return str(value)
-    exponent = int(math.log10(value))
-    mantissa = -(-value * 100 // 10**exponent)
-    return f"{mantissa / 100:.2f}e{exponent}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import comb, prod
+from math import log10, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,9 @@ import numpy as np
 from tropnet.arrays.checks import as_count
 from tropnet.network.network import Network, as_network
 
-__all__ = ["RegionBounds", "region_bounds", "zaslavsky_bound"]
+__all__ = ["RegionBounds", "region_bounds", "rounded_up", "zaslavsky_bound"]
+
+_LONG_INTEGER = 10**15
 
 _Layers = frozenset[int]
 
@@ -46,6 +48,9 @@ class RegionBounds(NamedTuple):
     zaslavsky: int
     montufar: int
     serra: int
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={rounded_up(v)}' for k, v in self._asdict().items())})"
 
 
 class _Shape(NamedTuple):
@@ -78,7 +83,26 @@ def zaslavsky_bound(n: int, d: int) -> int:
     """
     if n < 0 or d < 0:
         raise ValueError(f"n and d must not be negative, got {n} and {d}.")
-    return sum(comb(n, k) for k in range(min(n, d) + 1))
+    total = term = 1
+    for k in range(1, min(n, d) + 1):
+        term = term * (n - k + 1) // k
+        total += term
+    return total
+
+
+def rounded_up(value: int) -> str:
+    """Write a long integer in scientific notation, rounded up: it is an upper bound.
+
+    Examples
+    --------
+    >>> rounded_up(372), rounded_up(2**100)
+    ('372', '1.27e30')
+    """
+    if value < _LONG_INTEGER:
+        return str(value)
+    exponent = int(log10(value))
+    mantissa = -(-value * 100 // 10**exponent)
+    return f"{mantissa / 100:.2f}e{exponent}"
 
 
 def region_bounds(net: Network, *, max_states: int = 4_096) -> RegionBounds:
@@ -222,8 +246,10 @@ def _parts(shape: _Shape, dimension: int) -> list[tuple[int, int]]:
     left = zaslavsky_bound(shape.n_relu + shape.n_leaky, dimension)
     each = zaslavsky_bound(shape.n_leaky, dimension)
     parts = []
+    ways = 1  # to choose which are active
     for n_active in range(shape.n_relu, -1, -1):
-        n_parts = min(left, comb(shape.n_relu, n_active) * each)
+        n_parts = min(left, ways * each)
+        ways = ways * n_active // (shape.n_relu - n_active + 1)
         parts.append((n_active + shape.n_leaky + shape.n_affine, n_parts))
         left -= n_parts
         if not left:

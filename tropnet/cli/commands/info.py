@@ -10,7 +10,8 @@ import numpy as np
 import tropnet as tn
 from tropnet.arrays.types import FloatArray
 from tropnet.cli.options import json_option, network_argument
-from tropnet.cli.printing import MANY_DIGITS, print_json, print_table, rounded_up
+from tropnet.cli.printing import MANY_DIGITS, print_json, print_table
+from tropnet.network.bounds import rounded_up
 
 __all__ = ["info"]
 
@@ -51,7 +52,7 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
         return
     table = Table("property", "value", show_header=False)
     for name, value in record.items():
-        text = str(value)
+        text = "" if name == "region_bounds" else str(value)
         if name == "skips":
             text = ", ".join(f"{k}-{index}" for k, index in net.skips) or "none"
         if name == "activations":
