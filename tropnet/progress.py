@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import exp, inf
-from threading import Lock, Timer
+from threading import Lock, Thread, Timer
 from typing import NamedTuple, Protocol
 
 __all__ = ["Forecast", "Update", "duration", "expected_total", "track", "warning"]
 
 _PATIENCE_SECONDS = 1.0
+# Of calls without a bar: how often to look, when to say something, and how long to be silent then.
+_LOOK_SECONDS, _SILENT_SECONDS, _SAID_SECONDS = 2.0, 10.0, 60.0
 _HOPELESS_SECONDS = 3600.0
 # What is only guessed from the first part of a search is said where it is wrong by no factor that is likely.
 _HOPELESS_GUESS_SECONDS = 1e9
@@ -63,7 +67,8 @@ def track(
     The bar appears even if nothing was reported by then, on a terminal. `forecast` is asked at the first report after
     that, and as long as there is none again after twice the time; one that is uncertain by more than half is not shown,
     and the others count less the more of the work is done. Where the work will take hours, a line says so, once, on
-    standard error, whether that is a terminal or not.
+    standard error, whether that is a terminal or not. Without a bar a line says after ten seconds, and once a minute at
+    most, what is going on; not if `TROPNET_QUIET` is set.
 
     Examples
     --------
@@ -71,7 +76,12 @@ def track(
     ...     update(1, 0.5)
     """
     if not enabled:
-        yield _silent
+        call = _Call(description, unit, time.monotonic())
+        _WATCH.begin(call)
+        try:
+            yield call.update
+        finally:
+            _WATCH.end(call)
         return
     # Imported where it is used: a search without a bar need not wait for it.
     from rich.console import Console
@@ -218,5 +228,57 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def _silent(count: int, fraction: float) -> None:
-    pass
+class _Call:
+    """A call that shows nothing: what it does, and how far it is."""
+
+    def __init__(self, description: str, unit: str, begin: float) -> None:
+        self.description, self.unit, self.begin, self.count = description, unit, begin, 0
+
+    def update(self, count: int, fraction: float) -> None:  # noqa: ARG002 -- as `Update`
+        """Note how many items there are."""
+        self.count = count
+
+
+class _Watch:
+    """Says of calls that show nothing, once a minute at most, that they take long: one thread, asleep until then."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._thread: Thread | None = None
+        self._said = -inf
+
+    def begin(self, call: _Call) -> None:
+        """Watch a call."""
+        self._calls.append(call)
+        # A thread does not survive a fork.
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = Thread(target=self._run, daemon=True, name="tropnet-watch")
+            self._thread.start()
+
+    def end(self, call: _Call) -> None:
+        """Watch a call no more."""
+        with suppress(ValueError):
+            self._calls.remove(call)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            late = [call for call in self._calls[:1] if now - call.begin > _SILENT_SECONDS]
+            if late and now - self._said > _SAID_SECONDS:
+                self._said = now
+                _say(late[0], now)
+
+
+def _say(call: _Call, now: float) -> None:
+    """Write a line on standard error, not if `TROPNET_QUIET` is set."""
+    if sys.stderr is not None and not os.environ.get("TROPNET_QUIET"):
+        sys.stderr.write(
+            f"tropnet: {call.description} for {now - call.begin:.0f} s, {call.count:,} {call.unit} so far;"
+            " progress=True shows how it goes. What ends sooner: a smaller box, a slice (Network.restrict),"
+            " regions_near, max_regions.\n"
+        )
+        sys.stderr.flush()
+
+
+_WATCH = _Watch()
