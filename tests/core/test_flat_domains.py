@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, sqrt
 from pathlib import Path
@@ -18,6 +19,9 @@ import pytest
 
 import tropnet as tn
 from tropnet.cli import main
+from tropnet.network.domain import RationalPolytope
+from tropnet.regions.halfspaces import compose_rows
+from tropnet.regions.row_index import RowIndex
 
 X, Y = 0.25, -1.5
 
@@ -388,3 +392,67 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         assert found["domain"] == FLAT.description
     assert f"{n} activation regions" in run("regions", "-q", "--out", str(out))
     assert len(tn.Regions.from_npz(out)) == n
+
+
+OBLIQUE = [(seed, d, n) for seed, (d, n) in enumerate([(3, 1), (4, 1), (4, 2), (3, 2)])]
+
+
+def _oblique(seed: int, d: int, n: int) -> tn.Regions:
+    """Return the regions on a part of a box, cut out by n equations with numbers of 53 bits."""
+    rng = np.random.default_rng(seed)
+    E, middle, eye = rng.normal(size=(n, d)), rng.normal(size=d).round(1) / 8, np.eye(d)
+    sides = np.concatenate([E @ middle, -(E @ middle), np.ones(2 * d)])
+    net = tn.Network.random([d, 6, 5, 2], seed=seed)
+    return tn.enumerate_regions(net, tn.Polytope(np.vstack([E, -E, eye, -eye]), sides))
+
+
+@pytest.mark.parametrize(("seed", "d", "n"), OBLIQUE)
+def test_oblique_hulls_are_measured_in_bulk(seed: int, d: int, n: int) -> None:
+    """Sides that are no float64 numbers enter with their errors: nothing is left to exact geometry, all is as there."""
+    regions = _oblique(seed, d, n)
+    inner = regions.within
+    assert not inner.domain.is_exact
+    assert len(regions) > 4
+
+    def exactly(i: int) -> Any:
+        raise AssertionError(f"region {i} was left in doubt")
+
+    measures = replace(inner.measures, packed_facets=None, polyhedron=exactly)
+    volumes = measures.volumes(np.ones(len(inner), dtype=np.bool_), progress=False)
+    corners, ends = measures.vertices(1e-8)
+    flags = RowIndex.of(inner.network, inner.domain).unpack(measures.facets())
+    for i, region in enumerate(inner):
+        assert volumes[i] == pytest.approx(region.volume(), rel=1e-9)
+        found, exact = corners[ends[i] : ends[i + 1]], region.vertices()
+        np.testing.assert_allclose(sorted(found.tolist()), sorted(exact.tolist()), rtol=1e-9, atol=1e-9)
+        places = RowIndex.of(inner.network, inner.domain).places(region.rows[region.facets()])
+        assert np.flatnonzero(flags[i]).tolist() == sorted(places.tolist())
+        assert regions[i].volume() == pytest.approx(regions.volumes()[i], rel=1e-9)
+
+
+@pytest.mark.parametrize("twofold", [False, True])
+def test_rounded_sides_have_bounds_on_their_errors(twofold: bool) -> None:
+    """Of rows with many digits, of sizes that float64 does not hold, and of float64 rows, which have no errors."""
+    given = [
+        [1, 3, 7], [10**40 + 1, 3, -(10**20) - 7], [2**60 + 1, 2**53 + 1, 2**200 + 1], [3**900, 1, 5**40],
+        [2**1200 + 1, 2**30 + 1, 3], [1, 2, 3**800], [-(3**50), 3**20, 0],
+    ]  # fmt: skip
+    domain = RationalPolytope(np.array(given, dtype=object))
+    net = tn.Network.random([2, 3, 1], seed=0)
+    none = np.zeros((2, 1), dtype=np.uint8)
+    rows, _, offsets = compose_rows(net, domain, none, none, twofold=twofold)
+    assert offsets.tolist() == [0, 7, 14]
+    for place in range(14):
+        *a, c = given[place % 7]
+        scale = 2 ** max(map(abs, a)).bit_length()
+        high, low = rows.high[place], rows.low[place] if twofold else np.zeros(3)
+        wrong = [
+            abs(Fraction(value, scale) - Fraction(x) - Fraction(y))
+            for value, x, y in zip([-a[0], -a[1], c], high.tolist(), low.tolist(), strict=True)
+        ]
+        length, size = rows.error[place].tolist()
+        assert length == inf or wrong[0] ** 2 + wrong[1] ** 2 <= Fraction(length) ** 2
+        assert size == inf or wrong[2] <= Fraction(size)
+        assert size == inf or size <= abs(high[2]) * 2.0 ** (-105 if twofold else -52) + 1e-320
+    assert (rows.error[[0, 7]] == 0).all()
+    assert np.isinf(rows.error[[5, 12]]).all()

@@ -277,7 +277,7 @@ class RationalPolytope(Domain):
         """The nearest float64 rows, each divided by a power of two."""
         rows = [
             [nearest_float(value, 1 << exponent) for value in row]
-            for row, exponent in zip(self._rows.tolist(), self._exponents, strict=True)
+            for row, exponent in zip(self._rows.tolist(), self.exponents, strict=True)
         ]
         values = np.array(rows, dtype=np.float64).reshape(self._rows.shape)
         return _frozen(-values[:, :-1]), _frozen(values[:, -1])
@@ -285,11 +285,11 @@ class RationalPolytope(Domain):
     @cached_property
     def parts(self) -> list[list[FloatArray] | None]:
         """Float64 rows (a | c) that add up to each of the rows, divided as those; None where there are none."""
-        return [float_parts(row, exponent) for row, exponent in zip(self._rows, self._exponents, strict=True)]
+        return [float_parts(row, exponent) for row, exponent in zip(self._rows, self.exponents, strict=True)]
 
     @property
-    def _exponents(self) -> list[int]:
-        """The powers of two by which rows are divided, so that coefficients are below 1."""
+    def exponents(self) -> list[int]:
+        """The powers of two by which rows are divided in `halfspaces`, so that coefficients are below 1."""
         return [max(abs(value) for value in row[:-1]).bit_length() for row in self._rows.tolist()]
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import inf, nextafter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import PackedArray
-from tropnet.arrays.rounding import EPSILON
+from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray
-from tropnet.network.domain import Domain
+from tropnet.exact.dyadic import float_or_inf, nearest_float
+from tropnet.network.domain import Domain, RationalPolytope
 from tropnet.network.network import Network
 from tropnet.network.selected_rows import compose_selected
 from tropnet.network.twofold import Twofold
@@ -34,17 +37,47 @@ def compose_rows(
 
     With `twofold` they have about 30 digits; else their low parts are empty.
     """
-    A, b = domain.halfspaces
+    sides, index = domain.derived(_Sides), RowIndex.of(net, domain)
     rows, owners, offsets = compose_selected(
-        net.layers, packed, packed_cuts, domain.dimension, gap=len(b), twofold=twofold
+        net.layers, packed, packed_cuts, domain.dimension, gap=len(sides.high), twofold=twofold
     )
-    at, index = offsets[:-1, None] + np.arange(len(b)), RowIndex.of(net, domain)
-    rows.high[at] = np.column_stack([A, b])
-    rows.error[at] = 0.0
+    at = offsets[:-1, None] + np.arange(len(sides.high))
+    rows.high[at] = sides.high
+    rows.error[at] = sides.twofold_error if twofold else sides.error
     if twofold:
-        rows.low[at] = 0.0
+        rows.low[at] = sides.low
     owners[at] = index.named(index.sides)
     return RegionRows(rows, owners, offsets)
+
+
+class _Sides:
+    """The sides of a domain (A | b), as `high` or `high` + `low`, and how wrong both are at most, as in `Twofold`."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.high = np.column_stack(domain.halfspaces)
+        self.low = np.zeros_like(self.high)
+        self.error, self.twofold_error = np.zeros((2, len(self.high), 2))
+        if not isinstance(domain, RationalPolytope):
+            return
+        for i, ((*a, c), exponent) in enumerate(zip(domain.integer_rows.tolist(), domain.exponents, strict=True)):
+            exact = [Fraction(value, 1 << exponent) for value in (*(-value for value in a), c)]
+            rest = _less(exact, self.high[i])
+            self.low[i] = [nearest_float(value.numerator, value.denominator) for value in rest]
+            self.error[i], self.twofold_error[i] = _sizes(rest), _sizes(_less(rest, self.low[i]))
+        beyond = np.abs(self.high).max(axis=1, initial=0.0) >= LARGEST
+        self.error[beyond] = self.twofold_error[beyond] = np.inf
+
+
+def _less(row: list[Fraction], subtracted: FloatArray) -> list[Fraction]:
+    """Return the exact differences."""
+    return [value - Fraction(other) for value, other in zip(row, subtracted.tolist(), strict=True)]
+
+
+def _sizes(row: list[Fraction]) -> tuple[float, float]:
+    """Return bounds on the length of a, by that in l1, and on the size of b, of a row (a | b)."""
+    exact = sum(map(abs, row[:-1]), Fraction(0)), abs(row[-1])
+    length, size = (nextafter(float_or_inf(value), inf) if value else 0.0 for value in exact)
+    return length, size
 
 
 class UnitRows(NamedTuple):

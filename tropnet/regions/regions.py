@@ -405,11 +405,9 @@ class Regions(Sequence[ActivationRegion]):
     @property
     def measures(self) -> Measures:
         """What measures the regions in bulk, in a domain with interior."""
-        # From sides that are rounded no proof starts: region by region then.
-        without_point = self.rational_witnesses if self.domain.is_exact else range(len(self))
         return Measures(
             self.network, self.domain, self.packed, self.packed_cuts, self.packed_facets, self.witnesses,
-            without_point, lambda i: self[i].polyhedron,
+            self.rational_witnesses, lambda i: self[i].polyhedron,
         )  # fmt: skip
 
     @cached_property
