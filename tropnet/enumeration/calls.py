@@ -297,7 +297,9 @@ def estimate_regions(
     weight / that, at least 1/2, every so-many-th in the order of the search, so that alike ones balance.
 
     An estimate costs about a tenth of the count it forecasts, or less. Where that is too little for any, because the
-    count takes a fraction of a second, the regions are counted, and `Estimate.exact` says so.
+    count takes a fraction of a second, the regions are counted, and `Estimate.exact` says so. In any case 20,000 are
+    counted first, or what costs no more than the probes: where parallel neurons are in the order of their thresholds,
+    probes see too little of the tree, and this takes their place or refutes them (`Estimate.interval`).
 
     Parameters
     ----------
@@ -314,7 +316,8 @@ def estimate_regions(
     -------
     Estimate
         Mean, standard error (standard deviation of the probes over the root of their number), and `interval`, which
-        holds the number with 95 % confidence.
+        holds the number with 95 % confidence, except for trees that `Estimate.interval` describes; `at_least` were
+        counted.
 
     Raises
     ------

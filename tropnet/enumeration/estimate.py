@@ -12,7 +12,7 @@ from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import Sample, Sampling
 from tropnet.progress import Update
 
-__all__ = ["TENTH", "Estimate", "estimate_tree", "fitted_targets"]
+__all__ = ["TENTH", "Count", "Estimate", "estimate_tree", "fitted_targets"]
 
 TENTH = 0.1
 # Student's quantile of the interval that is called that of 95 %: at 95 % itself it held the truth for less than nine in
@@ -26,6 +26,10 @@ _MIN_PILOTS, _MAX_PILOTS = 3, 6
 _SECONDS_PER_PROBE = 1e-3
 # A count that was to be quick is given up beyond so many times what was expected.
 _SURPRISE = 4.0
+# So much is counted whatever pilots say: they see little of a tree whose branchings are all leaves on one side. Where
+# so many regions cost more than the probes and more than so many seconds, fewer are.
+_COUNTED_FIRST = 20_000
+_SECONDS_OF_COUNT = 0.1
 
 
 class Estimate(NamedTuple):
@@ -36,14 +40,18 @@ class Estimate(NamedTuple):
     n_regions
         The estimate.
     standard_error
-        Of the estimate; 0 if nothing was left out, which makes the number exact.
+        Of the estimate; 0 if nothing was left out, which makes the number exact. Infinite if the count refutes the
+        probes: `n_regions` is then only what was counted.
     n_probes
         The number of independent probes that it is the mean of; 1 if the regions were counted.
+    at_least
+        So many were counted before the probes, or are all if the number is exact.
     """
 
     n_regions: float
     standard_error: float
     n_probes: int
+    at_least: float = 0.0
 
     @property
     def exact(self) -> bool:
@@ -55,6 +63,11 @@ class Estimate(NamedTuple):
         """The 95 % confidence interval: by Student's t for the logarithm, as probes of trees are skewed to the right.
 
         For the same reason the quantile is that of 98 %: measured, it holds the truth for nine in ten seeds or more.
+        It never lies below `at_least`, and has no upper end if the standard error is infinite.
+
+        The interval fails where most regions lie behind branchings that probes hardly ever pass, as with many more than
+        20,000 regions and a layer of parallel neurons in the order of their thresholds: the probes are without bias,
+        but all those at hand may be far too small, and alike. Where they are smaller than what was counted, it is seen.
 
         Examples
         --------
@@ -63,19 +76,45 @@ class Estimate(NamedTuple):
         (771, 1297)
         >>> Estimate(7.0, 0.0, 1).interval
         (7.0, 7.0)
+        >>> Estimate(20_000.0, math.inf, 16, 20_000.0).interval
+        (20000.0, inf)
         """
         if self.standard_error == 0:
             return self.n_regions, self.n_regions
+        if self.standard_error == math.inf:
+            return self.at_least, math.inf
         from scipy.special import stdtrit
 
         quantile = stdtrit(self.n_probes - 1, 0.5 + _CONFIDENCE / 2)
         factor = math.exp(min(quantile * self.standard_error / self.n_regions, 700.0))
-        return self.n_regions / factor, self.n_regions * factor
+        return max(self.n_regions / factor, self.at_least), self.n_regions * factor
+
+    def raised(self, at_least: int) -> Estimate:
+        """Return the estimate with what was counted: not below it, and refuted if the whole interval was.
+
+        Examples
+        --------
+        >>> Estimate(17.0, 2.0, 16).raised(20_000)
+        Estimate(n_regions=20000.0, standard_error=inf, n_probes=16, at_least=20000.0)
+        >>> Estimate(30_000.0, 1_000.0, 16).raised(20_000).n_regions
+        30000.0
+        """
+        error = math.inf
+        if self.interval[1] >= at_least:
+            error = self.standard_error * max(1.0, at_least / self.n_regions)
+        return Estimate(max(self.n_regions, float(at_least)), error, self.n_probes, float(at_least))
+
+
+class Count(NamedTuple):
+    """The regions found in a count, and whether these are all."""
+
+    n_regions: int
+    complete: bool
 
 
 def estimate_tree(
     probe: Callable[[Sampling], Sample],
-    count: Callable[[float], int | None],
+    count: Callable[[float, float], Count],
     n_neurons: int,
     *,
     width: int,
@@ -91,7 +130,7 @@ def estimate_tree(
     probe
         Walks a part of the tree.
     count
-        Counts the leaves; None if there are more than so many.
+        Counts the leaves until there are more than so many, or they cost more than so many seconds of counted work.
     n_neurons
         There is a stratum more.
     width, n_probes, seed
@@ -109,7 +148,7 @@ def estimate_tree(
     for pilot in range(_MAX_PILOTS):
         sample = probe(_sampling(targets, seeds[pilot], pilot_width))
         if sample.n_left_out == 0:
-            return Estimate(sample.leaves, 0.0, 1)
+            return Estimate(sample.leaves, 0.0, 1, sample.leaves)
         # Wide pilots see more.
         nodes, leaves = nodes + pilot_width * sample.nodes, leaves + pilot_width * sample.leaves
         full_cost, weight = full_cost + pilot_width * sample.full_cost, weight + pilot_width
@@ -123,10 +162,14 @@ def estimate_tree(
         targets = fitted_targets(nodes / weight, pilot_width)
     room = (budget - spent) / n_probes - _SECONDS_PER_PROBE
     fitting = last_width * room / max(last_cost, 1e-9)
+    probing = n_probes * (last_cost * min(width, max(fitting, 1.0)) / last_width + _SECONDS_PER_PROBE)
+    limit, seconds = float(_COUNTED_FIRST), max(_SECONDS_OF_COUNT, probing)
     if fitting < 1.0:
-        counted = count(_SURPRISE * leaves / weight)
-        if counted is not None:
-            return Estimate(float(counted), 0.0, 1)
+        limit, seconds = max(limit, _SURPRISE * leaves / weight), max(seconds, _SURPRISE * full_cost / weight)
+    counted = count(limit, seconds)
+    if counted.complete:
+        return Estimate(float(counted.n_regions), 0.0, 1, float(counted.n_regions))
+    if fitting < 1.0:
         # The tree is larger than the pilots knew.
         fitting = float(last_width)
     width = int(min(width, fitting))
@@ -135,7 +178,8 @@ def estimate_tree(
     for i, probe_seed in enumerate(seeds[_MAX_PILOTS:]):
         found[i] = probe(_sampling(targets, probe_seed, width)).leaves
         update(_MAX_PILOTS + i + 1, (_MAX_PILOTS + i + 1) / len(seeds))
-    return Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(n_probes)), n_probes)
+    probed = Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(n_probes)), n_probes)
+    return probed.raised(counted.n_regions)
 
 
 def _sampling(targets: FloatArray, seed: int, width: int) -> Sampling:

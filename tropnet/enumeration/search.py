@@ -18,7 +18,7 @@ from tropnet.arrays.checks import as_count
 from tropnet.arrays.patterns import PackedArray, pack, shifted
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
-from tropnet.enumeration.estimate import TENTH, Estimate, estimate_tree
+from tropnet.enumeration.estimate import TENTH, Count, Estimate, estimate_tree
 from tropnet.enumeration.parallel import enumerate_in_parallel
 from tropnet.enumeration.pilot import faster_plan, walk_sample
 from tropnet.enumeration.sharing import enumerate_by_threads
@@ -210,18 +210,22 @@ class Search:
                 update=update,
             )
 
-    def _count(self, limit: float) -> int | None:
-        """Count the regions; None if there are more than `limit`."""
+    def _count(self, limit: float, seconds: float) -> Count:
+        """Count the regions until there are more than `limit`, or they cost more than so many seconds, as counted."""
         plan = self.plan.adapted(replace(self.task, only_count=True))
         count = 0
         if isinstance(plan, Refusal):
-            return None
-        with closing(plan.run(plan.builder())) as run:
+            return Count(0, complete=False)
+        builder = plan.builder()
+        # So it stops at the same place on every machine.
+        builder.is_trial = True
+        with closing(plan.run(builder)) as run:
             for chunk in run:
                 count += chunk.n_regions
-                if count > limit:
-                    return None
-        return count
+                if count > limit or builder.cost > seconds or chunk.undecided:
+                    # Some engines come back by the clock.
+                    return Count(min(count, int(limit) + 1), complete=False)
+        return Count(count, complete=True)
 
     def _probe(self, sampling: Sampling) -> Sample:
         """Walk a part of the tree and return what was seen."""
@@ -232,7 +236,7 @@ class Search:
 
     def _forecast(self, count: int) -> Forecast | None:
         """Return about how many regions there will be, where there are already `count`, or None."""
-        found = self._probed()
+        found = self._probed(count)
         if found is None:
             found = self._guessed(count)
         if found is not None and self.max_regions is not None and found.at_least > self.max_regions:
@@ -252,8 +256,8 @@ class Search:
         most = sum(log2(zaslavsky_bound(width, net.n_inputs)) for width in net.widths)
         return Forecast(2.0 ** min(n_branchings, most), None)
 
-    def _probed(self) -> Forecast | None:
-        """Return what random probes say, where a second is enough for them."""
+    def _probed(self, count: int) -> Forecast | None:
+        """Return what random probes say, where a second is enough for them and `count` does not refute them."""
         if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities or self.probed:
             return None
         self.probed = True
@@ -267,7 +271,7 @@ class Search:
         try:
             guess = estimate_tree(
                 probe,
-                lambda _limit: None,
+                lambda _limit, _seconds: Count(count, complete=False),
                 self.task.network.n_neurons,
                 width=16,
                 n_probes=8,
@@ -277,7 +281,7 @@ class Search:
             )
         except TimeoutError:
             return None
-        return Forecast(guess.n_regions, guess.standard_error)
+        return None if guess.standard_error == np.inf else Forecast(guess.n_regions, guess.standard_error)
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""

@@ -6,7 +6,7 @@ import pytest
 from tropnet import Box, Network, count_regions, estimate_regions
 from tropnet.enumeration.engine import Ability
 from tropnet.enumeration.engines import REGISTRY
-from tropnet.enumeration.estimate import estimate_tree
+from tropnet.enumeration.estimate import Count, Estimate, estimate_tree
 from tropnet.enumeration.search import Search
 from tropnet.progress import duration
 
@@ -25,7 +25,7 @@ def estimated(net, engine, width, n_probes, seed, share=np.inf, n_counted=None):
     search = Search.prepare(net, Box(-10, 10), engine, "highs", None, None, only_count=True)
     return estimate_tree(
         search._probe,
-        lambda _limit: n_counted,
+        lambda _limit, _seconds: Count(n_counted or 0, complete=n_counted is not None),
         net.n_neurons,
         width=width,
         n_probes=n_probes,
@@ -60,7 +60,7 @@ def test_the_seed_decides():
 def test_where_probes_cost_more_than_a_part_of_the_count_the_regions_are_counted():
     """With next to no budget it counts, unless there are far more regions than expected."""
     net = Network.random([3, 10, 10, 1], seed=3)
-    assert estimated(net, "vertex", 16, 4, 5, share=1e-9, n_counted=17) == (17.0, 0.0, 1)
+    assert estimated(net, "vertex", 16, 4, 5, share=1e-9, n_counted=17) == Estimate(17.0, 0.0, 1, 17.0)
     assert not estimated(net, "vertex", 16, 4, 5, share=1e-9).exact
 
 
@@ -75,3 +75,39 @@ def test_too_little_is_refused(name, value):
 )
 def test_durations_are_written_in_the_largest_unit(seconds, text):
     assert duration(seconds) == text
+
+
+def steps(n_inputs, n_thresholds):
+    """Return the network of a function that bends at thresholds of each input, neurons in their order."""
+    weights = np.repeat(np.eye(n_inputs), n_thresholds, axis=0)
+    biases = np.tile(-np.linspace(-0.9, 0.9, n_thresholds), n_inputs)
+    return Network.mlp([weights, np.ones((1, len(biases)))], [biases, np.zeros(1)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("n_inputs", "n_thresholds"), [(1, 100), (1, 3000), (2, 60), (3, 20)])
+def test_neurons_in_the_order_of_their_thresholds_are_counted(n_inputs, n_thresholds, seed):
+    """Probes see a path of such a tree, whose every branching is a leaf on one side; so nothing is left to them."""
+    estimate = estimate_regions(steps(n_inputs, n_thresholds), Box(-1, 1), seed=seed)
+    assert estimate.exact
+    assert estimate.n_regions == estimate.at_least == (n_thresholds + 1) ** n_inputs
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("n_inputs", "n_thresholds"), [(2, 180), (2, 250)])
+def test_what_was_counted_bounds_the_estimate(n_inputs, n_thresholds, seed):
+    """Where there are more regions than are counted first, these refute probes that are too small."""
+    truth = (n_thresholds + 1) ** n_inputs
+    estimate = estimate_regions(steps(n_inputs, n_thresholds), Box(-1, 1), seed=seed)
+    low, high = estimate.interval
+    assert not estimate.exact
+    assert 20_000 < estimate.at_least <= low <= truth <= high
+    assert low <= estimate.n_regions <= high
+
+
+def test_no_part_of_an_interval_lies_below_what_was_counted():
+    assert Estimate(100.0, 10.0, 16).raised(95).interval[0] == 95
+    raised = Estimate(100.0, 10.0, 16).raised(110)
+    assert raised == Estimate(110.0, 11.0, 16, 110.0)
+    assert raised.interval[0] == 110
+    assert Estimate(100.0, 10.0, 16).raised(200).interval == (200, np.inf)

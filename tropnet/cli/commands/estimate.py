@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -53,6 +54,7 @@ def estimate(
                 "n_activation_regions": guess.n_regions,
                 "standard_error": guess.standard_error,
                 "interval": list(guess.interval),
+                "at_least": guess.at_least,
                 "n_probes": guess.n_probes,
                 "exact": guess.exact,
                 "seed": seed,
@@ -60,6 +62,11 @@ def estimate(
         )
     elif guess.exact:
         click.echo(f"{guess.n_regions:.0f} activation regions of {net} in {domain} (counted)")
+    elif math.isinf(guess.standard_error):
+        click.echo(
+            f"at least {guess.at_least:.0f} activation regions of {net} in {domain} (counted; {probes} probes saw too"
+            " little of the search tree for an estimate: `tropnet count` goes on)"
+        )
     else:
         low, high = guess.interval
         click.echo(
