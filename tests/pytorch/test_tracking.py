@@ -33,3 +33,12 @@ def test_callback_records_the_module_as_it_is():
             np.unique(tracker.patterns[tracker.numbers(i)], axis=0),
             np.unique(tn.enumerate_regions(net, tn.Box(-1, 1)).patterns, axis=0),
         )
+
+
+def test_callback_takes_what_from_torch_takes():
+    """A shape, where the first layer does not tell it, and the logits of a last sigmoid."""
+    body = [nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)]
+    alone = tn.RegionTracker(tn.Box(-1, 1)).callback(nn.Sequential(*body))
+    module = nn.Sequential(nn.BatchNorm1d(2, affine=False, eps=0.0), *body, nn.Sigmoid()).eval()
+    regions = tn.RegionTracker(tn.Box(-1, 1)).callback(module, input_shape=(2,), output="logits")
+    assert np.array_equal(np.unique(regions.patterns, axis=0), np.unique(alone.patterns, axis=0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from tropnet.errors import ShapeError
+from tropnet.network.domain import Box
 from tropnet.network.network import Network
 from tropnet.regions import Regions
 
-__all__ = ["axes_for", "colour_map", "counted", "output_number", "require_regions"]
+__all__ = ["axes_for", "colour_map", "counted", "limits_of", "output_number", "require_page", "require_regions"]
 
 
 def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
@@ -25,7 +28,7 @@ def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
     TypeError
         `ax` is something else.
     ShapeError
-        They are axes of a view in space.
+        They are axes of a view in space, or polar.
     """
     if ax is None:
         return Figure(figsize=size, layout="constrained").add_subplot()
@@ -33,13 +36,29 @@ def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
         raise TypeError(f"ax must be Matplotlib's Axes, such as Figure().add_subplot(), got {type(ax).__name__}.")
     if hasattr(ax, "set_zlim"):
         raise ShapeError("this is drawn into flat axes, got axes made with projection='3d'.")
+    if ax.name != "rectilinear":
+        raise ShapeError(f"this is drawn into axes of x and y, got axes made with projection={ax.name!r}.")
     return ax
+
+
+def limits_of(axes: Axes) -> Box | None:
+    """Return what axes show, if that is set, as where a map is drawn already."""
+    if axes.get_autoscalex_on() or axes.get_autoscaley_on():
+        return None
+    limits = np.sort([axes.get_xlim(), axes.get_ylim()], axis=1)
+    return Box(limits[:, 0], limits[:, 1])
 
 
 def require_regions(regions: Any) -> None:
     """Refuse, by a TypeError, what is not the regions of a network."""
     if not isinstance(regions, Regions):
         raise TypeError(f"regions must be what enumerate_regions returns, got {type(regions).__name__}.")
+
+
+def require_page(path: str | os.PathLike[str]) -> None:
+    """Refuse, by a ValueError, a file whose name does not say that it is a page."""
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page must be a .html or .htm file, got '{os.fspath(path)}'.")
 
 
 def output_number(net: Network, output: Any) -> int:

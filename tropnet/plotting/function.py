@@ -15,20 +15,23 @@ from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
 from tropnet.plotting.arguments import axes_for, colour_map, counted, output_number
 from tropnet.plotting.colours import LINES
+from tropnet.plotting.free_inputs import over_free_inputs
 from tropnet.plotting.polygons import polygons, require_near
 
 __all__ = ["plot_function"]
 
+_PLANE = 2
+
 
 def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int = 0, cmap: str = "viridis") -> Axes:
-    """Draw the graph of a network with one input, with its breakpoints, or with two, as a surface.
+    """Draw the graph of a network over one input, with its breakpoints, or over two, as a surface.
 
     Parameters
     ----------
     net
-        A network with one or two inputs.
+        A network.
     box
-        A bounded `Box` of inputs, low < high.
+        A bounded `Box` of inputs that leaves one or two of them free, low < high, and fixes all others, low = high.
     ax
         Axes to draw into (for two inputs made with ``projection="3d"``); None makes a figure of its own.
     output
@@ -45,9 +48,9 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
     Raises
     ------
     ShapeError
-        The network has more than two inputs, or no such output.
+        More than two inputs are free, or the network has no such output.
     DomainError
-        The box is not bounded, has low = high in some input or another number of inputs, or is no `Box`.
+        The box is not bounded, fixes all inputs or has another number of them, or is no `Box`.
 
     Examples
     --------
@@ -57,18 +60,20 @@ def plot_function(net: Network, box: Box, ax: Axes | None = None, *, output: int
     """
     if not isinstance(net, Network):
         raise TypeError(f"net must be a tropnet.Network, got {type(net).__name__}.")
-    if net.n_inputs > 2:
-        raise ShapeError(
-            f"a graph can be drawn over 1 or 2 inputs, got {net.n_inputs}; restrict the network to a slice."
-        )
     output, colours = output_number(net, output), colour_map(cmap)
     fitted = as_domain(box, net.n_inputs)
-    if not isinstance(fitted, Box) or fitted.is_flat or not np.isfinite([fitted.low, fitted.high]).all():
+    n_free = int((fitted.low < fitted.high).sum()) if isinstance(fitted, Box) else 0
+    if not isinstance(fitted, Box) or not n_free or not np.isfinite([fitted.low, fitted.high]).all():
         raise DomainError(
-            f"a graph is drawn over a Box, bounded and with low < high in every input, got {fitted};"
+            f"a graph is drawn over a Box, bounded and with low < high in one input or two, got {fitted};"
             " net.restrict(origin, basis) has fewer inputs."
         )
-    return (_broken_line if net.n_inputs == 1 else _surface)(net, fitted, ax, output, colours)
+    if n_free > _PLANE:
+        raise ShapeError(
+            f"a graph can be drawn over 1 or 2 inputs, got {n_free} that are free; fix others by low = high in the Box,"
+            " or restrict the network to a slice."
+        )
+    return (_broken_line if n_free == 1 else _surface)(net, fitted, ax, output, colours)
 
 
 def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colormap) -> Axes:
@@ -76,11 +81,15 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
     require_near(box.low)
     require_near(box.high)
     regions = enumerate_regions(net, box)
-    order = np.argsort(regions.witnesses[:, 0], kind="stable")
-    points, offsets = regions.vertices()
+    free = over_free_inputs(regions)
+    (low,), (high,) = box.low[list(free.names)], box.high[list(free.names)]
+    order = np.argsort(free.regions.witnesses[:, 0], kind="stable")
+    points, offsets = free.regions.vertices()
     breaks = np.sort(points[:, 0].reshape(-1, 2), axis=1)[order] if len(points) == 2 * (len(offsets) - 1) else points
     x = np.append(breaks[:, 0], breaks[-1:, 1])
-    y = net(x[:, None])[:, output]
+    inputs = np.tile(box.low, (len(x), 1))
+    inputs[:, free.names] = x[:, None]
+    y = net(inputs)[:, output]
     axes.plot(x, y, color="black", linewidth=1.2, zorder=2)
     patterns = regions.patterns[order]
     changes = np.argmax(patterns[1:] != patterns[:-1], axis=1) if net.n_neurons else np.empty(0, np.int64)
@@ -97,8 +106,8 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
             zorder=3,
         )
     axes.set(
-        xlim=(float(box.low[0]), float(box.high[0])),
-        xlabel="$x$",
+        xlim=(float(low), float(high)),
+        xlabel="$x$" if net.n_inputs == 1 else free.labels[0],
         ylabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
         title=counted(len(regions)),
     )
@@ -113,7 +122,8 @@ def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: Colorma
     axes: Any = Figure(figsize=(6, 5), layout="constrained").add_subplot(projection="3d") if ax is None else ax
     if not hasattr(axes, "set_zlim"):
         raise ShapeError("a function of 2 inputs is drawn into axes made with projection='3d', got flat ones.")
-    regions = enumerate_regions(net, box)
+    free = over_free_inputs(enumerate_regions(net, box))
+    regions, names = free.regions, list(free.names)
     shapes = polygons(regions)
     weights, biases = regions.affine_maps()
     heights = (weights[shapes.owner, output] * shapes.points).sum(axis=1) + biases[shapes.owner, output]
@@ -123,10 +133,10 @@ def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: Colorma
     collection.set_array(np.array([face[:, 2].mean() for face in faces]))
     axes.add_collection3d(collection)
     axes.set(
-        xlim=(box.low[0], box.high[0]),
-        ylim=(box.low[1], box.high[1]),
-        xlabel="$x_1$",
-        ylabel="$x_2$",
+        xlim=(box.low[names[0]], box.high[names[0]]),
+        ylim=(box.low[names[1]], box.high[names[1]]),
+        xlabel=free.labels[0],
+        ylabel=free.labels[1],
         zlabel="$y$" if net.n_outputs == 1 else f"$y_{{{output + 1}}}$",
         title=counted(len(regions)),
     )

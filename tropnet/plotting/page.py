@@ -18,12 +18,13 @@ from plotly.offline import get_plotlyjs
 from tropnet.archives import write_atomically
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import colour_map, counted, output_number, require_regions
+from tropnet.plotting.arguments import colour_map, counted, output_number, require_page, require_regions
+from tropnet.plotting.boundary import boundary_view, segments_in
 from tropnet.plotting.colours import FILLS, LINES
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
 from tropnet.plotting.polygons import Polygons, layer_segments, polygons, to_scale, view_of
 from tropnet.plotting.solids import Solids, solids
-from tropnet.polyhedral_complex import decision_boundary
+from tropnet.polyhedral_complex import DecisionBoundary, decision_boundary
 from tropnet.polyhedral_complex.adjacency import Edges, find_edges
 from tropnet.regions import Regions
 
@@ -61,7 +62,7 @@ def write_page(
         Regions of a network with two inputs, or bounded ones of a network with three; fastest enumerated with
         ``facets=True``.
     path
-        The file to write, atomically.
+        The file to write, `.html` or `.htm`, atomically.
     color, output, cmap
         As in `plot_regions`; with three inputs a region has one colour, and ``"class"`` is refused.
     view
@@ -79,7 +80,7 @@ def write_page(
     DomainError
         A region of three inputs is unbounded, of two reaches beyond 1e150, or the view is unbounded.
     ValueError
-        `color` is none of the words of `plot_regions`, or `shrink` lies outside of 0 to 1.
+        `color` is none of the words of `plot_regions`, `shrink` lies outside of 0 to 1, or `path` has another suffix.
 
     Notes
     -----
@@ -100,6 +101,7 @@ def write_page(
     ['map.html']
     """
     require_regions(regions)
+    require_page(path)
     net = regions.network
     if net.n_inputs not in (_PLANE, _SPACE):
         raise ShapeError(
@@ -107,14 +109,17 @@ def write_page(
             " (Network.restrict), and draw one of a single input with plot_function."
         )
     output, colours = output_number(net, output), colour_map(cmap)
-    shown = view_of(regions, view) if net.n_inputs == _PLANE else None
+    tie = decision_boundary(regions) if boundary and net.n_inputs == _PLANE else None
+    shown = None
+    if net.n_inputs == _PLANE:
+        shown = view_of(regions, view) if tie is None else boundary_view(tie, view)
     if not isinstance(shrink, int | float | np.number) or not 0 <= shrink < 1:
         raise ValueError(f"shrink must lie in 0 to 1, without 1, got {shrink!r}.")
     edges = find_edges(regions)
     shapes: Polygons | Solids
     if shown is not None:
-        shapes = flat = polygons(regions, view)
-        parts = _flat(regions, flat, shown, boundary=boundary)
+        shapes = flat = polygons(regions, shown)
+        parts = _flat(regions, flat, shown, tie)
     else:
         if boundary or view is not None or (isinstance(color, str) and color == "class"):
             raise ShapeError("classes, the decision boundary and a view are drawn of 2 inputs, the network has 3.")
@@ -161,13 +166,9 @@ def _known(regions: Regions, edges: Edges) -> dict[str, Any]:
     }
 
 
-def _flat(regions: Regions, shapes: Polygons, shown: Box, *, boundary: bool) -> dict[str, Any]:
+def _flat(regions: Regions, shapes: Polygons, shown: Box, boundary: DecisionBoundary | None) -> dict[str, Any]:
     """Return polygons, bent hyperplanes and decision boundary."""
-    tie: dict[str, str] | None = None
-    if boundary:
-        found = decision_boundary(regions)
-        ends = [part for i in range(len(found)) if len(part := found.vertices(i, shown)) == _PLANE]
-        tie = _packed(np.array(ends).reshape(-1, 4), "float64")
+    tie = None if boundary is None else _packed(np.array(segments_in(boundary, shown)).reshape(-1, 4), "float64")
     # Of many regions, the lines between them are thinner.
     thin = min(1.0, max(0.5, (_FEW / max(len(regions), 1)) ** 0.5))
     return {

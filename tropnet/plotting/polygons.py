@@ -82,8 +82,9 @@ def require_interior(regions: Regions, drawing: str) -> None:
     """Refuse, by a DomainError that says what can be drawn, regions in a domain of lower dimension."""
     if regions.restriction is not None:
         raise DomainError(
-            f"{drawing} needs a domain with interior, got {regions.domain}; net.restrict(origin, basis) is the network"
-            " on a slice, of fewer inputs, for plot_function (1 or 2) or plot_regions (2)."
+            f"{drawing} needs a domain with interior, or a Box that fixes inputs and leaves two free, got"
+            f" {regions.domain}; net.restrict(origin, basis) is the network on a slice, of fewer inputs, for"
+            " plot_function (1 or 2) or plot_regions (2)."
         )
 
 
@@ -97,16 +98,31 @@ def require_near(points: FloatArray) -> None:
         )
 
 
-def view_of(regions: Regions, view: Box | None) -> Box:
+def require_plane(regions: Regions) -> None:
+    """Refuse, by a ShapeError or DomainError, regions that are not those of a plane."""
+    if regions.network.n_inputs != 2:
+        if regions.restriction is not None:
+            require_interior(regions, "a map")
+        raise ShapeError(
+            f"a map needs a network with 2 inputs, got {regions.network.n_inputs}; plot_slice draws a network of more"
+            " in a plane, a Box with low = high in all but two inputs fixes the others; plot_function draws one input."
+        )
+    require_interior(regions, "a map")
+
+
+def view_of(regions: Regions, view: Box | None, seen: FloatArray | None = None, held: Box | None = None) -> Box:
     """Return what a map shows, of two coordinates: the view that is given, or `default_view`.
 
     Raises
     ------
+    ShapeError
+        The network does not have two inputs.
     DomainError
         `view` is no `Box`, unbounded, or empty inside.
     """
+    require_plane(regions)
     if view is None:
-        return default_view(regions).expanded(2)
+        return default_view(regions, seen, held).expanded(2)
     if not isinstance(view, Box):
         raise DomainError(f"the view must be a Box, such as tn.Box(-1, 1), got {view!r}.")
     shown = view.expanded(2)
@@ -136,12 +152,7 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     DomainError
         The regions reach beyond 1e150, too far to draw, or their domain is of lower dimension.
     """
-    if regions.network.n_inputs != 2:
-        raise ShapeError(
-            f"a map needs a network with 2 inputs, got {regions.network.n_inputs}; plot_slice draws a network of more"
-            " in a plane, plot_function one of a single input."
-        )
-    require_interior(regions, "a map")
+    require_plane(regions)
     points, offsets = regions.vertices(CORNERS)
     require_near(points)
     ordered = _around(Polygons(points, offsets))
@@ -165,11 +176,17 @@ def polygons(regions: Regions, view: Box | None = None) -> Polygons:
     return Polygons(np.concatenate(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts])]))
 
 
-def default_view(regions: Regions) -> Box:
+def default_view(regions: Regions, seen: FloatArray | None = None, held: Box | None = None) -> Box:
     """Return what a map shows: the domain if it is a bounded box, else where most is to be seen.
 
     Of other bounded domains that is the box around all corners; else the box around the middle nine tenths of the
-    corners in either coordinate, and half as much again. Without corners it is a box around the witnesses.
+    corners in either coordinate, and half as much again. Without corners it is a box around the witnesses. Of axes that
+    hold a map it is the view `held` there. It is larger if points to be `seen`, float64 of shape (n, 2), lie outside.
+
+    Raises
+    ------
+    DomainError
+        The points to be seen reach beyond 1e150, too far to draw.
     """
     domain = regions.domain
     if isinstance(domain, Box) and len(domain.halfspaces[1]) == 4:
@@ -177,12 +194,28 @@ def default_view(regions: Regions) -> Box:
     points = regions.vertices(CORNERS).points
     if len(points) and regions.bounded().all():
         return Box(points.min(axis=0), points.max(axis=0))
-    seen = points if len(points) else np.concatenate([regions.witnesses, np.zeros((1, 2))])
-    low, high = np.quantile(seen, [_TAIL, 1 - _TAIL], axis=0)
+    if held is not None:
+        return _including(held, seen)
+    around = points if len(points) else np.concatenate([regions.witnesses, np.zeros((1, 2))])
+    low, high = np.quantile(around, [_TAIL, 1 - _TAIL], axis=0)
     # Where all corners lie on one line, or there is one, both sides are to be seen.
     span = float((high - low).max()) or 1.0
     half = np.maximum(high - low, span / 4) * (0.5 + _MARGIN)
-    return Box((low + high) / 2 - half, (low + high) / 2 + half)
+    return _including(Box((low + high) / 2 - half, (low + high) / 2 + half), seen)
+
+
+def _including(view: Box, points: FloatArray | None) -> Box:
+    """Return a view, larger where that takes in points that lie outside, and a margin beside them."""
+    if points is None or not len(points):
+        return view
+    if not np.abs(points).max() < _FARTHEST:
+        raise DomainError(
+            f"what is to be seen reaches to {np.abs(points).max():.2g}, too far to draw in float64; give a view."
+        )
+    least, most = points.min(axis=0), points.max(axis=0)
+    low, high = np.minimum(view.low, least), np.maximum(view.high, most)
+    margin = _TAIL * (high - low)
+    return Box(np.where(least < view.low, low - margin, low), np.where(most > view.high, high + margin, high))
 
 
 def clipped(given: Polygons, normals: FloatArray, limits: FloatArray) -> Polygons:

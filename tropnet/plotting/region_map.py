@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -17,11 +18,13 @@ from tropnet.arrays.checks import finite_array
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import axes_for, colour_map, counted, output_number, require_regions
+from tropnet.plotting.arguments import axes_for, colour_map, counted, limits_of, output_number, require_regions
+from tropnet.plotting.boundary import boundary_view, segments_in
 from tropnet.plotting.colours import FILLS, LINES, fills
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
+from tropnet.plotting.free_inputs import over_free_inputs
 from tropnet.plotting.patches import patches
-from tropnet.plotting.polygons import Polygons, layer_segments, polygons, require_interior, to_scale, view_of
+from tropnet.plotting.polygons import Polygons, layer_segments, polygons, to_scale, view_of
 from tropnet.polyhedral_complex import DecisionBoundary
 from tropnet.polyhedral_complex.adjacency import find_edges
 from tropnet.regions import Regions
@@ -50,7 +53,9 @@ def plot_regions(
     Parameters
     ----------
     regions
-        Regions of a network with two inputs. Bounded ones are drawn whole, others as far as the view reaches.
+        Regions of a network with two inputs, or in a `Box` that leaves two inputs free and fixes all others (low =
+        high); slopes and areas are those in its plane. Bounded regions are drawn whole, others as far as the view
+        reaches.
     ax
         Axes to draw into; None makes a figure of its own (see ``ax.figure.savefig``).
     color
@@ -64,7 +69,8 @@ def plot_regions(
     cmap
         Name of a Matplotlib colour map, for what is a number.
     view
-        The `Box` to show. Default: the domain if it is a bounded box, else the corners of all regions and a margin.
+        The `Box` to show. Default: the domain if it is a bounded box, else the corners of most regions and a margin, or
+        what the axes show if their limits are set; if the domain is unbounded, with all points of `data`.
     data, labels
         Points to lay over the map, shape (n, 2), and their classes, integers of shape (n,).
     colorbar
@@ -100,13 +106,14 @@ def plot_regions(
     (np.float64(-3.0), np.float64(3.0))
     """
     require_regions(regions)
-    shapes = polygons(regions, view)
+    regions, *_ = free = over_free_inputs(regions)
     output, colours = output_number(regions.network, output), colour_map(cmap)
-    shown = view_of(regions, view)
     if data is None and labels is not None:
         raise ShapeError("labels are those of points, which were not given: data is None.")
     points, classes = (None, None) if data is None else _points(data, labels)
     axes = axes_for(ax)
+    shown = view_of(regions, view, points, limits_of(axes))
+    shapes = polygons(regions, shown)
     lines = _LINE_WIDTH * min(1.0, (_FEW / max(len(regions), 1)) ** 0.5)
     options: dict[str, Any] = {"edgecolors": "black", "linewidths": lines}
     drawn = np.flatnonzero(np.diff(shapes.offsets))
@@ -123,7 +130,7 @@ def plot_regions(
         if colorbar:
             # As high as the map, whatever the shape of the axes.
             axes.figure.colorbar(collection, cax=axes.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
-    _show(axes, shown)
+    _show(axes, shown, free.labels)
     incomplete = "" if regions.complete else " (incomplete)"
     axes.set_title(f"{counted(len(regions))}{incomplete}")
     if points is not None:
@@ -181,10 +188,10 @@ def plot_hyperplanes(
     for number in wanted:
         if not isinstance(number, int | np.integer) or not 1 <= number <= n_layers:
             raise ShapeError(f"layers must lie in 1, ..., {n_layers}, got {number!r}.")
-    shapes = polygons(regions, view)
-    shown = view_of(regions, view)
+    regions, *_ = free = over_free_inputs(regions)
     axes = axes_for(ax)
-    segments = layer_segments(regions, shapes, shown)
+    shown = view_of(regions, view, held=limits_of(axes))
+    segments = layer_segments(regions, polygons(regions, shown), shown)[free.first_layer :]
     for number in wanted:
         axes.add_collection(
             LineCollection(
@@ -196,7 +203,7 @@ def plot_hyperplanes(
                 zorder=2 + 0.1 * (n_layers - number),
             )
         )
-    _show(axes, shown)
+    _show(axes, shown, free.labels)
     if legend and len(wanted):
         axes.legend(loc="upper right", framealpha=0.9)
     return axes
@@ -214,7 +221,9 @@ def plot_boundary(
     ax
         Axes to draw into, such as those of a region map; None makes a figure of its own.
     view
-        As in `plot_regions`; pieces that reach to infinity are drawn as far as it reaches.
+        As in `plot_regions`; pieces that reach to infinity are drawn as far as it reaches. By default, of an unbounded
+        domain, with all vertices of the boundary, or, if it has none, with the point of it nearest to the centre; in
+        axes whose limits are set only if none of the boundary were seen there.
     color
         Of the line.
 
@@ -234,15 +243,13 @@ def plot_boundary(
     """
     if not isinstance(boundary, DecisionBoundary):
         raise TypeError(f"boundary must be what decision_boundary returns, got {type(boundary).__name__}.")
-    regions = boundary.regions
-    if regions.network.n_inputs != 2:
-        raise ShapeError(f"a map needs a network with 2 inputs, got {regions.network.n_inputs}.")
-    require_interior(regions, "a map")
-    shown = view_of(regions, view)
+    regions, *_ = free = over_free_inputs(boundary.regions)
+    boundary = replace(boundary, regions=regions)
     axes = axes_for(ax)
-    segments = [ends for i in range(len(boundary)) if len(ends := boundary.vertices(i, shown)) == 2]
+    shown = boundary_view(boundary, view, limits_of(axes))
+    segments = segments_in(boundary, shown)
     axes.add_collection(LineCollection(segments, colors=color, linewidths=2.0, capstyle="round", zorder=4))
-    _show(axes, shown)
+    _show(axes, shown, free.labels)
     return axes
 
 
@@ -276,8 +283,10 @@ def plot_graph(
     >>> ax = plot_graph(regions, ax=plot_regions(regions, color="pattern"))
     """
     require_regions(regions)
-    shapes = polygons(regions, view)
-    shown = view_of(regions, view)
+    regions, *_ = free = over_free_inputs(regions)
+    axes = axes_for(ax)
+    shown = view_of(regions, view, held=limits_of(axes))
+    shapes = polygons(regions, shown)
     if graph is None:
         edges = find_edges(regions)
         pairs = np.stack([edges.first, edges.second], axis=1)
@@ -285,20 +294,19 @@ def plot_graph(
         if not all(isinstance(node, int | np.integer) and 0 <= node < len(regions) for node in graph):
             raise ShapeError(f"the graph's nodes must be the numbers of the {len(regions)} regions.")
         pairs = np.array(graph.edges, dtype=np.int64).reshape(-1, 2)
-    axes = axes_for(ax)
     centres = shapes.centres()
     pairs = pairs[np.isfinite(centres[pairs]).all(axis=(1, 2))]
     axes.add_collection(LineCollection(list(centres[pairs]), colors="0.25", linewidths=0.6, zorder=3))
     size = min(12.0, 6000 / max(len(regions), 1))
     axes.scatter(centres[:, 0], centres[:, 1], s=size, color="black", linewidths=0, zorder=3.5)
-    _show(axes, shown)
+    _show(axes, shown, free.labels)
     return axes
 
 
-def _show(axes: Axes, view: Box) -> None:
+def _show(axes: Axes, view: Box, labels: tuple[str, ...]) -> None:
     """Show a view, both coordinates at one scale if that leaves something to be seen."""
     (x0, y0), (x1, y1) = view.low, view.high
-    axes.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="$x_1$", ylabel="$x_2$")
+    axes.set(xlim=(x0, x1), ylim=(y0, y1), xlabel=labels[0], ylabel=labels[1])
     axes.set_aspect("equal" if to_scale(view) else "auto")
 
 

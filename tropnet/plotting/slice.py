@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = ["plot_slice", "slice_through"]
 # How far the plane is shown beyond the triangle of the points, of its size.
 _MARGIN = 0.35
 _POINTS = 3
+_OPTIONS = tuple(signature(plot_regions).parameters)[2:]
 
 
 class Slice(NamedTuple):
@@ -105,6 +107,8 @@ def plot_slice(
         `names` are not three.
     ValueError
         `margin` is negative, or as for `plot_regions`.
+    TypeError
+        An option is none of `plot_regions`.
 
     Examples
     --------
@@ -112,6 +116,9 @@ def plot_slice(
     >>> corners = np.eye(3, 5)
     >>> ax = plot_slice(net, corners, color="class", boundary=True)
     """
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(f"plot_slice has no argument {name!r}; those of plot_regions are {', '.join(_OPTIONS)}.")
     sliced = slice_through(net, points, margin)
     at = sliced.at
     if len(names) != _POINTS:

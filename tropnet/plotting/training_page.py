@@ -12,12 +12,12 @@ from plotly.subplots import make_subplots
 
 from tropnet.archives import write_atomically
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import counted
+from tropnet.plotting.arguments import counted, require_page
 from tropnet.plotting.colours import FILLS, LINES
 from tropnet.plotting.polygons import polygons, to_scale, view_of
 from tropnet.plotting.training import Frame, IndexArray, Tables, lasting_colours
 
-__all__ = ["write_slider"]
+__all__ = ["require_page", "write_slider"]
 
 # Views for which float32 is enough: their size against their distance from 0, and what is far from under- and overflow.
 _FINE, _LEAST, _MOST = 1e-2, 1e-30, 1e30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -147,8 +148,17 @@ class RegionTracker:
             self._networks.append(net)
         return regions
 
-    def callback(self, module: Any, step: int | None = None) -> Regions:
-        """Record a PyTorch module as it is now; see `add` and `from_torch`. Call it in the training loop.
+    def callback(
+        self,
+        module: Any,
+        step: int | None = None,
+        *,
+        input_shape: Sequence[int] | None = None,
+        output: str | None = None,
+    ) -> Regions:
+        """Record a PyTorch module as it is now; see `add`. Call it in the training loop.
+
+        `input_shape` and `output`, such as "logits", are those of `from_torch`.
 
         Raises
         ------
@@ -161,7 +171,7 @@ class RegionTracker:
             from tropnet.importers.torch import from_torch
         except ImportError as error:
             raise MissingExtraError.of("RegionTracker.callback", "torch") from error
-        return self.add(from_torch(module), step)
+        return self.add(from_torch(module, input_shape, output=output), step)
 
     def _begin(self, net: Network) -> None:
         self._shape = _shape(net)
@@ -310,13 +320,14 @@ class RegionTracker:
         MissingExtraError
             Plotly is not installed.
         ShapeError, ValueError
-            As `plot_map`; there are no steps.
+            As `plot_map`; there are no steps; the suffix is neither `.html` nor `.htm`.
         """
         self._require_steps()
         try:
-            from tropnet.plotting.training_page import write_slider
+            from tropnet.plotting.training_page import require_page, write_slider
         except ImportError as error:
             raise MissingExtraError.of("RegionTracker.write_slider", "interactive") from error
+        require_page(path)
         plotting = _plotting("write_slider")
         write_slider(path, self._frames(range(len(self)), plotting), self._tables(plotting), view)
 

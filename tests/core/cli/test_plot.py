@@ -41,6 +41,9 @@ def run(monkeypatch, capsys, tmp_path):
         ("two", "html", ["--color", "area"]),
         ("two", "html", ["--box", "-2", "2", "--boundary"]),
         ("three", "html", ["--box", "-2", "2"]),
+        ("two", "svg", ["--boundary"]),
+        ("two", "png", ["--box", "0,1", "2,1"]),
+        ("four", "png", ["--box", "-1,0.3,-2,0.7", "1,0.3,2,0.7", "--hyperplanes", "--boundary"]),
         ("four", "png", ["--slice", "points.csv"]),
         ("four", "html", ["--slice", "points.csv", "--color", "affine"]),
     ],
@@ -52,7 +55,8 @@ def test_what_is_written(net, suffix, options, run, tmp_path):
     written = tmp_path / f"map.{suffix}"
     assert written.read_bytes().startswith(BEGINNINGS[suffix])
     if "--slice" not in options:
-        n_regions = tn.count_regions(tn.load(f"{net}.npz"), tn.Box(-2, 2) if "--box" in options else None)
+        sides = [np.array(side.split(","), float).squeeze() for side in options[1:3] if "--box" in options]
+        n_regions = tn.count_regions(tn.load(f"{net}.npz"), tn.Box(*sides) if sides else None)
         assert out.startswith(f"{n_regions} activation regions written to map.{suffix} (")
 
 
@@ -60,14 +64,19 @@ def test_what_is_written(net, suffix, options, run, tmp_path):
     ("arguments", "code", "message"),
     [
         (["two.npz", "-o", "map.jpg"], 2, "must end in one of .html, .png, .svg, .pdf, got 'map.jpg'"),
-        (["four.npz", "-o", "map.png"], 1, "4 inputs cannot be drawn whole; give three points with --slice FILE"),
+        (
+            ["four.npz", "-o", "map.png"],
+            1,
+            "with LOW = HIGH in all but two inputs, or three points with --slice FILE",
+        ),
         (["three.npz", "-o", "map.png", "--box", "-1", "1"], 1, "drawn as a page (-o FILE.html)"),
         (["three.npz", "-o", "map.html"], 1, "drawn in a box; give --box LOW HIGH"),
         (["one.npz", "-o", "map.html"], 1, "write a picture (-o FILE.png)"),
         (["one.npz", "-o", "map.png"], 1, "drawn in a box; give --box LOW HIGH"),
-        (["one.npz", "-o", "map.png", "--box", "1", "1"], 1, "low < high in every input"),
-        (["two.npz", "-o", "map.png", "--box", "0,1", "2,1"], 1, "a map needs a domain with interior"),
-        (["three.npz", "-o", "map.html", "--box", "0,0,1", "2,2,1"], 1, "net.restrict(origin, basis)"),
+        (["one.npz", "-o", "map.png", "--box", "1", "1"], 1, "one or two inputs can be free where --box fixes others"),
+        (["three.npz", "-o", "map.html", "--box", "0,0,1", "2,2,1"], 1, "picture (-o FILE.png), or give --slice FILE"),
+        (["four.npz", "-o", "map.png", "--box", "0,0,0,1", "2,2,2,1"], 1, "one or two inputs can be free"),
+        (["two.npz", "-o", "map.png", "--box", "0,1", "2,1", "--boundary"], 1, "the network has 1 free input."),
         (["two.npz", "-o", "map.png", "--output-number", "3"], 1, "--output-number must lie in 1, ..., 2, got 3"),
         (["four.npz", "-o", "map.png", "--slice", "points.csv", "--box", "0", "1"], 2, "either --box or --slice"),
         (["two.npz", "-o", "map.png", "--slice", "points.csv"], 1, "must hold points of 2 coordinates"),

@@ -169,6 +169,8 @@ def test_what_no_page_is_written_of(tmp_path):
         tn.write_page(four, path)
     with pytest.raises(tn.DomainError, match="enumerate in a Box"):
         tn.write_page(tn.enumerate_regions(SOLID), path)
+    with pytest.raises(ValueError, match=r"a page must be a \.html or \.htm file, got 'map\.png'"):
+        tn.write_page(tn.enumerate_regions(SOLID), "map.png")
     bounded = tn.enumerate_regions(SOLID, CUBE)
     for options in ({"color": "class"}, {"boundary": True}, {"view": CUBE}):
         with pytest.raises(tn.ShapeError, match="the network has 3"):

@@ -330,6 +330,8 @@ def test_arguments_of_the_other_maps_are_checked():
             draw(NET)
         with pytest.raises(tn.ShapeError, match="flat axes"):
             draw(regions, ax=Figure().add_subplot(projection="3d"))
+        with pytest.raises(tn.ShapeError, match="axes of x and y, got axes made with projection='polar'"):
+            draw(regions, ax=Figure().add_subplot(projection="polar"))
     with pytest.raises(TypeError, match="boundary must be what decision_boundary returns, got Regions"):
         tn.plot_boundary(regions)
     for layers in (1, "1", [1.5], [3]):
@@ -353,3 +355,61 @@ def test_one_region_is_called_one():
     """The title of a network without boundaries in the box is in the singular."""
     regions = tn.enumerate_regions(tn.Network.mlp([[[1, 0]], [[1]]], [[9], [0]]), BOX)
     assert tn.plot_regions(regions).get_title() == "1 activation region"
+
+
+def inside(ax, points):
+    """Whether all points are seen."""
+    limits = np.array([ax.get_xlim(), ax.get_ylim()])
+    return ((points > limits[:, 0]) & (points < limits[:, 1])).all()
+
+
+def test_an_unbounded_map_shows_its_data():
+    """All points are seen, in what is drawn into the same axes later, too; a view that is given stays."""
+    regions, data = tn.enumerate_regions(NET), [[1e3, 1e3], [-9, 3]]
+    ax = tn.plot_regions(regions, data=data)
+    assert inside(ax, data)
+    for draw in (tn.plot_hyperplanes, tn.plot_graph):
+        assert inside(draw(regions, ax=ax), data)
+    assert inside(tn.plot_boundary(tn.decision_boundary(regions), ax), data)
+    assert tn.plot_regions(regions, data=data, view=BOX).get_xlim() == (-2, 1)
+    with pytest.raises(tn.DomainError, match="too far to draw"):
+        tn.plot_regions(regions, data=[[1e200, 0]])
+
+
+def test_an_unbounded_boundary_is_seen():
+    """Of x_1 + x_2 + 5 = 0, a whole line, the point nearest to 0, on a map that lacks it, too."""
+    linear = tn.Network.mlp([[[1.0, 2.0], [0.0, 1.0]]], [[5.0, 0.0]])
+    regions = tn.enumerate_regions(linear)
+    boundary = tn.decision_boundary(regions)
+    for ax in (tn.plot_boundary(boundary), tn.plot_boundary(boundary, tn.plot_regions(regions))):
+        assert inside(ax, [[-2.5, -2.5]])
+        (ends,) = ax.collections[-1].get_segments()
+        assert ends.sum(axis=1) == pytest.approx([-5, -5])
+        assert np.ptp(ends) > 0.1
+    many = tn.decision_boundary(tn.enumerate_regions(SKIPPING))
+    assert inside(tn.plot_boundary(many), np.concatenate([many.vertices(i) for i in range(len(many))]))
+
+
+def test_inputs_that_the_domain_fixes():
+    """A map over the free inputs 2 and 4 is that of the network on their plane."""
+    net = tn.Network.mlp([[[3, 1, 2, 0], [0, 0, 5, 1], [0, 1, 0, 1]], [[1, 1, -1], [2, -1, 0]]], [[0, 0, 0], [0, 1]])
+    # With 0.3 and 0.7 fixed, rows 1 and 2 are x_2 + 2.3 and x_4 + 3.5, up to rounding.
+    plane = tn.Network.mlp([[[1, 0], [0, 1], [1, 1]], [[1, 1, -1], [2, -1, 0]]], [[2.3, 3.5, 0], [0, 1]])
+    flat = tn.enumerate_regions(net, tn.Box([0.3, -4, 0.7, -5], [0.3, 4, 0.7, 5]))
+    full = tn.enumerate_regions(plane, tn.Box([-4, -5], [4, 5]))
+    assert len(flat) == len(full) == 7
+    for draw, of in (
+        (tn.plot_regions, lambda r: r),
+        (tn.plot_hyperplanes, lambda r: r),
+        (tn.plot_graph, lambda r: r),
+        (tn.plot_boundary, tn.decision_boundary),
+    ):
+        found, wanted = draw(of(flat)), draw(of(full))
+        assert (found.get_xlabel(), found.get_ylabel()) == ("$x_2$", "$x_4$")
+        assert found.get_xlim() == (-4, 4)
+        one, other = (
+            sorted(sorted((path.vertices.round(7) + 0.0).tolist()) for path in ax.collections[0].get_paths())
+            for ax in (found, wanted)
+        )
+        assert one == other
+    assert [text.get_text() for text in tn.plot_hyperplanes(flat).get_legend().get_texts()] == ["layer 1"]

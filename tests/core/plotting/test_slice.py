@@ -65,3 +65,9 @@ def test_one_input_has_no_plane():
     """The message names what draws a network of one input."""
     with pytest.raises(tn.ShapeError, match="at least 2 inputs, got 1; plot_function"):
         tn.plot_slice(tn.Network.random([1, 3, 1], seed=0), [[0], [1], [2]])
+
+
+def test_an_option_that_does_not_exist():
+    """The message names the function that was called."""
+    with pytest.raises(TypeError, match="plot_slice has no argument 'foo'; those of plot_regions are color, output"):
+        tn.plot_slice(NET, POINTS, foo=1)

@@ -196,7 +196,8 @@ sys.modules.update(torch=None, matplotlib=None, plotly=None)
 import tropnet as tn
 tracker = tn.RegionTracker(tn.Box(-1, 1))
 tracker.add(tn.Network.random([2, 3, 1], seed=0))
-for use in (tracker.plot, lambda: tracker.plot_map(0), lambda: tracker.write_slider("x"), lambda: tracker.callback(1)):
+slider = lambda: tracker.write_slider("x.html")
+for use in (tracker.plot, lambda: tracker.plot_map(0), slider, lambda: tracker.callback(1)):
     try:
         use()
     except tn.MissingExtraError as error:
@@ -249,3 +250,9 @@ def test_the_page_tells_points_of_a_small_view_apart(tmp_path):
     traces = json.loads(re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{\"template", text, re.DOTALL)[1])
     x = np.concatenate([decoded(trace["x"]) for trace in traces if trace.get("fill") == "toself"])
     assert np.unique(x[np.isfinite(x)]).tolist() == [1 - 1e-9, 1.0, 1 + 1e-9]
+
+
+def test_a_slider_is_a_page(tracker):
+    """A suffix that says something else is refused."""
+    with pytest.raises(ValueError, match=r"a page must be a \.html or \.htm file, got 't\.png'"):
+        tracker.write_slider("t.png")

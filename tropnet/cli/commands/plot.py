@@ -63,7 +63,8 @@ def plot(
     """Draw the activation regions of NET: a picture (.png, .svg, .pdf), or a page to explore in a browser (.html).
 
     Networks of two inputs are drawn as a map; of one, as the graph of the function, in pictures only; of three, as
-    polyhedra, in pages only. Of more inputs, --slice shows a plane. The file is written whole, or not at all.
+    polyhedra, in pages only. A --box with LOW = HIGH in all but two inputs, or one, is drawn over these, in pictures
+    only; --slice shows a plane. The file is written whole, or not at all.
 
     \b
     Examples:
@@ -79,19 +80,19 @@ def plot(
     try:
         if suffix == ".html":
             from tropnet.plotting import page  # noqa: F401 (its absence is told before the search)
-        net, domain = _drawn(net, box, corners, suffix)
+        net, domain, dimension = _drawn(net, box, corners, suffix)
     except ImportError as error:
         raise MissingExtraError.of(f"writing '{out}'", _EXTRAS[suffix]) from error
     if output_number > net.n_outputs:
         raise ShapeError(f"--output-number must lie in 1, ..., {net.n_outputs}, got {output_number}.")
-    if net.n_inputs != _PLANE and (boundary or color == "class" or (hyperplanes and net.n_inputs == _LINE)):
+    if dimension != _PLANE and (boundary or color == "class" or (hyperplanes and dimension == _LINE)):
         raise ShapeError(
-            f"--boundary, --hyperplanes and --color class are for maps of the plane; the network has {net.n_inputs}"
-            f" input{'s' if net.n_inputs > 1 else ''}."
+            f"--boundary, --hyperplanes and --color class are for maps of the plane; the network has {dimension}"
+            f"{'' if dimension == net.n_inputs else ' free'} input{'s' if dimension > 1 else ''}."
         )
     options: dict[str, Any] = {"color": color, "output": output_number - 1}
     progress = not quiet
-    if net.n_inputs == _LINE:
+    if dimension == _LINE:
         count = _write_function(net, domain, out, suffix, output_number - 1)
     elif suffix == ".html":
         regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
@@ -108,20 +109,32 @@ def plot(
 
 def _drawn(
     net: tn.Network, box: tuple[str, str] | None, corners: str | None, suffix: str
-) -> tuple[tn.Network, tn.Domain | None]:
-    """Return what is drawn: the network itself on its domain, or restricted to a plane; or say what could be."""
+) -> tuple[tn.Network, tn.Domain | None, int]:
+    """Return what is drawn, the network itself on its domain, or restricted to a plane, and over how many free inputs.
+
+    Of what cannot be drawn, say what could be.
+    """
     from tropnet.plotting.slice import slice_through
 
     if corners is not None:
         if box is not None:
             raise click.UsageError("give either --box or --slice: a slice shows the triangle of its points.")
         sliced = slice_through(net, points_of((), corners, net))
-        return sliced.network, sliced.view
+        return sliced.network, sliced.view, _PLANE
+    domain = domain_of(box, net)
     d = net.n_inputs
+    if isinstance(domain, tn.Box) and domain.is_flat:
+        given = domain.expanded(d)
+        d = int((given.low < given.high).sum())
+        if d not in (_LINE, _PLANE):
+            raise ShapeError(f"one or two inputs can be free where --box fixes others (LOW = HIGH), got {d}.")
+        if suffix == ".html":
+            raise ShapeError("a --box that fixes inputs is drawn as a picture (-o FILE.png), or give --slice FILE.")
+        return net, domain, d
     if d > _SPACE:
         raise ShapeError(
-            f"a network of {d} inputs cannot be drawn whole; give three points with --slice FILE, such as three inputs"
-            " of interest, to see the plane through them."
+            f"a network of {d} inputs cannot be drawn whole; give a --box with LOW = HIGH in all but two inputs, or"
+            " three points with --slice FILE, such as three inputs of interest, to see the plane through them."
         )
     if d == _SPACE and suffix != ".html":
         raise ShapeError("a network of 3 inputs is drawn as a page (-o FILE.html), or in a plane (--slice FILE).")
@@ -129,7 +142,7 @@ def _drawn(
         raise ShapeError("a page shows networks of 2 or 3 inputs; of 1 input write a picture (-o FILE.png).")
     if d == _SPACE and box is None:
         raise ShapeError("a network of 3 inputs is drawn in a box; give --box LOW HIGH.")
-    return net, domain_of(box, net)
+    return net, domain, d
 
 
 def _write_function(net: tn.Network, domain: tn.Domain | None, out: str, suffix: str, output: int) -> int:
@@ -149,11 +162,11 @@ def _write_map(
 ) -> int:
     hyperplanes, boundary, progress = flags
     regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
-    ax = tn.plot_regions(regions, **options)
+    # The boundary comes first, since what is seen of an unbounded domain depends on it.
+    ax = tn.plot_boundary(tn.decision_boundary(regions, progress=progress)) if boundary else None
+    ax = tn.plot_regions(regions, ax, **options)
     if hyperplanes:
         tn.plot_hyperplanes(regions, ax)
-    if boundary:
-        tn.plot_boundary(tn.decision_boundary(regions), ax)
     _save(ax, out, suffix)
     return len(regions)
 
