@@ -22,6 +22,9 @@ _CONFIDENCE = 0.98
 _FIRST_WIDTH = 8
 _PART_FOR_PILOTS = 0.25
 _MIN_PILOTS, _MAX_PILOTS = 3, 6
+# More where each still meets strata that none before it saw, as long as that costs next to nothing, and if there are not
+# so many neurons that they would not come far: each sees a few strata more.
+_EXTRA_PILOTS, _SECONDS_OF_EXTRA, _NEURONS_WITH_EXTRA = 64, 0.05, 512
 # What a probe takes besides the steps it counts: its arrays.
 _SECONDS_PER_PROBE = 1e-3
 # A count that was to be quick is given up beyond so many times what was expected.
@@ -141,22 +144,29 @@ def estimate_tree(
     update
         Reports progress.
     """
-    seeds = np.random.SeedSequence(seed).generate_state(_MAX_PILOTS + n_probes, np.uint64).tolist()
+    seeds = np.random.SeedSequence(seed).generate_state(_MAX_PILOTS + n_probes + _EXTRA_PILOTS, np.uint64).tolist()
+    seeds, probe_seeds = seeds[:_MAX_PILOTS] + seeds[_MAX_PILOTS + n_probes :], seeds[_MAX_PILOTS:][:n_probes]
     nodes, leaves, full_cost, weight = np.zeros(n_neurons + 1), 0.0, 0.0, 0.0
-    spent, last_cost, pilot_width = 0.0, 0.0, min(_FIRST_WIDTH, width)
+    cost, spent, last_cost, pilot_width = 0.0, 0.0, 0.0, min(_FIRST_WIDTH, width)
     targets = np.full(n_neurons + 1, np.inf)
-    for pilot in range(_MAX_PILOTS):
-        sample = probe(_sampling(targets, seeds[pilot], pilot_width))
+    n_shown = _MAX_PILOTS + n_probes
+    seconds_of_extra = _SECONDS_OF_EXTRA if n_neurons <= _NEURONS_WITH_EXTRA else -1.0
+    for pilot, pilot_seed in enumerate(seeds):
+        sample = probe(_sampling(targets, pilot_seed, pilot_width))
         if sample.n_left_out == 0:
             return Estimate(sample.leaves, 0.0, 1, sample.leaves)
         # Wide pilots see more.
+        is_news = ((sample.nodes > 0) & (nodes == 0)).any()
         nodes, leaves = nodes + pilot_width * sample.nodes, leaves + pilot_width * sample.leaves
         full_cost, weight = full_cost + pilot_width * sample.full_cost, weight + pilot_width
         last_cost, last_width = sample.cost, pilot_width
         spent += last_cost + _SECONDS_PER_PROBE
-        update(pilot + 1, (pilot + 1) / len(seeds))
+        cost += last_cost
+        done = min(pilot + 1, _MAX_PILOTS)
+        update(done, done / n_shown)
         budget = share * full_cost / weight
-        if pilot + 1 >= _MIN_PILOTS and spent + 2 * last_cost > _PART_FOR_PILOTS * budget:
+        many = pilot + 1 >= _MIN_PILOTS and spent + 2 * last_cost > _PART_FOR_PILOTS * budget
+        if (many or pilot + 1 >= _MAX_PILOTS) and (cost > seconds_of_extra or not is_news):
             break
         pilot_width = min(2 * pilot_width, width)
         targets = fitted_targets(nodes / weight, pilot_width)
@@ -175,9 +185,9 @@ def estimate_tree(
     width = int(min(width, fitting))
     targets = fitted_targets(nodes / weight, width)
     found = np.empty(n_probes)
-    for i, probe_seed in enumerate(seeds[_MAX_PILOTS:]):
+    for i, probe_seed in enumerate(probe_seeds):
         found[i] = probe(_sampling(targets, probe_seed, width)).leaves
-        update(_MAX_PILOTS + i + 1, (_MAX_PILOTS + i + 1) / len(seeds))
+        update(_MAX_PILOTS + i + 1, (_MAX_PILOTS + i + 1) / n_shown)
     probed = Estimate(float(found.mean()), float(found.std(ddof=1) / np.sqrt(n_probes)), n_probes)
     return probed.raised(counted.n_regions)
 

@@ -111,3 +111,10 @@ def test_no_part_of_an_interval_lies_below_what_was_counted():
     assert raised == Estimate(110.0, 11.0, 16, 110.0)
     assert raised.interval[0] == 110
     assert Estimate(100.0, 10.0, 16).raised(200).interval == (200, np.inf)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("n_inputs", "n_thresholds"), [(3, 40), (3, 60), (4, 20)])
+def test_intervals_hold_the_truth_where_pilots_go_on_to_see_the_whole_tree(n_inputs, n_thresholds, seed):
+    low, high = estimate_regions(steps(n_inputs, n_thresholds), Box(-1, 1), seed=seed).interval
+    assert low <= (n_thresholds + 1) ** n_inputs <= high
