@@ -22,8 +22,8 @@ _CONFIDENCE = 0.98
 _FIRST_WIDTH = 8
 _PART_FOR_PILOTS = 0.25
 _MIN_PILOTS, _MAX_PILOTS = 3, 6
-# More where each still meets strata that none before it saw, as long as that costs next to nothing, and if there are not
-# so many neurons that they would not come far: each sees a few strata more.
+# More while each meets strata that none before it saw, as long as that costs next to nothing; not where there are so
+# many neurons that they would not come far, as each sees a few strata more.
 _EXTRA_PILOTS, _SECONDS_OF_EXTRA, _NEURONS_WITH_EXTRA = 64, 0.05, 512
 # What a probe takes besides the steps it counts: its arrays.
 _SECONDS_PER_PROBE = 1e-3
