@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import exp, inf
-from threading import Lock, Thread, Timer
+from threading import Event, Lock, Thread, Timer
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 __all__ = ["Forecast", "Update", "duration", "expected_total", "track", "warning"]
@@ -76,7 +77,7 @@ def track(
     ...     update(1, 0.5)
     """
     if not enabled:
-        call = _Call(description, unit, time.monotonic())
+        call = _Call(description, unit, monotonic())
         _WATCH.begin(call)
         try:
             yield call.update
@@ -246,6 +247,7 @@ class _Watch:
         self._calls: list[_Call] = []
         self._thread: Thread | None = None
         self._said = -inf
+        self._asleep = Event()  # nobody sets it
 
     def begin(self, call: _Call) -> None:
         """Watch a call."""
@@ -262,8 +264,8 @@ class _Watch:
 
     def _run(self) -> None:
         while True:
-            time.sleep(_LOOK_SECONDS)
-            now = time.monotonic()
+            self._asleep.wait(_LOOK_SECONDS)
+            now = monotonic()
             late = [call for call in self._calls[:1] if now - call.begin > _SILENT_SECONDS]
             if late and now - self._said > _SAID_SECONDS:
                 self._said = now

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, pack, unpack
-from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
+from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError
 from tropnet.exact.dyadic import float_or_inf, nearest_float
@@ -119,7 +119,7 @@ class _Sum:
             outputs = self.net.integer_maps(region.pattern)[-1]
             divisor = scale * (1 << self.net.integers.exponents[-1])
             common = lcm(denominator, divisor.numerator)
-            one = [[0] * self.dimension + [common]]
+            one = np.array([[0] * self.dimension + [common]], dtype=object)
             parts = [
                 rows * (common // denominator),
                 outputs * (divisor.denominator * (common // divisor.numerator)),
@@ -160,14 +160,19 @@ class _Sum:
             for place in np.flatnonzero(doubtful).tolist():
                 numerators, denominator = self._exact_term(int(which[place]), pieces[place].tolist())
                 terms[place] = [[nearest_float(value, denominator) for value in row] for row in numerators]
-                bounds[place] = np.abs(terms[place]) * EPSILON + SMALLEST_NORMAL
+                sizes = np.abs(terms[place])
+                # Beyond float64 the nearest number is not near.
+                bounds[place] = np.where(sizes < LARGEST, sizes * EPSILON + SMALLEST_NORMAL, np.inf)
             weights = members.astype(np.float64)
             # Sums of values, of their bounds, and of sizes, which say how much adding up rounds.
             sums.append(np.stack([np.einsum("sr,rij->sij", weights, part) for part in (terms, bounds, np.abs(terms))]))
         values, bounds, sizes = np.sum(sums, axis=0)
         errors = bounds + (_TERMS + len(sums)) * EPSILON * sizes
         factor = 1.0 if self.restriction is None else self.restriction.volume_factor
-        return Measured(values * factor, (errors * (1 + 1e-6) + 4 * EPSILON * np.abs(values)) * factor)
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = (errors * (1 + 1e-6) + 4 * EPSILON * np.abs(values)) * factor
+        # Where something overflowed, nothing is known.
+        return Measured(values * factor, np.where(np.isnan(errors), np.inf, errors))
 
     def _parts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], BoolArray]]:
         """Yield the regions where the density is not 0, some at a time: indices, pieces, and what holds them."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tropnet.arrays.checks import finite_array
-from tropnet.arrays.rounding import EPSILON, SMALLEST_NORMAL
+from tropnet.arrays.rounding import EPSILON, LARGEST, SMALLEST_NORMAL
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError, TropnetError
 from tropnet.exact.dyadic import nearest_float, to_fractions
@@ -202,15 +202,21 @@ def ratio(part: Measured, whole: Measured) -> Measured:
     if not least > 0:
         raise _no_mass("float64 does not tell it from 0: use exact=True")
     values = part.values / whole.values
-    errors = (part.errors + np.abs(values) * whole.errors) / least
-    return Measured(values, errors * (1 + 8 * EPSILON) + EPSILON * np.abs(values) + SMALLEST_NORMAL)
+    with np.errstate(invalid="ignore"):
+        errors = (part.errors + np.abs(values) * whole.errors) / least
+        errors = errors * (1 + 8 * EPSILON) + EPSILON * np.abs(values) + SMALLEST_NORMAL
+    # Where something overflowed, nothing is known.
+    return Measured(values, np.where(np.isnan(errors), np.inf, errors))
 
 
 def rounded(exact: Any) -> Measured:
     """Return exact numbers, fractions in an array, with the float64 numbers nearest to them."""
     fractions = np.asarray(exact, dtype=object)
     values = np.array([nearest_float(x.numerator, x.denominator) for x in fractions.ravel()]).reshape(fractions.shape)
-    return Measured(values, EPSILON * np.abs(values) + SMALLEST_NORMAL, True, fractions)
+    # Beyond float64 the nearest number is not near.
+    beyond = np.array([abs(x) > LARGEST for x in fractions.ravel()], dtype=np.bool_).reshape(fractions.shape)
+    errors = np.where(beyond, np.inf, EPSILON * np.abs(values) + SMALLEST_NORMAL)
+    return Measured(values, errors, True, fractions)
 
 
 def _no_mass(reason: str) -> TropnetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -275,7 +276,7 @@ def _row(inequality: Inequality, outputs: IntegerArray, unit: int, d: int) -> li
         row[i] += value * unit
     for j, value in inequality.outputs:
         row = [total + value * each for total, each in zip(row, outputs[j].tolist(), strict=True)]
-    scale = np.lcm.reduce([value.denominator for value in row], dtype=object)
+    scale = math.lcm(*(value.denominator for value in row))
     return [int(value * scale) for value in row]
 
 

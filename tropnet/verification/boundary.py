@@ -189,8 +189,11 @@ def _reach(net: Network, domain: Domain, x: FloatArray, form: IntegerArray, norm
     nearest = x + outside * (point - x)
     if outside < 1.0 and not changes(nearest):
         nearest = point
-    # Rounded up.
-    return float(np.linalg.norm(nearest - x, norm)) * (1 + 1e-12) + SMALLEST_NORMAL
+    # Rounded up; scaled, so that no square underflows.
+    gaps = np.abs(nearest - x)
+    largest = float(gaps.max(initial=0.0))
+    length = largest * float(np.linalg.norm(gaps / largest, norm)) if 0 < largest < math.inf else largest
+    return length * (1 + 1e-12) + SMALLEST_NORMAL
 
 
 def _promising(

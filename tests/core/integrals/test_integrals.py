@@ -271,3 +271,12 @@ def test_symmetry_and_positivity():
         ).max() < found.errors.max()
         assert np.linalg.eigvalsh(found.values).min() > -found.errors.max()
         assert abs(found.values[-1, -1] - 2.0**d) <= found.errors[-1, -1]
+
+
+def test_what_float64_cannot_hold_has_no_bound() -> None:
+    """A mean of 5e399 is no float64 number: its bound is infinite, and the exact one right."""
+    net, box = Network.mlp([[[1e200]], [[1e200]]], [[0.0], [0.0]]), Box(-2, 2)
+    assert moments(net, box).outputs.errors[0] == np.inf
+    exact = moments(net, box, exact=True).outputs
+    assert exact.errors[0] == np.inf
+    assert exact.exact[0] == Fraction(1e200) ** 2 / 2

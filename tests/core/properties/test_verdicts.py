@@ -436,3 +436,12 @@ def test_bad_input_gets_one_line(call, error: type[Exception], message: str) -> 
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("digits", ["0.9786907366258517813", "0.1234567890123456789", "0.5000000000000000003"])
+def test_decimals_of_nineteen_digits_are_exact(digits: str) -> None:
+    """Denominators beyond 2^63: the bound of the input is reached, and anything above it is not."""
+    net = Network.mlp([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    text = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 {}))(assert ({} Y_0 {}))"
+    assert verify(net, parse_vnnlib(text.format(digits, ">=", digits))).status == "violated"
+    assert verify(net, parse_vnnlib(text.format(digits, ">", digits))).status == "holds"

@@ -62,3 +62,12 @@ def test_share_is_the_certified_accuracy() -> None:
         tn.robustness_curve(NET, POINTS, labels=[0, 1])
     with pytest.raises(ValueError, match="norm must be 1, 2 or inf, got 3"):
         tn.robustness_curve(NET, POINTS, norm=3)
+
+
+@pytest.mark.parametrize("exponent", [0, -100, -160, -200, -300])
+def test_tiny_distances(exponent: int) -> None:
+    """A boundary at 0 is as far as the point says, in every norm, though the square of that underflows."""
+    net = tn.Network.mlp([[[1.0]], [[1.0]]], [[0.0], [0.0]], slopes=(1, 0.5))
+    x = 10.0**exponent
+    for norm in (1, 2, math.inf):
+        assert tn.distance_to_boundary(net, [x], tn.Box(-1, 1), norm).distance == pytest.approx(x, rel=1e-12)

@@ -47,6 +47,8 @@ _AT_FIRST, _NOW_AND_THEN = 64, 32
 _PRODUCT, _ROW, _CELL = 2.0e-10, 4.0e-9, 1.5e-6
 _ROOM = 1.0 + 1e-13
 _TINY = 1e-290
+# Smaller sums of squares may have lost terms.
+_SMALLEST_SQUARE = 1e-270
 # Generators of regions that may be the best are computed anew if they are less certain.
 _WORN = 1e-14
 
@@ -229,7 +231,7 @@ def _distance(stack: Any, frame: int) -> float:
     d = D - 1
     norm, start, stop = goal.norm[0], stack.start[frame], stack.start[frame] + stack.size[frame]
     # To the box around it, per coordinate; the nearest vertex.
-    total, nearest, place = 0.0, np.inf, start
+    total, farthest, nearest, place = 0.0, 0.0, np.inf, start
     direction = goal.value
     for k in range(d):
         low, high = np.inf, -np.inf
@@ -243,7 +245,7 @@ def _distance(stack: Any, frame: int) -> float:
             low, high = min(low, x - slack), max(high, x + slack)
         gap = max(low - goal.point[k], goal.point[k] - high)
         gap = max(gap - 4e-16 * (abs(goal.point[k]) + abs(gap)), 0.0)
-        direction[k] = gap
+        farthest = max(farthest, gap)
         if norm == 1.0:
             total += gap
         elif norm == 2.0:
@@ -252,6 +254,8 @@ def _distance(stack: Any, frame: int) -> float:
             total = max(total, gap)
     if norm == 2.0:
         total = math.sqrt(total)
+        # Where the sum of squares overflows, or underflows, the largest gap is a bound, too.
+        total = farthest if total == np.inf else max(total, farthest)
     total *= 1.0 - 1e-15 * d
     # A hyperplane through the nearest vertex, orthogonal to the way there, as far as it separates.
     for p in range(start, stop):
@@ -262,7 +266,7 @@ def _distance(stack: Any, frame: int) -> float:
             length += gap * gap
         if length < nearest:
             nearest, place = length, p
-    if not nearest > 0.0:
+    if not _SMALLEST_SQUARE < nearest < 1.0 / _SMALLEST_SQUARE:
         return float(total)
     u = stack.members[place]
     size, largest = 0.0, 0.0
