@@ -319,12 +319,15 @@ def test_predictors() -> None:
 
 def test_maps_refuse_what_has_no_area() -> None:
     """They name what draws it."""
-    regions = tn.enumerate_regions(tn.Network.random([2, 3, 1], seed=0), tn.Box([-1, 0.5], [1, 0.5]))
-    for draw in (tn.plot_regions, tn.plot_hyperplanes, tn.plot_graph):
-        with pytest.raises(tn.DomainError, match=r"a map needs .* interior, got Box.*net.restrict.* plot_function"):
-            draw(regions)
-    with pytest.raises(tn.DomainError, match=r"a map needs a domain with interior.* net.restrict"):
-        tn.plot_boundary(tn.decision_boundary(regions))
+    net = tn.Network.random([2, 3, 1], seed=0)
+    line = tn.enumerate_regions(net, tn.Box([-1, 0.5], [1, 0.5]))
+    skew = tn.enumerate_regions(net, tn.Polytope([[1, 1], [-1, -1], [1, 0], [-1, 0]], [0.5, -0.5, 1, 1]))
+    boundary = lambda regions: tn.plot_boundary(tn.decision_boundary(regions))  # noqa: E731 -- as the others
+    for draw in (tn.plot_regions, tn.plot_hyperplanes, tn.plot_graph, boundary):
+        with pytest.raises(tn.ShapeError, match=r"2 inputs, got 1 that the domain leaves free; .* plot_function"):
+            draw(line)
+        with pytest.raises(tn.DomainError, match=r"needs .* interior, .*, got Polytope.*net.restrict.* plot_function"):
+            draw(skew)
 
 
 def test_balls_of_skew_hulls() -> None:

@@ -104,8 +104,9 @@ def require_plane(regions: Regions) -> None:
         if regions.restriction is not None:
             require_interior(regions, "a map")
         raise ShapeError(
-            f"a map needs a network with 2 inputs, got {regions.network.n_inputs}; plot_slice draws a network of more"
-            " in a plane, a Box with low = high in all but two inputs fixes the others; plot_function draws one input."
+            f"a map needs a network with 2 inputs, got {regions.network.n_inputs} that the domain leaves free;"
+            " plot_slice draws a network of more in a plane, a Box with low = high in all but two inputs fixes the"
+            " others; plot_function draws one input."
         )
     require_interior(regions, "a map")
 
