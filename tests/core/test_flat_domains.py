@@ -413,6 +413,7 @@ def _oblique(seed: int, d: int, n: int) -> tn.Regions:
 def test_oblique_hulls_are_measured_in_bulk(seed: int, d: int, n: int) -> None:
     """Sides that are no float64 numbers enter with their errors: nothing is left to exact geometry, all is as there."""
     regions = _oblique(seed, d, n)
+    equations, level = regions.domain.A[:n], regions.domain.b[:n]
     inner = regions.within
     assert not inner.domain.is_exact
     assert len(regions) > 4
@@ -423,6 +424,12 @@ def test_oblique_hulls_are_measured_in_bulk(seed: int, d: int, n: int) -> None:
     measures = replace(inner.measures, packed_facets=None, polyhedron=exactly)
     volumes = measures.volumes(np.ones(len(inner), dtype=np.bool_), progress=False)
     corners, ends = measures.vertices(1e-8)
+    assert not regions.restriction.keeps_lengths
+    radii = measures.balls(np.zeros(len(inner), dtype=np.bool_), regions.restriction).radii
+    np.testing.assert_array_equal(radii, regions.chebyshev_balls().radii)
+    for ball, region, centre in zip(radii.tolist(), regions, regions.chebyshev_balls().centres, strict=True):
+        assert ball == pytest.approx(region.chebyshev_ball().radius, rel=2e-9)
+        assert np.abs(equations @ centre - level).max() < 1e-12
     flags = RowIndex.of(inner.network, inner.domain).unpack(measures.facets())
     for i, region in enumerate(inner):
         assert volumes[i] == pytest.approx(region.volume(), rel=1e-9)
@@ -459,3 +466,13 @@ def test_rounded_sides_have_bounds_on_their_errors(twofold: bool) -> None:
         assert size == inf or size <= abs(high[2]) * 2.0 ** (-105 if twofold else -52) + 1e-320
     assert (rows.error[[0, 7]] == 0).all()
     assert np.isinf(rows.error[[5, 12]]).all()
+
+
+@pytest.mark.parametrize("slope", [2.0**20, 1e20, 1e200])
+def test_balls_of_steep_hulls(slope: float) -> None:
+    """Of hulls of any slope they are those of the regions, one by one over the integers."""
+    row = np.array([[slope, 3.0, -1.0]])
+    domain = tn.Polytope(np.vstack([row, -row, np.eye(3), -np.eye(3)]), [0, 0, *[1.0] * 6])
+    regions = tn.enumerate_regions(tn.Network.random([3, 4, 1], seed=1), domain)
+    exact = [region.chebyshev_ball().radius for region in regions]
+    np.testing.assert_allclose(regions.chebyshev_balls().radii, exact, rtol=2e-9)

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import BoolArray, PackedArray, shifted
+from tropnet.arrays.rounding import LARGEST
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.errors import DomainError
 from tropnet.exact.certificates import Witness
-from tropnet.exact.dyadic import float_parts, to_integers
+from tropnet.exact.dyadic import float_or_inf, float_parts, nearest_float, to_integers
 from tropnet.exact.elimination import determinant
 from tropnet.exact.projection import square_root
 from tropnet.network.affine_hull import AffineHull, affine_hull
@@ -35,7 +36,25 @@ from tropnet.network.layers import AFFINE, Layer
 from tropnet.network.network import Network
 from tropnet.network.slices import exact_slice
 
-__all__ = ["Restriction", "restriction_of", "within_hull"]
+__all__ = ["Orthonormal", "Restriction", "restriction_of", "within_hull"]
+
+
+class Orthonormal(NamedTuple):
+    """Coordinates z in which lengths are nearly the true ones, where those given, t = M z, are skew.
+
+    Attributes
+    ----------
+    columns
+        M, float64, shape (k, k), which is exact.
+    stretch
+        True lengths are at most this times those in t.
+    error
+        True lengths differ from those in z by at most this part of those in z.
+    """
+
+    columns: FloatArray
+    stretch: float
+    error: float
 
 
 class Restriction:
@@ -239,6 +258,29 @@ class Restriction:
         common = lcm(*(value.denominator for row in inverse for value in row))
         rows = [[int(value * common) * square for value in row] for row in inverse]
         return np.array(rows, dtype=object), common
+
+    @cached_property
+    def orthonormal(self) -> Orthonormal:
+        """Coordinates z in which distances are nearly those in x: t = M z, and x = B t up to a constant."""
+        slopes = self.coordinate_rows[:, :-1].tolist()
+        B = np.array([[nearest_float(value, self.hull.denominator) for value in row] for row in slopes])
+        k = B.shape[1]
+        with np.errstate(all="ignore"):
+            size = float(np.linalg.norm(B))
+            if not size < LARGEST:
+                return Orthonormal(np.eye(k), np.inf, np.inf)
+            # B = Q R, so B R^-1 has orthonormal columns. R is regular, but of steep hulls perhaps not when rounded.
+            R = np.linalg.qr(B, mode="r")
+            M = np.linalg.inv(R) if np.diag(R).all() else np.full((k, k), np.inf)
+        if not np.isfinite(M).all():
+            return Orthonormal(np.eye(k), np.inf, np.inf)
+        gram, square = self.metric
+        scaled, exponent = to_integers(M)
+        common = square << 2 * exponent
+        wrong = scaled.T @ gram @ scaled - common * np.eye(k, dtype=np.int64).astype(object)
+        # What a matrix does to lengths is at most the sum of its entries.
+        error = float_or_inf(Fraction(sum(map(abs, wrong.ravel().tolist())), common))
+        return Orthonormal(M, size * (1 + 1e-9), error * (1 + 1e-9))
 
 
 class _Affine(NamedTuple):

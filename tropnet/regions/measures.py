@@ -25,10 +25,12 @@ from tropnet.geometry.centred import Centred, centred, from_distances, seen_alon
 from tropnet.geometry.facets import DOUBTFUL, FACET, facets, untouched
 from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.geometry.sampled_volumes import sampled_volume
+from tropnet.geometry.skew_balls import skew_balls
 from tropnet.geometry.vertices import vertices
 from tropnet.geometry.volumes import MAX_DIMENSION, Moments, moments, volumes
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
+from tropnet.network.restriction import Restriction
 from tropnet.network.twofold import Twofold, slacks
 from tropnet.progress import track
 from tropnet.regions.arrays import Balls, Vertices, VolumeEstimates
@@ -112,16 +114,22 @@ class Measures:
         found.errors[left] = np.inf
         return found
 
-    def balls(self, endless: BoolArray) -> Balls:
-        """Return a largest ball of each; `endless` are known to hold balls of any size."""
+    def balls(self, endless: BoolArray, skew: Restriction | None = None) -> Balls:
+        """Return a largest ball of each; `endless` are known to hold balls of any size.
+
+        By distances in x, if the inputs are skew coordinates t of an affine hull, those of a restriction.
+        """
         centres, radii = np.full(self.witnesses.shape, np.nan), np.full(len(self.packed), np.inf)
         which = np.flatnonzero(~endless)
         for views in (self._quick, self._accurate):
             rows, offsets, points = views(which)
-            centres[which], radii[which], gaps = balls(rows, offsets, points, self._extent)
+            if skew is None:
+                centres[which], radii[which], gaps = balls(rows, offsets, points, self._extent)
+            else:
+                centres[which], radii[which], gaps = skew_balls(rows, offsets, points, self._extent, skew.orthonormal)
             which = which[~(gaps <= ACCURACY)]
         for i in which.tolist():
-            centres[i], radii[i] = self.polyhedron(i).chebyshev_ball()
+            centres[i], radii[i] = self.polyhedron(i).chebyshev_ball(None if skew is None else skew.dual_metric)
         return Balls(centres, radii)
 
     def vertices(self, accuracy: float) -> Vertices:

@@ -328,8 +328,8 @@ class Regions(Sequence[ActivationRegion]):
         reaches beyond no side by more than 1e-9 of it, before the centre is rounded to float64. Infinite only where
         there is no largest ball, which is decided exactly.
 
-        A domain that is a point holds balls of any size. In one of lower dimension whose affine hull is parallel to no
-        axes, region by region over the integers (some milliseconds each).
+        A domain that is a point holds balls of any size. In one of lower dimension they are those of its affine hull,
+        by distances in x.
 
         In bulk, in float64, in any dimension: one small linear program for each region. The distances of the centre
         from the rows, and multipliers, prove both by weak duality, with bounds on all errors, those of the composed
@@ -349,11 +349,8 @@ class Regions(Sequence[ActivationRegion]):
             return self.measures.balls(self._boundedness[1])
         if self.restriction.is_point:
             return Balls(self.witnesses.copy(), np.full(len(self), np.inf))
-        if not self.restriction.keeps_lengths:
-            found = [region.chebyshev_ball() for region in self]
-            centres = np.array([ball.centre for ball in found]).reshape(self.witnesses.shape)
-            return Balls(centres, np.array([ball.radius for ball in found]))
-        within = self.within.chebyshev_balls()
+        skew = None if self.restriction.keeps_lengths else self.restriction
+        within = self.within.measures.balls(self.within._boundedness[1], skew)
         known = np.isfinite(within.centres).all(axis=1)
         centres = np.full(self.witnesses.shape, np.nan)
         centres[known] = self.restriction.points(within.centres[known], {})[0]
