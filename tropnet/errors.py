@@ -14,8 +14,10 @@ __all__ = [
     "FileFormatError",
     "MissingExtraError",
     "NonFiniteError",
+    "RunError",
     "ShapeError",
     "SkipError",
+    "SubtreeError",
     "TooLargeError",
     "TropnetError",
     "UndecidedError",
@@ -45,6 +47,28 @@ class DomainError(TropnetError, ValueError):
 
 class FileFormatError(TropnetError, ValueError):
     """A file is truncated, was not written by tropnet, or would need pickle."""
+
+
+class RunError(TropnetError, RuntimeError):
+    """A directory holds another run than the one asked for, or something else, or another process works at it."""
+
+
+class SubtreeError(TropnetError, RuntimeError):
+    """Some subtrees could not be searched: each killed its worker, or raised an error there, three times.
+
+    Attributes
+    ----------
+    partial
+        What was found in all others: `Regions`, a count, or a `Run`, which tries them again when it is resumed.
+    """
+
+    def __init__(self, message: str, partial: Any) -> None:
+        # All arguments, so that the error survives pickling on its way back from another process.
+        super().__init__(message, partial)
+        self.partial = partial
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class UnsupportedModuleError(TropnetError, TypeError):

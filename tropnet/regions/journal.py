@@ -1,0 +1,618 @@
+"""The directory of a run: what it is of, and a line for every piece of work that is done.
+
+    manifest.json     what the run is of, under a fingerprint; written once, before anything else
+    network.npz       the network, as `Network.save` writes it
+    journal.jsonl     a line for each piece: which open subtrees it took and left, and what it found
+    log.jsonl         how the run went: time, rate, memory
+    parts/*.parquet   the regions of each piece that found some
+    lock              held by the process that works at the run
+
+A run is a set of open subtrees. A piece of work takes some of them, searches, and leaves others: what it found and what
+it left is one line, so that whatever is killed between two lines is as if it had never been begun. A part is in place
+before the line that names it. Each line carries a checksum; the last one may be torn, which undoes it, and any other
+that is damaged is an error. The line after which the journal is replayed is the last one that holds a state: as it
+grows, the journal is written anew with that line only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+import weakref
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from tropnet.archives import write_atomically
+from tropnet.errors import FileFormatError, RunError
+from tropnet.network.domain import Domain, domain_from
+from tropnet.network.network import Network
+
+__all__ = ["Journal", "Manifest", "OpenSubtree", "Part", "Piece", "RunState", "is_run", "read_manifest", "read_state"]
+
+_FORMAT = "tropnet run"
+_VERSION = 1
+_MANIFEST, _NETWORK, _JOURNAL, _LOG, _PARTS, _LOCK = (
+    "manifest.json", "network.npz", "journal.jsonl", "log.jsonl", "parts", "lock",
+)  # fmt: skip
+# A journal is written anew when it has grown by so many bytes, and to so many times what it was.
+_GROWN_BY, _GROWN_TO = 1 << 25, 4
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run is of.
+
+    Attributes
+    ----------
+    kind
+        ``"regions"`` or ``"count"``.
+    identity
+        All that the result depends on, as JSON: the fingerprint of the network, domain, options, versions.
+    engine
+        Which engine was chosen for it.
+    estimate
+        How many regions there are about, with the standard error and the seconds one core takes about; None if nothing
+        is known.
+    """
+
+    kind: str
+    identity: Mapping[str, Any]
+    engine: str
+    estimate: Mapping[str, float] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of kind and identity, hexadecimal."""
+        return hashlib.sha256(_json([self.kind, dict(self.identity)]).encode()).hexdigest()
+
+    @property
+    def domain(self) -> Domain:
+        """The domain."""
+        return domain_from(self.identity["domain"])
+
+
+class OpenSubtree(NamedTuple):
+    """A subtree that is still to be searched: its decisions as text, and its share of the tree."""
+
+    text: str
+    share: float
+
+
+class Part(NamedTuple):
+    """A file of regions: its name, how many there are, and its size in bytes."""
+
+    name: str
+    n_regions: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of work that is done.
+
+    Attributes
+    ----------
+    took, left
+        The numbers of the open subtrees that it took, and what it left of them, in the order of the search.
+    n_regions
+        How many regions it found; `regions` are they, as a Parquet file, unless the run only counts.
+    undecided
+        Decision prefixes that stayed undecided, as text.
+    counters, seconds
+        What the engine counted, and how long it took.
+    """
+
+    took: Sequence[int]
+    left: Sequence[OpenSubtree]
+    n_regions: int
+    regions: bytes | None = None
+    undecided: Sequence[str] = ()
+    counters: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class RunState:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    open
+        By number, in the order of the search, what is still to be searched.
+    failed
+        By number, why subtrees of these could not be searched: the last error.
+    n_numbered
+        How many subtrees there have been.
+    seconds, elapsed
+        Of all pieces together, and by the clock while somebody worked at the run.
+    n_sessions
+        How many processes have worked at the run, one after the other.
+    """
+
+    open: dict[int, OpenSubtree] = field(default_factory=lambda: {0: OpenSubtree("", 1.0)})
+    failed: dict[int, str] = field(default_factory=dict)
+    n_numbered: int = 1
+    n_pieces: int = 0
+    n_regions: int = 0
+    parts: list[Part] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    counters: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    n_sessions: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to search."""
+        return not self.open
+
+    @property
+    def fraction(self) -> float:
+        """The share of the tree that is searched."""
+        return 1.0 if self.finished else max(1.0 - sum(subtree.share for subtree in self.open.values()), 0.0)
+
+    def replay(self, line: Mapping[str, Any]) -> None:
+        """Take over what a line of the journal says."""
+        if "state" in line:
+            self.__dict__.update(_state_from(line["state"]).__dict__)
+        elif "session" in line:
+            self.n_sessions += 1
+            # Whoever comes anew tries again.
+            self.failed.clear()
+        elif "failed" in line:
+            self.failed[line["failed"]] = line["error"]
+        else:
+            self._take(line)
+        self.elapsed += line.get("elapsed", 0.0)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        for number in line["took"]:
+            del self.open[number]
+            self.failed.pop(number, None)
+        for subtree in _unpacked(line["left"]):
+            self.open[self.n_numbered] = subtree
+            self.n_numbered += 1
+        self.n_pieces += 1
+        self.n_regions += line["n_regions"]
+        if line["part"] is not None:
+            self.parts.append(Part(line["part"], line["n_regions"], line["n_bytes"]))
+        self.undecided += line["undecided"]
+        for name, value in line["counters"].items():
+            self.counters[name] = self.counters.get(name, 0) + value
+        self.seconds += line["seconds"]
+
+
+class Journal:
+    """A run that this process works at, and nobody else; use it as a context.
+
+    Parameters
+    ----------
+    path
+        The directory, which is made if there is none.
+    network, manifest
+        Of what. The manifest of a run that exists stays: only what is told of it may differ.
+
+    Raises
+    ------
+    RunError
+        The directory holds another run or something else, or another process works at it.
+    FileFormatError
+        The run is damaged.
+    OSError
+        What the file system says.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], network: Network, manifest: Manifest) -> None:
+        self.path = Path(path)
+        self._make(network, manifest)
+        self._lock = _locked(self.path)
+        try:
+            self.manifest = _the_same(self.path, manifest)
+            self.state, good = _replayed(self.path)
+            self._check_parts()
+            self._file: BinaryIO = (self.path / _JOURNAL).open("ab")
+            self._file.truncate(good)
+            self._size_then = good
+            self._compact()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._began = self._told = time.monotonic()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._lock.close()
+
+    def begin_session(self, about: Mapping[str, Any]) -> None:
+        """Note that a process begins to work; `about` says which."""
+        self._append({"session": {"host": socket.gethostname(), "pid": os.getpid(), **about}, "time": time.time()})
+
+    def finish(self, piece: Piece) -> list[int]:
+        """Write down a piece of work; return the numbers of the subtrees that it left.
+
+        Raises
+        ------
+        OSError
+            It could not be written, as on a full disk. The run is what it was before.
+        """
+        name = None
+        if piece.regions is not None:
+            name = f"{self.state.n_pieces + 1:08d}.parquet"
+            data = piece.regions
+            self._written(self.path / _PARTS / name, lambda file: file.write(data))
+        now = time.monotonic()
+        first = self.state.n_numbered
+        self._append(
+            {
+                "took": list(piece.took),
+                "left": _packed(piece.left),
+                "n_regions": piece.n_regions,
+                "part": name,
+                "n_bytes": 0 if piece.regions is None else len(piece.regions),
+                "undecided": list(piece.undecided),
+                "counters": dict(piece.counters),
+                "seconds": round(piece.seconds, 6),
+                "elapsed": round(now - self._told, 6),
+            }
+        )
+        self._told = now
+        if self._size > max(self._size_then + _GROWN_BY, _GROWN_TO * self._size_then):
+            self._compact()
+        return list(range(first, first + len(piece.left)))
+
+    def fail(self, number: int, error: str) -> None:
+        """Write down that a subtree could not be searched."""
+        self._append({"failed": number, "error": error})
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the log; what cannot be written there is not missed."""
+        with (self.path / _LOG).open("a") as file:
+            file.write(_json(dict(line)) + "\n")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds by the clock, of all sessions."""
+        return self.state.elapsed + time.monotonic() - self._told
+
+    @property
+    def _size(self) -> int:
+        return self._file.tell()
+
+    def _make(self, network: Network, manifest: Manifest) -> None:
+        """Make the directory, unless it is there; the manifest last, as it makes it a run."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / _MANIFEST).exists():
+            return
+        strange = [entry.name for entry in self.path.iterdir() if not _is_ours(entry.name)]
+        if strange:
+            raise RunError(
+                f"'{self.path}' must be a new or empty directory, or hold a run: it holds {strange[0]!r} and no"
+                f" {_MANIFEST}. Name another one."
+            )
+        (self.path / _PARTS).mkdir(exist_ok=True)
+        with _locked(self.path):
+            if not (self.path / _MANIFEST).exists():
+                self._written(self.path / _NETWORK, lambda file: file.write(network.to_bytes()))
+                self._written(self.path / _JOURNAL, lambda file: file.write(_line({"state": _state_of(RunState())})))
+                text = json.dumps(
+                    {
+                        "format": _FORMAT,
+                        "version": _VERSION,
+                        "fingerprint": manifest.fingerprint,
+                        **asdict(manifest),
+                        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                    },
+                    indent=1,
+                )
+                self._written(self.path / _MANIFEST, lambda file: file.write(text.encode()))
+
+    def _written(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        try:
+            write_atomically(path, write)
+        except OSError as error:
+            raise self._kept(error, path) from error
+
+    def _kept(self, error: OSError, path: Path) -> OSError:
+        """Return an error of the file system that says what is kept."""
+        return type(error)(
+            error.errno,
+            f"{error.strerror or error}; the run in '{self.path}' keeps what was finished, and goes on from there when"
+            " the same call is made again",
+            os.fspath(path),
+        )
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        """Write a line, wholly or not at all."""
+        size = self._size
+        try:
+            self._file.write(_line(line))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # What is left in the buffer must not be written later on.
+            self._reopen(size)
+            raise self._kept(error, self.path / _JOURNAL) from error
+        self.state.replay(json.loads(_json(line)))
+
+    def _reopen(self, size: int) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            pass
+        self._file = (self.path / _JOURNAL).open("ab")
+        self._file.truncate(size)
+
+    def _compact(self) -> None:
+        """Write the journal anew, as the state it leads to; where there is no room for that, it stays."""
+        line = _line({"state": _state_of(self.state)})
+        if len(line) * _GROWN_TO > self._size:
+            self._size_then = self._size
+            return
+        try:
+            write_atomically(self.path / _JOURNAL, lambda file: file.write(line))
+        except OSError:
+            return
+        self._file.close()
+        self._file = (self.path / _JOURNAL).open("ab")
+        self._size_then = self._size
+
+    def _check_parts(self) -> None:
+        """Look whether all parts are there.
+
+        Raises
+        ------
+        FileFormatError
+            One is not, or has another size.
+        """
+        for part in self.state.parts:
+            path = self.path / _PARTS / part.name
+            if not path.exists() or path.stat().st_size != part.n_bytes:
+                raise FileFormatError(
+                    f"'{path}' must be a part of {part.n_bytes} bytes, and is missing or of another size: put it back,"
+                    " or begin the run anew in another directory."
+                )
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a directory that holds a run."""
+    return (Path(path) / _MANIFEST).is_file()
+
+
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+    """Return the manifest of a run.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no run.
+    FileFormatError
+        Its manifest is damaged or of a later version.
+    """
+    where = Path(path) / _MANIFEST
+    if not where.exists():
+        raise FileNotFoundError(2, "no run (a directory with a manifest.json)", os.fspath(path))
+    try:
+        values = json.loads(where.read_text())
+        if values["format"] != _FORMAT or values["version"] > _VERSION:
+            raise ValueError(f"it is {values['format']!r} of version {values['version']}")
+        manifest = Manifest(values["kind"], values["identity"], values["engine"], values["estimate"])
+        if manifest.fingerprint != values["fingerprint"]:
+            raise ValueError("its fingerprint is that of another run")
+    except Exception as error:  # a damaged file can hold anything
+        raise FileFormatError(
+            f"'{where}' must be the manifest of a run, version {_VERSION} or less: {error}."
+        ) from error
+    return manifest
+
+
+def read_state(path: str | os.PathLike[str]) -> RunState:
+    """Return where a run stands, whether somebody works at it or not.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        As for `read_manifest`, or the journal is damaged.
+    """
+    read_manifest(path)
+    return _replayed(Path(path))[0]
+
+
+def read_network(path: str | os.PathLike[str]) -> Network:
+    """Return the network of a run."""
+    return Network.load(Path(path) / _NETWORK)
+
+
+def part_path(path: str | os.PathLike[str], part: Part) -> Path:
+    """Return where a part of a run lies."""
+    return Path(path) / _PARTS / part.name
+
+
+def read_log(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return the last whole line of the log, or None."""
+    where = Path(path) / _LOG
+    if not where.exists():
+        return None
+    with where.open("rb") as file:
+        file.seek(max(where.stat().st_size - (1 << 14), 0))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines):
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        return found
+    return None
+
+
+def is_being_worked_at(path: str | os.PathLike[str]) -> bool:
+    """Return whether a process holds the lock of a run."""
+    try:
+        _locked(Path(path)).close()
+    except RunError:
+        return True
+    return False
+
+
+def _the_same(path: Path, wanted: Manifest) -> Manifest:
+    """Return the manifest of the run that is there.
+
+    Raises
+    ------
+    RunError
+        It is another run.
+    """
+    found = read_manifest(path)
+    if found.fingerprint == wanted.fingerprint:
+        return found
+    here, there = ({"kind": each.kind, **json.loads(_json(dict(each.identity)))} for each in (found, wanted))
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    differences = "; ".join(f"{name}: {_short(here.get(name))}, not {_short(there.get(name))}" for name in names)
+    raise RunError(
+        f"'{path}' holds another run, with the fingerprint {found.fingerprint[:16]}, not {wanted.fingerprint[:16]}"
+        f" ({differences}). Name another directory, or remove this one."
+    )
+
+
+def _replayed(path: Path) -> tuple[RunState, int]:
+    """Return the state after all lines of a journal, and how many of its bytes are whole lines."""
+    where = path / _JOURNAL
+    state, good = RunState(), 0
+    try:
+        data = where.read_bytes()
+        for line in data.splitlines(keepends=True):
+            content = _content(line)
+            if content is None:
+                if good + len(line) < len(data):
+                    raise ValueError(f"line at byte {good} does not match its checksum")
+                break
+            state.replay(content)
+            good += len(line)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file can hold anything
+        raise FileFormatError(f"'{where}' must be the journal of a run, but is damaged: {error}.") from error
+    return state, good
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    text = _json(dict(content)).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """Return what a line holds; None if it is torn or damaged."""
+    if not line.endswith(b"\n") or len(line) < 10 or line[:8] != b"%08x" % zlib.crc32(line[9:-1]):
+        return None
+    found: dict[str, Any] = json.loads(line[9:])
+    return found
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def _packed(subtrees: Sequence[OpenSubtree]) -> list[list[Any]]:
+    """Return subtrees as JSON: of each text, how much of it is that of the one before, and the rest."""
+    packed, before = [], ""
+    for text, share in subtrees:
+        n = len(os.path.commonprefix([before, text]))
+        packed.append([n, text[n:], share])
+        before = text
+    return packed
+
+
+def _unpacked(packed: Sequence[Sequence[Any]]) -> list[OpenSubtree]:
+    subtrees, before = [], ""
+    for n, rest, share in packed:
+        before = before[:n] + rest
+        subtrees.append(OpenSubtree(before, share))
+    return subtrees
+
+
+def _state_of(state: RunState) -> dict[str, Any]:
+    values = dict(state.__dict__)
+    values["open"] = [list(state.open), _packed(list(state.open.values()))]
+    values["failed"] = list(state.failed.items())
+    return values
+
+
+def _state_from(values: Mapping[str, Any]) -> RunState:
+    numbers, packed = values["open"]
+    return RunState(
+        **{
+            **values,
+            "open": dict(zip(numbers, _unpacked(packed), strict=True)),
+            "failed": dict(values["failed"]),
+            "parts": [Part(*part) for part in values["parts"]],
+        }
+    )
+
+
+def _short(value: Any) -> str:
+    text = _json(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a file can be left from a run that was killed before it had a manifest."""
+    return name in (_NETWORK, _JOURNAL, _PARTS, _LOCK, _LOG) or (name.startswith(".") and name.endswith(".part"))
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Return the lock of a run, held until it is closed or the process ends, however it does.
+
+    Raises
+    ------
+    RunError
+        Another process holds it.
+    """
+    file = (path / _LOCK).open("a+b")
+    try:
+        _lock(file)
+    except OSError as error:
+        file.seek(0)
+        owner = file.read().decode(errors="replace").strip() or "another process"
+        file.close()
+        raise RunError(f"'{path}' is worked at by {owner}: wait until it is done, or stop it.") from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+    file.flush()
+    _HELD.add(file)
+    return file
+
+
+# A lock outlives its process in the children that inherit it.
+_HELD: weakref.WeakSet[BinaryIO] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for file in list(_HELD):
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> None:
+        # Far beyond the text, which others may read.
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        file.seek(0)
+else:
+
+    def _lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
