@@ -24,6 +24,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -166,26 +167,32 @@ class RunState:
             # Whoever comes anew tries again.
             self.failed.clear()
         elif "failed" in line:
-            self.failed[line["failed"]] = line["error"]
+            self.fail(line["failed"], line["error"])
         else:
-            self._take(line)
+            if line["part"] is not None:
+                self.parts.append(Part(line["part"], line["n_regions"], line["n_bytes"]))
+            self.finish(_piece_from(line))
         self.elapsed += line.get("elapsed", 0.0)
 
-    def _take(self, line: Mapping[str, Any]) -> None:
-        for number in line["took"]:
+    def finish(self, piece: Piece) -> list[int]:
+        """Take over what a piece of work found and left; return the numbers of the subtrees that it left."""
+        for number in piece.took:
             del self.open[number]
             self.failed.pop(number, None)
-        for subtree in _unpacked(line["left"]):
-            self.open[self.n_numbered] = subtree
-            self.n_numbered += 1
+        numbers = list(range(self.n_numbered, self.n_numbered + len(piece.left)))
+        self.open.update(zip(numbers, piece.left, strict=True))
+        self.n_numbered += len(numbers)
         self.n_pieces += 1
-        self.n_regions += line["n_regions"]
-        if line["part"] is not None:
-            self.parts.append(Part(line["part"], line["n_regions"], line["n_bytes"]))
-        self.undecided += line["undecided"]
-        for name, value in line["counters"].items():
+        self.n_regions += piece.n_regions
+        self.undecided += piece.undecided
+        for name, value in piece.counters.items():
             self.counters[name] = self.counters.get(name, 0) + value
-        self.seconds += line["seconds"]
+        self.seconds += piece.seconds
+        return numbers
+
+    def fail(self, number: int, error: str) -> None:
+        """Take over that a subtree could not be searched."""
+        self.failed[number] = error
 
 
 class Journal:
@@ -249,8 +256,7 @@ class Journal:
             name = f"{self.state.n_pieces + 1:08d}.parquet"
             data = piece.regions
             self._written(self.path / _PARTS / name, lambda file: file.write(data))
-        now = time.monotonic()
-        first = self.state.n_numbered
+        now, first = time.monotonic(), self.state.n_numbered
         self._append(
             {
                 "took": list(piece.took),
@@ -344,10 +350,8 @@ class Journal:
         self.state.replay(json.loads(_json(line)))
 
     def _reopen(self, size: int) -> None:
-        try:
+        with suppress(OSError):
             self._file.close()
-        except OSError:
-            pass
         self._file = (self.path / _JOURNAL).open("ab")
         self._file.truncate(size)
 
@@ -524,7 +528,8 @@ def _packed(subtrees: Sequence[OpenSubtree]) -> list[list[Any]]:
     """Return subtrees as JSON: of each text, how much of it is that of the one before, and the rest."""
     packed, before = [], ""
     for text, share in subtrees:
-        n = len(os.path.commonprefix([before, text]))
+        n = next((i for i, (one, other) in enumerate(zip(before, text, strict=False)) if one != other), len(before))
+        n = min(n, len(text))
         packed.append([n, text[n:], share])
         before = text
     return packed
@@ -536,6 +541,11 @@ def _unpacked(packed: Sequence[Sequence[Any]]) -> list[OpenSubtree]:
         before = before[:n] + rest
         subtrees.append(OpenSubtree(before, share))
     return subtrees
+
+
+def _piece_from(line: Mapping[str, Any]) -> Piece:
+    left = _unpacked(line["left"])
+    return Piece(line["took"], left, line["n_regions"], None, line["undecided"], line["counters"], line["seconds"])
 
 
 def _state_of(state: RunState) -> dict[str, Any]:
