@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -34,10 +34,13 @@ __all__ = [
     "Pace",
     "Plan",
     "Refusal",
+    "Rest",
     "Sample",
     "Sampling",
     "Sharing",
+    "Subtree",
     "Task",
+    "run_within",
 ]
 
 _SECONDS_PER_CHUNK = 0.2
@@ -279,23 +282,87 @@ class Chunk:
         return self.rational.get(i) or Witness.at(self.points[i])
 
 
+class Subtree(NamedTuple):
+    """A part of the tree of a task that can be searched anywhere, any time: the task with these `fixed` bits.
+
+    Attributes
+    ----------
+    fixed
+        As in `Task`: those of the task, all of the earlier layers, and some of one more.
+    share
+        Of the tree of the run that handed it over, each branching halving the share of its subtrees.
+    """
+
+    fixed: Mapping[int, bool]
+    share: float
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A part of a run that it hands over: what comes in its order after all that it keeps.
+
+    Attributes
+    ----------
+    run
+        Goes on with it in this process, once, from copied arrays, so that it finds just what the run would have found.
+    subtrees
+        The same work as subtrees, the oldest, which are the largest where the tree is even, first. To be asked for
+        before `run` begins; a subtree that is searched again lists the same regions, perhaps by other points and cuts.
+    """
+
+    run: Callable[[ChunkBuilder], Generator[Chunk, None, None]]
+    subtrees: Callable[[], list[Subtree]]
+
+    def within(self, share: float) -> Rest:
+        """Return what a part of a run hands over as what the run does, of whose tree the part has a `share`."""
+
+        def run(builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+            yield from run_within(self.run, share, builder)
+
+        return Rest(run, lambda: [Subtree(fixed, share * inner) for fixed, inner in self.subtrees()])
+
+
 @dataclass(frozen=True)
 class Sharing:
-    """How a run gives a part of its work to others while it goes on.
+    """How a run gives a part of its work to others while it goes on, or all of it, to come to an end.
 
     Attributes
     ----------
     wanted
-        Whether somebody has nothing to do.
+        Whether somebody has nothing to do, or the run is to end. Runs look every few hundredths of a second, and may
+        before anything is decided: who always wants everything gets the task itself for ever.
     hand_over
         Takes the rest of a run: what comes in its order after all that it keeps.
     split
-        Of so many sides left for later, the oldest first, how many to give away.
+        Of so many parts that are left, the one at hand among them and the oldest first, how many to hand over; of all,
+        the run ends with what it has found, of 0 it goes on.
     """
 
     wanted: Callable[[], bool]
-    hand_over: Callable[[Callable[[ChunkBuilder], Generator[Chunk, None, None]]], None]
+    hand_over: Callable[[Rest], None]
     split: Callable[[int], int]
+
+
+def run_within(
+    run: Callable[[ChunkBuilder], Generator[Chunk, None, None]],
+    share: float,
+    builder: ChunkBuilder,
+    split: Callable[[int], int] | None = None,
+) -> Generator[Chunk, None, float]:
+    """Run a part of a run that another engine searches, and return how much of it was done there, in [0, 1].
+
+    The part has a `share` of the tree, and hands over as the run does. `split` hands over what the run itself has left,
+    all of which is older, and returns how many of so many parts of the part to hand over, too.
+    """
+    inner, sharing = builder.sibling(), builder.sharing
+    if sharing is not None:
+        hand_over = sharing.hand_over
+        inner.sharing = Sharing(sharing.wanted, lambda rest: hand_over(rest.within(share)), split or sharing.split)
+    before = builder.fraction
+    for chunk in run(inner):
+        builder.fraction = min(before + share * inner.fraction, 1.0)
+        yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+    return inner.fraction
 
 
 class Pace:
@@ -337,7 +404,7 @@ class ChunkBuilder:
     """Collects regions until a chunk is due (a fifth of a second), so that progress and streams stay lively.
 
     The caller of a run owns it, so that what an interrupt finds in it is not lost. With `sharing`, a run of an engine
-    that divides (`Engine.divides`) hands over parts, and `fraction` is that of what it did itself. In a trial
+    that is able to search below fixed bits hands over parts, and `fraction` is that of what it did itself. In a trial
     (`is_trial`) a compiled run comes back after the same steps whatever the time, and `cost` is what these cost, as in
     `Sample`.
     """
@@ -454,7 +521,7 @@ class Engine(ABC):
     compiled
         Whether a walk of a few hundred nodes takes milliseconds, so that it can tell beforehand how long a run takes.
     divides
-        Whether its runs hand over parts when others have nothing to do (`ChunkBuilder.sharing`).
+        Whether threads are to share its runs (`ChunkBuilder.sharing`), as those of compiled kernels run side by side.
     seconds_per_chunk
         How often a run that collects its regions in a `ChunkBuilder` hands them on.
     """

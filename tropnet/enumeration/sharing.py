@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from threading import Condition, Thread
 
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Plan, Sharing
+from tropnet.enumeration.engine import Chunk, ChunkBuilder, Plan, Rest, Sharing
 
 __all__ = ["enumerate_by_threads"]
 
@@ -130,12 +130,13 @@ class _Pool:
                 self.n_idle > len(self.queue) and time.monotonic() - part.begin > self.seconds_alone
             )
 
-        def hand_over(rest: _Run) -> None:
+        def hand_over(rest: Rest) -> None:
             with self.changed:
-                self._added(rest, part)
+                self._added(rest.run, part)
 
         def split(n: int) -> int:
             n_frames = n - self.n_frames if self.nearest else self.n_frames
+            # Never all: the part goes on.
             return min(max(n_frames, 1), n - 1)
 
         builder.sharing = Sharing(wanted, hand_over, split)

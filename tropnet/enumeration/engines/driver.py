@@ -6,11 +6,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Pace, Plan, Sample, Sharing, Task
+from tropnet.enumeration.engine import (
+    Chunk,
+    ChunkBuilder,
+    Pace,
+    Plan,
+    Rest,
+    Sample,
+    Sharing,
+    Subtree,
+    Task,
+    run_within,
+)
 from tropnet.enumeration.engines.composition import Rows, start_composition
 from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for, unpacked
 from tropnet.enumeration.engines.lp import enumerate_by_lp
@@ -18,7 +30,7 @@ from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
 from tropnet.kernels import Lender, Record, copied
 
-__all__ = ["ExactSigns", "Stock", "VertexSearch"]
+__all__ = ["ExactSigns", "Frame", "Stock", "VertexSearch"]
 
 # What is kept of searches that are done: of so many shapes, so many of each, up to so many bytes.
 _SHAPES, _EACH, _BYTES = 16, 4, 1 << 20
@@ -105,6 +117,16 @@ class ExactSigns(Protocol):
         """Set the signs that are asked for."""
 
 
+class Frame(NamedTuple):
+    """A cell on its way through a layer, -1 before the first; at the number of layers if it is passed over."""
+
+    layer: int
+    left: set[int]  # the neurons of the layer that are not decided
+    share: float
+    depth: int
+    weight: float
+
+
 @dataclass
 class VertexSearch(ABC):
     """A search from the frames of a state; frames before the `first` belong to somebody else, and are passed over.
@@ -149,19 +171,23 @@ class VertexSearch(ABC):
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
             builder.cost = float(self.state.leaves[2])
+            aside: tuple[Task, float] | None = None
+            if status == kernel.ASIDE or (status == kernel.QUERY and not task.tolerances.exact_pivots > 0):
+                # What is laid aside looks for itself.
+                aside = self._taken_off()
+            elif status != kernel.DONE and builder.sharing is not None and builder.sharing.wanted():
+                # Before an answer moves generators, which the kernel takes account of when it goes on.
+                self._share(builder.sharing)
             begin = time.perf_counter()
-            aside = None
             if status == kernel.GROW:
                 self._grow()
-            elif status == kernel.QUERY and task.tolerances.exact_pivots > 0:
+            elif status == kernel.QUERY and aside is None and self._n_left:
                 if len(self.state.residues.state.primes):
                     exact.answer(self.state)
                 else:
                     # The kernel asks again only what these leave open.
                     self._take_back()
                     self.state = self.state._replace(residues=make_residues(task.network, task.domain))
-            elif status in (kernel.QUERY, kernel.ASIDE):
-                aside = self._top()
             seconds_exact += time.perf_counter() - begin
             totals = self.state.totals.tolist()
             builder.counters.update(
@@ -171,8 +197,6 @@ class VertexSearch(ABC):
                 settled_exactly=exact.n_answers,
                 seconds_exact=seconds_exact,
             )
-            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
-                self._share(builder.sharing)
             # Where most regions are left out, whoever waits for some looks at the time.
             waited_for = task.goal is not None and status == kernel.FULL
             if n_regions or waited_for or status == kernel.DONE:
@@ -183,7 +207,7 @@ class VertexSearch(ABC):
             if status == kernel.FULL and len(out.bits) < most:
                 out = room_for(task, most)
             if aside is not None:
-                yield from _elsewhere(aside, builder, by_lp=status == kernel.QUERY)
+                yield from self._elsewhere(*aside, builder, by_lp=status == kernel.QUERY)
 
     @abstractmethod
     def _exact_signs(self) -> ExactSigns:
@@ -198,8 +222,8 @@ class VertexSearch(ABC):
         """Forget the query at hand, so that it is asked again."""
 
     @abstractmethod
-    def _top(self) -> Task:
-        """Take the top frame off; return its subtree."""
+    def _frame(self, frame: int) -> Frame:
+        """Return where a frame is."""
 
     @abstractmethod
     def _oldest(self, n_frames: int) -> Any:
@@ -209,32 +233,74 @@ class VertexSearch(ABC):
     def _pass_over(self, frames: slice) -> None:
         """Leave nothing to do for some frames when their turn comes."""
 
-    def _subtree(self, frame: int, layer: int, left: set[int], depth: int, weight: float) -> Task:
-        """Return the subtree of a frame: all earlier layers, and its own but for what is `left`, are decided."""
-        task, widths = self.task, self.task.network.widths
-        bits = unpacked(self.state.bits[frame], task.network.n_neurons)
-        decided = {j: bool(bits[j]) for j in range(sum(widths[: layer + 1])) if j not in left}
-        sampling = task.sampling and replace(task.sampling, depth=depth, weight=weight)
-        # What was fixed of neurons that are still to come stays fixed.
-        return replace(task, fixed={**task.fixed, **decided}, sampling=sampling)
+    @property
+    def _n_frames(self) -> int:
+        return int(self.state.totals[self.kernel.N_FRAMES])
 
-    def _share(self, sharing: Sharing) -> None:
-        """Hand over the oldest frames, if two are left.
+    @property
+    def _n_left(self) -> int:
+        """The number of frames from the first on; those before it may be passed over by now."""
+        return max(self._n_frames - self.first, 0)
 
-        What takes them goes on from a copy of all arrays, so that it finds just what this run would have found.
+    def _fixed(self, frame: int, at: Frame) -> dict[int, bool]:
+        """Return the bits that a frame has: all earlier layers, and its own but for what is left, are decided.
+
+        What was fixed of neurons that are still to come stays fixed.
         """
-        n_frames = int(self.state.totals[self.kernel.N_FRAMES])
-        if n_frames - self.first < 2:
-            return
-        end = self.first + sharing.split(n_frames - self.first)
-        state = self._oldest(end)
-        if len(self.state.residues.state.primes):
-            # What these hold is soon composed again.
-            state = state._replace(residues=make_residues(self.task.network, self.task.domain))
-        rest = replace(self, rows=copied(self.rows), state=state, kept=None)
-        self._pass_over(slice(self.first, end))
-        self.first = end
-        sharing.hand_over(rest.run)
+        net = self.task.network
+        bits = unpacked(self.state.bits[frame], net.n_neurons).tolist()
+        if at.layer < 0:
+            # Those that make the root.
+            decided = np.flatnonzero(unpacked(self.state.cuts[frame], net.n_neurons)).tolist()
+        else:
+            decided = [j for j in range(sum(net.widths[: at.layer + 1])) if j not in at.left]
+        return {**self.task.fixed, **{j: bits[j] for j in decided}}
+
+    def _taken_off(self) -> tuple[Task, float]:
+        """Take the top frame off; return its subtree, and its share."""
+        top = self._n_frames - 1
+        at, task = self._frame(top), self.task
+        fixed = self._fixed(top, at)
+        self.state.totals[self.kernel.N_FRAMES] = top
+        self._take_back()
+        sampling = task.sampling and replace(task.sampling, depth=at.depth, weight=at.weight)
+        return replace(task, fixed=fixed, sampling=sampling), at.share
+
+    def _subtrees(self) -> list[Subtree]:
+        """Return the subtrees of all frames that are not passed over."""
+        frames = [(frame, self._frame(frame)) for frame in range(self.first, self._n_frames)]
+        n_layers = len(self.task.network.hidden)
+        return [Subtree(self._fixed(frame, at), at.share) for frame, at in frames if at.layer < n_layers]
+
+    def _share(self, sharing: Sharing, n_younger: int = 0) -> int:
+        """Hand over the oldest frames, and return how many of the younger parts to hand over, too.
+
+        What takes the frames goes on from a copy of all arrays, so that it finds just what this run would have found.
+        """
+        n_frames = self._n_left
+        n = sharing.split(n_frames + n_younger) if n_frames + n_younger else 0
+        if n and n_frames:
+            end = self.first + min(n, n_frames)
+            state = self._oldest(end)
+            if len(self.state.residues.state.primes):
+                # What these hold is soon composed again.
+                state = state._replace(residues=make_residues(self.task.network, self.task.domain))
+            rest = replace(self, rows=copied(self.rows), state=state, kept=None)
+            self._pass_over(slice(self.first, end))
+            self.first = end
+            sharing.hand_over(Rest(rest.run, rest._subtrees))
+        return max(n - n_frames, 0)
+
+    def _elsewhere(
+        self, task: Task, share: float, builder: ChunkBuilder, *, by_lp: bool
+    ) -> Generator[Chunk, None, None]:
+        """Search a subtree by the simplex engine, which any number of facets suits, or by linear programs."""
+        task, sharing = replace(task, goal=None), builder.sharing
+        plan = None if by_lp else SimplexEngine().prepare(task)
+        builder.count("subtrees_by_simplex" if isinstance(plan, Plan) else "subtrees_by_lp")
+        run = plan.run if isinstance(plan, Plan) else partial(enumerate_by_lp, task)
+        split = None if sharing is None else partial(self._share, sharing)
+        self.state.done[0] += share * (yield from run_within(run, share, builder, split))
 
     def _sample(self) -> Sample | None:
         """Take out what was seen of a sampled tree."""
@@ -244,13 +310,3 @@ class VertexSearch(ABC):
         sample = Sample(state.nodes.copy(), *state.leaves.tolist())
         state.leaves[:], state.nodes[:] = 0.0, 0.0
         return sample
-
-
-def _elsewhere(task: Task, builder: ChunkBuilder, *, by_lp: bool) -> Generator[Chunk, None, None]:
-    """Search a subtree by the simplex engine, which any number of facets suits, or by linear programs: all of it."""
-    task = replace(task, goal=None)
-    plan = None if by_lp else SimplexEngine().prepare(task)
-    chunks = plan.run(builder.sibling()) if isinstance(plan, Plan) else enumerate_by_lp(task, builder.sibling())
-    builder.count("subtrees_by_simplex" if isinstance(plan, Plan) else "subtrees_by_lp")
-    for chunk in chunks:
-        yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))

@@ -10,7 +10,18 @@ import numpy as np
 
 from tropnet.arrays.types import IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Task
+from tropnet.enumeration.engine import (
+    Ability,
+    Chunk,
+    ChunkBuilder,
+    Engine,
+    Plan,
+    Refusal,
+    Rest,
+    Sample,
+    Subtree,
+    Task,
+)
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
 from tropnet.feasibility import Answer, Feasible, Infeasible, Undecided
@@ -57,15 +68,20 @@ def enumerate_by_lp(task: Task, builder: ChunkBuilder) -> Generator[Chunk, None,
 
 
 class _Pending(NamedTuple):
-    """The other side of a branching, to be visited later."""
+    """A node to be visited later: the other side of a branching at a neuron, or (`bit` None) where that is to come."""
 
     neuron: int
-    bit: bool
+    bit: bool | None
     witness: Witness
     n_rows: int
     share: float
     depth: int
     weight: float
+
+    def decided(self, bits: list[bool]) -> dict[int, bool]:
+        """Return the bits of the node, where those before its neuron are on the path at hand."""
+        before = dict(enumerate(bits[: self.neuron]))
+        return before if self.bit is None else {**before, self.neuron: self.bit}
 
 
 class _Search:
@@ -73,7 +89,7 @@ class _Search:
 
     def __init__(self, task: Task, builder: ChunkBuilder) -> None:
         net = task.network
-        self.builder = builder
+        self.task, self.builder = task, builder
         self.fixed = task.fixed
         self.backend, self.start = root_backend(task.backend, task.domain, task.tolerances)
         self.affine = net.affine_neurons
@@ -102,21 +118,55 @@ class _Search:
             raise TropnetError(f"the fixed bits leave no interior (rows {sorted(answer.multipliers)}).")
         self.start = answer
 
-    def run(self) -> Iterator[Chunk]:
+    def run(self) -> Generator[Chunk, None, None]:
         """Yield the regions of the whole tree."""
-        builder = self.builder
         if isinstance(self.start, Undecided):
             known = next((j for j in range(len(self.pattern)) if j not in self.fixed), len(self.pattern))
-            builder.set_aside(self.pattern[:known])
+            self.builder.set_aside(self.pattern[:known])
+            self.builder.fraction += 1.0
         else:
             yield from self._descend(0, self.start.witness, 1.0)
+        yield from self._go_on()
+
+    def _go_on(self) -> Generator[Chunk, None, None]:
+        """Yield the regions below all that is pending, the latest first."""
         while self.pending:
             neuron, bit, witness, n_rows, share, self.depth, self.weight = self.pending.pop()
             self.backend.truncate(n_rows)
-            self._take(neuron, bit, self._row(neuron))
-            yield from self._descend(neuron + 1, witness, share)
-        builder.fraction = 1.0
+            if bit is not None:
+                self._take(neuron, bit, self._row(neuron))
+            yield from self._descend(neuron + (bit is not None), witness, share)
+        if self.builder.sharing is None:
+            self.builder.fraction = 1.0
         yield self._flush()
+
+    def _handed_over(self, neuron: int, witness: Witness, share: float) -> bool:
+        """Hand over nodes if somebody wants some, the oldest first; return whether that at hand is among them."""
+        sharing = self.builder.sharing
+        if sharing is None or not sharing.wanted():
+            return False
+        here = _Pending(neuron, None, witness, self.backend.n_rows, share, self.depth, self.weight)
+        nodes = [*self.pending, here]
+        n = sharing.split(len(nodes))
+        if n:
+            given, self.pending = nodes[:n], nodes[n:-1]
+            pattern, cuts = self.pattern.copy(), self.cuts.copy()
+
+            def run(builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+                other = _Search(self.task, builder)
+                other.pattern, other.cuts, other.pending = pattern, cuts, given
+                # The same stack of rows.
+                for j in range(given[-1].neuron):
+                    if cuts[j] and j not in other.fixed:
+                        other._take(j, bool(pattern[j]), other._row(j))
+                yield from other._go_on()
+
+            def subtrees() -> list[Subtree]:
+                bits = pattern.tolist()
+                return [Subtree({**self.fixed, **node.decided(bits)}, node.share) for node in given]
+
+            sharing.hand_over(Rest(run, subtrees))
+        return n == len(nodes)
 
     def _flush(self) -> Chunk:
         """Return what was collected as a chunk, with what was seen of a sampled tree since the last."""
@@ -129,7 +179,7 @@ class _Search:
         return self.builder.flush(sample)
 
     def _descend(self, neuron: int, witness: Witness | None, share: float) -> Iterator[Chunk]:
-        """Follow the witness from `neuron` down to a leaf, leaving the other sides pending."""
+        """Follow the witness from `neuron` down to a leaf (or what is handed over), leaving other sides pending."""
         while witness is not None and neuron < len(self.places):
             if self.builder.due:
                 yield self._flush()
@@ -144,6 +194,8 @@ class _Search:
                 self.pattern[neuron] = row[-1] > 0
             else:
                 witness, share = self._split(neuron, row, witness, share)
+                if witness is not None and self._handed_over(neuron + 1, witness, share):
+                    return
             neuron += 1
         self.builder.fraction += share
         if witness is not None:

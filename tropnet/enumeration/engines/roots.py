@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tropnet.geometry.polyhedron import Polyhedron
 from tropnet.network.domain import Domain, WholeSpace
 from tropnet.network.network import Network
 
-__all__ = ["ExactCell", "common_exponent", "dot", "pointed_cells", "rounded_vector"]
+__all__ = ["ExactCell", "below", "common_exponent", "dot", "pointed_cells", "rounded_vector"]
 
 # Generators as homogeneous integers, the facets on which they lie (masks: bits for the sides of the domain, then the
 # neurons decided, then infinity), neurons decided to get the cell.
@@ -95,6 +96,23 @@ def _first_parallel(rows: IntegerArray, neuron: int, affine: BoolArray) -> int:
     k = np.flatnonzero(row)[0]
     parallel = (others * row[k] == others[:, k : k + 1] * row).all(axis=1) & (others[:, k] != 0)
     return int(np.flatnonzero(parallel & ~affine[: neuron + 1])[0])
+
+
+class _Root(Protocol):
+    """A cell to start from, and the neurons decided to get it."""
+
+    @property
+    def bits(self) -> dict[int, bool]: ...
+
+
+_R = TypeVar("_R", bound=_Root)
+
+
+def below(fixed: Mapping[int, bool], roots: list[_R]) -> list[_R]:
+    """Return the cells in which no bit differs from what is fixed, at least one."""
+    if not fixed:
+        return roots
+    return [root for root in roots if all(fixed.get(j, bit) == bit for j, bit in root.bits.items())] or roots[:1]
 
 
 def common_exponent(cells: list[ExactCell]) -> int:

@@ -26,12 +26,12 @@ from tropnet.enumeration.engine import (
     Task,
 )
 from tropnet.enumeration.engines.composition import count_products
-from tropnet.enumeration.engines.driver import ExactSigns, Stock, VertexSearch
+from tropnet.enumeration.engines.driver import ExactSigns, Frame, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.polygon import kernel
 from tropnet.enumeration.engines.polygon.kernel import State
 from tropnet.enumeration.engines.residues import NO_RESIDUES
-from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
+from tropnet.enumeration.engines.roots import ExactCell, below, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.exact.elimination import null_vector
 from tropnet.kernels import copied
 from tropnet.network.domain import Box, Domain
@@ -108,7 +108,7 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    return _search(engine, task, roots).run(builder)
+    return _search(engine, task, below(task.fixed, roots)).run(builder)
 
 
 @dataclass
@@ -127,17 +127,15 @@ class _Search(VertexSearch):
 
     def _take_back(self) -> None:
         self.state.totals[kernel.DECISIONS] -= 1
+        self.state.totals[kernel.ANSWERED] = 0
 
-    def _top(self) -> Task:
+    def _frame(self, frame: int) -> Frame:
         state = self.state
-        frame = state.totals[kernel.N_FRAMES] - 1
-        state.totals[kernel.N_FRAMES] -= 1
-        state.totals[kernel.ANSWERED] = 0
-        state.done[0] += state.shares[frame, kernel.SHARE]
         layer, n_left, depth = state.frames[frame, [kernel.LAYER, kernel.N_LEFT, kernel.DEPTH]].tolist()
         first = sum(self.task.network.widths[:layer])
         left = {first + i for i in state.left[frame, :n_left].tolist()}
-        return self._subtree(frame, layer, left, depth, float(state.shares[frame, kernel.WEIGHT]))
+        share, weight = state.shares[frame, [kernel.SHARE, kernel.WEIGHT]].tolist()
+        return Frame(layer, left, share, depth, weight)
 
     def _oldest(self, n_frames: int) -> State:
         return _rest(self.state, n_frames)

@@ -78,7 +78,10 @@ def _lifted(
     sharing = builder.sharing
     if sharing is not None:
         hand_over = sharing.hand_over
-        sharing = replace(sharing, hand_over=lambda rest: hand_over(lambda other: _lifted(rest, net, inputs, other)))
+        sharing = replace(
+            sharing,
+            hand_over=lambda rest: hand_over(replace(rest, run=lambda other: _lifted(rest.run, net, inputs, other))),
+        )
     # What it collects is only known once it is lifted, but the counters are shared.
     inner = ChunkBuilder(
         net.n_neurons, len(inputs), counters=builder.counters, sharing=sharing, is_trial=builder.is_trial

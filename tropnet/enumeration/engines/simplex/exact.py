@@ -30,10 +30,14 @@ def spend(builder: ChunkBuilder, begin: float) -> None:
 
 
 class Unsettled(NamedTuple):
-    """What is left of a query: prefixes that stayed undecided, and the fixed bits of subtrees for another engine."""
+    """What is left of a query: prefixes that stayed undecided, and perhaps a subtree for another engine.
+
+    `subtree` holds its fixed bits, and `share` what part of the node at hand it is.
+    """
 
     undecided: tuple[tuple[bool, ...], ...]
-    subtrees: tuple[Mapping[int, bool], ...]
+    subtree: Mapping[int, bool] | None
+    share: float
 
 
 class ExactDecisions:
@@ -80,7 +84,9 @@ class ExactDecisions:
         prefix = self.state.decided()
         spend(builder, begin)
         undecided = tuple((*(prefix[j] for j in range(neuron)), bit) for bit in set_aside)
-        return Unsettled(undecided, tuple({**prefix, neuron: bit} for bit in taken))
+        if len(taken) == 2:
+            return Unsettled(undecided, prefix, 1.0)
+        return Unsettled(undecided, {**prefix, neuron: taken[0]} if taken else None, 0.5)
 
     def _reply(self, bit: bool, point: FloatArray) -> None:
         """Tell the kernel that a side has interior, and a point in it to go on from."""

@@ -6,14 +6,25 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from tropnet.arrays.patterns import PackedArray, pack
 from tropnet.arrays.types import FloatArray, IntegerArray
 from tropnet.enumeration.algorithm_1 import root_backend
-from tropnet.enumeration.engine import NO_SAMPLING, Chunk, ChunkBuilder, Pace, Sampling, Sharing, Task
+from tropnet.enumeration.engine import (
+    NO_SAMPLING,
+    Chunk,
+    ChunkBuilder,
+    Pace,
+    Rest,
+    Sampling,
+    Sharing,
+    Subtree,
+    Task,
+    run_within,
+)
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
@@ -127,15 +138,16 @@ class SimplexSearch:
                 self.prefixes += [(*signs, True), (*signs, False)]
                 continue
             bits = dict(zip(free, signs, strict=True))
-            every = {**fixed, **bits}
+            every, share = {**fixed, **bits}, 2.0 ** -len(free)
             point = points.inside(signs) if free else inside
-            if not np.isfinite(point).all() or not self.roots.enter(every):
+            if np.isfinite(point).all() and self.roots.enter(every):
+                self._begin(bits, point, share)
+                yield from self._search()
+            else:
                 self.builder.count("uncertain")
                 self.builder.count("settled_exactly")
-                yield from self._by_lp(every, self.sampling)
-                continue
-            self._begin(bits, point, 2.0 ** -len(free))
-            yield from self._search()
+                yield from self._by_lp(every, self.sampling, share)
+            self._share_if_wanted()
 
     def _sampled_signs(self, n: int) -> list[tuple[bool, ...]] | None:
         """Return signs of the neurons that make the root cells, at random; None for all of them."""
@@ -181,8 +193,11 @@ class SimplexSearch:
             builder.cost = float(tree.leaves[2])
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
-            if status == kernel.FULL and builder.sharing is not None and builder.sharing.wanted():
-                self._share(builder.sharing)
+            if status == kernel.QUERY:
+                # Unless it is answered, the kernel asks again.
+                cell.at[cells.PHASE] = cells.DECIDING
+            if status in (kernel.FULL, kernel.QUERY):
+                self._share_if_wanted()
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
                 cuts &= ~self._constant
@@ -197,46 +212,58 @@ class SimplexSearch:
                 # What is decided is read first, while the phase tells whether the list of pending neurons is that of
                 # this layer: where the layer could not be entered, it is still that of another cell.
                 decided = state.decided()
-                cell.at[cells.PHASE] = cells.LEAVING
+                share = state.leave()
                 builder.count("uncertain")
                 builder.count("settled_exactly")
-                yield from self._by_lp(decided, self._below())
-            elif status == kernel.QUERY and not len(state.residues.state.primes) and task.tolerances.exact_pivots > 0:
-                # The kernel asks again only what these leave open.
-                state.residues = make_residues(task.network, task.domain)
-                cell.at[cells.PHASE] = cells.DECIDING
-            elif status == kernel.QUERY:
-                yield from self._settle()
+                yield from self._by_lp(decided, self._below(), share)
+            elif status == kernel.QUERY and state.is_at_hand:
+                if not len(state.residues.state.primes) and task.tolerances.exact_pivots > 0:
+                    # The kernel asks again only what these leave open.
+                    state.residues = make_residues(task.network, task.domain)
+                else:
+                    cell.at[cells.PHASE] = cells.ANSWERED
+                    yield from self._settle()
 
-    def _share(self, sharing: Sharing) -> None:
-        """Hand over the last of the root cells, or else the oldest frames, if two are left.
+    def _share_if_wanted(self) -> None:
+        sharing = self.builder.sharing
+        if sharing is not None and sharing.wanted():
+            self._share(sharing)
 
-        What takes frames goes on from a copy of all arrays, so that it finds just what this run would have found.
+    def _share(self, sharing: Sharing, n_younger: int = 0) -> int:
+        """Hand over the oldest of what is left, and return how many of the younger parts to hand over, too.
+
+        The root cells come after the frames, and these after the node at hand. What takes frames goes on from a copy of
+        all arrays, so that it finds just what this run would have found.
         """
-        n_prefixes, n_frames = len(self.prefixes), int(self.state.cell.at[cells.N_FRAMES])
-        if n_prefixes:
-            end = sharing.split(n_prefixes + 1)
-            given, self.prefixes = self.prefixes[:end], self.prefixes[end:]
-            sharing.hand_over(lambda builder: self._rest(builder, self.state.fresh(), given, in_tree=False))
-        elif n_frames > 1:
-            state = self.state.copied()
-            n_given = sharing.split(n_frames)
-            state.keep_frames(0, n_given)
-            state.leave()
-            self.state.keep_frames(n_given, n_frames)
-            sharing.hand_over(lambda builder: self._rest(builder, state, [], in_tree=True))
+        n_prefixes = len(self.prefixes)
+        n_own = n_prefixes + self.state.n_frames + self.state.is_at_hand
+        n = sharing.split(n_own + n_younger) if n_own + n_younger else 0
+        if n and n_own:
+            given, self.prefixes = self.prefixes[:n], self.prefixes[n:]
+            state = self.state.split_off(min(n, n_own) - n_prefixes) if n > n_prefixes else None
+            sharing.hand_over(Rest(partial(self._rest, state, given), partial(self._subtrees, state, given)))
+        return max(n - n_own, 0)
+
+    def _subtrees(self, state: SearchState | None, prefixes: list[tuple[bool, ...]]) -> list[Subtree]:
+        """Return root cells, and then what is left of the tree at hand, as subtrees."""
+        fixed = self.task.fixed
+        roots = [
+            Subtree({**fixed, **dict(zip(self.root_points[2], signs, strict=False))}, 2.0 ** -len(signs))
+            for signs in prefixes
+        ]
+        return [*roots, *(Subtree(*subtree) for subtree in state.subtrees())] if state is not None else roots
 
     def _rest(
-        self, builder: ChunkBuilder, state: SearchState, prefixes: list[tuple[bool, ...]], *, in_tree: bool
+        self, state: SearchState | None, prefixes: list[tuple[bool, ...]], builder: ChunkBuilder
     ) -> Generator[Chunk, None, None]:
-        """Search what was handed over: frames of the tree at hand, or root cells."""
+        """Search what was handed over: what is left of the tree at hand, and then root cells."""
         other = copy(self)
-        other.builder, other.state, other.prefixes = builder, state, prefixes
-        other.roots, other.exact = RootCells(state, self.start), ExactDecisions(state, self.task, builder)
+        other.builder, other.state, other.prefixes = builder, state or self.state.fresh(), prefixes
+        other.roots, other.exact = RootCells(other.state, self.start), ExactDecisions(other.state, self.task, builder)
         other._start_counters()
-        if in_tree:
+        if state is not None:
             yield from other._search()
-        else:
+        if prefixes:
             yield from other._search_prefixes(*self.root_points)
         yield builder.flush()
 
@@ -246,19 +273,29 @@ class SimplexSearch:
         for prefix in unsettled.undecided:
             self.builder.set_aside(np.array(prefix))
             yield self.builder.flush()
-        for fixed in unsettled.subtrees:
-            yield from self._by_lp(fixed, self._below())
+        if unsettled.subtree is not None:
+            share = float(self.state.cell.numbers[cells.SHARE]) * unsettled.share
+            # The kernel counts it as done when it goes on.
+            self.state.cell.numbers[cells.FRACTION] -= share
+            yield from self._by_lp(unsettled.subtree, self._below(), share)
 
     def _below(self) -> Sampling | None:
         """Return the sampling of a subtree at the node at hand."""
         at, numbers = self.state.cell.at, self.state.cell.numbers
         return self.sampling and replace(self.sampling, depth=int(at[cells.DEPTH]), weight=float(numbers[cells.WEIGHT]))
 
-    def _by_lp(self, fixed: Mapping[int, bool], sampling: Sampling | None) -> Iterator[Chunk]:
+    def _by_lp(self, fixed: Mapping[int, bool], sampling: Sampling | None, share: float) -> Iterator[Chunk]:
         """Enumerate a subtree with the lp engine."""
-        begin = time.perf_counter()
+        begin, builder = time.perf_counter(), self.builder
         task = replace(self.task, fixed=fixed, sampling=sampling)
-        for chunk in enumerate_by_lp(task, self.builder.sibling()):
-            spend(self.builder, begin)
-            yield replace(chunk, fraction=self.builder.fraction, counters=dict(self.builder.counters))
+        split = None if builder.sharing is None else partial(self._share, builder.sharing)
+        run = run_within(partial(enumerate_by_lp, task), share, builder, split)
+        while True:
+            try:
+                chunk = next(run)
+            except StopIteration as end:
+                self.state.cell.numbers[cells.FRACTION] += share * end.value
+                return
+            spend(builder, begin)
+            yield replace(chunk, counters=dict(builder.counters))
             begin = time.perf_counter()

@@ -77,6 +77,7 @@ class SearchState:
         A, b = domain.halfspaces
         self.sides = np.empty((0, self.d + 1)) if is_box else scaled(np.column_stack([-A, b]))
         self.cell, self.tree = self._make_cell(keep_beyond), self._make_tree(sampling)
+        self.cell.at[cells.PHASE] = cells.LEAVING
         self.first = np.cumsum([0, *net.widths]).tolist()
         self._lender = Lender()
 
@@ -135,27 +136,58 @@ class SearchState:
         """Return a state of the same network and domain that has not begun."""
         return SearchState(self.net, self.domain, is_box=self.is_box)
 
-    def copied(self) -> SearchState:
-        """Return a copy of all that the kernel writes into."""
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether there is a node at hand, above all frames."""
+        return int(self.cell.at[cells.PHASE]) != cells.LEAVING
+
+    @property
+    def n_frames(self) -> int:
+        """The number of sides left for later."""
+        return int(self.cell.at[cells.N_FRAMES])
+
+    def split_off(self, n: int) -> SearchState:
+        """Keep all but the `n` oldest frames; return a copy of all that the kernel writes into, with these only.
+
+        Of more than there are, the node at hand goes, too.
+        """
         other = copy(self)
         # What they hold is soon composed again.
         other.residues = make_residues(self.net, self.domain) if len(self.residues.state.primes) else NO_RESIDUES
         other._lender = Lender()
         other.rows, other.cell, other.tree = copied(self.rows), copied(self.cell), copied(self.tree)
+        other.cell.at[[cells.DECISIONS, cells.BRANCHINGS, cells.PIVOTS, cells.RECENTRED]] = 0
+        other.cell.numbers[cells.FRACTION] = 0.0
+        n_frames = self.n_frames
+        other._keep_frames(0, min(n, n_frames))
+        self._keep_frames(min(n, n_frames), n_frames)
+        if n > n_frames:
+            # What the other counts as done when it goes on, this has done.
+            done = self._share_elsewhere()
+            self.cell.numbers[cells.FRACTION] += done
+            other.cell.numbers[cells.FRACTION] -= done
+        (self if n > n_frames else other).leave()
         return other
 
-    def keep_frames(self, begin: int, end: int) -> None:
+    def _keep_frames(self, begin: int, end: int) -> None:
         """Keep some of the frames only."""
         for name in _OF_FRAMES:
             frames = getattr(self.tree, name)
             frames[: end - begin] = frames[begin:end].copy()
         self.cell.at[cells.N_FRAMES] = end - begin
 
-    def leave(self) -> None:
-        """Go on with the latest frame, as if nothing had been done before."""
-        self.cell.at[cells.PHASE] = cells.LEAVING
-        self.cell.at[[cells.DECISIONS, cells.BRANCHINGS, cells.PIVOTS, cells.RECENTRED]] = 0
-        self.cell.numbers[[cells.SHARE, cells.FRACTION]] = 0.0
+    def leave(self) -> float:
+        """Go on with the latest frame, as if there had been no node at hand; return the share that this had."""
+        share = float(self.cell.numbers[cells.SHARE])
+        self.cell.at[cells.PHASE], self.cell.numbers[cells.SHARE] = cells.LEAVING, 0.0
+        return share
+
+    def _share_elsewhere(self) -> float:
+        """Return the share of the sides of the neuron at hand that were answered not to be open, but have interior."""
+        replies = self.tree.replies.tolist()
+        if self.cell.at[cells.PHASE] != cells.ANSWERED or kernel.TAKEN not in replies:
+            return 0.0
+        return float(self.cell.numbers[cells.SHARE]) / (2 if kernel.OPEN in replies else 1)
 
     # --- where the kernel is
 
@@ -165,16 +197,35 @@ class SearchState:
 
     def decided(self) -> dict[int, bool]:
         """Return the bits on the path: all of the earlier layers, and those before the neuron at hand."""
-        at, tree = self.cell.at, self.tree
-        layer = int(at[cells.LAYER])
-        n = self.first[layer]
-        bits = self.pattern()
-        found = {j: bool(tree.forced[j]) for j in range(len(bits)) if tree.forced[j] != kernel.FREE}
-        if at[cells.PHASE] != cells.ENTERING and layer < len(self.net.widths):
-            place = int(at[cells.PLACE])
+        at = self.cell.at
+        # On entering a layer, the list of pending neurons is still that of another cell.
+        place = None if at[cells.PHASE] == cells.ENTERING else int(at[cells.PLACE])
+        return self._decided(self.pattern(), int(at[cells.LAYER]), place)
+
+    def subtrees(self) -> list[tuple[dict[int, bool], float]]:
+        """Return the bits and the shares of all frames, the oldest first, and of the node at hand."""
+        tree, found = self.tree, []
+        for frame in range(self.n_frames):
+            layer, place = tree.frame_at[frame, :2].tolist()
+            bits = unpack(tree.frame_bits[frame].view(np.uint8)[None], self.net.n_neurons)[0]
+            found.append((self._decided(bits, layer, place), float(tree.frame_share[frame])))
+        if self.is_at_hand:
+            decided, share = self.decided(), float(self.cell.numbers[cells.SHARE])
+            done, neuron = self._share_elsewhere(), int(self.cell.at[cells.NEURON])
+            for bit, reply in enumerate(self.tree.replies.tolist()) if done else ():
+                decided = {**decided, neuron: bool(bit)} if reply == kernel.OPEN else decided
+            if share > done:
+                found.append((decided, share - done))
+        return found
+
+    def _decided(self, bits: BoolArray, layer: int, place: int | None) -> dict[int, bool]:
+        """Return what is decided before a place among the pending neurons of a layer, or (None) before all of it."""
+        tree, n = self.tree, self.first[layer]
+        if place is not None:
             pending = tree.pending[layer, : tree.n_pending[layer]]
-            n += int(pending[place]) if place < len(pending) else 0
-        return found | {j: bool(bits[j]) for j in range(n)}
+            n = n + int(pending[place]) if place < len(pending) else self.first[layer + 1]
+        found = {j: bit != 0 for j, bit in enumerate(tree.forced.tolist()) if bit != kernel.FREE}
+        return found | dict(enumerate(bits[:n].tolist()))
 
     def take_sample(self) -> Sample:
         """Take out what was seen of a sampled tree."""

@@ -26,10 +26,10 @@ from tropnet.enumeration.engine import (
     Task,
 )
 from tropnet.enumeration.engines.composition import count_products
-from tropnet.enumeration.engines.driver import ExactSigns, Stock, VertexSearch
+from tropnet.enumeration.engines.driver import ExactSigns, Frame, Stock, VertexSearch
 from tropnet.enumeration.engines.listing import unpacked
 from tropnet.enumeration.engines.residues import NO_RESIDUES
-from tropnet.enumeration.engines.roots import ExactCell, common_exponent, dot, pointed_cells, rounded_vector
+from tropnet.enumeration.engines.roots import ExactCell, below, common_exponent, dot, pointed_cells, rounded_vector
 from tropnet.enumeration.engines.vertex import kernel
 from tropnet.enumeration.engines.vertex.goals import NO_GOAL, pursuit_of
 from tropnet.enumeration.engines.vertex.kernel import Stack
@@ -124,7 +124,7 @@ def _enumerate(
     if not roots:
         # Nothing to start from means that the domain has no interior, which this says.
         root_backend(task.backend, task.domain, task.tolerances)
-    return _search(engine, task, roots).run(builder)
+    return _search(engine, task, below(task.fixed, roots)).run(builder)
 
 
 class _Search(VertexSearch):
@@ -144,18 +144,13 @@ class _Search(VertexSearch):
     def _take_back(self) -> None:
         self.state.totals[kernel.N_MEMO] = 0
 
-    def _top(self) -> Task:
+    def _frame(self, frame: int) -> Frame:
         stack = self.state
-        frame = stack.totals[kernel.N_FRAMES] - 1
-        stack.totals[kernel.N_FRAMES] -= 1
-        stack.totals[kernel.N_MEMO] = 0
-        stack.done[0] += stack.share[frame]
-        layer = int(stack.layer[frame])
+        layer, slots = int(stack.layer[frame]), _ones(int(stack.open[frame]))
         first = sum(self.task.network.widths[:layer])
-        slots = _ones(int(stack.open[frame]))
         later = stack.later[frame, : stack.n_later[frame]].tolist()
         left = {first + i for i in [*stack.slots[stack.level[frame], slots].tolist(), *later]}
-        return self._subtree(frame, layer, left, int(stack.depth[frame]), float(stack.weight[frame]))
+        return Frame(layer, left, float(stack.share[frame]), int(stack.depth[frame]), float(stack.weight[frame]))
 
     def _oldest(self, n_frames: int) -> Stack:
         return _rest(self.state, n_frames, self.engine.pool)
