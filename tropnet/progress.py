@@ -51,8 +51,8 @@ class Forecast(NamedTuple):
 class Update(Protocol):
     """Reports the state of the work."""
 
-    def __call__(self, count: int, fraction: float) -> None:
-        """Show `count` items so far and the `fraction` of the work that is done."""
+    def __call__(self, count: int, fraction: float, note: str = "") -> None:
+        """Show `count` items so far, the `fraction` of the work that is done, and what else there is to say."""
 
 
 @contextmanager
@@ -95,11 +95,12 @@ def track(
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
     enabled = console.is_terminal or console.is_jupyter
     display = Progress(*columns, console=console, transient=True, disable=not enabled)
-    bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="")
+    bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="", note="")
     begin = time.monotonic()
     first: tuple[float, int] | None = None
     shown = False
@@ -118,7 +119,7 @@ def track(
     timer = Timer(_PATIENCE_SECONDS, show)
     timer.daemon = True
 
-    def update(count: int, fraction: float) -> None:
+    def update(count: int, fraction: float, note: str = "") -> None:
         nonlocal first, expected, next_look
         now = time.monotonic()
         if first is None:
@@ -147,6 +148,7 @@ def track(
             left=f"about {duration((total - count) / max(rate, 1e-9))} left"
             if total is not None and now - begin > _PATIENCE_SECONDS
             else "",
+            note=note,
         )
 
     try:
@@ -235,7 +237,7 @@ class _Call:
     def __init__(self, description: str, unit: str, begin: float) -> None:
         self.description, self.unit, self.begin, self.count = description, unit, begin, 0
 
-    def update(self, count: int, fraction: float) -> None:  # noqa: ARG002 -- as `Update`
+    def update(self, count: int, fraction: float, note: str = "") -> None:  # noqa: ARG002 -- as `Update`
         """Note how many items there are."""
         self.count = count
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +17,26 @@ from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.batch import count_each
 from tropnet.enumeration.engine import Ability, Chunk, Engine
 from tropnet.enumeration.estimate import Estimate
+from tropnet.enumeration.recorded import record
 from tropnet.enumeration.search import Search
-from tropnet.errors import EnumerationInterrupted, UndecidedError
+from tropnet.errors import EnumerationInterrupted, SubtreeError, UndecidedError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.regions import ActivationRegion, Regions
+from tropnet.regions.journal import RunState, is_run, read_state
 from tropnet.regions.lifting import lifted_region
+from tropnet.regions.run import Run
 
 __all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
 
 
+@overload
 def enumerate_regions(
     net: Network,
     domain: Domain | None = None,
     *,
+    out: None = None,
     engine: str | Engine = "auto",
     workers: int | Executor = 1,
     facets: bool = False,
@@ -39,7 +45,36 @@ def enumerate_regions(
     max_regions: int | None = None,
     tolerances: Tolerances | None = None,
     progress: bool = False,
-) -> Regions:
+) -> Regions: ...
+@overload
+def enumerate_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    out: str | os.PathLike[str],
+    engine: str | Engine = "auto",
+    workers: int | Executor = 1,
+    facets: bool = False,
+    backend: str = "highs",
+    on_undecided: str = "raise",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> Run: ...
+def enumerate_regions(
+    net: Network,
+    domain: Domain | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    engine: str | Engine = "auto",
+    workers: int | Executor = 1,
+    facets: bool = False,
+    backend: str = "highs",
+    on_undecided: str = "raise",
+    max_regions: int | None = None,
+    tolerances: Tolerances | None = None,
+    progress: bool = False,
+) -> Regions | Run:
     """Find all activation regions of a network on a domain.
 
     An activation region is the set of points with one activation pattern, counted iff it has interior. The regions are
@@ -132,12 +167,19 @@ def enumerate_regions(
     if on_undecided not in ("raise", "collect"):
         raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
     search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, facets=facets)
+    if out is not None:
+        state = _recorded(search, out, engine, Run, progress=progress)
+        if state.undecided and on_undecided == "raise":
+            raise UndecidedError(_undecided_message(len(state.undecided)), Run(out))
+        return Run(out)
     chunks: list[Chunk] = []
     try:
         chunks.extend(search.chunks("enumerating", progress))
     except KeyboardInterrupt as interrupt:
         chunks.append(search.builder.flush())
         raise EnumerationInterrupted(search.collect(chunks, finished=False)) from interrupt
+    except SubtreeError as error:
+        raise SubtreeError(str(error), search.collect(chunks, finished=False)) from error
     regions = search.collect(chunks, finished=True)
     if regions.n_undecided and on_undecided == "raise":
         raise UndecidedError(_undecided_message(regions.n_undecided), regions)
@@ -149,6 +191,7 @@ def count_regions(
     net: Network,
     domain: Domain | None = None,
     *,
+    out: str | os.PathLike[str] | None = None,
     engine: str | Engine = "auto",
     workers: int | Executor = 1,
     backend: str = "highs",
@@ -161,6 +204,7 @@ def count_regions(
     net: Sequence[Network],
     domain: Domain | None = None,
     *,
+    out: None = None,
     engine: str | Engine = "auto",
     workers: int | Executor = 1,
     backend: str = "highs",
@@ -172,6 +216,7 @@ def count_regions(
     net: Network | Sequence[Network],
     domain: Domain | None = None,
     *,
+    out: str | os.PathLike[str] | None = None,
     engine: str | Engine = "auto",
     workers: int | Executor = 1,
     backend: str = "highs",
@@ -201,6 +246,8 @@ def count_regions(
     array([7, 7, 7])
     """
     if isinstance(net, Sequence):
+        if out is not None:
+            raise ValueError("out= keeps the count of one network, got a list of networks; call it for each.")
         each = partial(
             _count,
             domain=domain,
@@ -210,7 +257,7 @@ def count_regions(
             tolerances=tolerances,
         )
         return count_each(each, net, workers, progress=progress)
-    return _count(net, domain, engine, backend, max_regions, tolerances, workers, progress=progress)
+    return _count(net, domain, engine, backend, max_regions, tolerances, workers, out, progress=progress)
 
 
 def _count(
@@ -221,17 +268,25 @@ def _count(
     max_regions: int | None,
     tolerances: Tolerances | None,
     workers: int | Executor = 1,
+    out: str | os.PathLike[str] | None = None,
     *,
     progress: bool = False,
 ) -> int:
     search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
     count = undecided = 0
-    try:
-        for chunk in search.chunks("counting", progress):
-            count += chunk.n_regions
-            undecided += len(chunk.undecided)
-    except KeyboardInterrupt as interrupt:
-        raise EnumerationInterrupted(count) from interrupt
+    if out is not None:
+        state = _recorded(search, out, engine, lambda path: read_state(path).n_regions, progress=progress)
+        count = state.n_regions if max_regions is None else min(state.n_regions, max_regions)
+        undecided = len(state.undecided)
+    else:
+        try:
+            for chunk in search.chunks("counting", progress):
+                count += chunk.n_regions
+                undecided += len(chunk.undecided)
+        except KeyboardInterrupt as interrupt:
+            raise EnumerationInterrupted(count) from interrupt
+        except SubtreeError as error:
+            raise SubtreeError(str(error), count) from error
     if undecided:
         raise UndecidedError(_undecided_message(undecided), count)
     return count
@@ -345,6 +400,25 @@ def estimate_regions(
     needs = frozenset({Ability.SAMPLING})
     search = Search.prepare(net, domain, engine, backend, tolerances, None, only_count=True, needs=needs)
     return search.estimate(width, n_probes, seed, progress=progress)
+
+
+def _recorded(
+    search: Search,
+    out: str | os.PathLike[str],
+    engine: str | Engine,
+    partial_of: Callable[[str | os.PathLike[str]], Any],
+    *,
+    progress: bool,
+) -> RunState:
+    """Run a search in a directory; what ends it early carries what there is."""
+    try:
+        return record(search, out, engine, progress=progress)
+    except KeyboardInterrupt as interrupt:
+        if not is_run(out):
+            raise
+        raise EnumerationInterrupted(partial_of(out)) from interrupt
+    except SubtreeError as error:
+        raise SubtreeError(str(error), partial_of(out)) from error
 
 
 def _undecided_message(n: int) -> str:

@@ -1,126 +1,357 @@
-"""Subtrees in parallel: a search divided by decision prefixes, run by any executor, put together in order."""
+"""A search in pieces of work: who does them, how they are divided, and what happens when one is lost.
+
+Pieces are short, by the clock, so that what is left of one is soon there for others: a tree of any shape keeps all
+workers busy, and a worker that dies costs no more than its piece. (Budgeted subtrees, as in Avis and Jordan, mplrs: A
+scalable parallel vertex/facet enumeration code, 2018, doi:10.1007/s12532-017-0129-y.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import closing, nullcontext
-from dataclasses import replace
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from dataclasses import dataclass
 from threading import Event
+from typing import NamedTuple, Protocol
 
-import numpy as np
+from tropnet.enumeration.subtrees import Budget, Outcome, Packed, Searchable, search_subtrees
+from tropnet.errors import TropnetError
+from tropnet.regions.journal import OpenSubtree, Piece, RunState
 
-from tropnet.arrays.patterns import unpack
-from tropnet.enumeration.engine import Chunk, ChunkBuilder, Plan, Refusal, Task
-from tropnet.enumeration.engines.lp import LpEngine
-from tropnet.network.layers import Layer
-from tropnet.network.network import Network
+__all__ = ["IN_MEMORY", "ON_DISK", "Ledger", "MemoryLedger", "Pace", "failure_message", "search_in_pieces"]
 
-__all__ = ["enumerate_in_parallel"]
+# So often a subtree may kill its worker, or raise an error there.
+_MOST_DEATHS = 3
+# With fewer subtrees for each worker than that, the largest come first and pieces are as short as can be.
+_PLENTY = 4
+_SECONDS_OF_PATIENCE = 0.5
+# On an interrupt, pieces in this process hand over what is left in a fraction of a second.
+_SECONDS_TO_STOP = 10.0
+# How long a worker counts after its last answer.
+_SECONDS_OF_MEMORY = 120.0
 
-# More than there will be workers, as they differ in size; the same for all, so that the order of the result is.
-_SUBTREES = 128
 
+class Pace(NamedTuple):
+    """How long pieces are: a share of the time so far, but not less and not more than so many seconds; and how large.
 
-def enumerate_in_parallel(
-    plan: Plan, builder: ChunkBuilder, workers: int | Executor, max_regions: int | None
-) -> Generator[Chunk, None, None]:
-    """Divide the tree of a plan into the subtrees of some first decisions and run each.
-
-    The result, and its order, do not depend on the workers. No subtree goes on beyond `max_regions`. On an interrupt
-    the subtrees stop (those of a foreign executor that have not begun), and what they found comes before it is raised.
+    What a killed process loses is that share. Up to so many bytes of regions are found in a piece.
     """
-    prefixes, undecided = _prefixes(plan)
-    for prefix in undecided:
-        builder.set_aside(np.array(prefix, dtype=np.bool_))
-    if undecided:
-        yield builder.flush()
-    totals: dict[str, float] = {}
-    stop = Event()
-    with ThreadPoolExecutor(workers) if isinstance(workers, int) else nullcontext(workers) as executor:
-        signal = stop if isinstance(workers, int) else None
-        futures: list[Future[list[Chunk]]] = []
-        interrupt: KeyboardInterrupt | None = None
+
+    least: float
+    share: float
+    most: float
+    n_bytes: float
+
+    def seconds(self, elapsed: float) -> float:
+        """Return how long a piece should be after so many seconds."""
+        return min(max(self.share * elapsed, self.least), self.most)
+
+
+IN_MEMORY = Pace(0.1, 0.05, 2.0, float(1 << 26))
+ON_DISK = Pace(0.25, 0.01, 30.0, float(1 << 24))
+
+
+class Ledger(Protocol):
+    """Where the pieces of a search are written down."""
+
+    state: RunState
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the search has taken."""
+
+    def finish(self, piece: Piece) -> list[int]:
+        """Take over a piece of work; return the numbers of the subtrees that it left."""
+
+    def fail(self, number: int, error: str) -> None:
+        """Take over that a subtree could not be searched."""
+
+
+class MemoryLedger:
+    """A ledger that ends with the process."""
+
+    def __init__(self) -> None:
+        self.state = RunState()
+        self._begin = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._begin
+
+    def finish(self, piece: Piece) -> list[int]:
+        """Take over a piece of work."""
+        return self.state.finish(piece)
+
+    def fail(self, number: int, error: str) -> None:
+        """Take over that a subtree could not be searched."""
+        self.state.fail(number, error)
+
+
+def search_in_pieces(
+    search: Searchable,
+    ledger: Ledger,
+    workers: int | Executor,
+    pace: Pace,
+    *,
+    max_regions: int | None = None,
+    store: bool = False,
+) -> Generator[Outcome, None, None]:
+    """Search what is open in a ledger, by so many threads or by an executor, and yield what comes of each piece.
+
+    The search ends when nothing is open but what failed, or when there are at least `max_regions` regions. A subtree
+    fails that killed its worker, or raised an error there, three times. On an interrupt the pieces in threads of this
+    process come to an end at once and are yielded before it is raised; those of an executor that are not done are lost,
+    and stay open.
+
+    Raises
+    ------
+    TropnetError
+        A piece of work raised it, as where the domain is empty.
+    BrokenExecutor
+        The executor broke, and is none that can be made anew, as those of processes can.
+    """
+    schedule = _Schedule(search, ledger, workers, pace, max_regions, store=store)
+    try:
+        yield from schedule.run()
+    finally:
+        schedule.close()
+
+
+def failure_message(state: RunState) -> str:
+    """Name the subtrees that failed."""
+    number, error = next(iter(state.failed.items()))
+    text = state.open[number].text
+    several = f"{len(state.failed)} subtrees" if len(state.failed) > 1 else "a subtree"
+    return (
+        f"{several} killed the worker, or raised an error there, {_MOST_DEATHS} times; regions below are missing. The"
+        f" {'first' if len(state.failed) > 1 else 'subtree'} has the decisions {text or '(none)'!r}, a character for"
+        f" each neuron, and the last error was {error}"
+    )
+
+
+@dataclass
+class _Job:
+    """Subtrees, by their numbers, and when they were handed out."""
+
+    numbers: list[int]
+    attempt: int
+
+
+class _Schedule:
+    """What is open, what is being searched, and by whom.
+
+    `queue` holds what is open, as a depth-first search would meet it, the next one last; `suspects` what may have
+    killed a worker: they are searched when nothing else is left, one at a time, so that it is known who did it.
+    """
+
+    def __init__(
+        self,
+        search: Searchable,
+        ledger: Ledger,
+        workers: int | Executor,
+        pace: Pace,
+        max_regions: int | None,
+        *,
+        store: bool,
+    ) -> None:
+        self.ledger, self.pace, self.max_regions, self.store = ledger, pace, max_regions, store
+        self.stop: Event | None = None
+        self.given: Searchable | Packed = search
+        self.owned: Executor | None = None
+        self.executor: Executor
+        if isinstance(workers, int):
+            self.stop = Event()
+            self.executor = self.owned = ThreadPoolExecutor(workers, thread_name_prefix="tropnet")
+            self.n_workers = workers
+        else:
+            self.given = Packed(search)
+            self.executor = workers
+            self.n_workers = int(getattr(workers, "_max_workers", None) or 1)
+        self.seen: dict[str, float] = {}
+        self.flying: dict[Future[Outcome], _Job] = {}
+        self.queue = list(ledger.state.open)
+        self.suspects: list[list[int]] = []
+        self.deaths: dict[int, int] = {}
+        self.n_attempts = 0
+
+    def run(self) -> Generator[Outcome, None, None]:
+        """Hand out work until nothing is left."""
         try:
-            for fixed in prefixes:
-                futures.append(executor.submit(_run_below, plan, fixed, max_regions, signal))
-            for done, future in enumerate(futures, start=1):
-                try:
-                    chunks = future.result()
-                except KeyboardInterrupt as error:
-                    interrupt = error
-                    stop.set()
-                    for other in futures:
-                        other.cancel()
-                    chunks = [] if future.cancelled() or signal is None else future.result()
-                except CancelledError:
-                    continue
-                for name, value in chunks[-1].counters.items() if chunks else ():
-                    totals[name] = totals.get(name, 0) + value
-                builder.counters = dict(totals)
-                builder.fraction = done / len(futures)
-                for chunk in chunks:
-                    yield replace(chunk, fraction=builder.fraction, counters=dict(totals))
-            if interrupt is not None:
-                raise interrupt
-        finally:
-            stop.set()
-            for future in futures:
-                future.cancel()
+            while not self._is_enough and (self._hand_out() or self.flying):
+                done, _ = wait(self.flying, timeout=_SECONDS_OF_PATIENCE, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if future in self.flying:
+                        yield from self._taken_back(future)
+        except KeyboardInterrupt:
+            yield from self._stopped()
+            raise
+        if self.flying:
+            yield from self._stopped()
 
+    def close(self) -> None:
+        """Leave no thread and no piece of work behind; processes end when they are done with what they do."""
+        if self.stop is not None:
+            self.stop.set()
+        for future in self.flying:
+            future.cancel()
+        if self.owned is not None:
+            self.owned.shutdown(wait=self.stop is not None, cancel_futures=True)
 
-def _run_below(plan: Plan, fixed: dict[int, bool], max_regions: int | None, stop: Event | None) -> list[Chunk]:
-    """Run the subtree of some decisions."""
-    task = replace(plan.task, fixed=fixed)
-    return _run(_or_by_lp(plan.adapted(task), task), max_regions, stop)
+    @property
+    def _is_enough(self) -> bool:
+        return self.max_regions is not None and self.ledger.state.n_regions >= self.max_regions
 
+    @property
+    def _capacity(self) -> int:
+        """How many pieces to have under way; with an executor some wait there, so that no worker does."""
+        if self.stop is not None:
+            return self.n_workers
+        return 2 * self._n_workers + 2
 
-def _or_by_lp(answer: Plan | Refusal, task: Task) -> Plan:
-    """Return the plan, or that of the lp engine, which refuses nothing but what it is not able to do.
+    @property
+    def _n_workers(self) -> int:
+        """How many workers there are; of a cluster only those are known who have answered of late."""
+        since = time.monotonic() - _SECONDS_OF_MEMORY
+        return max(self.n_workers, sum(last > since for last in self.seen.values()))
 
-    An engine may fit a network, but not its first neurons alone, or not below some bits: cells can contain a line.
-    """
-    plan = LpEngine().prepare(task) if isinstance(answer, Refusal) else answer
-    if isinstance(plan, Refusal):
-        raise TypeError(plan.reason)
-    return plan
+    def _hand_out(self) -> bool:
+        """Hand out what is open; return whether anything was."""
+        before = self.n_attempts
+        while self.queue and len(self.flying) < self._capacity:
+            bundle, seconds = self._bundle()
+            try:
+                self._submit(bundle, seconds)
+            except BrokenExecutor as error:
+                self.queue += bundle[::-1]
+                if not self.flying:
+                    self._renew(error)
+                # Else those under way are about to say so.
+                return True
+        if not self.flying and self.suspects:
+            self._submit(self.suspects.pop(), self.pace.least)
+        return self.n_attempts > before
 
+    def _bundle(self) -> tuple[list[int], float]:
+        """Take some of the queue for the next piece, in the order to search them in, and for how long.
 
-def _run(plan: Plan, max_regions: int | None = None, stop: Event | None = None) -> list[Chunk]:
-    """Return the chunks of a plan, or its first ones if it goes beyond the limit or is stopped."""
-    chunks, n_regions = [], 0
-    with closing(plan.run(plan.builder())) as search:
-        for chunk in search:
-            chunks.append(chunk)
-            n_regions += chunk.n_regions
-            if (max_regions is not None and n_regions > max_regions) or (stop is not None and stop.is_set()):
-                break
-    return chunks
+        Every so-many-th, so that each has some of the large ones, which come first there, and some are left for whoever
+        is done sooner.
+        """
+        n_free = self._capacity - len(self.flying)
+        n_workers = self._n_workers
+        step = max(n_workers, n_free)
+        taken = self.queue[::step]
+        seconds = self.pace.seconds(self.ledger.elapsed)
+        if n_workers > 1 and len(self.queue) < _PLENTY * n_workers:
+            seconds = self.pace.least
+            taken.sort(key=lambda number: -self.ledger.state.open[number].share)
+        else:
+            taken.reverse()
+        del self.queue[::step]
+        return taken, seconds
 
+    def _submit(self, numbers: list[int], seconds: float) -> None:
+        room = float("inf") if self.max_regions is None else self.max_regions - self.ledger.state.n_regions
+        subtrees: Sequence[OpenSubtree] = [self.ledger.state.open[number] for number in numbers]
+        self.n_attempts += 1
+        future = self.executor.submit(
+            search_subtrees,
+            self.given,
+            subtrees,
+            Budget(seconds, room, self.pace.n_bytes),
+            self.stop,
+            store=self.store,
+            attempt=self.n_attempts,
+        )
+        self.flying[future] = _Job(numbers, self.n_attempts)
 
-def _prefixes(plan: Plan) -> tuple[list[dict[int, bool]], list[tuple[bool, ...]]]:
-    """Return the decisions on the first neurons that occur, enough of them or all patterns, and the undecided ones."""
-    # What is fixed is decided in all of them.
-    n_decided = max(4, 1 + max(plan.task.fixed, default=0))
-    while True:
-        n_decided = min(n_decided, plan.task.network.n_neurons)
-        first = replace(plan.task, network=_truncated(plan.task.network, n_decided), only_count=False)
-        chunks = _run(_or_by_lp(plan.engine.prepare(first), first))
-        packed = np.concatenate([chunk.packed for chunk in chunks])
-        if len(packed) >= _SUBTREES or n_decided == plan.task.network.n_neurons:
-            patterns = unpack(packed, n_decided).tolist()
-            undecided = [prefix for chunk in chunks for prefix in chunk.undecided]
-            return [dict(enumerate(pattern)) for pattern in patterns], undecided
-        n_decided *= 2
+    def _taken_back(self, future: Future[Outcome]) -> Generator[Outcome, None, None]:
+        """Write down what came of a piece of work."""
+        job = self.flying.pop(future)
+        try:
+            outcome = future.result()
+        except CancelledError:
+            self.queue += job.numbers
+            return
+        except BrokenExecutor as error:
+            # Any of those under way may have done it.
+            alone = not self.flying
+            for other in list(self.flying):
+                if other.done() and not other.cancelled() and other.exception() is None:
+                    yield from self._taken_back(other)
+            broken = [job, *self.flying.values()]
+            self.flying.clear()
+            self._renew(error)
+            for each in broken:
+                self._suspect(each.numbers, error, alone=alone)
+            return
+        except TropnetError:
+            raise
+        except Exception as error:  # whatever a worker died of
+            self._suspect(job.numbers, error, alone=True)
+            return
+        self.seen[outcome.worker] = time.monotonic()
+        left = self.ledger.finish(
+            Piece(
+                job.numbers[: outcome.n_begun],
+                outcome.left,
+                outcome.n_regions,
+                outcome.stored,
+                outcome.undecided,
+                outcome.counters,
+                outcome.seconds,
+            )
+        )
+        self.queue += job.numbers[outcome.n_begun :][::-1] + left
+        yield outcome
 
+    def _suspect(self, numbers: list[int], error: BaseException, *, alone: bool) -> None:
+        """Let subtrees be tried again, each by itself if these were alone; give up those that died too often."""
+        for number in numbers:
+            self.deaths[number] = self.deaths.get(number, 0) + 1
+        if not alone:
+            self.suspects.append(numbers)
+            return
+        for number in numbers:
+            if self.deaths[number] < _MOST_DEATHS:
+                self.suspects.append([number])
+            else:
+                self.ledger.fail(number, f"{type(error).__name__}: {error}")
 
-def _truncated(net: Network, n_neurons: int) -> Network:
-    """Return the network of the first neurons alone."""
-    layers: list[Layer] = []
-    for layer in net.hidden:
-        n = min(n_neurons - sum(kept.width for kept in layers), layer.width)
-        if n > 0:
-            weights = {source: weight[:n] for source, weight in layer.weights.items()}
-            layers.append(Layer(weights, layer.bias[:n], np.asarray(layer.slopes)[:n]))
-    output = Layer({len(layers): np.zeros((1, layers[-1].width))}, np.zeros(1))
-    return Network([*layers, output], net.n_inputs)
+    def _renew(self, error: BrokenExecutor) -> None:
+        """Go on with a new executor like the one that broke.
+
+        Raises
+        ------
+        BrokenExecutor
+            It is none of processes.
+        """
+        if not isinstance(self.executor, ProcessPoolExecutor):
+            raise error
+        self.executor = self.owned = ProcessPoolExecutor(
+            self.executor._max_workers,  # type: ignore[attr-defined]
+            self.executor._mp_context,
+            self.executor._initializer,
+            self.executor._initargs,
+        )
+        self.seen.clear()
+
+    def _stopped(self) -> Generator[Outcome, None, None]:
+        """Let the pieces under way come to an end, and yield what came of them."""
+        if self.stop is not None:
+            self.stop.set()
+            wait(self.flying, timeout=_SECONDS_TO_STOP)
+        for future in list(self.flying):
+            future.cancel()
+            if future.done():
+                yield from self._taken_back(future)

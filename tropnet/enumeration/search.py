@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -19,9 +19,10 @@ from tropnet.arrays.patterns import PackedArray, pack, shifted
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Sample, Sampling, Task
 from tropnet.enumeration.engines import REGISTRY
 from tropnet.enumeration.estimate import TENTH, Count, Estimate, estimate_tree
-from tropnet.enumeration.parallel import enumerate_in_parallel
+from tropnet.enumeration.parallel import IN_MEMORY, MemoryLedger, failure_message, search_in_pieces
 from tropnet.enumeration.pilot import faster_plan, walk_sample
 from tropnet.enumeration.sharing import enumerate_by_threads
+from tropnet.errors import SubtreeError
 from tropnet.feasibility import BACKENDS
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.bounds import zaslavsky_bound
@@ -32,6 +33,7 @@ from tropnet.network.restriction import Restriction, within_hull
 from tropnet.progress import Forecast, track
 from tropnet.regions import Regions
 from tropnet.regions.lifting import lifted_regions
+from tropnet.regions.regions import part_of
 from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ENGINES", "Search"]
@@ -44,6 +46,7 @@ _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
 _SECONDS_OF_TRIAL = 0.1
 _SECONDS_OF_FORECAST = 1.0
+_PROBES_OF_FORECAST = 8
 # Powers of two that float64 holds.
 _MOST_BRANCHINGS = 1000
 _Entry = TypeVar("_Entry", bound=np.generic)
@@ -142,16 +145,52 @@ class Search:
                 if self.max_regions is not None and count + chunk.n_regions > self.max_regions:
                     self.truncated = True
                     chunk = chunk.first(self.max_regions - count)
-                if self.task.facets and chunk.packed_facets is None:
-                    chunk = self._with_facets(chunk)
-                if self.sides is not None:
-                    chunk = self._without_sides(chunk, self.sides)
                 count += chunk.n_regions
                 update(count, max(chunk.fraction, count / self.max_regions if self.max_regions else 0.0))
                 self.seconds = time.perf_counter() - begin
                 yield chunk
                 if self.truncated:
                     return
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether the search is divided by handing on subtrees, so that its order depends on who is done when."""
+        if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
+            return False
+        return not isinstance(self.workers, int) or not self.plan.engine.divides
+
+    def completed(self, chunk: Chunk) -> Chunk:
+        """Return a chunk of the plan as one of what was asked for: with facets, without neurons that are sides."""
+        if self.task.facets and chunk.packed_facets is None:
+            chunk = self._with_facets(chunk)
+        return chunk if self.sides is None else self._without_sides(chunk, self.sides)
+
+    def stored(self, chunks: list[Chunk]) -> bytes:
+        """Return the regions of chunks as the bytes of a part of a run."""
+        return part_of(self.collect(chunks, finished=False))
+
+    @property
+    def n_helpers(self) -> int:
+        """How many of the first neurons of `asked` are not the network's: inputs that a flat domain makes neurons."""
+        return 0 if self.restriction is None else self.restriction.n_helpers
+
+    def alone(self) -> Search:
+        """Return the search without those who do it, as it goes to them."""
+        return replace(self, workers=1, rivals=(), builder=self.plan.builder())
+
+    def settle(self) -> None:
+        """Choose the fastest engine now."""
+        if self.rivals:
+            self.plan = faster_plan(self.plan, self.rivals)
+            self.rivals, self.builder = (), self.plan.builder()
+
+    def take(self, engine: str) -> None:
+        """Go on with the engine of that name, if it is one of those that the choice is between."""
+        for rival in self.rivals:
+            answer = rival.prepare(self.plan.task) if rival.name == engine else None
+            if isinstance(answer, Plan):
+                self.plan = answer
+        self.rivals, self.builder = (), self.plan.builder()
 
     def _run(self) -> Generator[Chunk, None, None]:
         """Run the plan, or that of a rival which is faster."""
@@ -167,7 +206,7 @@ class Search:
         run = self.plan.run(self.builder)
         try:
             for chunk in run:
-                trial.append(chunk)
+                trial.append(self.completed(chunk))
                 if self.builder.cost > _SECONDS_OF_TRIAL:
                     break
             else:
@@ -180,7 +219,7 @@ class Search:
         self.builder.is_trial = False
         if best is self.plan and self.workers == 1:
             yield from trial
-            yield from run
+            yield from map(self.completed, run)
             return
         run.close()
         self.plan, self.builder = best, best.builder()
@@ -188,11 +227,39 @@ class Search:
 
     def _run_plan(self) -> Generator[Chunk, None, None]:
         """Run the plan, in parts if there are workers and the engine can search a part of its tree."""
-        if self.workers == 1 or not self.task.network.n_neurons or Ability.FIXED not in self.plan.engine.abilities:
-            return self.plan.run(self.builder)
-        if isinstance(self.workers, int) and self.plan.engine.divides:
-            return enumerate_by_threads(self.plan, self.builder, self.workers, self.max_regions)
-        return enumerate_in_parallel(self.plan, self.builder, self.workers, self.max_regions)
+        if self.in_pieces:
+            return self._run_in_pieces()
+        return self._run_here()
+
+    def _run_here(self) -> Generator[Chunk, None, None]:
+        """Run the plan in this process, by threads that take work from one another if there are several."""
+        run = self.plan.run(self.builder)
+        n_threads = self.workers if isinstance(self.workers, int) else 1
+        if n_threads > 1 and self.task.network.n_neurons and self.plan.engine.divides:
+            run = enumerate_by_threads(self.plan, self.builder, n_threads, self.max_regions)
+        with closing(run):
+            yield from map(self.completed, run)
+
+    def _run_in_pieces(self) -> Generator[Chunk, None, None]:
+        """Run the plan in pieces that the workers do.
+
+        Raises
+        ------
+        SubtreeError
+            Subtrees failed three times, or the executor broke; without the partial result.
+        """
+        ledger, builder = MemoryLedger(), self.builder
+        try:
+            for outcome in search_in_pieces(
+                self.alone(), ledger, self.workers, IN_MEMORY, max_regions=self.max_regions
+            ):
+                builder.fraction, builder.counters = ledger.state.fraction, ledger.state.counters
+                for chunk in outcome.chunks:
+                    yield replace(chunk, fraction=builder.fraction, counters=dict(builder.counters))
+        except BrokenExecutor as error:
+            raise SubtreeError(f"the executor broke ({error}); pass a new one.", None) from error
+        if ledger.state.failed:
+            raise SubtreeError(failure_message(ledger.state), None)
 
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
@@ -261,12 +328,30 @@ class Search:
         if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities or self.probed:
             return None
         self.probed = True
+        found = self._quick_estimate(count)
+        return None if found is None else Forecast(found[0].n_regions, found[0].standard_error)
+
+    def outlook(self) -> dict[str, float] | None:
+        """Return about how many regions there will be, and how many seconds of one core they take, or None."""
+        if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities:
+            return None
+        found = self._quick_estimate(0)
+        if found is None:
+            return None
+        guess, seconds = found
+        return {"n_regions": guess.n_regions, "standard_error": guess.standard_error, "seconds": seconds}
+
+    def _quick_estimate(self, count: int) -> tuple[Estimate, float] | None:
+        """Return what a second of random probes say of the regions, and of the seconds that they take; None if not."""
         deadline = time.monotonic() + _SECONDS_OF_FORECAST
+        costs: list[float] = []
 
         def probe(sampling: Sampling) -> Sample:
             if time.monotonic() > deadline:
                 raise TimeoutError
-            return self._probe(sampling)
+            sample = self._probe(sampling)
+            costs.append(sample.full_cost)
+            return sample
 
         try:
             guess = estimate_tree(
@@ -274,14 +359,16 @@ class Search:
                 lambda _limit, _seconds: Count(count, complete=False),
                 self.task.network.n_neurons,
                 width=16,
-                n_probes=8,
+                n_probes=_PROBES_OF_FORECAST,
                 seed=0,
                 share=np.inf,
-                update=lambda _count, _fraction: None,
+                update=_unseen,
             )
         except TimeoutError:
             return None
-        return None if guess.standard_error == np.inf else Forecast(guess.n_regions, guess.standard_error)
+        if guess.standard_error == np.inf:
+            return None
+        return guess, float(np.mean(costs[-guess.n_probes :]))
 
     def _with_facets(self, chunk: Chunk) -> Chunk:
         """Add the facets that the engine left to others: one exact decision per row."""
@@ -308,22 +395,35 @@ class Search:
         )
 
     def collect(self, chunks: list[Chunk], *, finished: bool) -> Regions:
-        """Stack the chunks into columns."""
+        """Stack the chunks into columns; in the order of the patterns where that of the search is left to chance."""
         net, domain = self.asked.network, self.asked.domain
         n_bytes = -(-net.n_neurons // 8)
         undecided = tuple(prefix for chunk in chunks for prefix in chunk.undecided)
         starts = accumulate((len(chunk.packed) for chunk in chunks), initial=0)
+        rational = {
+            start + i: witness.fractions
+            for start, chunk in zip(starts, chunks, strict=False)
+            for i, witness in chunk.rational.items()
+        }
+        packed, cuts = (
+            _stacked([getattr(chunk, name) for chunk in chunks], n_bytes, np.uint8)
+            for name in ("packed", "packed_cuts")
+        )
+        points = _stacked([chunk.points for chunk in chunks], net.n_inputs, np.float64)
+        facets = self._facets(chunks)
+        if self.in_pieces and n_bytes:
+            order = np.argsort(packed.view(np.dtype((np.void, n_bytes))).ravel(), kind="stable")
+            packed, cuts, points = packed[order], cuts[order], points[order]
+            facets = None if facets is None else facets[order]
+            place = np.argsort(order)
+            rational = {int(place[i]): x for i, x in rational.items()}
         found = Regions(
             net,
             domain,
-            _stacked([chunk.packed for chunk in chunks], n_bytes, np.uint8),
-            _stacked([chunk.packed_cuts for chunk in chunks], n_bytes, np.uint8),
-            _stacked([chunk.points for chunk in chunks], net.n_inputs, np.float64),
-            {
-                start + i: witness.fractions
-                for start, chunk in zip(starts, chunks, strict=False)
-                for i, witness in chunk.rational.items()
-            },
+            packed,
+            cuts,
+            points,
+            rational,
             complete=finished and not self.truncated and not undecided,
             undecided=undecided,
             stats={
@@ -332,7 +432,7 @@ class Search:
                 "seconds": self.seconds,
                 **(chunks[-1].counters if chunks else {}),
             },
-            packed_facets=self._facets(chunks),
+            packed_facets=facets,
         )
         return lifted_regions(self.network, self.domain, self.restriction, found)
 
@@ -343,6 +443,10 @@ class Search:
         n_bytes = -(-RowIndex.of(self.asked.network, self.asked.domain).n_places // 8)
         parts = [chunk.packed_facets for chunk in chunks if chunk.packed_facets is not None]
         return _stacked(parts, n_bytes, np.uint8)
+
+
+def _unseen(count: int, fraction: float, note: str = "") -> None:
+    """Show nothing."""
 
 
 def _stacked(parts: list[NDArray[_Entry]], width: int, dtype: type[_Entry]) -> NDArray[_Entry]:

@@ -19,14 +19,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import socket
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any, BinaryIO, NamedTuple
 
 from tropnet.archives import write_atomically
@@ -34,7 +36,22 @@ from tropnet.errors import FileFormatError, RunError
 from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
 
-__all__ = ["Journal", "Manifest", "OpenSubtree", "Part", "Piece", "RunState", "is_run", "read_manifest", "read_state"]
+__all__ = [
+    "Journal",
+    "Manifest",
+    "OpenSubtree",
+    "Part",
+    "Piece",
+    "RunState",
+    "is_being_worked_at",
+    "is_run",
+    "part_path",
+    "read_log",
+    "read_manifest",
+    "read_network",
+    "read_state",
+    "version_of",
+]
 
 _FORMAT = "tropnet run"
 _VERSION = 1
@@ -339,15 +356,16 @@ class Journal:
     def _append(self, line: Mapping[str, Any]) -> None:
         """Write a line, wholly or not at all."""
         size = self._size
-        try:
-            self._file.write(_line(line))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            # What is left in the buffer must not be written later on.
-            self._reopen(size)
-            raise self._kept(error, self.path / _JOURNAL) from error
-        self.state.replay(json.loads(_json(line)))
+        with _undisturbed():
+            try:
+                self._file.write(_line(line))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                # What is left in the buffer must not be written later on.
+                self._reopen(size)
+                raise self._kept(error, self.path / _JOURNAL) from error
+            self.state.replay(json.loads(_json(line)))
 
     def _reopen(self, size: int) -> None:
         with suppress(OSError):
@@ -384,6 +402,22 @@ class Journal:
                     f"'{path}' must be a part of {part.n_bytes} bytes, and is missing or of another size: put it back,"
                     " or begin the run anew in another directory."
                 )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait until the end: half a line, or a line without its effect, would be worse."""
+    if current_thread() is not main_thread() or not callable(signal.getsignal(signal.SIGINT)):
+        yield
+        return
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
@@ -464,6 +498,16 @@ def is_being_worked_at(path: str | os.PathLike[str]) -> bool:
     except RunError:
         return True
     return False
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of a package that is installed; None if it is not."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _the_same(path: Path, wanted: Manifest) -> Manifest:

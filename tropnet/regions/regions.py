@@ -25,12 +25,12 @@ from tropnet.network.network import Network
 from tropnet.network.restriction import Restriction, restriction_of
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
-from tropnet.regions.files import FORMATS, Columns, read_npz, read_parquet, write_npz, write_parquet
+from tropnet.regions.files import FORMATS, Columns, part_bytes, read_npz, read_parquet, write_npz, write_parquet
 from tropnet.regions.halfspaces import compose_rows, compose_unit_rows
 from tropnet.regions.measures import VERTEX_ACCURACY, Measures
 from tropnet.regions.row_index import RowIndex
 
-__all__ = ["Regions", "write_regions"]
+__all__ = ["Regions", "part_of", "write_regions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -480,3 +480,8 @@ def _times(values: FloatArray, factor: float) -> FloatArray:
 def write_regions(regions: Regions, path: str | os.PathLike[str]) -> None:
     """Write regions to a file of the format that its suffix, one of `FORMATS`, names."""
     FORMATS[Path(path).suffix.lower()].write(regions._columns, path)
+
+
+def part_of(regions: Regions) -> bytes:
+    """Return regions as the bytes of a part of a run; see `part_bytes`."""
+    return part_bytes(regions._columns, regions.network.fingerprint)

@@ -137,7 +137,7 @@ class RegionTracker:
                 f"the network must have the shape of those before, {_shown(self._shape)}, got {_shown(_shape(net))}:"
                 " patterns of different neurons cannot be compared. Take a new RegionTracker for it."
             )
-        regions = enumerate_regions(net, self.domain, on_undecided="collect", **self._options)
+        regions: Regions = enumerate_regions(net, self.domain, on_undecided="collect", **self._options)
         if not self._steps:
             self._begin(net)
         self._steps.append(number)
@@ -246,9 +246,10 @@ class RegionTracker:
             raise ValueError(
                 "the networks must be kept to have their regions again; make RegionTracker(..., keep_networks=True)."
             )
-        return enumerate_regions(
+        regions: Regions = enumerate_regions(
             self._networks[place], self.domain, on_undecided="collect", facets=True, **self._options
         )
+        return regions
 
     def _place(self, index: int) -> int:
         try:

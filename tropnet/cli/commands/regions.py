@@ -13,6 +13,7 @@ import click
 import tropnet as tn
 from tropnet.arrays.patterns import format_pattern
 from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
+from tropnet.cli.logs import log_of_run
 from tropnet.cli.options import domain_of, network_argument, search_options
 from tropnet.cli.printing import print_json, print_table, vector
 
@@ -28,8 +29,10 @@ SUFFIXES = (".parquet", ".npz")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, writable=True),
-    help=f"Write all regions to this {' or '.join(SUFFIXES)} file.",
+    type=click.Path(),
+    metavar="FILE|DIR",
+    help=f"Write all regions to this {' or '.join(SUFFIXES)} file; or, with no suffix, keep the run in this directory:"
+    " memory does not grow with it, and killed at any moment the same command goes on.",
 )
 def regions(
     path: str,
@@ -51,13 +54,20 @@ def regions(
       tropnet regions examples/phi_1.npz --box -10 10
       tropnet regions examples/phi_1.npz --box -10 10 --limit 0 --out regions.parquet
       tropnet regions examples/phi_1.npz --box -10 10 --limit 3 --json
+      tropnet regions examples/phi_1.npz --box -10 10 --out run/
     """
-    if out is not None and Path(out).suffix.lower() not in SUFFIXES:
-        raise click.BadParameter(f"must end in {' or '.join(SUFFIXES)}, got '{out}'.", param_hint="'--out'")
+    suffix = "" if out is None else Path(out).suffix.lower()
+    if suffix not in ("", *SUFFIXES) and not Path(str(out)).is_dir():
+        raise click.BadParameter(
+            f"must end in {' or '.join(SUFFIXES)}, or in nothing for a directory, got '{out}'.", param_hint="'--out'"
+        )
     if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
+    if out is not None and (suffix not in SUFFIXES or Path(out).is_dir()):
+        _keep_run(net, domain, out, max_regions, as_json=as_json, **search)
+        return
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
         try:
@@ -82,6 +92,37 @@ def regions(
         sys.exit(INTERRUPTED)
     if listed.n_undecided:
         raise tn.TropnetError(f"{listed.n_undecided} subtrees stayed undecided: regions may be missing.")
+
+
+def _keep_run(
+    net: tn.Network, domain: tn.Domain, out: str, max_regions: int | None, *, as_json: bool, **search: Any
+) -> None:
+    """Enumerate into a directory, and say what is there."""
+    interrupted = False
+    with log_of_run(out, as_json=as_json, quiet=not search["progress"]):
+        try:
+            run = tn.enumerate_regions(net, domain, out=out, max_regions=max_regions, on_undecided="collect", **search)
+        except tn.EnumerationInterrupted as interrupt:
+            run, interrupted = interrupt.partial, True
+    if as_json:
+        print_json(
+            {
+                "n_activation_regions": run.n_regions,
+                "domain": run.domain.description,
+                "complete": run.complete,
+                "n_undecided": len(run.undecided),
+                "run": out,
+                "stats": dict(run.stats),
+            }
+        )
+    else:
+        state = "" if run.complete else " (incomplete)"
+        click.echo(f"{run.n_regions} activation regions in {run.domain}{state}, in the run {out}")
+    if interrupted:
+        click.echo(f"tropnet: interrupted; the run in {out} keeps what was found, the same command goes on", err=True)
+        sys.exit(INTERRUPTED)
+    if run.undecided:
+        raise tn.TropnetError(f"{len(run.undecided)} subtrees stayed undecided: regions may be missing.")
 
 
 def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
