@@ -17,10 +17,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +30,18 @@ from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
 from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
+from tropnet.regions.tables import ALL, Rows, flat, fractions, opened, read_rows, text, write_rows
 
 if TYPE_CHECKING:
-    # Imported where it is used, as little is: it takes a tenth of a second.
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
 __all__ = [
     "FORMATS",
     "Columns",
     "Format",
+    "iter_part",
+    "part_bits",
     "part_bytes",
-    "part_pieces",
     "read_npz",
     "read_parquet",
     "read_part",
@@ -53,7 +52,8 @@ __all__ = [
 _KIND = "regions"
 _VERSION = 2  # of the arrays
 _PARQUET_VERSION = 3  # 3: metadata is text
-_GROUP = 1 << 16  # rows that can be read without the others
+_PART = "part of this run"
+_CHANGED = "its contents do not match their checksum"
 
 
 class Columns(NamedTuple):
@@ -83,7 +83,7 @@ def write_parquet(columns: Columns, path: str | os.PathLike[str]) -> None:
     network = columns.network.to_bytes()
     header = _header(columns, network, _PARQUET_VERSION)
     metadata = {"tropnet": header, "tropnet_network": base64.b64encode(network).decode()}
-    write_atomically(path, lambda file: _write_table(columns, metadata, file))
+    write_atomically(path, lambda file: write_rows(_rows(columns), metadata, file))
 
 
 def part_bytes(columns: Columns, network_fingerprint: str) -> bytes:
@@ -91,15 +91,17 @@ def part_bytes(columns: Columns, network_fingerprint: str) -> bytes:
 
     What `Columns` tells of completeness, undecided subtrees and stats belongs to the run, and is left out.
     """
+    rows, sums = _rows(columns), _Checksums()
+    sums.add(rows)
     values = {
         "version": _PARQUET_VERSION,
         "part_of_run": True,
         "fingerprint": network_fingerprint,
         "domain": columns.domain.description,
-        "checksums": _checksums(columns),
+        "checksums": sums.values,
     }
     file = io.BytesIO()
-    _write_table(columns, {"tropnet": json.dumps({**values, "digest": _digest(values, b"", (), {})})}, file)
+    write_rows(rows, {"tropnet": json.dumps({**values, "digest": _digest(values, b"", (), {})})}, file)
     return file.getvalue()
 
 
@@ -111,7 +113,7 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
     FileNotFoundError, FileFormatError
         There is no such file, or it is damaged or another one.
     """
-    with _opened(path, "Parquet file of tropnet regions") as parquet:
+    with opened(path, "Parquet file of tropnet regions") as parquet:
         metadata = parquet.metadata.metadata or {}
         header = metadata.get(b"tropnet", b"{}").decode()
         if json.loads(header).get("part_of_run"):
@@ -124,7 +126,10 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
         network = metadata[b"tropnet_network"]
         if json.loads(header)["version"] >= _PARQUET_VERSION:
             network = base64.b64decode(network, validate=True)
-        return _restored(header, network, *_read_table(parquet.read(), Network.load(network)))
+        rows = read_rows(parquet, Network.load(network))
+        return _restored(
+            header, network, rows["pattern"], rows["cuts"], rows["points"], rows["witness"], rows.get("facets")
+        )
 
 
 def read_part(path: str | os.PathLike[str], network: Network, domain: Domain) -> Columns:
@@ -135,44 +140,30 @@ def read_part(path: str | os.PathLike[str], network: Network, domain: Domain) ->
     FileNotFoundError, FileFormatError
         There is no such file, or it is damaged, no part of a run, or one of a run with another network or domain.
     """
-    with _opened(path, _PART) as parquet:
-        checksums = _checksums_of(parquet, network, domain)
-        packed, cuts, witnesses, rational, facets = _read_table(parquet.read(), network)
-        columns = Columns(network, domain, packed, cuts, witnesses, rational, False, (), {}, facets)
-        if _checksums(columns) != checksums:
+    with opened(path, _PART) as parquet:
+        expected, sums = _checksums_in(parquet, network, domain), _Checksums()
+        rows = read_rows(parquet, network)
+        sums.add(rows)
+        if sums.values != expected:
             raise FileFormatError(_CHANGED)
-        return columns
+    return _columns_of(rows, network, domain)
 
 
-def part_pieces(
-    path: str | os.PathLike[str], name: str, network: Network, domain: Domain
-) -> Iterator[PackedArray] | None:
-    """Read one column of packed bits of a part, some rows at a time; None if the part has no such column.
+def iter_part(path: str | os.PathLike[str], network: Network, domain: Domain) -> Iterator[Columns]:
+    """Read a part of a run, some rows at a time; see `read_part`.
 
-    The last piece comes before the column's checksum is compared: nothing may be told of them before the end.
-
-    Raises
-    ------
-    FileNotFoundError, FileFormatError
-        As for `read_part`.
+    The last rows come before the checksums are compared: nothing may be told of any before the end.
     """
-    with _opened(path, _PART) as parquet:
-        if name not in _checksums_of(parquet, network, domain):
-            return None
-    return _pieces(path, name, network, domain)
+    for rows in _groups(path, network, domain, ALL):
+        yield _columns_of(rows, network, domain)
 
 
-def _pieces(path: str | os.PathLike[str], name: str, network: Network, domain: Domain) -> Iterator[PackedArray]:
-    with _opened(path, _PART) as parquet:
-        checksums = _checksums_of(parquet, network, domain)
-        size = _size(parquet.schema_arrow.field(name).type)
-        digest = hashlib.sha256(repr((parquet.metadata.num_rows, size)).encode())
-        for group in range(parquet.num_row_groups):
-            piece = _bytes_column(parquet.read_row_group(group, columns=[name])[name], size)
-            digest.update(_flat(piece))
-            yield piece
-        if digest.hexdigest() != checksums[name]:
-            raise FileFormatError(_CHANGED)
+def part_bits(
+    path: str | os.PathLike[str], name: str, network: Network, domain: Domain
+) -> Iterator[PackedArray | None]:
+    """Read one column of packed bits of a part, some rows at a time, as `iter_part`; None where it is not there."""
+    for rows in _groups(path, network, domain, {name}):
+        yield rows.get(name)
 
 
 def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
@@ -184,7 +175,7 @@ def write_npz(columns: Columns, path: str | os.PathLike[str]) -> None:
         "packed_cuts": columns.packed_cuts,
         "witnesses": columns.witnesses,
         "rational_index": np.array([i for i, _ in rational], dtype=np.int64),
-        "rational": np.array([_text(value) for _, value in rational], dtype=str),
+        "rational": np.array([text(value) for _, value in rational], dtype=str),
         "header": np.array(_header(columns, network, _VERSION)),
         "network": np.frombuffer(network, dtype=np.uint8),
     }
@@ -205,7 +196,7 @@ def read_npz(path: str | os.PathLike[str]) -> Columns:
     arrays = read_archive(path, _KIND, _VERSION)
     with undamaged(path, "file of tropnet regions"):
         rational = {
-            int(i): _fractions(str(text)) for i, text in zip(arrays["rational_index"], arrays["rational"], strict=True)
+            int(i): fractions(str(text)) for i, text in zip(arrays["rational_index"], arrays["rational"], strict=True)
         }
         return _restored(
             str(arrays["header"]),
@@ -218,122 +209,35 @@ def read_npz(path: str | os.PathLike[str]) -> Columns:
         )
 
 
-_PART = "part of this run"
-_CHANGED = "its contents do not match their checksum"
+def _rows(columns: Columns) -> Rows:
+    return {
+        "pattern": columns.packed,
+        "cuts": columns.packed_cuts,
+        **({} if columns.packed_facets is None else {"facets": columns.packed_facets}),
+        "points": columns.witnesses,
+        "witness": columns.rational_witnesses,
+    }
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str], what: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file, and raise a FileFormatError for whatever goes wrong within: a parser can raise anything.
-
-    By its name: pyarrow reads Python's files in threads, which can abort the process where it ends soon after.
-    """
-    import pyarrow.parquet as pq
-
-    with open(path, "rb"):  # else there is no such file
-        pass
-    try:
-        with pq.ParquetFile(os.fspath(path)) as parquet:
-            yield parquet
-    except Exception as error:
-        raise FileFormatError(f"'{os.fspath(path)}' is not a complete {what} ({error}).") from error
+def _columns_of(rows: Rows, network: Network, domain: Domain) -> Columns:
+    points, exact = rows["points"], rows["witness"]
+    return Columns(network, domain, rows["pattern"], rows["cuts"], points, exact, False, (), {}, rows.get("facets"))
 
 
-def _write_table(columns: Columns, metadata: Mapping[str, str], file: BinaryIO) -> None:
-    """Write the columns of regions as a Parquet file.
-
-    Bits repeat from row to row, and zstd makes a tenth to a third of them. Of coordinates the bytes of equal place are
-    put together, as only the first ones repeat. Nothing else pays: neither higher levels nor dictionaries.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    points = {f"x{j}": np.ascontiguousarray(column) for j, column in enumerate(columns.witnesses.T)}
-    facets = columns.packed_facets
-    table = pa.table(
-        {
-            "pattern": _binary_column(columns.packed),
-            "cuts": _binary_column(columns.packed_cuts),
-            **({} if facets is None else {"facets": _binary_column(facets)}),
-            **{name: pa.array(column) for name, column in points.items()},
-            "witness": _text_column(columns.rational_witnesses, len(columns.packed)),
-        }
-    )
-    with pq.ParquetWriter(
-        file,
-        table.schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=False,
-        column_encoding=dict.fromkeys(points, "BYTE_STREAM_SPLIT"),
-        write_statistics=False,
-        store_schema=False,  # the columns tell their types
-    ) as writer:
-        writer.add_key_value_metadata(metadata)
-        writer.write_table(table, row_group_size=_GROUP)
+def _groups(path: str | os.PathLike[str], network: Network, domain: Domain, names: Collection[str]) -> Iterator[Rows]:
+    """Yield the groups of rows of a part, and raise a FileFormatError at the end if they are not what was written."""
+    with opened(path, _PART) as parquet:
+        expected, sums = _checksums_in(parquet, network, domain), _Checksums()
+        for group in range(parquet.num_row_groups):
+            rows = read_rows(parquet, network, names, group)
+            sums.add(rows)
+            yield rows
+        if sums.values != {name: value for name, value in expected.items() if name in names}:
+            raise FileFormatError(_CHANGED)
 
 
-def _read_table(
-    table: pa.Table, network: Network
-) -> tuple[PackedArray, PackedArray, FloatArray, Mapping[int, tuple[Fraction, ...]], PackedArray | None]:
-    """Return patterns, cuts, points, exact points and, if they are there, facets of a table of regions."""
-    size = -(-network.n_neurons // 8)
-    packed, cuts = (_bytes_column(table[name], size) for name in ("pattern", "cuts"))
-    facets = None
-    if "facets" in table.column_names:
-        facets = _bytes_column(table["facets"], _size(table.schema.field("facets").type))
-    points = np.column_stack([table[f"x{j}"].to_numpy() for j in range(network.n_inputs)])
-    exact = np.flatnonzero(table["witness"].is_valid().to_numpy())
-    texts = zip(exact.tolist(), table["witness"].take(exact).to_pylist(), strict=True)
-    return packed, cuts, points, {i: _fractions(text) for i, text in texts if text}, facets
-
-
-def _binary_column(packed: PackedArray) -> pa.Array:
-    """Return rows of bytes as a column, without a copy. Bytes of no size are none of a fixed one to Parquet."""
-    import pyarrow as pa
-
-    n, size = packed.shape
-    if size:
-        return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), n, [None, pa.py_buffer(_flat(packed))])
-    return pa.array([b""] * n, type=pa.binary())
-
-
-def _bytes_column(column: pa.ChunkedArray, size: int) -> PackedArray:
-    """Undo `_binary_column`; without a copy, if the column is in one piece."""
-    import pyarrow as pa
-
-    if column.null_count:
-        raise ValueError("a row is missing")
-    if not size:
-        return np.empty((len(column), 0), dtype=np.uint8)
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * size, chunk.offset * size).reshape(-1, size)
-        for chunk in column.cast(pa.binary(size)).chunks
-        if len(chunk)
-    ]
-    return chunks[0] if len(chunks) == 1 else np.concatenate([np.empty((0, size), dtype=np.uint8), *chunks])
-
-
-def _size(kind: pa.DataType) -> int:
-    """Return how many bytes a row of `_binary_column` has, by its type."""
-    import pyarrow as pa
-
-    return 0 if kind == pa.binary() else int(kind.byte_width)
-
-
-def _text_column(rational: Mapping[int, tuple[Fraction, ...]], n: int) -> pa.Array:
-    """Return a column of exact points as text, null where there is none."""
-    import pyarrow as pa
-
-    places, null = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.bool_)
-    for place, i in enumerate(rational):
-        places[i], null[i] = place, False
-    texts = pa.array([_text(exact) for exact in rational.values()], type=pa.string())
-    return texts.take(pa.array(places, mask=null)) if rational else pa.nulls(n, pa.string())
-
-
-def _checksums_of(parquet: pq.ParquetFile, network: Network, domain: Domain) -> Mapping[str, str]:
-    """Return the checksums of the columns of a part of a run with this network and domain."""
+def _checksums_in(parquet: pq.ParquetFile, network: Network, domain: Domain) -> Mapping[str, str]:
+    """Return the checksums that a part has, if it is one of a run with this network and domain."""
     values = json.loads((parquet.metadata.metadata or {}).get(b"tropnet", b"{}"))
     if not values.get("part_of_run"):
         raise FileFormatError("its metadata does not say that it is one")
@@ -348,15 +252,29 @@ def _checksums_of(parquet: pq.ParquetFile, network: Network, domain: Domain) -> 
     return dict(values["checksums"])
 
 
-def _checksums(columns: Columns) -> dict[str, str]:
-    """Return a SHA-256 of each of the columns that are there, of all coordinates together."""
-    sums = {"witness": hashlib.sha256(_exact_text(columns.rational_witnesses))}
-    arrays = columns.packed, columns.packed_cuts, columns.packed_facets, columns.witnesses
-    for name, array in zip(("pattern", "cuts", "facets", "points"), arrays, strict=True):
-        if array is not None:
-            sums[name] = hashlib.sha256(repr(array.shape).encode())
-            sums[name].update(_flat(array))
-    return {name: digest.hexdigest() for name, digest in sums.items()}
+class _Checksums:
+    """A SHA-256 of each column of a part, row after row, of all coordinates together."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, Any] = {}
+        self._exact: dict[int, tuple[Fraction, ...]] = {}
+        self._n = 0
+
+    def add(self, rows: Rows) -> None:
+        """Take in more rows."""
+        for name, column in rows.items():
+            if name == "witness":
+                self._exact.update((self._n + i, point) for i, point in column.items())
+                self._digests[name] = hashlib.sha256(_exact_text(self._exact))
+            else:
+                digest = self._digests.setdefault(name, hashlib.sha256(repr(column.shape[1:]).encode()))
+                digest.update(flat(column))
+        self._n += next((len(column) for name, column in rows.items() if name != "witness"), 0)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Of the rows so far, by column, hexadecimal."""
+        return {name: digest.hexdigest() for name, digest in self._digests.items()}
 
 
 def _header(columns: Columns, network: bytes, version: int) -> str:
@@ -403,21 +321,8 @@ def _restored(
     )
 
 
-def _text(values: Sequence[Fraction] | None) -> str | None:
-    return None if values is None else " ".join(map(str, values))
-
-
-def _fractions(text: str) -> tuple[Fraction, ...]:
-    return tuple(Fraction(part) for part in text.split())
-
-
 def _exact_text(rational: Mapping[int, tuple[Fraction, ...]]) -> bytes:
-    return repr(sorted((i, _text(exact)) for i, exact in rational.items())).encode()
-
-
-def _flat(array: NDArray[Any]) -> memoryview:
-    """Return the numbers of an array as a buffer, without a copy if they lie in order."""
-    return np.ascontiguousarray(array).reshape(-1).data
+    return repr(sorted((i, text(exact)) for i, exact in rational.items())).encode()
 
 
 def _digest(
@@ -431,7 +336,7 @@ def _digest(
     digest.update(network)
     for array in columns:
         digest.update(repr(None if array is None else array.shape).encode())
-        digest.update(b"" if array is None else _flat(array))
+        digest.update(b"" if array is None else flat(array))
     digest.update(_exact_text(rational))
     return digest.hexdigest()
 

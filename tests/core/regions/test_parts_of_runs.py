@@ -24,7 +24,7 @@ from tropnet import (
     Tolerances,
     enumerate_regions,
 )
-from tropnet.regions.files import Columns, part_bytes, part_pieces, read_part
+from tropnet.regions.files import Columns, iter_part, part_bits, part_bytes, read_part
 
 Problem = tuple[Network, Domain | None]
 SLIVER = Network.mlp([[[3.0], [1.0]], [[1.0, 1.0]]], [[-1.0, -1 / 3], [0.0]])
@@ -51,10 +51,14 @@ def check_same(regions: Regions, columns: Columns) -> None:
 def check_pieces(regions: Regions, path: Path) -> None:
     """Columns of bits are read alone."""
     for name, packed in (("pattern", regions.packed), ("cuts", regions.packed_cuts), ("facets", regions.packed_facets)):
-        pieces = part_pieces(path, name, regions.network, regions.domain)
-        assert (pieces is None) == (packed is None)
-        if pieces is not None and packed is not None:
-            assert [row for piece in pieces for row in piece.tolist()] == packed.tolist()
+        pieces = list(part_bits(path, name, regions.network, regions.domain))
+        assert [piece is None for piece in pieces] == [packed is None] * len(pieces)
+        if packed is not None:
+            assert [row for piece in pieces if piece is not None for row in piece.tolist()] == packed.tolist()
+    groups = [Regions(*columns) for columns in iter_part(path, regions.network, regions.domain)]
+    assert [region.certificate.fractions for group in groups for region in group] == [
+        region.certificate.fractions for region in regions
+    ]
 
 
 @given(problem=problems(max_neurons=9), facets=st.booleans(), pivots=st.sampled_from([0, 3, 100_000]))
@@ -109,11 +113,12 @@ def test_many_rows_are_read_in_pieces(tmp_path: Path) -> None:
     )
     path = written(many, tmp_path / "part.parquet")
     check_same(many, read_part(path, SLIVER, many.domain))
-    pieces = part_pieces(path, "pattern", SLIVER, many.domain)
-    assert pieces is not None
-    found = list(pieces)
-    assert len(found) > 1
-    assert (np.concatenate(found) == many.packed).all()
+    pieces = [piece for piece in part_bits(path, "pattern", SLIVER, many.domain) if piece is not None]
+    assert len(pieces) > 1
+    assert (np.concatenate(pieces) == many.packed).all()
+    found = [Regions(*columns) for columns in iter_part(path, SLIVER, many.domain)]
+    assert (np.concatenate([group.witnesses for group in found]) == many.witnesses).all()
+    assert [sorted(group.rational_witnesses) for group in found] == [[3], [], [140_000 - 131_072, 149_999 - 131_072]]
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +156,8 @@ def test_a_damaged_column_is_refused(name: str, saved: Regions, tmp_path: Path) 
     for place in range(0, len(data), 5):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
         try:
-            pieces = part_pieces(path, name, saved.network, saved.domain)
-            assert pieces is not None
-            assert [row for piece in pieces for row in piece.tolist()] == expected
+            found = list(part_bits(path, name, saved.network, saved.domain))
+            assert [row for piece in found if piece is not None for row in piece.tolist()] == expected
         except FileFormatError:
             refused += 1
     assert refused
