@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
-    from tropnet.regions import ActivationRegion, Regions
+    from tropnet.regions import ActivationRegion, Regions, Run
     from tropnet.tracking import RegionTracker
     from tropnet.verification import (
         BoundaryPoint,
@@ -127,6 +127,7 @@ __all__ = [
     "RegionTracker",
     "Regions",
     "RobustnessCurve",
+    "Run",
     "RunError",
     "SegmentRegions",
     "ShapeError",
@@ -254,6 +255,7 @@ _MODULES = {
     "tropnet.regions": (
         "ActivationRegion",
         "Regions",
+        "Run",
     ),
     "tropnet.tracking": ("RegionTracker",),
     "tropnet.verification": (

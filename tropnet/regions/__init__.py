@@ -1,7 +1,8 @@
-"""Activation regions: one (`ActivationRegion`) and many (`Regions`, columnar). No search happens here."""
+"""Activation regions: one (`ActivationRegion`), many (`Regions`, columnar), in a directory (`Run`). No search here."""
 
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.regions import Regions
+from tropnet.regions.run import Run
 
-__all__ = ["ActivationRegion", "Balls", "Facets", "Halfspaces", "Regions", "Vertices", "VolumeEstimates"]
+__all__ = ["ActivationRegion", "Balls", "Facets", "Halfspaces", "Regions", "Run", "Vertices", "VolumeEstimates"]

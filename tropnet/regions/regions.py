@@ -446,15 +446,21 @@ class Regions(Sequence[ActivationRegion]):
 
     @classmethod
     def from_parquet(cls, path: str | os.PathLike[str]) -> Regions:
-        """Read what `to_parquet` wrote.
+        """Read what `to_parquet` wrote, or all regions of a run in a directory (see `Run`).
 
         Raises
         ------
         FileNotFoundError
-            There is no such file.
+            There is no such file, or no run in that directory.
         FileFormatError
-            The file is truncated or was not written by `to_parquet`.
+            The file is truncated or was not written by `to_parquet`; it is one part of a run; or a run is damaged.
+        RunError
+            The run only counts.
         """
+        if Path(path).is_dir():
+            from tropnet.regions.run import Run  # which is made of regions
+
+            return Run(path).regions()
         return cls(*read_parquet(path))
 
     def to_npz(self, path: str | os.PathLike[str]) -> None:

@@ -1,26 +1,334 @@
-"""A run in a directory, to be read."""
+"""Runs in directories, to be read: their regions part by part, and what they sum up to, without loading them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cached_property
+from math import fsum
 from pathlib import Path
 from typing import Any
 
-from tropnet.regions.journal import read_manifest, read_state
+import numpy as np
+from numpy.typing import NDArray
+
+from tropnet.arrays.chunks import chunks
+from tropnet.arrays.patterns import PackedArray
+from tropnet.arrays.rounding import LARGEST
+from tropnet.errors import FileFormatError, RunError
+from tropnet.network.network import Network
+from tropnet.progress import track
+from tropnet.regions.activation_region import ActivationRegion
+from tropnet.regions.files import iter_part, part_bits, read_part
+from tropnet.regions.journal import Part, part_path, read_manifest, read_network, read_state
+from tropnet.regions.prefixes import count_by_layer
+from tropnet.regions.regions import Regions
+from tropnet.regions.row_index import RowIndex
 
 __all__ = ["Run"]
 
+_N_SET = np.array([byte.bit_count() for byte in range(256)], dtype=np.uint8)
+# Rows of regions are composed, seen from their witnesses, and measured, each of which takes their room again.
+_COPIES = 16
+
 
 class Run:
-    """A run in a directory."""
+    """A run in a directory, as `enumerate_regions` or `count_regions` with ``out=`` leaves it, finished or not.
+
+    It says how far the run was when it was opened; open it again to see more. Regions come from the parts that the
+    journal of the run names, and are loaded only where that is said.
+
+    Parameters
+    ----------
+    path
+        The directory.
+
+    Attributes
+    ----------
+    path, domain
+        The directory, and where the regions live.
+    kind
+        ``"regions"``, or ``"count"`` of a run that only counts: it has no regions to read.
+    fingerprint
+        SHA-256 of all that the result depends on: network, domain, options, version.
+    n_regions
+        How many regions were found so far; `len` says so, too.
+    complete
+        Whether these are all: nothing left to search, and nothing undecided.
+    undecided
+        The decision prefixes (bits of the first neurons) of the subtrees that stayed undecided.
+    failed
+        Subtrees that could not be searched, by their first decisions as text, and the last error of each.
+    stats
+        Counters of the search: engine, seconds of all workers together, `elapsed` ones by the clock, ...
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no run.
+    FileFormatError
+        Its manifest or its journal is damaged; later on: a part is missing, damaged, or of another run.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import tropnet as tn
+    >>> net = tn.Network.mlp([[[1, 0], [0, 1], [1, 1]], [[1, 1, 1]]], [[0, 0, -1], [0]])
+    >>> with TemporaryDirectory() as directory:
+    ...     _ = tn.enumerate_regions(net, tn.Box(-2, 2), out=directory)
+    ...     run = tn.Run(directory)
+    ...     print(len(run), run.complete, run.volume(), len(run.regions()))
+    7 True 16.0 7
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.domain = read_manifest(path).domain
-        state = read_state(path)
-        self.n_regions, self.undecided, self.complete = state.n_regions, state.undecided, state.finished
-        self.stats: dict[str, Any] = dict(state.counters)
+        manifest, state = read_manifest(path), read_state(path)
+        self.kind = manifest.kind
+        self.fingerprint = manifest.fingerprint
+        self.domain = manifest.domain
+        self.n_regions = state.n_regions
+        self.undecided = tuple(tuple(bit == "1" for bit in prefix) for prefix in state.undecided)
+        self.failed: Mapping[str, str] = {state.open[number].text: error for number, error in state.failed.items()}
+        self.complete = state.finished and not self.undecided
+        self.stats: Mapping[str, Any] = {
+            "engine": manifest.engine,
+            "seconds": state.seconds,
+            "elapsed": state.elapsed,
+            "sessions": state.n_sessions,
+            **state.counters,
+        }
+        self._parts = tuple(state.parts)
+        self._network_fingerprint = manifest.identity["network"]
+
+    @cached_property
+    def network(self) -> Network:
+        """The network.
+
+        Raises
+        ------
+        FileFormatError
+            The file of the network is damaged, or holds another network than that of the run.
+        """
+        network = read_network(self.path)
+        if network.fingerprint != self._network_fingerprint:
+            raise FileFormatError(
+                f"'{self.path}' must hold the network of the run, {self._network_fingerprint}, but its network.npz is"
+                f" {network.fingerprint}: put it back."
+            )
+        return network
 
     def __len__(self) -> int:
-        """Return the number of regions."""
         return self.n_regions
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else f"incomplete, {len(self.undecided)} undecided"
+        return f"Run({os.fspath(self.path)!r}: {self.n_regions} activation regions in {self.domain}, {state})"
+
+    # --- the regions
+
+    def __iter__(self) -> Iterator[ActivationRegion]:
+        """Yield the regions one by one; some thousands are in memory at a time."""
+        for regions in self._pieces():
+            yield from regions
+
+    def iter_parts(self) -> Iterator[Regions]:
+        """Yield the regions part by part, as they were found; `complete` is False for each, as a part is not all.
+
+        Raises
+        ------
+        RunError
+            The run only counts.
+        FileFormatError
+            A part is missing, damaged, or of another run.
+        """
+        for part in self._named_parts():
+            regions = Regions(*read_part(part_path(self.path, part), self.network, self.domain))
+            _check(self.path, part, len(regions))
+            yield regions
+
+    def regions(self) -> Regions:
+        """Load all regions; memory as for `enumerate_regions`. Facets are known if each part has them.
+
+        Raises
+        ------
+        RunError, FileFormatError
+            As for `iter_parts`.
+        """
+        sizes = -(-self.network.n_neurons // 8), -(-RowIndex.of(self.network, self.domain).n_places // 8)
+        n = sum(part.n_regions for part in self._named_parts())
+        packed, cuts = (np.empty((n, sizes[0]), dtype=np.uint8) for _ in range(2))
+        facets: PackedArray | None = np.empty((n, sizes[1]), dtype=np.uint8)
+        points = np.empty((n, self.network.n_inputs))
+        exact: dict[int, tuple[Fraction, ...]] = {}
+        start = 0
+        for piece in self._pieces():
+            rows = slice(start, start + len(piece))
+            packed[rows], cuts[rows], points[rows] = piece.packed, piece.packed_cuts, piece.witnesses
+            exact.update((start + i, point) for i, point in piece.rational_witnesses.items())
+            if piece.packed_facets is None:
+                facets = None
+            elif facets is not None:
+                facets[rows] = piece.packed_facets
+            start += len(piece)
+        return Regions(
+            self.network,
+            self.domain,
+            packed,
+            cuts,
+            points,
+            exact,
+            complete=self.complete,
+            undecided=self.undecided,
+            stats=self.stats,
+            packed_facets=facets,
+        )
+
+    # --- what they sum up to
+
+    def facet_histogram(self, *, progress: bool = False) -> NDArray[np.int64]:
+        """Return how many regions have 0, 1, 2, ... facets, int64 of shape (largest number of facets + 1,).
+
+        Some thousands of regions are in memory at a time. Where the run has the facets, only they are read; else they
+        are found in bulk, see `Regions.facets`; `progress` shows a bar on standard error.
+
+        Raises
+        ------
+        RunError, FileFormatError
+            As for `iter_parts`.
+        """
+        histogram = np.zeros(1, dtype=np.int64)
+        with track("counting facets", "regions", enabled=progress) as update:
+            for numbers in self._numbers_of_facets():
+                counts = np.bincount(numbers, minlength=len(histogram))
+                counts[: len(histogram)] += histogram
+                histogram = counts
+                n_done = int(histogram.sum())
+                update(n_done, n_done / self.n_regions)
+        return histogram
+
+    def volume(self, *, progress: bool = False) -> float:
+        """Return the sum of the volumes of all regions, rounded once; infinite if one is unbounded.
+
+        Each is as `Regions.volumes` has it, within 1e-9 of the exact one, relatively, and costs what it does there.
+        Some thousands of regions are in memory at a time; `progress` shows a bar on standard error.
+
+        Raises
+        ------
+        RunError, FileFormatError
+            As for `iter_parts`.
+        """
+
+        def volumes() -> Iterator[float]:
+            n_done = 0
+            for piece in self._pieces():
+                for few in _composed(piece):
+                    yield from few.volumes().tolist()
+                    n_done += len(few)
+                    update(n_done, n_done / self.n_regions)
+
+        with track("measuring", "volumes", enabled=progress) as update:
+            try:
+                return fsum(volumes())
+            except OverflowError:
+                return LARGEST
+
+    def count_by_layer(self, *, progress: bool = False) -> NDArray[np.int64]:
+        """Return how many regions the first 1, ..., L hidden layers have, int64 of shape (L,).
+
+        That is the number of distinct patterns of these layers that occur, and so of the activation regions of the
+        network cut off after them: each of those holds a region of the whole network. Exact, for the regions found.
+
+        Only the patterns are read, and 16 MB of prefixes are held at a time: where there are more, the patterns are
+        read several times; `progress` shows a bar on standard error for each.
+
+        Raises
+        ------
+        RunError, FileFormatError
+            As for `iter_parts`.
+        """
+
+        def patterns() -> Iterator[PackedArray]:
+            n_done = 0
+            with track("reading patterns", "regions", enabled=progress) as update:
+                for part in self._named_parts():
+                    for packed in self._bits(part, "pattern"):
+                        if packed is not None:
+                            yield packed
+                            n_done += len(packed)
+                            update(n_done, n_done / self.n_regions)
+
+        self._named_parts()
+        return count_by_layer(patterns, self.n_regions, self.network.widths)
+
+    def _numbers_of_facets(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the number of facets of every region, some thousands at a time."""
+        for part in self._named_parts():
+            for packed in self._bits(part, "facets"):
+                if packed is None:
+                    break
+                yield _N_SET[packed].sum(axis=1, dtype=np.int64)
+            else:
+                continue
+            for piece in self._pieces_of(part):
+                for few in _composed(piece):
+                    yield np.diff(few.facets().offsets)
+
+    def _pieces(self) -> Iterator[Regions]:
+        """Yield the regions some thousands at a time."""
+        for part in self._named_parts():
+            yield from self._pieces_of(part)
+
+    def _pieces_of(self, part: Part) -> Iterator[Regions]:
+        n = 0
+        for columns in iter_part(part_path(self.path, part), self.network, self.domain):
+            n += len(columns.packed)
+            yield Regions(*columns)
+        _check(self.path, part, n)
+
+    def _bits(self, part: Part, name: str) -> Iterator[PackedArray | None]:
+        return part_bits(part_path(self.path, part), name, self.network, self.domain)
+
+    def _named_parts(self) -> tuple[Part, ...]:
+        """Return the parts that the journal names.
+
+        Raises
+        ------
+        RunError
+            The run only counts.
+        """
+        if self.kind == "count":
+            raise RunError(
+                f"'{self.path}' must be a run with regions, but it only counts them: Run.n_regions is their number, and"
+                " enumerate_regions(..., out=) keeps them."
+            )
+        return self._parts
+
+
+def _check(path: Path, part: Part, n_regions: int) -> None:
+    """Raise a FileFormatError if a part holds other regions than its run says."""
+    if n_regions != part.n_regions:
+        raise FileFormatError(
+            f"'{part_path(path, part)}' must hold {part.n_regions} regions by the journal of the run, but it holds"
+            f" {n_regions}: it is that of another run."
+        )
+
+
+def _composed(regions: Regions) -> Iterator[Regions]:
+    """Yield the regions, as many at a time as there is room for their rows."""
+    n_cuts = int(_N_SET[regions.packed_cuts].sum(dtype=np.int64)) // max(len(regions), 1)
+    n_rows = n_cuts + len(regions.domain.row_numbers)
+    for part in chunks(len(regions), _COPIES * n_rows * (regions.domain.dimension + 1)):
+        exact = {i - part.start: x for i, x in regions.rational_witnesses.items() if part.start <= i < part.stop}
+        facets = regions.packed_facets
+        yield Regions(
+            regions.network,
+            regions.domain,
+            regions.packed[part],
+            regions.packed_cuts[part],
+            regions.witnesses[part],
+            exact,
+            complete=False,
+            packed_facets=None if facets is None else facets[part],
+        )

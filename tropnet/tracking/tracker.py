@@ -17,9 +17,9 @@ from tropnet.errors import MissingExtraError, ShapeError
 from tropnet.network.domain import Box, Domain, as_domain
 from tropnet.network.network import Network
 from tropnet.regions import Regions
+from tropnet.regions.prefixes import count_by_layer
 from tropnet.tracking.files import Columns, read, write
 from tropnet.tracking.pattern_table import PatternTable
-from tropnet.tracking.prefixes import count_by_layer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +143,7 @@ class RegionTracker:
         self._steps.append(number)
         self._numbers.append(np.sort(self._table.add(regions.packed)))
         self._complete.append(regions.complete)
-        self._by_layer.append(count_by_layer(regions.packed, net.widths))
+        self._by_layer.append(count_by_layer(lambda: [regions.packed], len(regions), net.widths))
         if self._keep:
             self._networks.append(net)
         return regions

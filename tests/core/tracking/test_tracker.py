@@ -4,15 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tropnet as tn
 from tests.damage import check_damaged
 from tests.oracles.brute_force import brute_force_patterns
-from tropnet.arrays.patterns import pack
 from tropnet.tracking.pattern_table import PatternTable, _hashes
-from tropnet.tracking.prefixes import count_by_layer
 
 WIDTHS = (2, 5, 4, 3, 1)
 BOX = tn.Box([-2, -1], [1, 3])
@@ -107,16 +103,6 @@ def test_counts_by_layer_are_those_of_shorter_networks():
             shorter = tn.Network([*net.layers[:n], output])
             assert tracker.counts_by_layer[i, n - 1] == tn.count_regions(shorter, BOX)
     assert tracker.counts_by_layer[:, -1].tolist() == tracker.counts.tolist()
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 2**32), st.integers(1, 40))
-def test_prefixes_are_counted(widths, seed, n):
-    """Distinct ones, at the end of every layer."""
-    drawn = np.random.default_rng(seed).random((n, sum(widths))) < 0.5
-    distinct = np.unique(drawn, axis=0)
-    ends = np.cumsum(widths)
-    expected = [len({tuple(row[:end]) for row in distinct.tolist()}) for end in ends]
-    assert count_by_layer(pack(distinct), widths).tolist() == expected
 
 
 def test_a_network_without_hidden_layers_has_one_region():
