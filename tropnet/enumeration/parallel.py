@@ -229,16 +229,15 @@ class _Schedule:
         before = self.n_attempts
         while self.queue and len(self.flying) < self._capacity:
             bundle, seconds = self._bundle()
-            try:
-                self._submit(bundle, seconds)
-            except BrokenExecutor as error:
+            if not self._submit(bundle, seconds):
                 self.queue += bundle[::-1]
-                if not self.flying:
-                    self._renew(error)
-                # Else those under way are about to say so.
                 return True
         if not self.flying and self.suspects:
-            self._submit(self.suspects.pop(), self.pace.least)
+            numbers = self.suspects.pop()
+            # One alone is divided as soon as can be, so that little is lost with what no worker survives.
+            if not self._submit(numbers, self.pace.least if len(numbers) > 1 else 0.0):
+                self.suspects.append(numbers)
+                return True
         return self.n_attempts > before
 
     def _bundle(self) -> tuple[list[int], float]:
@@ -260,20 +259,28 @@ class _Schedule:
         del self.queue[::step]
         return taken, seconds
 
-    def _submit(self, numbers: list[int], seconds: float) -> None:
+    def _submit(self, numbers: list[int], seconds: float) -> bool:
+        """Hand out a piece of work; return whether the executor took it, or is broken."""
         room = float("inf") if self.max_regions is None else self.max_regions - self.ledger.state.n_regions
         subtrees: Sequence[OpenSubtree] = [self.ledger.state.open[number] for number in numbers]
         self.n_attempts += 1
-        future = self.executor.submit(
-            search_subtrees,
-            self.given,
-            subtrees,
-            Budget(seconds, room, self.pace.n_bytes),
-            self.stop,
-            store=self.store,
-            attempt=self.n_attempts,
-        )
+        try:
+            future = self.executor.submit(
+                search_subtrees,
+                self.given,
+                subtrees,
+                Budget(seconds, room, self.pace.n_bytes),
+                self.stop,
+                store=self.store,
+                attempt=self.n_attempts,
+            )
+        except BrokenExecutor as error:
+            # Those under way, if there are any, are about to say so.
+            if not self.flying:
+                self._renew(error)
+            return False
         self.flying[future] = _Job(numbers, self.n_attempts)
+        return True
 
     def _taken_back(self, future: Future[Outcome]) -> Generator[Outcome, None, None]:
         """Write down what came of a piece of work."""

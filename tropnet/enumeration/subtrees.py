@@ -45,7 +45,10 @@ class Searchable(Protocol):
 
 
 class Budget(NamedTuple):
-    """When a piece of work is to end: after so many seconds, regions or bytes of regions, whichever comes first."""
+    """When a piece of work is to end: after so many seconds, regions or bytes of regions, whichever comes first.
+
+    With no seconds at all it ends after a few hundred nodes of a compiled engine.
+    """
 
     seconds: float
     n_regions: float
@@ -151,6 +154,7 @@ def search_subtrees(
     for text, share in subtrees:
         plan = plan_below(search.plan, text)
         builder = plan.builder()
+        builder.is_trial = budget.seconds <= 0
 
         def hand_over(rest: Rest, share: float = share) -> None:
             left.extend(OpenSubtree(text_of(each.fixed), share * each.share) for each in rest.subtrees())
