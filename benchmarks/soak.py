@@ -18,7 +18,6 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
@@ -75,7 +74,7 @@ def sessions(run: Path, config: Config) -> list[dict[str, Any]]:
         killed_before = sum(session["killed"] for session in done)
         patience = None
         if killed_before < config.kills:
-            patience = 60 * config.minutes * Random(f"{config.seed} {killed_before}").uniform(0.1, 1.0)
+            patience = 60 * config.minutes * np.random.default_rng([config.seed, killed_before]).uniform(0.1, 1.0)
         command = [sys.executable, "-m", "benchmarks.soak", "--run", str(run), "--work"]
         begin = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- this program

@@ -26,6 +26,8 @@ __all__ = ["Budget", "Outcome", "Packed", "Searchable", "plan_below", "search_su
 
 # Searches that a worker keeps, for its next piece of work.
 _MOST_KEPT = 4
+# A piece lasts so many times what it took to come to the first region.
+_WORTH = 8.0
 
 
 class Searchable(Protocol):
@@ -141,15 +143,10 @@ def search_subtrees(
     n_regions = n_bytes = n_begun = 0
 
     def is_over() -> bool:
-        nonlocal deadline
-        # From when something is looked at, so that what takes long to begin with comes on, too.
-        deadline = min(deadline, time.monotonic() + budget.seconds)
-        return (
-            time.monotonic() > deadline
-            or n_regions > budget.n_regions
-            or n_bytes > budget.n_bytes
-            or (stop is not None and stop.is_set())
-        )
+        """Return whether to hand over what is left; only when something was found, as else nothing might ever be."""
+        if stop is not None and stop.is_set():
+            return True
+        return time.monotonic() > deadline or n_regions > budget.n_regions or n_bytes > budget.n_bytes
 
     for text, share in subtrees:
         plan = plan_below(search.plan, text)
@@ -166,6 +163,9 @@ def search_subtrees(
             n_bytes += _size(chunk)
             if chunk.n_regions or chunk.undecided:
                 chunks.append(chunk)
+                if deadline == math.inf:
+                    now = time.monotonic()
+                    deadline = now + max(budget.seconds, _WORTH * (now - begin))
         for name, value in builder.counters.items():
             counters[name] = counters.get(name, 0) + value
         n_begun += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_witness
 from tests.contract.engines.runs import Run, prepared, run, task_of
 from tropnet import Network, Regions, count_regions, enumerate_regions, iter_regions
+from tropnet.arrays.patterns import unpack
 from tropnet.enumeration.engine import Ability, Engine, Plan, Refusal, Task
+from tropnet.enumeration.parallel import MemoryLedger, Pace, search_in_pieces
+from tropnet.enumeration.search import Search
 from tropnet.enumeration.sharing import enumerate_by_threads
 
 # Every kind once in parts, and the plain network on every domain.
@@ -91,6 +95,31 @@ def test_threads_that_share_all_the_time_find_what_one_finds(tested: Candidate, 
         assert sum(chunk.n_regions for chunk in counted) == len(case.patterns)
 
 
+@asked(Ability.FIXED, among=list(dict.fromkeys(KINDS)), fewer=FEW)
+def test_pieces_are_the_whole(tested: Candidate, cases: list[Case], tmp_path: Path) -> None:
+    """Cut into the shortest pieces, in memory and in a directory, listed and counted: each region once, with proofs."""
+    shortest = Pace(0.0, 0.0, 0.0, float("inf"))
+    for number, case in enumerate(cases):
+        search = Search.prepare(case.net, case.domain, tested.tiny, "highs", None, None)
+        ledger, found = MemoryLedger(), []
+        for outcome in search_in_pieces(search.alone(), ledger, 1 + number % 2, shortest):
+            found += [row for chunk in outcome.chunks for row in unpack(chunk.packed, search.asked.network.n_neurons)]
+        assert not ledger.state.open
+        assert ledger.state.n_pieces > 1 or len(case.patterns) < 8
+        patterns = distinct(np.array(found)[:, search.n_helpers :])
+        assert len(found) == ledger.state.n_regions == len(case.patterns)
+        assert patterns == case.patterns
+        run = enumerate_regions(case.net, case.domain, engine=tested.tiny, out=tmp_path / f"{number}")
+        assert run.complete
+        regions = run.regions()
+        assert distinct(regions.patterns) == case.patterns
+        assert len(regions) == len(case.patterns)
+        for region in regions:
+            check_witness(case, tuple(region.pattern.tolist()), region.certificate)
+        out = tmp_path / f"{number}, counted"
+        assert count_regions(case.net, case.domain, engine=tested.tiny, out=out) == len(case.patterns)
+
+
 def test_an_error_in_a_thread_is_raised() -> None:
     """What goes wrong in a part comes out of the call, and no thread is left waiting."""
     whole = the_case("generic", "box", 2)
@@ -112,12 +141,19 @@ def test_streams_counts_and_limits_with_workers(tested: Candidate) -> None:
     """With workers, too, public calls agree, and `max_regions` stops there."""
     whole = the_case("small integers", "half-space", 2)
     regions = enumerate_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
-    streamed = iter_regions(whole.net, whole.domain, engine=tested.engine, workers=2)
-    assert [region.pattern.tolist() for region in streamed] == regions.patterns.tolist()
+    streamed = [region.pattern.tolist() for region in iter_regions(whole.net, whole.domain, engine=tested.engine, workers=2)]
+    # Others come as pieces of work are done, and are put into the order of their patterns.
+    in_order = tested.engine.divides or Ability.FIXED not in tested.engine.abilities
+    assert (streamed if in_order else sorted(streamed)) == (
+        regions.patterns.tolist() if in_order else sorted(regions.patterns.tolist())
+    )
     n = len(regions)
     for limit in (1, n - 1, n):
         part = enumerate_regions(whole.net, whole.domain, engine=tested.engine, workers=2, max_regions=limit)
-        assert part.patterns.tolist() == regions.patterns[:limit].tolist()
+        assert len(part) == limit
+        assert distinct(part.patterns) <= whole.patterns
+        if in_order:
+            assert part.patterns.tolist() == regions.patterns[:limit].tolist()
         assert part.complete == (limit == n)
 
 
