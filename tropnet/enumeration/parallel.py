@@ -43,13 +43,15 @@ _SECONDS_OF_MEMORY = 120.0
 class Pace(NamedTuple):
     """How long pieces are: a share of the time so far, but not less and not more than so many seconds; and how large.
 
-    What a killed process loses is that share. Up to so many bytes of regions are found in a piece.
+    What a killed process loses is that share. Up to so many bytes of regions are found in a piece. A piece also lasts
+    `times_first` times what it took to come to a first region, which is what it costs to begin with a subtree.
     """
 
     least: float
     share: float
     most: float
     n_bytes: float
+    times_first: float = 8.0
 
     def seconds(self, elapsed: float) -> float:
         """Return how long a piece should be after so many seconds."""
@@ -152,6 +154,7 @@ class _Schedule:
 
     `queue` holds what is open, as a depth-first search would meet it, the next one last; `suspects` what may have
     killed a worker: they are searched when nothing else is left, one at a time, so that it is known who did it.
+    `undivided` are those of them that came back whole.
     """
 
     def __init__(
@@ -182,6 +185,7 @@ class _Schedule:
         self.queue = list(ledger.state.open)
         self.suspects: list[list[int]] = []
         self.deaths: dict[int, int] = {}
+        self.undivided: set[int] = set()
         self.n_attempts = 0
 
     def run(self) -> Generator[Outcome, None, None]:
@@ -235,7 +239,8 @@ class _Schedule:
         if not self.flying and self.suspects:
             numbers = self.suspects.pop()
             # One alone is divided as soon as can be, so that little is lost with what no worker survives.
-            if not self._submit(numbers, self.pace.least if len(numbers) > 1 else 0.0):
+            divided = len(numbers) == 1 and numbers[0] not in self.undivided
+            if not self._submit(numbers, 0.0 if divided else self.pace.least):
                 self.suspects.append(numbers)
                 return True
         return self.n_attempts > before
@@ -269,7 +274,7 @@ class _Schedule:
                 search_subtrees,
                 self.given,
                 subtrees,
-                Budget(seconds, room, self.pace.n_bytes),
+                Budget(seconds, self.pace.times_first, room, self.pace.n_bytes),
                 self.stop,
                 store=self.store,
                 attempt=self.n_attempts,
@@ -319,7 +324,13 @@ class _Schedule:
                 outcome.seconds,
             )
         )
-        self.queue += job.numbers[outcome.n_begun :][::-1] + left
+        if len(left) == 1 and not outcome.n_regions and len(job.numbers) == 1 and job.numbers[0] in self.deaths:
+            # There was nothing to divide it by.
+            self.deaths[left[0]] = self.deaths[job.numbers[0]]
+            self.undivided.add(left[0])
+            self.suspects.append(left)
+        else:
+            self.queue += job.numbers[outcome.n_begun :][::-1] + left
         yield outcome
 
     def _suspect(self, numbers: list[int], error: BaseException, *, alone: bool) -> None:

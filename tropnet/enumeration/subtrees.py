@@ -26,8 +26,6 @@ __all__ = ["Budget", "Outcome", "Packed", "Searchable", "plan_below", "search_su
 
 # Searches that a worker keeps, for its next piece of work.
 _MOST_KEPT = 4
-# A piece lasts so many times what it took to come to the first region.
-_WORTH = 8.0
 
 
 class Searchable(Protocol):
@@ -49,10 +47,12 @@ class Searchable(Protocol):
 class Budget(NamedTuple):
     """When a piece of work is to end: after so many seconds, regions or bytes of regions, whichever comes first.
 
-    With no seconds at all it ends after a few hundred nodes of a compiled engine.
+    The seconds count from when a first region is found, and are at least so many times what that took (`times_first`).
+    With no seconds at all it ends after a few hundred nodes of a compiled engine, whether anything was found or not.
     """
 
     seconds: float
+    times_first: float
     n_regions: float
     n_bytes: float
 
@@ -136,7 +136,8 @@ def search_subtrees(
     """
     del attempt
     search = given.unpacked() if isinstance(given, Packed) else given
-    begin, deadline = time.monotonic(), math.inf
+    begin = time.monotonic()
+    deadline = math.inf if budget.seconds > 0 else begin
     chunks: list[Chunk] = []
     left: list[OpenSubtree] = []
     counters: dict[str, float] = {}
@@ -165,7 +166,7 @@ def search_subtrees(
                 chunks.append(chunk)
                 if deadline == math.inf:
                     now = time.monotonic()
-                    deadline = now + max(budget.seconds, _WORTH * (now - begin))
+                    deadline = now + max(budget.seconds, budget.times_first * (now - begin))
         for name, value in builder.counters.items():
             counters[name] = counters.get(name, 0) + value
         n_begun += 1
