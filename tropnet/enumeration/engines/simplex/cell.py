@@ -105,7 +105,7 @@ class Tree(NamedTuple):
     bits: NDArray[np.uint64]
     cuts: NDArray[np.uint64]
     state: NDArray[np.uint8]  # by neuron, for `enter_layer`
-    forced: NDArray[np.uint8]  # by neuron: a bit or FREE
+    forced: NDArray[np.uint8]  # by neuron: a bit, FREE, or ROOT + a bit
     pending: NDArray[np.int64]  # (L, widest)
     n_pending: NDArray[np.int64]  # (L,)
     n_active: NDArray[np.int64]  # (L,) neurons with a slope

@@ -10,8 +10,7 @@ import numpy as np
 
 from tropnet.enumeration.engine import Ability, Chunk, ChunkBuilder, Engine, Plan, Refusal, Task
 from tropnet.enumeration.engines.simplex.search import SimplexSearch
-from tropnet.enumeration.engines.simplex.start import MAX_INPUTS, Start, find_start, lift, restrict_inputs
-from tropnet.errors import TropnetError
+from tropnet.enumeration.engines.simplex.start import MAX_INPUTS, Interior, Start, find_start, lift, restrict_inputs
 from tropnet.network.network import Network
 
 __all__ = ["SimplexEngine"]
@@ -37,8 +36,11 @@ class SimplexEngine(Engine):
 
     def _plan(self, task: Task) -> Plan | Refusal:
         start = find_start(task.network, task.domain, tuple(sorted(task.fixed)))
+        if start is not None and len(start.inputs) == task.network.n_inputs:
+            return _SimplexPlan(self, task, start, Interior(task, start.box))
         if start is not None:
-            return _SimplexPlan(self, task, start)
+            plan = self.prepare(_restricted(task, start.inputs))
+            return plan if isinstance(plan, Refusal) else _SlicePlan(self, task, plan, start.inputs)
         return Refusal(
             f"engine 'simplex' needs a hidden layer, at most {MAX_INPUTS} inputs (that the network tells apart), and a"
             " domain that together with the first layer contains no line, nor nearly one; use engine='lp'."
@@ -51,24 +53,44 @@ class _SimplexPlan(Plan):
     engine: SimplexEngine
     task: Task
     start: Start
+    interior: Interior
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-        if len(self.start.inputs) < self.task.network.n_inputs:
-            return _enumerate_slice(self.engine, self.task, self.start.inputs, builder)
         engine = self.engine
-        return SimplexSearch(self.task, self.start, builder, engine.buffer, engine.steps).run()
+        return SimplexSearch(self.task, self.start, self.interior, builder, engine.buffer, engine.steps).run()
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task: from the same start, unless what is fixed makes other root cells."""
+        same = task.fixed == self.task.fixed or task.fixed.keys() >= set(self.start.neurons)
+        if not same or self.engine.lacks(task.asks_for) is not None:
+            return self.engine.prepare(task)
+        return replace(self, task=task)
 
 
-def _enumerate_slice(
-    engine: SimplexEngine, task: Task, inputs: list[int], builder: ChunkBuilder
-) -> Generator[Chunk, None, None]:
-    """Enumerate where all but some inputs are 0: nothing depends on the others but through these."""
-    net = task.network
-    small_net, domain = restrict_inputs(net, task.domain, inputs)
-    plan = engine.prepare(replace(task, network=small_net, domain=domain))
-    if isinstance(plan, Refusal):
-        raise TropnetError(plan.reason)
-    return _lifted(plan.run, net, inputs, builder)
+@final
+@dataclass(frozen=True)
+class _SlicePlan(Plan):
+    """The plan where all but some inputs are 0: nothing depends on the others but through these."""
+
+    engine: SimplexEngine
+    task: Task
+    inner: Plan
+    inputs: list[int]
+
+    def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
+        return _lifted(self.inner.run, self.task.network, self.inputs, builder)
+
+    def adapted(self, task: Task) -> Plan | Refusal:
+        """Return the plan for another task, in the same slice."""
+        inner = self.inner.task
+        answer = self.inner.adapted(replace(task, network=inner.network, domain=inner.domain))
+        return answer if isinstance(answer, Refusal) else replace(self, task=task, inner=answer)
+
+
+def _restricted(task: Task, inputs: list[int]) -> Task:
+    """Return the task where all but some inputs are 0."""
+    net, domain = restrict_inputs(task.network, task.domain, inputs)
+    return replace(task, network=net, domain=domain)
 
 
 def _lifted(

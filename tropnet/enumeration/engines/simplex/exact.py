@@ -54,6 +54,7 @@ class ExactDecisions:
         builder.count("uncertain")
         builder.count("settled_exactly")
         neuron, sign = int(cell.at[cells.NEURON]), int(cell.at[cells.SIGN])
+        forced = int(tree.forced[neuron])
         row = self._exact_row(neuron)
         here = cell.vectors[cells.P].copy()
         set_aside: list[bool] = []
@@ -81,12 +82,19 @@ class ExactDecisions:
             if tree.replies.tolist().count(kernel.EMPTY) == 1 and taken:
                 # The hyperplane does not cut, so the point at hand is on the right side of it.
                 self._reply(taken.pop(), here)
+        if forced != kernel.FREE:
+            other = 1 - forced
+            if tree.replies[other] != kernel.EMPTY:
+                # Where nothing is left of the tree, it is over with this node.
+                tree.replies[other] = kernel.OUTSIDE
+            set_aside, taken = ([bit for bit in bits if bit == bool(forced)] for bits in (set_aside, taken))
         prefix = self.state.decided()
         spend(builder, begin)
         undecided = tuple((*(prefix[j] for j in range(neuron)), bit) for bit in set_aside)
-        if len(taken) == 2:
-            return Unsettled(undecided, prefix, 1.0)
-        return Unsettled(undecided, {**prefix, neuron: taken[0]} if taken else None, 0.5)
+        n_sides = sum(reply in (kernel.OPEN, kernel.TAKEN) for reply in tree.replies.tolist())
+        if not taken:
+            return Unsettled(undecided, None, 0.0)
+        return Unsettled(undecided, prefix if len(taken) == 2 else {**prefix, neuron: taken[0]}, len(taken) / n_sides)
 
     def _reply(self, bit: bool, point: FloatArray) -> None:
         """Tell the kernel that a side has interior, and a point in it to go on from."""

@@ -73,17 +73,20 @@ from tropnet.kernels import Parts, Record, call_part, compiled, weight_if_kept
 
 # What `search` returns: LOST if there is no vertex to start from.
 DONE, FULL, QUERY, LOST = 0, 1, 2, 3
-# Replies to a query, for each side.
-EMPTY, OPEN, TAKEN = 0, 1, 2
-FREE = 2
+# Replies to a query, for each side: others take care of what is TAKEN; what is OUTSIDE is no part of the tree.
+EMPTY, OPEN, TAKEN, OUTSIDE = 0, 1, 2, 3
+# What is forced of a neuron: a bit, nothing, or a bit whose row is one of the root cell.
+FREE, ROOT = 2, 4
+# How a layer is entered: not, as there is no vertex; well; or a bit that is forced is missed.
+_LOST, _WELL, _MISSED = range(3)
 # What has a price; pivots and rows of `Tree.prices[:, L]` are those for facets.
 N_PRICES = 6
 NODE, DECISION, PIVOT, PIVOT_ROW, ENTERED, COMPLETED = range(N_PRICES)
 
 
 @compiled(reorder=True)
-def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: int) -> bool:
-    """Enter a layer: decide the neurons that do not cut the cell, list the others. False if there is no vertex."""
+def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: int) -> int:
+    """Enter a layer: decide the neurons that do not cut the cell, list the others."""
     first = problem.first_neuron[layer]
     width = problem.widths[layer]
     D = cell.T.shape[0]
@@ -105,10 +108,12 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: 
                     break
         if constant:
             bit = 1 if rows.done[problem.rows_at[layer] + (D - 1) * width + i] > 0.0 else 0
+            if tree.forced[j] == 1 - bit:
+                return _MISSED
             tree.state[j] = bit
             set_bit(tree.bits, j, bit)
-        elif tree.forced[j] != FREE:
-            bit = tree.forced[j]
+        elif tree.forced[j] >= ROOT:
+            bit = tree.forced[j] - ROOT
             load(problem, rows, cell, layer, i)
             sign = 1.0 if bit else -1.0
             push(cell, sign, tree.offsets[j] * cell.numbers[G_NORM], j)
@@ -119,19 +124,21 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: 
     for k in range(D):
         cell.vectors[Q, k] = cell.vectors[P, k]
     if not at[HAS_VERTEX] and not is_inside(cell):
-        return False
+        return _LOST
     for i in range(width):
         j = first + i
         if tree.state[j] != PENDING:
             continue
         if not at[HAS_VERTEX] and not find_vertex(cell):
-            return False
+            return _LOST
         load(problem, rows, cell, layer, i)
         found = decide(problem, cell, tree, layer, np.bool_(False))
         if found == SETTLED or (
             found == UNSURE and passes_through_face(problem, rows, cell, tree, residues, layer, np.int64(j))
         ):
             bit = 1 if at[SIGN] > 0 else 0
+            if tree.forced[j] == 1 - bit:
+                return _MISSED
             tree.state[j] = bit
             set_bit(tree.bits, j, bit)
         else:
@@ -139,7 +146,7 @@ def _enter(problem: Any, rows: Any, cell: Any, tree: Any, residues: Any, layer: 
             n += 1
     tree.n_pending[layer] = n
     enter_layer(problem, rows, layer, tree.state, D)
-    return True
+    return _WELL
 
 
 @compiled(reorder=True)
@@ -155,11 +162,10 @@ def _complete(problem: Any, rows: Any, cell: Any, tree: Any, layer: int) -> None
 
 
 @compiled(inline=True, reorder=True)
-def _branch(cell: Any, tree: Any, after: int, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> bool:
+def _branch(cell: Any, tree: Any, layer: int, j: int, point: int, later: int, k: int, poor: bool) -> None:
     """Go on with G > 0 at `point`; leave the other side with `later` as its point in a frame.
 
-    `after` is the first neuron of the next layer, `k` the crossing edge, or -1 if the vertices are to be found anew;
-    `poor` says that `later` is close to a side. False if the tree is only sampled and this side left out.
+    `k` is the crossing edge, or -1 if the vertices are to be found anew; `poor` says that `later` is close to a side.
     """
     at = cell.at
     D, frame = cell.T.shape[0], at[N_FRAMES]
@@ -214,13 +220,35 @@ def _branch(cell: Any, tree: Any, after: int, layer: int, j: int, point: int, la
     push(cell, 1.0, offset, j)
     _measure(cell)
     at[PLACE] += 1
+    tree.frame_at[frame, 6], tree.frame_weight[frame] = at[DEPTH], cell.numbers[WEIGHT]
+
+
+@compiled(inline=True, reorder=True)
+def _keep_side(problem: Any, rows: Any, cell: Any, tree: Any, j: int, bit: int) -> None:
+    """After a branching of the neuron, go on with one side only, as if the other were no part of the tree."""
+    at = cell.at
+    at[BRANCHINGS] -= 1
+    if (tree.bits[j >> 6] >> np.uint64(j & 63)) & np.uint64(1) == np.uint64(bit):
+        at[N_FRAMES] -= 1
+    else:
+        _pop(problem, rows, cell, tree)
+    cell.numbers[SHARE] *= 2.0
+
+
+@compiled(inline=True, reorder=True)
+def _prune(cell: Any, tree: Any, after: int, layer: int) -> bool:
+    """After a branching, keep each side with the probability of its stratum; False if that at hand is left out.
+
+    `after` is the first neuron of the next layer.
+    """
     if tree.targets.shape[0] == 0:
         return True
+    at, frame = cell.at, cell.at[N_FRAMES] - 1
     at[DEPTH] += 1
     depth, weight = at[DEPTH], cell.numbers[WEIGHT]
     stratum = after - (tree.n_pending[layer] - at[PLACE])
     tree.nodes[stratum] += 2.0 * weight
-    tree.frame_at[frame, 6], tree.frame_weight[frame] = depth, weight
+    tree.frame_at[frame, 6] = depth
     if depth <= tree.free[0]:
         return True
     tree.frame_weight[frame] = weight_if_kept(tree.phase, tree.targets, stratum, weight)
@@ -288,9 +316,8 @@ def _answer(cell: Any, tree: Any, after: int, layer: int, j: int) -> bool:
     off, on = tree.replies[0], tree.replies[1]
     if off == OPEN and on == OPEN:
         at[SIGN] = 1
-        return _branch(
-            cell, tree, after, layer, j, np.int64(ANSWERS + 1), np.int64(ANSWERS), np.int64(-1), np.bool_(False)
-        )
+        _branch(cell, tree, layer, j, np.int64(ANSWERS + 1), np.int64(ANSWERS), np.int64(-1), np.bool_(False))
+        return _prune(cell, tree, after, layer)
     if off != OPEN and on != OPEN:
         return False
     bit = 1 if on == OPEN else 0
@@ -301,6 +328,7 @@ def _answer(cell: Any, tree: Any, after: int, layer: int, j: int) -> bool:
     if off == TAKEN or on == TAKEN:
         cell.numbers[SHARE] *= 0.5
         cell.numbers[FRACTION] += cell.numbers[SHARE]
+    if off >= TAKEN or on >= TAKEN:
         set_bit(tree.cuts, j, np.int64(1))
         push(cell, 1.0 if bit else -1.0, tree.offsets[j] * cell.numbers[G_NORM], j)
         at[HAS_VERTEX] = 0
@@ -409,11 +437,12 @@ def _search(
                 tree.leaves[0] += numbers[WEIGHT]
                 at[PHASE] = LEAVING
                 continue
-            if not _enter(problem, rows, cell, tree, residues, layer):
+            entered = _enter(problem, rows, cell, tree, residues, layer)
+            if entered == _LOST:
                 return LOST
             tree.leaves[2] += tree.prices[ENTERED, layer]
             tree.leaves[3] += tree.prices[ENTERED, layer] * weight
-            at[PHASE], at[PLACE] = DECIDING, 0
+            at[PHASE], at[PLACE] = DECIDING if entered == _WELL else LEAVING, 0
             continue
         if at[PHASE] == DECIDING:
             place = at[PLACE]
@@ -447,11 +476,15 @@ def _search(
                 found == ON_WITNESS and vanishes(problem, rows, cell, tree, residues, layer, np.int64(j))
             ):
                 found = SETTLED
+            forced = tree.forced[j]
             if found == SETTLED:
-                set_bit(tree.bits, j, np.int64(at[SIGN] > 0))
+                bit = np.int64(at[SIGN] > 0)
+                set_bit(tree.bits, j, bit)
                 at[PLACE] = place + 1
+                if forced == 1 - bit:
+                    at[PHASE] = LEAVING
             elif found == CUT:
-                if not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
+                if forced == FREE and not listing and layer == L - 1 and place == tree.n_pending[layer] - 1:
                     at[N_COUNTED] += 2
                     at[BRANCHINGS] += 1
                     if tree.targets.shape[0]:
@@ -461,9 +494,11 @@ def _search(
                     continue
                 if at[CROSSING] < 0:
                     cross(cell)
-                after = problem.first_neuron[layer + 1]
                 poor = numbers[QUALITY] < POOR
-                if not _branch(cell, tree, after, layer, j, np.int64(P), np.int64(Q), at[CROSSING], poor):
+                _branch(cell, tree, layer, j, np.int64(P), np.int64(Q), at[CROSSING], poor)
+                if forced != FREE:
+                    _keep_side(problem, rows, cell, tree, np.int64(j), np.int64(forced))
+                elif not _prune(cell, tree, problem.first_neuron[layer + 1], layer):
                     at[PHASE] = LEAVING
             else:
                 at[NEURON] = j

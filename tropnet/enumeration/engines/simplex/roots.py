@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,14 +21,14 @@ _MAX_DEFECT = 1e-2
 
 
 class RootPoints(NamedTuple):
-    """Points inside the root cells: from where the hyperplanes of the free neurons meet, a step to a side of each."""
+    """Points inside the root cells: from where the hyperplanes of the chosen neurons meet, a step to a side of each."""
 
     meeting: FloatArray
     steps: FloatArray
     reach: FloatArray
 
-    def inside(self, signs: tuple[bool, ...]) -> FloatArray:
-        """Return a point inside the cell in which the free neurons have these signs, or nearly so."""
+    def inside(self, signs: Sequence[bool]) -> FloatArray:
+        """Return a point inside the cell in which the chosen neurons have these signs, or nearly so."""
         return np.asarray(self.meeting + self.steps @ np.where(signs, self.reach, -self.reach))
 
 
@@ -73,15 +73,14 @@ class RootCells:
         state.set_base(total, (len(self.rows) + 4) * 2 * UNIT_ROUNDOFF * size, U)
         return True
 
-    def points(self, inside: FloatArray, fixed: Collection[int], free: list[int]) -> RootPoints:
-        """Return points inside the cells that the free neurons make, from a point inside all else."""
+    def points(self, inside: FloatArray) -> RootPoints:
+        """Return points inside the cells that the chosen neurons make, from a point inside the domain."""
         state, start = self.state, self.start
-        rows_fixed = [j for j in fixed if j < self.layer.width and not self.layer.affine_neurons[j]]
-        known = scaled(np.concatenate([state.sides[:, :-1], self.weights[rows_fixed]]))
+        known = scaled(state.sides[:, :-1])
         known /= np.where(known.any(axis=1), np.linalg.norm(known, axis=1), 1.0)[:, None]
         directions = np.linalg.svd(known)[2] if len(known) else np.eye(state.d)
-        lines = directions[state.d - len(free) :].T
-        rows = self.rows[len(start.sides) : -1][[j in free for j in start.neurons]]
+        lines = directions[state.d - len(start.neurons) :].T
+        rows = self.rows[len(start.sides) : -1]
         with np.errstate(all="ignore"):
             # From where all the hyperplanes meet, as far as that is from the origin.
             steps = lines @ np.linalg.pinv(rows[:, :-1] @ lines) if self.bounds else lines

@@ -6,13 +6,11 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
-from tropnet.arrays.patterns import PackedArray, pack
-from tropnet.arrays.types import FloatArray, IntegerArray
-from tropnet.enumeration.algorithm_1 import root_backend
+from tropnet.arrays.types import FloatArray
 from tropnet.enumeration.engine import (
     NO_SAMPLING,
     Chunk,
@@ -30,10 +28,9 @@ from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex import cell as cells
 from tropnet.enumeration.engines.simplex import kernel
 from tropnet.enumeration.engines.simplex.exact import ExactDecisions, spend
-from tropnet.enumeration.engines.simplex.roots import RootCells, RootPoints
-from tropnet.enumeration.engines.simplex.start import Start
+from tropnet.enumeration.engines.simplex.roots import RootCells
+from tropnet.enumeration.engines.simplex.start import Interior, Start
 from tropnet.enumeration.engines.simplex.state import SearchState
-from tropnet.feasibility import Answer, Feasible
 
 __all__ = ["SimplexSearch"]
 
@@ -49,36 +46,36 @@ class SimplexSearch:
 
     Parameters
     ----------
-    task, start, builder
-        What to search, from where, and what to collect in.
+    task, start, interior, builder
+        What to search, from where, a point inside the domain, and what to collect in.
     buffer, steps
         As in `SimplexEngine`.
     """
 
-    def __init__(self, task: Task, start: Start, builder: ChunkBuilder, buffer: int, steps: int) -> None:
-        self.task, self.start, self.builder = task, start, builder
+    def __init__(
+        self, task: Task, start: Start, interior: Interior, builder: ChunkBuilder, buffer: int, steps: int
+    ) -> None:
+        self.task, self.start, self.interior, self.builder = task, start, interior, builder
         self.buffer, self.steps = buffer, steps
         self.state = SearchState(task.network, task.domain, is_box=start.box is not None, sampling=task.sampling)
         self.roots = RootCells(self.state, start)
         self.exact = ExactDecisions(self.state, task, builder)
         self.sampling = task.sampling
+        self.free = [j for j in start.neurons if j not in task.fixed]
         self.prefixes: list[tuple[bool, ...]] = []
 
     def run(self) -> Generator[Chunk, None, None]:
         """Yield the regions of the whole tree."""
         task, builder = self.task, self.builder
         self._start_counters()
-        inside = self._interior()
+        inside = self.interior.point
         if inside is None:
             # Nothing is known to be inside: what there is to say, the lp engine says.
             yield from enumerate_by_lp(task, builder)
             return
-        if self.start.box is not None:
-            self.roots.enter({})
-            self._begin({}, inside, 1.0)
-            yield from self._search()
-        else:
-            yield from self._search_roots(inside)
+        sampled = self._sampled_signs(len(self.free))
+        self.prefixes = [()] if sampled is None else sampled[::-1]
+        yield from self._search_prefixes(inside)
         if builder.sharing is None:
             builder.fraction = 1.0
         yield builder.flush(None if task.sampling is None else self.state.take_sample())
@@ -87,61 +84,24 @@ class SimplexSearch:
         for name in ("decisions", "branchings", "pivots", "uncertain", "settled_exactly"):
             self.builder.count(name, 0)
 
-    @cached_property
-    def _fixed_rows(self) -> dict[int, IntegerArray]:
-        """The exact rows of the fixed neurons."""
-        net, fixed = self.task.network, self.task.fixed
-        if not fixed:
-            return {}
-        pattern = np.zeros(net.n_neurons, dtype=np.bool_)
-        pattern[list(fixed)] = list(fixed.values())
-        maps = np.concatenate(net.integer_maps(pattern)[:-1])
-        return {j: maps[j] for j in sorted(fixed)}
+    def _search_prefixes(self, inside: FloatArray) -> Iterator[Chunk]:
+        """Search from each cell that the chosen neurons of the first layer make, all signs of which occur.
 
-    @cached_property
-    def _constant(self) -> PackedArray:
-        """The fixed neurons that are constant, packed: float64 may have a row for them, which cuts nothing."""
-        flags = np.zeros(self.task.network.n_neurons, dtype=np.bool_)
-        flags[[j for j, row in self._fixed_rows.items() if not row[:-1].any()]] = True
-        return np.asarray(pack(flags[None])[0])
-
-    def _interior(self) -> FloatArray | None:
-        """Return a point inside the domain and the fixed rows, or nearly so."""
-        task, box = self.task, self.start.box
-        if not task.fixed and box is not None:
-            return np.asarray(box.low / 2 + box.high / 2)
-        answer: Answer
-        backend, answer = root_backend(task.backend, task.domain, task.tolerances)
-        if task.fixed:
-            for j, row in self._fixed_rows.items():
-                if row[:-1].any() and not task.network.affine_neurons[j]:
-                    backend.push(row if task.fixed[j] else -row)
-            answer = backend.decide()
-        return answer.witness.point if isinstance(answer, Feasible) else None
-
-    def _search_roots(self, inside: FloatArray) -> Iterator[Chunk]:
-        """Search from each cell that the chosen neurons of the first layer make, all signs of which occur."""
-        fixed = self.task.fixed
-        free = [j for j in self.start.neurons if j not in fixed]
-        points = self.roots.points(inside, fixed, free)
-        sampled = self._sampled_signs(len(free))
-        self.prefixes = [()] if sampled is None else sampled[::-1]
-        yield from self._search_prefixes(inside, points, free)
-
-    def _search_prefixes(self, inside: FloatArray, points: RootPoints, free: list[int]) -> Iterator[Chunk]:
-        """Search from the root cells whose signs begin with one of `prefixes`, the last first."""
-        fixed = self.task.fixed
-        self.root_points = inside, points, free
+        Of the signs of the free ones, those that begin with one of `prefixes`, the last first.
+        """
+        fixed, free, neurons = self.task.fixed, self.free, self.start.neurons
+        points = self.roots.points(inside) if neurons else None
+        at, share = self.sampling or NO_SAMPLING, 2.0 ** -len(free)
         while self.prefixes:
             signs = self.prefixes.pop()
             if len(signs) < len(free):
                 self.prefixes += [(*signs, True), (*signs, False)]
                 continue
-            bits = dict(zip(free, signs, strict=True))
-            every, share = {**fixed, **bits}, 2.0 ** -len(free)
-            point = points.inside(signs) if free else inside
-            if np.isfinite(point).all() and self.roots.enter(every):
-                self._begin(bits, point, share)
+            every = {**fixed, **dict(zip(free, signs, strict=True))}
+            bits = {j: every[j] for j in neurons}
+            point = inside if points is None else points.inside([*bits.values()])
+            if np.isfinite(point).all() and self.roots.enter(bits):
+                self.state.begin(bits, point, share, at.depth, at.weight, fixed=fixed)
                 yield from self._search()
             else:
                 self.builder.count("uncertain")
@@ -165,11 +125,6 @@ class SimplexSearch:
         begin = int.from_bytes(np.random.default_rng(sampling.seed).bytes(n // 8 + 1), "little") % 2**n
         numbers = [(begin + (k << n)) // n_kept for k in range(n_kept)]
         return [tuple(bool(number >> (n - 1 - k) & 1) for k in range(n)) for number in numbers]
-
-    def _begin(self, bits: dict[int, bool], point: FloatArray, share: float) -> None:
-        """Put the kernel below some bits of the first layer, at a point inside."""
-        at = self.sampling or NO_SAMPLING
-        self.state.begin({**self.task.fixed, **bits}, point, share, at.depth, at.weight)
 
     def _search(self) -> Iterator[Chunk]:
         """Search from where the kernel is."""
@@ -200,7 +155,6 @@ class SimplexSearch:
                 self._share_if_wanted()
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
-                cuts &= ~self._constant
                 found = None
                 if facets is not None and unsure is not None:
                     found = self.exact.facets(packed, cuts, facets[:n], unsure[:n])
@@ -248,8 +202,7 @@ class SimplexSearch:
         """Return root cells, and then what is left of the tree at hand, as subtrees."""
         fixed = self.task.fixed
         roots = [
-            Subtree({**fixed, **dict(zip(self.root_points[2], signs, strict=False))}, 2.0 ** -len(signs))
-            for signs in prefixes
+            Subtree({**fixed, **dict(zip(self.free, signs, strict=False))}, 2.0 ** -len(signs)) for signs in prefixes
         ]
         return [*roots, *(Subtree(*subtree) for subtree in state.subtrees())] if state is not None else roots
 
@@ -263,8 +216,8 @@ class SimplexSearch:
         other._start_counters()
         if state is not None:
             yield from other._search()
-        if prefixes:
-            yield from other._search_prefixes(*self.root_points)
+        if prefixes and (inside := self.interior.point) is not None:
+            yield from other._search_prefixes(inside)
         yield builder.flush()
 
     def _settle(self) -> Iterator[Chunk]:

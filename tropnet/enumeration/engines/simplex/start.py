@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from tropnet.arrays.types import FloatArray
+from tropnet.enumeration.algorithm_1 import root_backend
+from tropnet.enumeration.engine import Task
 from tropnet.enumeration.engines.pointed import pointed_rows, separable_inputs
 from tropnet.exact.certificates import Witness
+from tropnet.feasibility import Feasible
 from tropnet.network.domain import Box, Domain, Polytope
 from tropnet.network.network import Network
 
-__all__ = ["MAX_INPUTS", "Start", "find_start", "lift", "restrict_inputs"]
+__all__ = ["MAX_INPUTS", "Interior", "Start", "find_start", "lift", "restrict_inputs"]
 
 # A pivot costs the square of it, and a frame holds as many numbers.
 MAX_INPUTS = 128
@@ -28,6 +33,21 @@ class Start(NamedTuple):
     sides: list[int]
     neurons: list[int]
     box: Box | None = None
+
+
+class Interior:
+    """A point inside the domain of a task, looked for once; None where no backend finds one."""
+
+    def __init__(self, task: Task, box: Box | None) -> None:
+        self.task, self.box = task, box
+
+    @cached_property
+    def point(self) -> FloatArray | None:
+        """The point, or nearly so: float64 of shape (d,)."""
+        if self.box is not None:
+            return np.asarray(self.box.low / 2 + self.box.high / 2)
+        answer = root_backend(self.task.backend, self.task.domain, self.task.tolerances)[1]
+        return answer.witness.point if isinstance(answer, Feasible) else None
 
 
 def find_start(net: Network, domain: Domain, fixed: tuple[int, ...] = ()) -> Start | None:

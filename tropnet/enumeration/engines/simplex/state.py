@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,13 +115,22 @@ class SearchState:
         cell.about[cells.OFFSET, :n] = _OFFSET * largest * shares[self.net.n_neurons :] * cell.about[cells.NORM, :n]
 
     def begin(
-        self, bits: Mapping[int, bool], point: FloatArray, share: float, depth: int = 0, weight: float = 1.0
+        self,
+        bits: Mapping[int, bool],
+        point: FloatArray,
+        share: float,
+        depth: int = 0,
+        weight: float = 1.0,
+        *,
+        fixed: Mapping[int, bool] = MappingProxyType({}),
     ) -> None:
-        """Put the kernel at the root below some bits, with a point inside."""
+        """Put the kernel at the root cell of some bits, with a point inside; in its tree, keep to what is fixed."""
         cell, tree = self.cell, self.tree
         tree.forced[:] = kernel.FREE
-        for j, bit in bits.items():
+        for j, bit in fixed.items():
             tree.forced[j] = bit
+        for j, bit in bits.items():
+            tree.forced[j] = kernel.ROOT + bit
         cell.at[: cells.DECISIONS] = 0
         cell.at[cells.N_ROWS] = self.n_rows
         cell.at[cells.N_SAME] = 0
@@ -224,7 +234,7 @@ class SearchState:
         if place is not None:
             pending = tree.pending[layer, : tree.n_pending[layer]]
             n = n + int(pending[place]) if place < len(pending) else self.first[layer + 1]
-        found = {j: bit != 0 for j, bit in enumerate(tree.forced.tolist()) if bit != kernel.FREE}
+        found = {j: bool(bit & 1) for j, bit in enumerate(tree.forced.tolist()) if bit != kernel.FREE}
         return found | dict(enumerate(bits[:n].tolist()))
 
     def take_sample(self) -> Sample:
