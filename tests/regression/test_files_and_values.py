@@ -90,3 +90,11 @@ def test_errors_with_partial_results_pickle():
     for error in (tn.UndecidedError("two subtrees", 3), tn.EnumerationInterrupted(3)):
         again = pickle.loads(pickle.dumps(error))  # noqa: S301
         assert (type(again), str(again), again.partial) == (type(error), str(error), 3)
+
+
+def test_all_coordinates_are_kept_under_a_box_of_one_number(tmp_path):
+    """Regions made by hand under a box that names no dimension lost all inputs but the first in a Parquet file."""
+    regions = tn.enumerate_regions(NET, tn.Box(-1, 1))
+    by_hand = tn.Regions(NET, tn.Box(-1, 1), regions.packed, regions.packed_cuts, regions.witnesses)
+    by_hand.to_parquet(tmp_path / "regions.parquet")
+    assert tn.Regions.from_parquet(tmp_path / "regions.parquet").witnesses.tolist() == regions.witnesses.tolist()

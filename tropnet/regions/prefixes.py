@@ -11,11 +11,12 @@ from tropnet.arrays.patterns import PackedArray
 
 __all__ = ["count_by_layer"]
 
-# Bytes of prefixes that are held at a time; to sort them takes a few times as many.
-_ROOM = 1 << 24
+# Bytes of prefixes that are held at a time; to sort them takes about four times as many.
+_ROOM = 12 << 20
+_ROWS = 1 << 16
 _BYTES = np.arange(256, dtype=np.uint8)
 # Each byte with its bits in the opposite order, and the place, counted from the highest, of its highest bit.
-_REVERSED = np.packbits(np.unpackbits(_BYTES[:, None], axis=1, bitorder="little"), axis=1).ravel()
+_REVERSED = np.packbits(np.unpackbits(_BYTES[:, None], axis=1, bitorder="little"), axis=1).tobytes()
 _HIGHEST_BIT = np.array([8 - int(byte).bit_length() for byte in _BYTES])
 
 
@@ -58,13 +59,15 @@ def count_by_layer(
     more = True
     while more:
         found, more = _smallest(read(), size, last, below, max(room // size, 2))
-        # Two neighbours part at their first difference: from the layer of that neuron on, there is one prefix more.
-        rows = np.concatenate([below, found])
-        differences = rows[1:] ^ rows[:-1]
-        byte = np.argmax(differences != 0, axis=1)
-        parting = 8 * byte + _HIGHEST_BIT[differences[np.arange(len(differences)), byte]]
-        counts[:-1] += np.cumsum(np.bincount(np.searchsorted(ends, parting, side="right"), minlength=len(ends)))
-        below = rows[-1:]
+        for start in range(0, len(found), _ROWS):
+            # Two neighbours part at their first difference: from the layer of that neuron on, there is one prefix more.
+            rows = np.concatenate([below, found[start : start + _ROWS]])
+            differences = rows[1:] ^ rows[:-1]
+            byte = np.argmax(differences != 0, axis=1)
+            parting = 8 * byte + _HIGHEST_BIT[differences[np.arange(len(differences)), byte]]
+            counts[:-1] += np.cumsum(np.bincount(np.searchsorted(ends, parting, side="right"), minlength=len(ends)))
+            below = rows[-1:]
+        del found
     return counts
 
 
@@ -77,34 +80,45 @@ def _smallest(
     so that their order as text is that of their neurons.
     """
     kind = f"S{size}"
-    held, n_held = [np.empty(0, dtype=kind)], 0
+    held, n_held = np.empty(2 * room + 1, dtype=kind), 0
     low = below.view(kind).ravel()
     high: NDArray[np.bytes_] | None = None
     for piece in pieces:
         prefixes = piece[:, :size].copy()
         prefixes[:, -1] &= last
         # Searches go by prefix, so most are that of the row before.
-        texts = prefixes.view(kind).ravel()
-        prefixes = prefixes[np.concatenate([[True], texts[1:] != texts[:-1]])[: len(prefixes)]]
-        texts = _REVERSED[prefixes].view(kind).ravel()
+        prefixes = prefixes[_new(prefixes.view(kind).ravel())]
+        texts = np.frombuffer(prefixes.tobytes().translate(_REVERSED), dtype=kind)
         if len(low):
             texts = texts[texts > low]
-        if high is not None:
-            texts = texts[texts < high]
-        held.append(_distinct(texts))
-        n_held += len(held[-1])
-        if n_held > 2 * room:
-            held = [_distinct(np.concatenate(held))]
-            if len(held[0]) > room:
-                high = held[0][room - 1 : room].copy()
-                held = [held[0][:room].copy()]
-            n_held = len(held[0])
-    found = _distinct(np.concatenate(held))
-    more = high is not None or len(found) > room
-    return found[:room].view(np.uint8).reshape(-1, size), more
+        while len(texts):
+            if high is not None:
+                texts = texts[texts < high]
+            few = texts[: len(held) - n_held]
+            held[n_held : n_held + len(few)] = few
+            n_held, texts = n_held + len(few), texts[len(few) :]
+            if n_held == len(held):
+                n_held = _sorted(held)
+                if n_held > room:
+                    n_held, high = room, held[room - 1 : room].copy()
+    n_held = _sorted(held[:n_held])
+    more = high is not None or n_held > room
+    return held[: min(n_held, room)].view(np.uint8).reshape(-1, size), more
 
 
-def _distinct(texts: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """Return texts in order, each once; sorted runs are merged."""
-    texts = np.sort(texts, kind="stable")
-    return np.asarray(texts[np.concatenate([[True], texts[1:] != texts[:-1]])[: len(texts)]])
+def _sorted(texts: NDArray[np.bytes_]) -> int:
+    """Sort texts in place, each once, which are so many; sorted runs are merged."""
+    texts.sort(kind="stable")
+    new, n = _new(texts), 0
+    for start in range(0, len(texts), _ROWS):
+        distinct = texts[start : start + _ROWS][new[start : start + _ROWS]]
+        texts[n : n + len(distinct)] = distinct
+        n += len(distinct)
+    return n
+
+
+def _new(texts: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Return which texts are not that before them."""
+    new = np.ones(len(texts), dtype=np.bool_)
+    np.not_equal(texts[1:], texts[:-1], out=new[1:])
+    return new

@@ -28,7 +28,7 @@ from tropnet.regions.row_index import RowIndex
 
 __all__ = ["Run"]
 
-_N_SET = np.array([byte.bit_count() for byte in range(256)], dtype=np.uint8)
+_N_SET = bytes(byte.bit_count() for byte in range(256))
 # Rows of regions are composed, seen from their witnesses, and measured, each of which takes their room again.
 _COPIES = 16
 
@@ -144,7 +144,7 @@ class Run:
             A part is missing, damaged, or of another run.
         """
         for part in self._named_parts():
-            regions = Regions(*read_part(part_path(self.path, part), self.network, self.domain))
+            regions = Regions(*read_part(self._file(part), self.network, self.domain))
             _check(self.path, part, len(regions))
             yield regions
 
@@ -240,7 +240,7 @@ class Run:
         That is the number of distinct patterns of these layers that occur, and so of the activation regions of the
         network cut off after them: each of those holds a region of the whole network. Exact, for the regions found.
 
-        Only the patterns are read, and 16 MB of prefixes are held at a time: where there are more, the patterns are
+        Only the patterns are read, and 12 MB of prefixes are held at a time: where there are more, the patterns are
         read several times; `progress` shows a bar on standard error for each.
 
         Raises
@@ -268,7 +268,7 @@ class Run:
             for packed in self._bits(part, "facets"):
                 if packed is None:
                     break
-                yield _N_SET[packed].sum(axis=1, dtype=np.int64)
+                yield _n_set(packed)
             else:
                 continue
             for piece in self._pieces_of(part):
@@ -282,13 +282,31 @@ class Run:
 
     def _pieces_of(self, part: Part) -> Iterator[Regions]:
         n = 0
-        for columns in iter_part(part_path(self.path, part), self.network, self.domain):
+        for columns in iter_part(self._file(part), self.network, self.domain):
             n += len(columns.packed)
             yield Regions(*columns)
         _check(self.path, part, n)
 
     def _bits(self, part: Part, name: str) -> Iterator[PackedArray | None]:
-        return part_bits(part_path(self.path, part), name, self.network, self.domain)
+        """Yield a column of packed bits some thousands of rows at a time; None where it is not there."""
+        n = 0
+        for packed in part_bits(self._file(part), name, self.network, self.domain):
+            yield packed
+            n += len(packed) if packed is not None else 0
+        _check(self.path, part, n)
+
+    def _file(self, part: Part) -> Path:
+        """Return the file of a part.
+
+        Raises
+        ------
+        FileFormatError
+            There is none.
+        """
+        path = part_path(self.path, part)
+        if not path.is_file():
+            raise FileFormatError(f"'{path}' must be a part of the run, but is missing: put it back.")
+        return path
 
     def _named_parts(self) -> tuple[Part, ...]:
         """Return the parts that the journal names.
@@ -315,9 +333,16 @@ def _check(path: Path, part: Part, n_regions: int) -> None:
         )
 
 
+def _n_set(packed: PackedArray) -> NDArray[np.int64]:
+    """Return how many bits of each row are set."""
+    # numpy would index by int64 numbers, eight times as large.
+    n_set = np.frombuffer(packed.tobytes().translate(_N_SET), dtype=np.uint8)
+    return np.asarray(n_set.reshape(packed.shape).sum(axis=1, dtype=np.int64))
+
+
 def _composed(regions: Regions) -> Iterator[Regions]:
     """Yield the regions, as many at a time as there is room for their rows."""
-    n_cuts = int(_N_SET[regions.packed_cuts].sum(dtype=np.int64)) // max(len(regions), 1)
+    n_cuts = int(_n_set(regions.packed_cuts).sum()) // max(len(regions), 1)
     n_rows = n_cuts + len(regions.domain.row_numbers)
     for part in chunks(len(regions), _COPIES * n_rows * (regions.domain.dimension + 1)):
         exact = {i - part.start: x for i, x in regions.rational_witnesses.items() if part.start <= i < part.stop}
