@@ -128,6 +128,11 @@ class Run:
 
     # --- the regions
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The Parquet files of the parts that the journal names, for other programs; none of a run that only counts."""
+        return tuple(part_path(self.path, part) for part in self._parts)
+
     def __iter__(self) -> Iterator[ActivationRegion]:
         """Yield the regions one by one; some thousands are in memory at a time."""
         for regions in self._pieces():

@@ -229,6 +229,7 @@ def test_only_parts_of_the_journal_are_read(saved: Regions, tmp_path: Path) -> N
     (parts / "00000009.parquet").write_bytes((parts / "00000001.parquet").read_bytes())
     (parts / ".00000003.parquet.x.part").write_bytes(b"PAR1")
     check_same(run, saved, facets=True)
+    assert run.files == (parts / "00000001.parquet", parts / "00000002.parquet")
 
 
 def test_the_network_is_that_of_the_run(saved: Regions, tmp_path: Path) -> None:
