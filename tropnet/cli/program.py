@@ -22,7 +22,7 @@ COMMANDS = {
     "plot": "Draw the activation regions of NET: a picture (.png,...",
     "predict": "Evaluate NET through a cache of affine maps, one per...",
     "regions": "List the activation regions of NET: pattern, a point...",
-    "status": "Say how far a run is: RUN, the directory that `count`...",
+    "status": "Say how far a run is: RUN, the directory that `count` or...",
     "verify": "Decide whether NET satisfies PROPERTY, a VNN-LIB file...",
 }
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -90,7 +90,8 @@ def command() -> None:
       tropnet regions examples/phi_1.npz --box -10 10 --out regions.parquet
       tropnet plot examples/phi_1.npz --box -10 10 -o map.html
       tropnet estimate examples/phi_1.npz
-      tropnet count examples/phi_1.npz --out run/ && tropnet status run/
+      tropnet regions examples/phi_1.npz --box -10 10 --out run/
+      tropnet status run/
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json
       tropnet verify examples/phi_1.npz examples/phi_1.vnnlib

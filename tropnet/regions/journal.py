@@ -16,6 +16,7 @@ grows, the journal is written anew with that line only.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -431,13 +432,15 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     Raises
     ------
     FileNotFoundError
-        There is no run.
+        There is no such directory.
     FileFormatError
-        Its manifest is damaged or of a later version.
+        It holds no run, or the manifest is damaged or of a later version.
     """
     where = Path(path) / _MANIFEST
+    if not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, "no such run", os.fspath(path))
     if not where.exists():
-        raise FileNotFoundError(2, "no run (a directory with a manifest.json)", os.fspath(path))
+        raise FileFormatError(f"'{os.fspath(path)}' must be the directory of a run: it holds no {_MANIFEST}.")
     try:
         values = json.loads(where.read_text())
         if values["format"] != _FORMAT or values["version"] > _VERSION:

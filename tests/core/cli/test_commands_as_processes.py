@@ -28,16 +28,19 @@ class Case:
     Attributes
     ----------
     arguments
-        What follows the command and the network.
+        What follows the command and what it is given.
     says
         A part of what it prints for people.
     record
         A part of its JSON.
+    given
+        The network, or the run.
     """
 
     arguments: tuple[str, ...]
     says: str
     record: dict[str, Any]
+    given: str = "net.npz"
 
 
 N_REGIONS = tn.count_regions(NET, BOX)
@@ -68,6 +71,9 @@ CASES = {
 CASES["verify"] = Case(
     ("p.vnnlib",), "holds: no input breaks it (", {"status": "holds", "counterexample": None, "remaining": []}
 )
+CASES["status"] = Case(
+    (), f"regions    {N_REGIONS}", {"finished": True, "n_regions": N_REGIONS, "subtrees_open": 0}, given="run"
+)
 NAMES = sorted(CASES)
 PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)
 (assert (and (<= -1 X_0 1) (<= -1 X_1 1) (>= Y_0 100)))
@@ -76,10 +82,11 @@ PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds net.npz, text.npz and p.vnnlib."""
+    """Return a folder that holds net.npz, text.npz, p.vnnlib and a run."""
     folder = tmp_path_factory.mktemp("process")
     (folder / "p.vnnlib").write_text(PROPERTY)
     NET.save(folder / "net.npz")
+    tn.count_regions(NET, BOX, out=folder / "run")
     (folder / "text.npz").write_text("hello")
     return folder
 
@@ -124,7 +131,7 @@ def test_version(folder: Path) -> None:
 def test_tables(name: str, folder: Path) -> None:
     """Without --json people read it."""
     case = CASES[name]
-    out = succeed(folder, name, "net.npz", *case.arguments)
+    out = succeed(folder, name, case.given, *case.arguments)
     assert case.says in out
     with pytest.raises(json.JSONDecodeError):
         json.loads(out)
@@ -134,7 +141,7 @@ def test_tables(name: str, folder: Path) -> None:
 def test_json(name: str, folder: Path) -> None:
     """With --json standard output is one JSON object, without NaN and infinity, and nothing else."""
     case = CASES[name]
-    record = json.loads(succeed(folder, name, "net.npz", *case.arguments, "--json"), parse_constant=pytest.fail)
+    record = json.loads(succeed(folder, name, case.given, *case.arguments, "--json"), parse_constant=pytest.fail)
     assert case.record.items() <= record.items()
 
 
@@ -163,7 +170,7 @@ def test_errors_are_one_line_on_standard_error(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_usage(name: str, folder: Path) -> None:
     """An option that is none: exit code 2, usage and the option's name on standard error."""
-    code, out, err = run(folder, name, "net.npz", "--nonsense", "--json")
+    code, out, err = run(folder, name, CASES[name].given, "--nonsense", "--json")
     assert (code, out) == (2, "")
     assert err.startswith(f"Usage: tropnet {name}")
     assert "--nonsense" in err

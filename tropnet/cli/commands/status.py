@@ -14,7 +14,7 @@ __all__ = ["status"]
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(file_okay=False))
+@click.argument("run", metavar="RUN", type=click.Path())
 @json_option
 def status(run: str, as_json: bool) -> None:
     """Say how far a run is: RUN, the directory that `count` or `regions` was given as --out.
@@ -23,7 +23,8 @@ def status(run: str, as_json: bool) -> None:
 
     \b
     Examples:
-      tropnet count examples/phi_1.npz --out run/ && tropnet status run/
+      tropnet count examples/phi_1.npz --out run/
+      tropnet status run/
       tropnet status run/ --json
     """
     from tropnet.regions.run_status import status_of
