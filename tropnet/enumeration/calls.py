@@ -87,6 +87,9 @@ def enumerate_regions(
         The network.
     domain
         None (all of R^d), `Box(low, high)` or `Polytope(A, b)`, unbounded too, and of lower dimension too (see Notes).
+    out
+        A directory in which the run is kept (see Notes): memory does not grow with the number of regions, and whatever
+        ends the process, the same call goes on from there. The result is a `Run`. None keeps all in memory.
     engine
         ``"polygon"``: compiled, for two inputs; cells by their corners in cyclic order. ``"vertex"``: compiled, for few
         inputs; cells by their vertices and rays. ``"simplex"``: compiled, any number of inputs; cells by their rows and
@@ -99,8 +102,9 @@ def enumerate_regions(
     workers
         How many subtrees to search at a time: a number of threads (the compiled engines release the interpreter lock),
         or any `concurrent.futures.Executor`. Threads of the compiled engines take work from one another while they run
-        and find the same regions in the same order as one (points may differ in the last digits). An executor runs
-        subtrees of the first decisions, in an order of its own. (``"reference"`` uses one.)
+        and find the same regions in the same order as one (points may differ in the last digits). An executor, as any
+        workers with ``"lp"``, gets pieces of work (see Notes); the regions are put into the order of their patterns.
+        (``"reference"`` uses one.)
     facets
         Find every region's facets, too. The polygon and the vertex engine have them at hand, and give them in any case;
         others take longer. `Regions.facets` finds what was not asked for.
@@ -119,7 +123,7 @@ def enumerate_regions(
     -------
     Regions
         Packed patterns, uint8 of shape (R, ceil(n_neurons / 8)), and a witness strictly inside each region, float64 of
-        shape (R, d); `Regions.to_parquet` saves them.
+        shape (R, d); `Regions.to_parquet` saves them. With `out` a `Run`, which reads them from the directory.
 
     Raises
     ------
@@ -133,11 +137,26 @@ def enumerate_regions(
         A decision stayed undecided; carries the partial result.
     EnumerationInterrupted
         On Ctrl-C; carries the partial result.
+    SubtreeError
+        With an executor or `out`: subtrees killed their worker, or raised an error there, three times; carries what was
+        found in all others.
+    RunError
+        `out` holds another run (of another network, domain, option or version; the message says what differs) or
+        something else, or another process works at it.
+    OSError
+        `out` cannot be written, as on a full disk; what was finished is kept, and the same call goes on.
     MissingExtraError
         ``backend="cvxpy"`` without cvxpy.
 
     Notes
     -----
+    *Pieces of work.* A worker searches some subtrees for some time, and hands back what is left of them, as subtrees:
+    so trees of any shape keep all workers busy, and one that dies costs the piece at hand, which is done again. A piece
+    lasts 0.25 seconds, and with `out` from then on a hundredth of the time so far, up to 30 seconds; it is that part
+    which a process that is killed loses. In the directory each piece is a line of a journal and, if it found regions, a
+    Parquet file (`docs/long_runs.md`, `docs/files.md`). With `max_regions` a run keeps, beyond that number, what the
+    last pieces found, so that it can go on.
+
     The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
     is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs
     about a microsecond with two inputs and a few up to ten. The lp engine solves one linear program per neuron and
@@ -226,7 +245,8 @@ def count_regions(
 ) -> int | NDArray[np.int64]:
     """Count the activation regions of a network, or of each of many networks; memory does not depend on the count.
 
-    Parameters and errors as for `enumerate_regions`; the count stops at `max_regions`. The `partial` of an
+    Parameters and errors as for `enumerate_regions`; with `out` the directory keeps the count of each piece of work
+    (one network only). The count stops at `max_regions`. The `partial` of an
     `UndecidedError` or `EnumerationInterrupted` is the count so far.
 
     Of a list of networks, of the same input dimension, all are counted on the one domain: the result is int64 of shape
