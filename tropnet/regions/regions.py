@@ -29,6 +29,7 @@ from tropnet.regions.files import FORMATS, Columns, part_bytes, read_npz, read_p
 from tropnet.regions.halfspaces import compose_rows, compose_unit_rows
 from tropnet.regions.measures import VERTEX_ACCURACY, Measures
 from tropnet.regions.row_index import RowIndex
+from tropnet.regions.stored_run import StoredRun
 
 __all__ = ["Regions", "part_of", "write_regions"]
 
@@ -457,11 +458,7 @@ class Regions(Sequence[ActivationRegion]):
         RunError
             The run only counts.
         """
-        if Path(path).is_dir():
-            from tropnet.regions.run import Run  # which is made of regions
-
-            return Run(path).regions()
-        return cls(*read_parquet(path))
+        return cls(*(StoredRun(path).read_all() if Path(path).is_dir() else read_parquet(path)))
 
     def to_npz(self, path: str | os.PathLike[str]) -> None:
         """Write the same as `to_parquet` to an `.npz` file of plain arrays (atomically, no pickle)."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Iterator
 from math import fsum
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +12,12 @@ from numpy.typing import NDArray
 from tropnet.arrays.chunks import chunks
 from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.rounding import LARGEST
-from tropnet.errors import FileFormatError, RunError
-from tropnet.network.network import Network
 from tropnet.progress import track
 from tropnet.regions.activation_region import ActivationRegion
-from tropnet.regions.files import iter_part, part_bits, read_part
-from tropnet.regions.journal import Part, part_path, read_manifest, read_network, read_state
+from tropnet.regions.journal import Part
 from tropnet.regions.prefixes import count_by_layer
 from tropnet.regions.regions import Regions
-from tropnet.regions.row_index import RowIndex
+from tropnet.regions.stored_run import StoredRun
 
 __all__ = ["Run"]
 
@@ -33,7 +26,7 @@ _N_SET = bytes(byte.bit_count() for byte in range(256))
 _COPIES = 16
 
 
-class Run:
+class Run(StoredRun):
     """A run in a directory, as `enumerate_regions` or `count_regions` with ``out=`` leaves it, finished or not.
 
     It says how far the run was when it was opened; open it again to see more. Regions come from the parts that the
@@ -46,7 +39,7 @@ class Run:
 
     Attributes
     ----------
-    path, domain
+    path, network, domain
         The directory, and where the regions live.
     kind
         ``"regions"``, or ``"count"`` of a run that only counts: it has no regions to read.
@@ -82,43 +75,6 @@ class Run:
     7 True 16.0 7
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        manifest, state = read_manifest(path), read_state(path)
-        self.kind = manifest.kind
-        self.fingerprint = manifest.fingerprint
-        self.domain = manifest.domain
-        self.n_regions = state.n_regions
-        self.undecided = tuple(tuple(bit == "1" for bit in prefix) for prefix in state.undecided)
-        self.failed: Mapping[str, str] = {state.open[number].text: error for number, error in state.failed.items()}
-        self.complete = state.finished and not self.undecided
-        self.stats: Mapping[str, Any] = {
-            "engine": manifest.engine,
-            "seconds": state.seconds,
-            "elapsed": state.elapsed,
-            "sessions": state.n_sessions,
-            **state.counters,
-        }
-        self._parts = tuple(state.parts)
-        self._network_fingerprint = manifest.identity["network"]
-
-    @cached_property
-    def network(self) -> Network:
-        """The network.
-
-        Raises
-        ------
-        FileFormatError
-            The file of the network is damaged, or holds another network than that of the run.
-        """
-        network = read_network(self.path)
-        if network.fingerprint != self._network_fingerprint:
-            raise FileFormatError(
-                f"'{self.path}' must hold the network of the run, {self._network_fingerprint}, but its network.npz is"
-                f" {network.fingerprint}: put it back."
-            )
-        return network
-
     def __len__(self) -> int:
         return self.n_regions
 
@@ -128,14 +84,9 @@ class Run:
 
     # --- the regions
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The Parquet files of the parts that the journal names, for other programs; none of a run that only counts."""
-        return tuple(part_path(self.path, part) for part in self._parts)
-
     def __iter__(self) -> Iterator[ActivationRegion]:
-        """Yield the regions one by one; some thousands are in memory at a time."""
-        for regions in self._pieces():
+        """Yield the regions one by one; those of one part are in memory at a time."""
+        for regions in self.iter_parts():
             yield from regions
 
     def iter_parts(self) -> Iterator[Regions]:
@@ -148,10 +99,8 @@ class Run:
         FileFormatError
             A part is missing, damaged, or of another run.
         """
-        for part in self._named_parts():
-            regions = Regions(*read_part(self._file(part), self.network, self.domain))
-            _check(self.path, part, len(regions))
-            yield regions
+        for part in self.parts:
+            yield Regions(*self.read(part))
 
     def regions(self) -> Regions:
         """Load all regions; memory as for `enumerate_regions`. Facets are known if each part has them.
@@ -161,34 +110,7 @@ class Run:
         RunError, FileFormatError
             As for `iter_parts`.
         """
-        sizes = -(-self.network.n_neurons // 8), -(-RowIndex.of(self.network, self.domain).n_places // 8)
-        n = sum(part.n_regions for part in self._named_parts())
-        packed, cuts = (np.empty((n, sizes[0]), dtype=np.uint8) for _ in range(2))
-        facets: PackedArray | None = np.empty((n, sizes[1]), dtype=np.uint8)
-        points = np.empty((n, self.network.n_inputs))
-        exact: dict[int, tuple[Fraction, ...]] = {}
-        start = 0
-        for piece in self._pieces():
-            rows = slice(start, start + len(piece))
-            packed[rows], cuts[rows], points[rows] = piece.packed, piece.packed_cuts, piece.witnesses
-            exact.update((start + i, point) for i, point in piece.rational_witnesses.items())
-            if piece.packed_facets is None:
-                facets = None
-            elif facets is not None:
-                facets[rows] = piece.packed_facets
-            start += len(piece)
-        return Regions(
-            self.network,
-            self.domain,
-            packed,
-            cuts,
-            points,
-            exact,
-            complete=self.complete,
-            undecided=self.undecided,
-            stats=self.stats,
-            packed_facets=facets,
-        )
+        return Regions(*self.read_all())
 
     # --- what they sum up to
 
@@ -227,8 +149,8 @@ class Run:
 
         def volumes() -> Iterator[float]:
             n_done = 0
-            for piece in self._pieces():
-                for few in _composed(piece):
+            for part in self.parts:
+                for few in self._few(part):
                     yield from few.volumes().tolist()
                     n_done += len(few)
                     update(n_done, n_done / self.n_regions)
@@ -257,85 +179,31 @@ class Run:
         def patterns() -> Iterator[PackedArray]:
             n_done = 0
             with track("reading patterns", "regions", enabled=progress) as update:
-                for part in self._named_parts():
-                    for packed in self._bits(part, "pattern"):
-                        if packed is not None:
-                            yield packed
-                            n_done += len(packed)
-                            update(n_done, n_done / self.n_regions)
+                for packed in (packed for part in parts for packed in self.bits(part, "pattern")):
+                    if packed is not None:
+                        yield packed
+                        n_done += len(packed)
+                        update(n_done, n_done / self.n_regions)
 
-        self._named_parts()
+        parts = self.parts
         return count_by_layer(patterns, self.n_regions, self.network.widths)
 
     def _numbers_of_facets(self) -> Iterator[NDArray[np.int64]]:
         """Yield the number of facets of every region, some thousands at a time."""
-        for part in self._named_parts():
-            for packed in self._bits(part, "facets"):
+        for part in self.parts:
+            for packed in self.bits(part, "facets"):
                 if packed is None:
                     break
                 yield _n_set(packed)
             else:
                 continue
-            for piece in self._pieces_of(part):
-                for few in _composed(piece):
-                    yield np.diff(few.facets().offsets)
+            for few in self._few(part):
+                yield np.diff(few.facets().offsets)
 
-    def _pieces(self) -> Iterator[Regions]:
-        """Yield the regions some thousands at a time."""
-        for part in self._named_parts():
-            yield from self._pieces_of(part)
-
-    def _pieces_of(self, part: Part) -> Iterator[Regions]:
-        n = 0
-        for columns in iter_part(self._file(part), self.network, self.domain):
-            n += len(columns.packed)
-            yield Regions(*columns)
-        _check(self.path, part, n)
-
-    def _bits(self, part: Part, name: str) -> Iterator[PackedArray | None]:
-        """Yield a column of packed bits some thousands of rows at a time; None where it is not there."""
-        n = 0
-        for packed in part_bits(self._file(part), name, self.network, self.domain):
-            yield packed
-            n += len(packed) if packed is not None else 0
-        _check(self.path, part, n)
-
-    def _file(self, part: Part) -> Path:
-        """Return the file of a part.
-
-        Raises
-        ------
-        FileFormatError
-            There is none.
-        """
-        path = part_path(self.path, part)
-        if not path.is_file():
-            raise FileFormatError(f"'{path}' must be a part of the run, but is missing: put it back.")
-        return path
-
-    def _named_parts(self) -> tuple[Part, ...]:
-        """Return the parts that the journal names.
-
-        Raises
-        ------
-        RunError
-            The run only counts.
-        """
-        if self.kind == "count":
-            raise RunError(
-                f"'{self.path}' must be a run with regions, but it only counts them: Run.n_regions is their number, and"
-                " enumerate_regions(..., out=) keeps them."
-            )
-        return self._parts
-
-
-def _check(path: Path, part: Part, n_regions: int) -> None:
-    """Raise a FileFormatError if a part holds other regions than its run says."""
-    if n_regions != part.n_regions:
-        raise FileFormatError(
-            f"'{part_path(path, part)}' must hold {part.n_regions} regions by the journal of the run, but it holds"
-            f" {n_regions}: it is that of another run."
-        )
+    def _few(self, part: Part) -> Iterator[Regions]:
+        """Yield the regions of a part, as many at a time as there is room for their rows."""
+        for piece in self.pieces(part):
+            yield from _composed(Regions(*piece))
 
 
 def _n_set(packed: PackedArray) -> NDArray[np.int64]:

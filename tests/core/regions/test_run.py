@@ -204,7 +204,7 @@ def test_what_a_run_has_lost_is_named(reader: str, saved: Regions, tmp_path: Pat
         (data[:-1], "is not a complete part of this run"),
         (data[:100], "is not a complete part of this run"),
         (data.replace(b'"part_of_run": true', b'"part_of_run": 1234'), "do not match their checksum"),
-        (first.read_bytes(), "must hold 4 regions by the journal of the run, but it holds 5"),
+        (first.read_bytes(), "must hold 4 regions by the journal of the run, but it holds 5: it is another part"),
         (None, "must be a part of the run, but is missing: put it back"),
     ):
         second.unlink() if content is None else second.write_bytes(content)
