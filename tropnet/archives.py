@@ -7,7 +7,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +26,8 @@ _MANY_ENTRIES = 0xFFFF  # and more, which zip counts elsewhere
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
     """Call `write(file)` on a temporary file beside `path` and rename it into place once it is complete.
 
-    A crash, an interrupt or a full disk leaves an earlier file at `path` untouched.
+    A crash, an interrupt or a full disk leaves an earlier file at `path` untouched; what has returned survives a power
+    failure.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -42,12 +43,25 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(target)
+        _settle(target.parent)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
         raise _named(error, path) from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Let the names in a folder survive a power failure, where the system can say so."""
+    if hasattr(os, "O_DIRECTORY"):  # not on Windows
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Some file systems have no such thing.
+            with suppress(OSError):
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:

@@ -241,6 +241,7 @@ class Journal:
             self.manifest = _the_same(self.path, manifest)
             self.state, good = _replayed(self.path)
             self._check_parts()
+            self._sweep()
             self._file: BinaryIO = (self.path / _JOURNAL).open("ab")
             self._file.truncate(good)
             self._size_then = good
@@ -299,7 +300,7 @@ class Journal:
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the log; what cannot be written there is not missed."""
-        with (self.path / _LOG).open("a") as file:
+        with suppress(OSError), (self.path / _LOG).open("a") as file:
             file.write(_json(dict(line)) + "\n")
 
     @property
@@ -387,6 +388,13 @@ class Journal:
         self._file.close()
         self._file = (self.path / _JOURNAL).open("ab")
         self._size_then = self._size
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left: files half written, and parts that no line names."""
+        named, parts = {part.name for part in self.state.parts}, self.path / _PARTS
+        unnamed = (path for path in parts.glob("*.parquet") if path.stem.isdigit() and path.name not in named)
+        for path in [*unnamed, *parts.glob(".*.part"), *self.path.glob(".*.part")]:
+            path.unlink(missing_ok=True)
 
     def _check_parts(self) -> None:
         """Look whether all parts are there.
