@@ -15,11 +15,11 @@ import pytest
 from distributed import Client, LocalCluster
 
 import tropnet as tn
+from tests.children import BOX, fork_server
 from tests.faulty import Faulty, distinct_rows, patterns_in
 from tropnet.arrays.patterns import pack, unpack
 from tropnet.regions.run_status import status_of
 
-BOX = tn.Box(-10, 10)
 # Pieces end by the clock: this one takes seconds, and little of the processor.
 SLOW = Faulty("sleep")
 
@@ -55,11 +55,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield client
 
 
-def processes(n: int = 2) -> ProcessPoolExecutor:
-    """Return an executor whose processes come of one that has loaded the kernels, and has no threads."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.preloaded"])
-    return ProcessPoolExecutor(n, context)
+def processes() -> ProcessPoolExecutor:
+    """Return an executor of two processes that come of a fork server."""
+    return ProcessPoolExecutor(2, fork_server())
 
 
 def test_dask_finds_the_same(net: tn.Network, alone: set[bytes], cluster: Client, tmp_path: Path) -> None:
