@@ -388,12 +388,15 @@ class Pace:
         self._begin = time.perf_counter()
         return min(_STEPS_OF_TRIAL, self._most) if self._builder.is_trial else self.steps
 
-    def end(self) -> None:
-        """End a slice, so that the next is twice as long or half, if this one was far too short or too long."""
+    def end(self, *, took_all: bool) -> None:
+        """End a slice, and what it left to do, so that the next is half as long if this one was far too long.
+
+        Or twice as long, if it was far too short although it `took_all` its steps.
+        """
         seconds = time.perf_counter() - self._begin
         if self._builder.is_trial:
             return
-        if seconds < self._seconds / 2:
+        if seconds < self._seconds / 2 and took_all:
             self.steps = min(2 * self.steps, self._most)
         elif seconds > 2 * self._seconds:
             self.steps = max(self.steps // 2, 1)

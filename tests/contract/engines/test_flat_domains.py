@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from tests.contract.engines.cases import NETWORKS
 from tests.contract.engines.engines import ENGINES, Candidate
+from tests.contract.engines.pieces import Pieces
+from tests.contract.engines.runs import run
 from tests.oracles.brute_force import brute_force_patterns
 from tests.oracles.exact import HalfSpace, Vector, coordinate_forms, exact_layers, rational, rationals
 from tests.oracles.fourier_motzkin import has_interior
@@ -34,6 +36,7 @@ from tropnet import (
     find_linear_region,
     iter_regions,
 )
+from tropnet.enumeration.search import Search
 
 COMPILED = {"vertex", "simplex"}
 INF = np.inf
@@ -220,6 +223,19 @@ def test_every_engine_finds_the_patterns_within_the_hull(tested: Candidate, name
         assert regions.complete
         assert (regions.network, regions.domain.description) == (net, hull.domain.description)
         assert count_regions(net, hull.domain, engine=tested.engine) == len(found)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("tested", [tested for tested in ENGINES if tested.engine.compiled], ids=lambda each: each.name)
+def test_what_runs_hand_over_keeps_to_the_sides_that_are_neurons(tested: Candidate, seed: int | None) -> None:
+    """In pieces, too, every region comes once where sides of the domain are neurons whose bits are fixed."""
+    for name in ("sides that are no float64 numbers", "a triangle of such sides"):
+        for kind in KINDS:
+            search = Search.prepare(NETWORKS[kind](3), HULLS[name].domain, tested.tiny, "highs", None, None)
+            assert search.task.fixed
+            found = Pieces(search.plan, seed).found
+            assert found.patterns == run(search.plan).patterns
+            assert len(found.patterns) == len(the_patterns(kind, name))
 
 
 @pytest.mark.parametrize("name", HULLS)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from tests.contract.engines.cases import DOMAINS, FEW, NETWORKS, SMALL, Case, the_case
+from tests.contract.engines.cases import CASES, DOMAINS, FEW, NETWORKS, SMALL, Case, the_case
 from tests.contract.engines.engines import Candidate, asked, engines
-from tests.contract.engines.laws import check_cuts, check_progress, check_witness, same_rows
+from tests.contract.engines.laws import check_covered, check_cuts, check_progress, check_witness, same_rows
+from tests.contract.engines.pieces import Pieces
 from tests.contract.engines.runs import Run, prepared, run, run_case, task_of
 from tropnet.arrays.patterns import unpack
-from tropnet.enumeration.engine import Ability, Chunk, Plan, Rest, Sharing, Task
-from tropnet.enumeration.engines.lp import LpEngine
+from tropnet.enumeration.engine import Ability, Task
+from tropnet.enumeration.engines.vertex.engine import VertexEngine
 
 PARTED = [
     the_case(network, domain, d)
@@ -124,61 +121,60 @@ KINDS = [
 ]
 
 
-class Pieces:
-    """A search in pieces: runs hand over what they have left, which is searched again, as subtrees or as it is.
-
-    With a seed, `Sharing.wanted` and `Sharing.split` are random, and what goes on as it is, else everything is handed
-    over as subtrees at every look. A subtree of which nothing was decided before is searched with twice the patience.
-    """
-
-    def __init__(self, plan: Plan, seed: int | None) -> None:
-        self.plan = plan
-        self.rng = None if seed is None else np.random.default_rng(seed)
-        self.chunks: list[Chunk] = []
-        # What is left: its share of all, and of all the share of the tree that it says its own shares of.
-        self.open: list[tuple[Rest | Mapping[int, bool], float, float, int]] = [(plan.task.fixed, 1.0, 1.0, 1)]
-        while self.open:
-            self._search(*self.open.pop())
-
-    def _search(self, work: Rest | Mapping[int, bool], share: float, tree: float, patience: int) -> None:
-        looks, rests = 0, []
-
-        def wanted() -> bool:
-            nonlocal looks
-            looks += 1
-            return looks > patience and (self.rng is None or self.rng.random() < 0.5)
-
-        def split(n: int) -> int:
-            assert n > 0
-            return n if self.rng is None else int(self.rng.integers(0, n + 1))
-
-        builder = self.plan.builder()
-        builder.sharing = Sharing(wanted, rests.append, split)
-        self.chunks += work.run(builder) if isinstance(work, Rest) else self._below(work).run(builder)
-        left: list[tuple[Rest | Mapping[int, bool], float, float, int]] = []
-        for rest in rests:
-            parts = [(fixed, tree * part, tree * part, 1) for fixed, part in rest.subtrees()]
-            as_it_is = self.rng is not None and self.rng.random() < 0.5
-            left += [(rest, sum(part for _, part, _, _ in parts), tree, 1)] if as_it_is else parts
-        if len(left) == 1 and left[0][0] == work:
-            left = [(work, share, tree, 2 * patience)]
-        assert sum(part for _, part, _, _ in left) + tree * builder.fraction == pytest.approx(share, rel=1e-9)
-        self.open += left
-
-    def _below(self, fixed: Mapping[int, bool]) -> Plan:
-        task = replace(self.plan.task, fixed=fixed)
-        plan = self.plan.adapted(task)
-        return plan if isinstance(plan, Plan) else prepared(LpEngine(seconds_per_chunk=0.0), task)
-
-
 @pytest.mark.parametrize("seed", [None, 1])
 @asked(Ability.FIXED, among=list(dict.fromkeys(KINDS)), fewer=FEW)
 def test_what_runs_hand_over_is_what_they_have_left(tested: Candidate, cases: list[Case], seed: int | None) -> None:
     """In pieces of any size every pattern is found, and counted, once; shares of what is left and done add up to 1."""
     for case in cases:
-        pieces = Pieces(prepared(tested.tiny, task_of(case.net, case.domain)), seed)
-        found = Run(case.net, tuple(pieces.chunks), pieces.plan.builder())
+        found = Pieces(prepared(tested.tiny, task_of(case.net, case.domain)), seed).found
         assert found.patterns == case.patterns
         assert found.undecided == []
-        counted = Pieces(prepared(tested.tiny, task_of(case.net, case.domain, only_count=True)), seed)
-        assert sum(chunk.n_regions for chunk in counted.chunks) == len(case.patterns)
+        counted = Pieces(prepared(tested.tiny, task_of(case.net, case.domain, only_count=True)), seed).found
+        assert counted.n_regions == len(case.patterns)
+
+
+@asked(Ability.FIXED, Ability.FACETS, among=list(dict.fromkeys(KINDS)))
+def test_pieces_come_with_the_same_cuts_and_facets(tested: Candidate, cases: list[Case]) -> None:
+    """A region that a kernel lists in a piece has the cuts and facets that it has in the whole."""
+    for case in cases:
+        task = task_of(case.net, case.domain, facets=True)
+        whole = by_pattern(run(prepared(tested.tiny, task)))
+        pieces = by_pattern(Pieces(prepared(tested.engine, task), 2).found)
+        both = whole.keys() & pieces.keys()
+        assert {pattern: whole[pattern] for pattern in both} == {pattern: pieces[pattern] for pattern in both}
+        assert both == case.patterns or tested.name == "simplex"
+
+
+def by_pattern(found: Run) -> dict[tuple[bool, ...], tuple[bytes, bytes]]:
+    """Return cuts and facets by pattern, of the chunks that list facets: not those of linear programs."""
+    return {
+        pattern: (cuts.tobytes(), facets.tobytes())
+        for chunk in found.chunks
+        if chunk.packed_facets is not None
+        for pattern, cuts, facets in zip(
+            map(tuple, unpack(chunk.packed, found.net.n_neurons).tolist()),
+            chunk.packed_cuts,
+            chunk.packed_facets,
+            strict=True,
+        )
+    }
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@asked(Ability.FIXED, among=list(dict.fromkeys(KINDS)), fewer=FEW)
+def test_what_is_left_to_linear_programs_is_handed_over_too(
+    tested: Candidate, cases: list[Case], seed: int | None
+) -> None:
+    """Without exact pivots, engines leave subtrees to others in the middle; what is missing lies under prefixes."""
+    for case in cases:
+        found = Pieces(prepared(tested.tiny, task_of(case.net, case.domain, pivots=0)), seed).found
+        check_covered(case, found.patterns, found.undecided, only=False)
+
+
+def test_subtrees_of_many_facets_are_handed_over_by_the_engine_that_searches_them() -> None:
+    """A cell of 70 lines has more facets than the vertex engine has bits for: the simplex engine searches it."""
+    disc = next(case for case in CASES if case.name == "70 lines around a disc")
+    engine = VertexEngine(steps=3)
+    pieces = Pieces(prepared(engine, task_of(disc.net, disc.domain)), None)
+    assert pieces.found.patterns == disc.patterns
+    assert any(chunk.counters.get("subtrees_by_simplex") for chunk in pieces.chunks)

@@ -167,7 +167,6 @@ class VertexSearch(ABC):
             steps = pace.begin()
             lent = lender.lend(self.problem, self.rows, self.state, out)
             status, n_regions = kernel.search(*lent, not task.only_count, steps)
-            pace.end()
             done = builder.sharing is None and status == kernel.DONE
             builder.fraction = 1.0 if done else min(float(self.state.done[0]), 1.0)
             builder.cost = float(self.state.leaves[2])
@@ -199,8 +198,11 @@ class VertexSearch(ABC):
             )
             # Where most regions are left out, whoever waits for some looks at the time.
             waited_for = task.goal is not None and status == kernel.FULL
+            chunk = None
             if n_regions or waited_for or status == kernel.DONE:
                 chunk = chunk_of(task, builder, out, n_regions, self._sample() if status == kernel.DONE else None)
+            pace.end(took_all=status == kernel.FULL)
+            if chunk is not None:
                 if status == kernel.DONE and self.kept is not None:
                     self.stock.give(self.kept)
                 yield chunk

@@ -142,7 +142,6 @@ class SimplexSearch:
         while status != kernel.DONE:
             steps = pace.begin()
             status = kernel.search(*state.lent(), listing, *out, points, facets, unsure, steps)
-            pace.end()
             n = int(cell.at[cells.N_OUT])
             builder.fraction = min(float(cell.numbers[cells.FRACTION]), 1.0)
             builder.cost = float(tree.leaves[2])
@@ -153,15 +152,19 @@ class SimplexSearch:
                 cell.at[cells.PHASE] = cells.DECIDING
             if status in (kernel.FULL, kernel.QUERY):
                 self._share_if_wanted()
+            chunk = None
             if n or cell.at[cells.N_COUNTED]:
                 packed, cuts = (words[:n].view(np.uint8)[:, :n_bytes].copy() for words in out)
                 found = None
                 if facets is not None and unsure is not None:
                     found = self.exact.facets(packed, cuts, facets[:n], unsure[:n])
-                yield Chunk(
+                chunk = Chunk(
                     packed, cuts, points[:n].copy(), {}, (), builder.fraction, dict(builder.counters),
                     int(cell.at[cells.N_COUNTED]), found,
                 )  # fmt: skip
+            pace.end(took_all=status == kernel.FULL)
+            if chunk is not None:
+                yield chunk
             if status == kernel.LOST:
                 # What is decided is read first, while the phase tells whether the list of pending neurons is that of
                 # this layer: where the layer could not be entered, it is still that of another cell.
