@@ -62,14 +62,15 @@ def track(
     *,
     enabled: bool,
     forecast: Callable[[], Forecast | None] = lambda: None,
+    warns: bool = True,
 ) -> Iterator[Update]:
     """Show a bar on standard error for work that takes more than a second.
 
     The bar appears even if nothing was reported by then, on a terminal. `forecast` is asked at the first report after
     that, and as long as there is none again after twice the time; one that is uncertain by more than half is not shown,
     and the others count less the more of the work is done. Where the work will take hours, a line says so, once, on
-    standard error, whether that is a terminal or not. Without a bar a line says after ten seconds, and once a minute at
-    most, what is going on; not if `TROPNET_QUIET` is set.
+    standard error, whether that is a terminal or not, unless the caller does (`warns` False). Without a bar a line says
+    after ten seconds, and once a minute at most, what is going on; not if `TROPNET_QUIET` is set.
 
     Examples
     --------
@@ -135,7 +136,7 @@ def track(
                 inf if found is not None and found.standard_error is not None else begin + _LATER * (now - begin)
             )
             expected = found if found is not None and found.certain else None
-            if found is not None and _is_hopeless(found, count, rate, now - begin):
+            if warns and found is not None and _is_hopeless(found, count, rate, now - begin):
                 console.print(warning(found, unit, rate), soft_wrap=True)
                 next_look = inf
         total = expected_total(count, fraction, expected)

@@ -91,7 +91,8 @@ def _go_on(search: Search, journal: Journal, *, progress: bool) -> None:
         max_regions=search.max_regions,
         store=not search.asked.only_count,
     )
-    with track(what, "regions", enabled=progress, forecast=report.forecast) as update, closing(pieces):
+    shown = track(what, "regions", enabled=progress, forecast=lambda: report.expected, warns=False)
+    with shown as update, closing(pieces):
         try:
             for _ in pieces:
                 update(journal.state.n_regions, journal.state.fraction, report.note())
@@ -117,10 +118,6 @@ class _Report:
         """How many regions there will be, as estimated before the run."""
         estimate = self.journal.manifest.estimate
         return None if estimate is None else Forecast(estimate["n_regions"], estimate["standard_error"])
-
-    def forecast(self) -> Forecast | None:
-        """Return what was estimated, without the standard error that would make it a certain number once refuted."""
-        return self.expected
 
     def warn(self) -> None:
         """Say at the start if the run will take more than a day."""

@@ -45,8 +45,8 @@ _VERTEX_INPUTS = 6
 _PLANE = 2
 # What an engine may cost, in seconds, before others are asked whether they are faster.
 _SECONDS_OF_TRIAL = 0.1
-_SECONDS_OF_FORECAST = 1.0
-_PROBES_OF_FORECAST = 8
+# Of a forecast: width, probes and the seconds they may take; for a search that may take so long, more of all.
+_QUICK, _CAREFUL, _SECONDS_OF_CARE = (16, 8, 1.0), (256, 16, 10.0), 300.0
 # Powers of two that float64 holds.
 _MOST_BRANCHINGS = 1000
 _Entry = TypeVar("_Entry", bound=np.generic)
@@ -328,22 +328,27 @@ class Search:
         if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities or self.probed:
             return None
         self.probed = True
-        found = self._quick_estimate(count)
+        found = self._quick_estimate(count, *_QUICK)
         return None if found is None else Forecast(found[0].n_regions, found[0].standard_error)
 
     def outlook(self) -> dict[str, float] | None:
         """Return about how many regions there will be, and how many seconds of one core they take, or None."""
         if not self.plan.engine.compiled or Ability.SAMPLING not in self.plan.engine.abilities:
             return None
-        found = self._quick_estimate(0)
+        found = self._quick_estimate(0, *_QUICK)
+        if found is None or found[1] > _SECONDS_OF_CARE:
+            found = self._quick_estimate(0, *_CAREFUL) or found
         if found is None:
             return None
         guess, seconds = found
         return {"n_regions": guess.n_regions, "standard_error": guess.standard_error, "seconds": seconds}
 
-    def _quick_estimate(self, count: int) -> tuple[Estimate, float] | None:
-        """Return what a second of random probes say of the regions, and of the seconds that they take; None if not."""
-        deadline = time.monotonic() + _SECONDS_OF_FORECAST
+    def _quick_estimate(self, count: int, width: int, n_probes: int, patience: float) -> tuple[Estimate, float] | None:
+        """Return what random probes say of the regions, and of the seconds that they take; None if it takes too long.
+
+        Both are refuted, and None, where `count` regions are too many.
+        """
+        deadline = time.monotonic() + patience
         costs: list[float] = []
 
         def probe(sampling: Sampling) -> Sample:
@@ -358,8 +363,8 @@ class Search:
                 probe,
                 lambda _limit, _seconds: Count(count, complete=False),
                 self.task.network.n_neurons,
-                width=16,
-                n_probes=_PROBES_OF_FORECAST,
+                width=width,
+                n_probes=n_probes,
                 seed=0,
                 share=np.inf,
                 update=_unseen,

@@ -50,7 +50,7 @@ def status(run: str, as_json: bool) -> None:
         f"regions    {found.n_regions:,}{parts}{rate}",
         f"done       {done}{left}",
         f"subtrees   {found.subtrees_done:,} done, {found.subtrees_open:,} open{failed}{undecided}",
-        f"time       {duration(found.elapsed)} in {found.n_sessions:,} sessions,"
+        f"time       {duration(found.elapsed)} in {found.n_sessions:,} session{'s' if found.n_sessions != 1 else ''},"
         f" {duration(found.seconds)} of work{memory}",
     ]
     click.echo("\n".join(lines))
