@@ -147,9 +147,13 @@ class SimplexSearch:
             builder.cost = float(tree.leaves[2])
             for name, place in _COUNTERS.items():
                 builder.counters[name] = int(cell.at[place])
-            if status == kernel.QUERY:
+            asked = status == kernel.QUERY
+            if asked:
                 # Unless it is answered, the kernel asks again.
                 cell.at[cells.PHASE] = cells.DECIDING
+                if not len(state.residues.state.primes) and task.tolerances.exact_pivots > 0:
+                    # Then only what these leave open.
+                    state.residues, asked = make_residues(task.network, task.domain), False
             if status in (kernel.FULL, kernel.QUERY):
                 self._share_if_wanted()
             chunk = None
@@ -173,13 +177,9 @@ class SimplexSearch:
                 builder.count("uncertain")
                 builder.count("settled_exactly")
                 yield from self._by_lp(decided, self._below(), share)
-            elif status == kernel.QUERY and state.is_at_hand:
-                if not len(state.residues.state.primes) and task.tolerances.exact_pivots > 0:
-                    # The kernel asks again only what these leave open.
-                    state.residues = make_residues(task.network, task.domain)
-                else:
-                    cell.at[cells.PHASE] = cells.ANSWERED
-                    yield from self._settle()
+            elif asked and state.is_at_hand:
+                cell.at[cells.PHASE] = cells.ANSWERED
+                yield from self._settle()
 
     def _share_if_wanted(self) -> None:
         sharing = self.builder.sharing
