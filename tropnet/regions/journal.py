@@ -61,6 +61,8 @@ _MANIFEST, _NETWORK, _JOURNAL, _LOG, _PARTS, _LOCK = (
 )  # fmt: skip
 # A journal is written anew when it has grown by so many bytes, and to so many times what it was.
 _GROWN_BY, _GROWN_TO = 1 << 25, 4
+# Whoever looks whether a run is worked at holds its lock for an instant.
+_SECONDS_OF_LOOKS = 0.5
 
 
 @dataclass(frozen=True)
@@ -503,12 +505,12 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def is_being_worked_at(path: str | os.PathLike[str]) -> bool:
-    """Return whether a process holds the lock of a run."""
+    """Return whether a process holds the lock of a run; only reads."""
     try:
-        _locked(Path(path)).close()
-    except RunError:
-        return True
-    return False
+        with (Path(path) / _LOCK).open("rb") as file:
+            return not _lock(file, shared=True)
+    except FileNotFoundError:
+        return False
 
 
 def version_of(package: str) -> str | None:
@@ -641,13 +643,14 @@ def _locked(path: Path) -> BinaryIO:
         Another process holds it.
     """
     file = (path / _LOCK).open("a+b")
-    try:
-        _lock(file)
-    except OSError as error:
-        file.seek(0)
-        owner = file.read().decode(errors="replace").strip() or "another process"
-        file.close()
-        raise RunError(f"'{path}' is worked at by {owner}: wait until it is done, or stop it.") from error
+    deadline = time.monotonic() + _SECONDS_OF_LOOKS
+    while not _lock(file):
+        if time.monotonic() > deadline:
+            file.seek(0)
+            owner = file.read().decode(errors="replace").strip() or "another process"
+            file.close()
+            raise RunError(f"'{path}' is worked at by {owner}: wait until it is done, or stop it.")
+        time.sleep(_SECONDS_OF_LOOKS / 20)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
     file.flush()
@@ -672,12 +675,24 @@ try:
 except ImportError:  # Windows
     import msvcrt
 
-    def _lock(file: BinaryIO) -> None:
+    def _lock(file: BinaryIO, *, shared: bool = False) -> bool:
+        """Lock a file; return False if another process has."""
+        del shared
         # Far beyond the text, which others may read.
         file.seek(1 << 30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        finally:
+            file.seek(0)
+        return True
 else:
 
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(file: BinaryIO, *, shared: bool = False) -> bool:
+        """Lock a file; return False if another process has."""
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
