@@ -24,8 +24,8 @@ class Faulty(Engine):
     Attributes
     ----------
     fault
-        What happens before a slice is told: ``"sleep"`` for 20 ms, ``"raise"`` an error, ``"exit"`` or ``"kill"`` the
-        process; or nothing.
+        What happens in a piece of work before a slice is told: ``"sleep"`` for 20 ms, ``"raise"`` an error, ``"exit"``
+        or ``"kill"`` the process; or nothing.
     target
         The packed pattern of the region at which it does; None is everywhere.
     """
@@ -50,9 +50,10 @@ class _FaultyPlan(Plan):
         self.engine, self.task, self.sound = engine, sound.task, sound
 
     def run(self, builder: ChunkBuilder) -> Generator[Chunk, None, None]:
-        faulty = self.engine
+        # Without others to share with, somebody only asks how large the tree is.
+        faulty, in_a_piece = self.engine, builder.sharing is not None
         for chunk in self.sound.run(builder):
-            if faulty.target is None or faulty.target in map(bytes, chunk.packed):
+            if in_a_piece and (faulty.target is None or faulty.target in map(bytes, chunk.packed)):
                 if faulty.fault == "sleep":
                     time.sleep(0.02)
                 elif faulty.fault == "raise":

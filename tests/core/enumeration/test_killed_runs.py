@@ -156,7 +156,8 @@ def test_a_second_process_is_refused(net: tn.Network, tmp_path: Path) -> None:
     process = fork_server().Process(target=search, args=(net, "count", tmp_path, "sleep"))
     process.start()
     while not (tmp_path / "manifest.json").exists() or not status_of(tmp_path).n_sessions:
-        time.sleep(0.01)
+        assert process.is_alive()
+        time.sleep(0.001)
     assert status_of(tmp_path).running
     with pytest.raises(tn.RunError, match=rf"is worked at by process {process.pid} on .*: wait until it is done"):
         search(net, "count", tmp_path)
@@ -176,6 +177,7 @@ def stopped(net: tn.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     process = fork_server().Process(target=search, args=(net, "regions", out, "sleep"))
     process.start()
     while not (out / "manifest.json").exists() or len(read_state(out).parts) < 3:
+        assert process.is_alive()
         time.sleep(0.01)
     process.kill()
     process.join()
@@ -294,9 +296,10 @@ def test_an_interrupt_on_the_command_line(tmp_path: Path) -> None:
     expected = tn.count_regions(net, BOX)
     count = ("count", str(tmp_path / "net.npz"), "--box", "-10", "10", "--engine", "simplex", "--out", str(out))
     _, nothing = tropnet("status", str(out)).communicate()
-    assert "no run (a directory with a manifest.json)" in nothing
+    assert f"no such run: '{out}'" in nothing
     process = tropnet(*count)
     while not (out / "manifest.json").exists() or not read_state(out).n_regions:
+        assert process.poll() is None
         time.sleep(0.005)
     assert status_of(out).running
     process.send_signal(signal.SIGINT)
