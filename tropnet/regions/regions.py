@@ -452,9 +452,10 @@ class Regions(Sequence[ActivationRegion]):
         Raises
         ------
         FileNotFoundError
-            There is no such file, or no run in that directory.
+            There is no such file or directory.
         FileFormatError
-            The file is truncated or was not written by `to_parquet`; it is one part of a run; or a run is damaged.
+            The file is truncated or was not written by `to_parquet`; it is one part of a run; a directory holds no
+            run, or one that is damaged.
         RunError
             The run only counts.
         """

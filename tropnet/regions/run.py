@@ -59,9 +59,9 @@ class Run(StoredRun):
     Raises
     ------
     FileNotFoundError
-        There is no run.
+        There is no such directory.
     FileFormatError
-        Its manifest or its journal is damaged; later on: a part is missing, damaged, or of another run.
+        It holds no run, or the manifest or the journal is damaged; later on: a part is missing, damaged, or of another run.
 
     Examples
     --------

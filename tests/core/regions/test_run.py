@@ -238,8 +238,10 @@ def test_the_network_is_that_of_the_run(saved: Regions, tmp_path: Path) -> None:
     Network.random([2, 5, 4, 3, 1], seed=1).save(tmp_path / "run/network.npz")
     with pytest.raises(FileFormatError, match=r"must hold the network of the run, .* but its network.npz is"):
         run.regions()
-    with pytest.raises(FileNotFoundError, match=r"no run \(a directory with a manifest.json\)"):
+    with pytest.raises(FileFormatError, match=r"must be the directory of a run: it holds no manifest\.json"):
         Regions.from_parquet(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Run(tmp_path / "nowhere")
 
 
 def bits(rows: Iterator[bytes], n: int) -> list[list[int]]:
