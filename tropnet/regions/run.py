@@ -61,7 +61,8 @@ class Run(StoredRun):
     FileNotFoundError
         There is no such directory.
     FileFormatError
-        It holds no run, or the manifest or the journal is damaged; later on: a part is missing, damaged, or of another run.
+        It holds no run, or the manifest or the journal is damaged; later on: a part is missing, damaged, or of another
+        run.
 
     Examples
     --------
