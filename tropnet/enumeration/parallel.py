@@ -58,7 +58,7 @@ class Pace(NamedTuple):
         return min(max(self.share * elapsed, self.least), self.most)
 
 
-IN_MEMORY = Pace(0.1, 0.05, 2.0, float(1 << 26))
+IN_MEMORY = Pace(0.1, 0.1, 2.0, float(1 << 26))
 ON_DISK = Pace(0.25, 0.01, 30.0, float(1 << 24))
 
 
