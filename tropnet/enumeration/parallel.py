@@ -19,7 +19,6 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import dataclass
 from threading import Event
 from typing import NamedTuple, Protocol
 
@@ -141,20 +140,12 @@ def failure_message(state: RunState) -> str:
     )
 
 
-@dataclass
-class _Job:
-    """Subtrees, by their numbers, and when they were handed out."""
-
-    numbers: list[int]
-    attempt: int
-
-
 class _Schedule:
     """What is open, what is being searched, and by whom.
 
     `queue` holds what is open, as a depth-first search would meet it, the next one last; `suspects` what may have
     killed a worker: they are searched when nothing else is left, one at a time, so that it is known who did it.
-    `undivided` are those of them that came back whole.
+    `undivided` are those of them that came back whole. `flying` are the pieces under way, with their subtrees.
     """
 
     def __init__(
@@ -181,7 +172,7 @@ class _Schedule:
             self.executor = workers
             self.n_workers = int(getattr(workers, "_max_workers", None) or 1)
         self.seen: dict[str, float] = {}
-        self.flying: dict[Future[Outcome], _Job] = {}
+        self.flying: dict[Future[Outcome], list[int]] = {}
         self.queue = list(ledger.state.open)
         self.suspects: list[list[int]] = []
         self.deaths: dict[int, int] = {}
@@ -284,16 +275,16 @@ class _Schedule:
             if not self.flying:
                 self._renew(error)
             return False
-        self.flying[future] = _Job(numbers, self.n_attempts)
+        self.flying[future] = numbers
         return True
 
     def _taken_back(self, future: Future[Outcome]) -> Generator[Outcome, None, None]:
         """Write down what came of a piece of work."""
-        job = self.flying.pop(future)
+        numbers = self.flying.pop(future)
         try:
             outcome = future.result()
         except CancelledError:
-            self.queue += job.numbers
+            self.queue += numbers
             return
         except BrokenExecutor as error:
             # Any of those under way may have done it.
@@ -301,21 +292,21 @@ class _Schedule:
             for other in list(self.flying):
                 if other.done() and not other.cancelled() and other.exception() is None:
                     yield from self._taken_back(other)
-            broken = [job, *self.flying.values()]
+            broken = [numbers, *self.flying.values()]
             self.flying.clear()
             self._renew(error)
             for each in broken:
-                self._suspect(each.numbers, error, alone=alone)
+                self._suspect(each, error, alone=alone)
             return
         except TropnetError:
             raise
         except Exception as error:  # whatever a worker died of
-            self._suspect(job.numbers, error, alone=True)
+            self._suspect(numbers, error, alone=True)
             return
         self.seen[outcome.worker] = time.monotonic()
         left = self.ledger.finish(
             Piece(
-                job.numbers[: outcome.n_begun],
+                numbers[: outcome.n_begun],
                 outcome.left,
                 outcome.n_regions,
                 outcome.stored,
@@ -324,13 +315,13 @@ class _Schedule:
                 outcome.seconds,
             )
         )
-        if len(left) == 1 and not outcome.n_regions and len(job.numbers) == 1 and job.numbers[0] in self.deaths:
+        if len(left) == 1 and not outcome.n_regions and len(numbers) == 1 and numbers[0] in self.deaths:
             # There was nothing to divide it by.
-            self.deaths[left[0]] = self.deaths[job.numbers[0]]
+            self.deaths[left[0]] = self.deaths[numbers[0]]
             self.undivided.add(left[0])
             self.suspects.append(left)
         else:
-            self.queue += job.numbers[outcome.n_begun :][::-1] + left
+            self.queue += numbers[outcome.n_begun :][::-1] + left
         yield outcome
 
     def _suspect(self, numbers: list[int], error: BaseException, *, alone: bool) -> None:
