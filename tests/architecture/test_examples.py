@@ -42,6 +42,18 @@ def test_gallery_scripts_draw(name, tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_killed_worker_changes_nothing(tmp_path):
+    """The script kills a process in the middle, and says that the regions are the same."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "killed_worker.py"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    alone, killed, together = done.stdout.splitlines()
+    n, before = alone.split()[0], re.fullmatch(r"killed worker \d+ after ([\d,]+) regions", killed)[1]
+    assert 0 < int(before.replace(",", "")) < int(n.replace(",", ""))
+    assert together == f"{n} regions, found by a Dask cluster, complete: True, the same: True"
+    assert not list(tmp_path.iterdir())
+
+
 def test_advisories_of_a_model_in_a_file(tmp_path):
     """The script of the advisories draws the network of the file that it is given."""
     tn.Network.random([5, 6, 6, 5], seed=0).save(tmp_path / "net.npz")
