@@ -45,7 +45,7 @@ class Config:
     seed: int = 0
     widths: tuple[int, ...] = (4, 96, 96, 1)
     kills: int = 20
-    most: float = 0.09
+    most: float = 0.07
 
 
 def work(kind: str, run: Path, config: Config) -> None:
@@ -67,7 +67,7 @@ def session(kind: str, run: Path, seconds: float | None) -> dict[str, Any]:
     begin = time.monotonic()
     if seconds is not None:
         time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == (0 if seconds is None else -signal.SIGKILL)
