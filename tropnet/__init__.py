@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         iter_regions,
     )
     from tropnet.errors import (
+        CertificateError,
         DomainError,
         EnumerationInterrupted,
         FileFormatError,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         statistics,
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
+    from tropnet.proofs import Checked, check
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions, Run
     from tropnet.tracking import RegionTracker
@@ -99,6 +101,8 @@ __all__ = [
     "BoundaryPoint",
     "Box",
     "CachedPredictor",
+    "CertificateError",
+    "Checked",
     "Comparison",
     "CompiledPredictor",
     "Counterexample",
@@ -142,6 +146,7 @@ __all__ = [
     "Verdict",
     "WholeSpace",
     "adjacency_graph",
+    "check",
     "compile_regions",
     "count_linear_regions",
     "count_regions",
@@ -184,6 +189,7 @@ _MODULES = {
         "iter_regions",
     ),
     "tropnet.errors": (
+        "CertificateError",
         "DomainError",
         "EnumerationInterrupted",
         "FileFormatError",
@@ -243,6 +249,10 @@ _MODULES = {
         "CachedPredictor",
         "CompiledPredictor",
         "compile_regions",
+    ),
+    "tropnet.proofs": (
+        "Checked",
+        "check",
     ),
     "tropnet.properties": (
         "Counterexample",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "CertificateError",
     "DomainError",
     "EnumerationInterrupted",
     "FileFormatError",
@@ -47,6 +48,10 @@ class DomainError(TropnetError, ValueError):
 
 class FileFormatError(TropnetError, ValueError):
     """A file is truncated, was not written by tropnet, or would need pickle."""
+
+
+class CertificateError(TropnetError, ValueError):
+    """A certificate does not prove what it states, states it of another network or domain, or is malformed."""
 
 
 class RunError(TropnetError, RuntimeError):
