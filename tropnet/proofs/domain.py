@@ -20,11 +20,11 @@ class IntegerDomain:
         self.inputs, self.unit = _coordinates(statement.hull, statement.n_inputs)
         self.dimension = k = statement.dimension
         self.rows = [self._row(a, side) for a, side in zip(statement.A, statement.b, strict=True)]
+        if statement.hull is not None:
+            self._check_hull(statement)
         for i, (row, _) in enumerate(self.rows):
             if not any(row[:-1]) and row[-1] < 0:
                 raise CertificateError(f"row {i} of the domain is negative everywhere: the domain is empty.")
-        if statement.hull is not None:
-            self._check_hull(statement)
         # The rows that a point of the interior has to be strictly inside of.
         self.sides = [row for row, _ in self.rows if any(row[:-1])]
         low: list[Fraction | None] = [None] * k
@@ -50,8 +50,6 @@ class IntegerDomain:
         hull, d = statement.hull, statement.n_inputs
         if hull is None or len(hull.equalities) != len(hull.multipliers):
             raise CertificateError("the hull must have a multiplier for each of its equalities.")
-        if len(hull.origin) != d:
-            raise CertificateError(f"the origin of the hull must have d = {d} coordinates, got {len(hull.origin)}.")
         if any(value <= 0 for value in hull.multipliers):
             raise CertificateError("the multipliers of the hull must be positive.")
         rows = [[*map(Fraction, statement.A[i]), Fraction(statement.b[i])] for i in hull.equalities]
@@ -81,6 +79,8 @@ def _coordinates(hull: Hull | None, n_inputs: int) -> tuple[list[Row], int]:
     """Return the inputs x_i as rows in t, with one unit."""
     if hull is None:
         return [tuple([int(i == j) for j in range(n_inputs + 1)]) for i in range(n_inputs)], 1
+    if any(len(each) != n_inputs for each in (hull.origin, *hull.basis)):
+        raise CertificateError(f"origin and basis of the hull must have d = {n_inputs} coordinates.")
     flat, unit = integers([value for each in zip(*hull.basis, hull.origin, strict=True) for value in each])
     k = len(hull.basis) + 1
     return [tuple(flat[i * k : (i + 1) * k]) for i in range(n_inputs)], unit

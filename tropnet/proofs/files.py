@@ -120,16 +120,18 @@ class Writer:
         self._tables, self._n_waiting = [], 0
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, trace: TracebackType | None) -> None:
+        whole = False
         try:
             if kind is None:
                 self._flush()
                 self._writer.add_key_value_metadata({METADATA: self._counted().to_json().encode()})
+                whole = True
         finally:
             self._writer.close()
-            if kind is not None:
+            if whole:
+                self._partial.replace(self._path)
+            else:
                 self._partial.unlink()
-        if kind is None:
-            self._partial.replace(self._path)
 
     def _counted(self) -> Statement:
         statement = self._statement
