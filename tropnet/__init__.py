@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         statistics,
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
-    from tropnet.proofs import Checked, check
+    from tropnet.proofs import Certified, Checked, certify, check
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions, Run
     from tropnet.tracking import RegionTracker
@@ -102,6 +102,7 @@ __all__ = [
     "Box",
     "CachedPredictor",
     "CertificateError",
+    "Certified",
     "Checked",
     "Comparison",
     "CompiledPredictor",
@@ -146,6 +147,7 @@ __all__ = [
     "Verdict",
     "WholeSpace",
     "adjacency_graph",
+    "certify",
     "check",
     "compile_regions",
     "count_linear_regions",
@@ -251,7 +253,9 @@ _MODULES = {
         "compile_regions",
     ),
     "tropnet.proofs": (
+        "Certified",
         "Checked",
+        "certify",
         "check",
     ),
     "tropnet.properties": (

@@ -1,5 +1,6 @@
 """Certificates: files that prove that regions are all there are, and a small program that checks them."""
 
 from tropnet.proofs.calls import Checked, check
+from tropnet.proofs.certify import Certified, certify
 
-__all__ = ["Checked", "check"]
+__all__ = ["Certified", "Checked", "certify", "check"]
