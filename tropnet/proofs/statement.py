@@ -148,7 +148,7 @@ class Statement:
             It is of another format or version, or numbers do not fit together.
         """
         values = json.loads(header)
-        if values["format"] != FORMAT or values["version"] != VERSION:
+        if values["format"] != FORMAT or _count(values["version"]) != VERSION:
             raise CertificateError(
                 f"the header must say format '{FORMAT}', version {VERSION}, got '{values['format']}',"
                 f" version {values['version']}: check it with the tropnet that wrote it."
