@@ -14,6 +14,8 @@ HOMES = {
     "slopes that bits choose": (r"where\(\w+, \w*slopes\[:, 1\], \w*slopes\[:, 0\]\)", "network/recurrence.py"),
     "numbers that say how float64 rounds": (r"finfo\(np\.float64\)|float_info", "arrays/rounding.py"),
 }
+# What checks certificates shares nothing with what makes them, on purpose.
+ON_ITS_OWN = {"proofs/rows.py"}
 
 
 @pytest.mark.parametrize(("pattern", "home"), HOMES.values(), ids=HOMES)
@@ -21,4 +23,4 @@ def test_an_idea_has_one_home(pattern, home):
     """What its home spells, no other file does; networks in training, without exact arithmetic, are left out."""
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     found = {name for name, path in files.items() if re.search(pattern, path.read_text(encoding="utf-8"))}
-    assert {name for name in found if not name.startswith("homotopy/")} == {home}
+    assert {name for name in found - ON_ITS_OWN if not name.startswith("homotopy/")} == {home}

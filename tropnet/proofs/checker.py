@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
-from math import gcd
 from typing import Any, NamedTuple
 
 from tropnet.errors import CertificateError
@@ -325,9 +324,7 @@ def _proofs(
 
 def _map_digest(y: list[Row], unit: int) -> bytes:
     """Return a digest of the function y of t: equal iff the functions are."""
-    values = [unit, *[value for row in y for value in row]]
-    divisor = gcd(*values)
-    return _digest([value // divisor for value in values])
+    return _digest(primitive((unit, *[value for row in y for value in row])))
 
 
 def _digest(values: Sequence[int]) -> bytes:
