@@ -28,6 +28,8 @@ __all__ = ["Outcome", "check_certificate"]
 
 _DIGEST_BYTES = 32
 
+Outputs = tuple[list[Row], int]  # y as rows in t, and their unit
+
 
 class Outcome(NamedTuple):
     """What was proven: the statement, and how many facets and implied rows proved it, in how many seconds."""
@@ -218,12 +220,7 @@ class _Check:
         return region
 
     def _implied(
-        self,
-        cell: Cell,
-        facets: set[int],
-        vanishing: set[int],
-        outputs: tuple[list[Row], int],
-        columns: Mapping[str, Any],
+        self, cell: Cell, facets: set[int], vanishing: set[int], outputs: Outputs, columns: Mapping[str, Any]
     ) -> None:
         """Rule IMPLIED: all other rows, the sides of the box, and what is claimed, follow from facets and domain.
 
@@ -233,14 +230,12 @@ class _Check:
         n, k = self._network.n_neurons, self._domain.dimension
         proofs = list(_proofs(columns))
         weights = self._claim_weights(columns["claim_weights"], {t - n - 2 * k: own for t, _, own in proofs if own})
-        targets = {j: _Target(row, cell.box, f"the row of neuron {j}") for j, row in cell.rows.items()}
-        waiting = {j for j in cell.near if j not in vanishing}
-        for i, side in cell.box.sides():
-            targets[n + i] = _Target(side, self._domain.box, f"side {i} of the box")
-            waiting.add(n + i)
+        targets = {n + i: _Target(side, self._domain.box, f"side {i} of the box") for i, side in cell.box.sides()}
         for c, (claim, own) in enumerate(zip(self._claims, weights, strict=True)):
             targets[n + 2 * k + c] = _Target(claim.target(outputs, own), cell.box, f"claim {c}", claim.strict)
-            waiting.add(n + 2 * k + c)
+        waiting = {*targets, *[j for j in cell.near if j not in vanishing]}
+        for j in {j for j, _, _ in proofs if j in cell.rows}.union(cell.near):
+            targets[j] = _Target(cell.rows[j], cell.box, f"the row of neuron {j}")
         for place, terms, _ in proofs:
             if place not in targets:
                 raise CertificateError(f"a proof must be of a row, a side of the box or a claim, got target {place}.")
