@@ -27,7 +27,7 @@ import numpy as np
 import tropnet as tn
 from analysis.shared import results
 from benchmarks.report import processor, provenance
-from tropnet.regions.journal import is_run, read_state
+from tropnet.regions.runs.journal import is_run, read_state
 
 _BOX = tn.Box(-1.0, 1.0)
 

@@ -26,8 +26,8 @@ import numpy as np
 import tropnet as tn
 from analysis.shared import results
 from benchmarks.report import processor, provenance, replaced
-from tropnet.regions.journal import is_run, read_manifest
-from tropnet.regions.run_status import status_of
+from tropnet.regions.runs.journal import is_run, read_manifest
+from tropnet.regions.runs.status import status_of
 
 _LOW = (-0.328422877, -0.499999896, -0.499999896, -0.5, -0.5)
 _HIGH = (0.679857769, 0.499999896, 0.499999896, 0.5, 0.5)

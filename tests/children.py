@@ -14,7 +14,7 @@ from typing import Any
 import tropnet as tn
 from tests.faulty import Faulty
 from tropnet.enumeration import recorded
-from tropnet.regions import journal
+from tropnet.regions.runs import journal
 
 BOX = tn.Box(-10, 10)
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tropnet.enumeration.engine import Chunk, ChunkBuilder, Engine, Plan, Refusal, Task
 from tropnet.enumeration.engines.vertex.engine import VertexEngine
-from tropnet.regions.journal import part_path, read_state
+from tropnet.regions.runs.journal import part_path, read_state
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
 from tropnet.network.network import Network
 from tropnet.regions import ActivationRegion, Regions
-from tropnet.regions.journal import RunState, is_run, read_state
 from tropnet.regions.lifting import lifted_region
-from tropnet.regions.run import Run
+from tropnet.regions.runs.journal import is_run, read_state
+from tropnet.regions.runs.run import Run
+from tropnet.regions.runs.state import RunState
 
 __all__ = ["count_regions", "enumerate_regions", "estimate_regions", "iter_regions"]
 

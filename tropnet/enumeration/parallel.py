@@ -24,7 +24,7 @@ from typing import NamedTuple, Protocol
 
 from tropnet.enumeration.subtrees import Budget, Outcome, Packed, Searchable, search_subtrees
 from tropnet.errors import TropnetError
-from tropnet.regions.journal import OpenSubtree, Piece, RunState
+from tropnet.regions.runs.state import OpenSubtree, Piece, RunState
 
 __all__ = ["IN_MEMORY", "ON_DISK", "Ledger", "MemoryLedger", "Pace", "failure_message", "search_in_pieces"]
 
@@ -275,6 +275,9 @@ class _Schedule:
             if not self.flying:
                 self._renew(error)
             return False
+        except Exception as error:
+            # It was shut down, or lost its cluster.
+            raise BrokenExecutor(f"{type(error).__name__}: {error}") from error
         self.flying[future] = numbers
         return True
 

@@ -17,7 +17,8 @@ from tropnet.enumeration.parallel import ON_DISK, failure_message, search_in_pie
 from tropnet.enumeration.search import Search
 from tropnet.errors import SubtreeError
 from tropnet.progress import Forecast, duration, expected_total, track
-from tropnet.regions.journal import Journal, Manifest, RunState, is_run, read_manifest, version_of
+from tropnet.regions.runs.journal import Journal, is_run, read_manifest, version_of
+from tropnet.regions.runs.state import Manifest, RunState
 
 __all__ = ["record"]
 

@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from tropnet.enumeration.engine import Chunk, Plan, Refusal, Rest, Sharing, Task
 from tropnet.enumeration.engines.lp import LpEngine
-from tropnet.regions.journal import OpenSubtree
+from tropnet.regions.runs.state import OpenSubtree
 
 __all__ = ["Budget", "Outcome", "Packed", "Searchable", "plan_below", "search_subtrees", "text_of"]
 
@@ -100,8 +100,9 @@ class Packed:
         search = self._kept.get(self.key)
         if search is None:
             search = pickle.loads(self.data)  # noqa: S301 -- made by this class, in the process that hands out the work
-            while len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
+            # Other threads of this worker take and keep, too.
+            for key in list(self._kept)[: 1 - _MOST_KEPT]:
+                self._kept.pop(key, None)
             self._kept[self.key] = search
         return search
 

@@ -3,6 +3,6 @@
 from tropnet.regions.activation_region import ActivationRegion
 from tropnet.regions.arrays import Balls, Facets, Halfspaces, Vertices, VolumeEstimates
 from tropnet.regions.regions import Regions
-from tropnet.regions.run import Run
+from tropnet.regions.runs.run import Run
 
 __all__ = ["ActivationRegion", "Balls", "Facets", "Halfspaces", "Regions", "Run", "Vertices", "VolumeEstimates"]

@@ -29,7 +29,7 @@ from tropnet.regions.files import FORMATS, Columns, part_bytes, read_npz, read_p
 from tropnet.regions.halfspaces import compose_rows, compose_unit_rows
 from tropnet.regions.measures import VERTEX_ACCURACY, Measures
 from tropnet.regions.row_index import RowIndex
-from tropnet.regions.stored_run import StoredRun
+from tropnet.regions.runs.stored import StoredRun
 
 __all__ = ["Regions", "part_of", "write_regions"]
 

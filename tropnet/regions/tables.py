@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import PackedArray
+from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
 from tropnet.network.network import Network
 
@@ -38,7 +39,7 @@ def write_rows(rows: Rows, metadata: Mapping[str, str], file: BinaryIO) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    points = {f"x{j}": pa.array(np.ascontiguousarray(column)) for j, column in enumerate(rows["points"].T)}
+    points = {f"x{j}": _number_column(column) for j, column in enumerate(rows["points"].T)}
     table = pa.table(
         {
             "pattern": _binary_column(rows["pattern"]),
@@ -115,6 +116,13 @@ def fractions(text: str) -> tuple[Fraction, ...]:
 def flat(array: NDArray[Any]) -> memoryview:
     """Return the numbers of an array as a buffer, without a copy if they lie in order."""
     return np.ascontiguousarray(array).reshape(-1).data
+
+
+def _number_column(numbers: FloatArray) -> pa.Array:
+    """Return float64 numbers as a column; `pa.array` would import pandas, where that is installed."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(flat(numbers))])
 
 
 def _binary_column(packed: PackedArray) -> pa.Array:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.checks import distinct
+from tests.children import fork_server
+from tests.cluster import two_workers
 from tests.contract.engines.cases import DOMAINS, FEW, NETWORKS, Case, the_case
 from tests.contract.engines.engines import ENGINES, Candidate, asked, engines
 from tests.contract.engines.laws import check_cuts, check_witness
@@ -31,8 +33,15 @@ SHORTEST = Pace(1e-9, 0.0, 1e-9, float("inf"), 0.0)
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Executor]:
     """Two processes for all tests."""
-    with ProcessPoolExecutor(2) as executor:
+    with ProcessPoolExecutor(2, fork_server()) as executor:
         yield executor
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """Two workers of a Dask cluster."""
+    with two_workers(tmp_path_factory.mktemp("dask")) as client:
+        yield client.get_executor()
 
 
 def columns(regions: Regions) -> list[object]:
@@ -55,11 +64,11 @@ def test_parts_are_the_whole(tested: Candidate, cases: list[Case]) -> None:
 
 
 @engines()
-def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Executor) -> None:
+def test_the_order_does_not_depend_on_who_works(tested: Candidate, processes: Executor, cluster: Executor) -> None:
     """Any number of threads finds the same regions in the same order, and so does any executor."""
     whole = the_case("generic", "polyhedron", 2)
     with ThreadPoolExecutor(2) as threads:
-        for group in ((2, 3), (threads, processes)):
+        for group in ((2, 3), (threads, processes, cluster)):
             several = [
                 enumerate_regions(whole.net, whole.domain, engine=engine, workers=workers)
                 for engine in (tested.engine, tested.tiny)

@@ -9,16 +9,16 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import dask
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import tropnet as tn
 from tests.children import BOX, fork_server
+from tests.cluster import two_workers
 from tests.faulty import Faulty, distinct_rows, patterns_in
 from tropnet.arrays.patterns import pack, unpack
-from tropnet.regions.run_status import status_of
+from tropnet.regions.runs.status import status_of
 
 # Pieces end by the clock: this one takes seconds, and little of the processor.
 SLOW = Faulty("sleep")
@@ -39,19 +39,7 @@ def alone(net: tn.Network) -> set[bytes]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Start two Dask workers, processes of their own."""
-    folder = str(tmp_path_factory.mktemp("dask"))
-    with (
-        dask.config.set({"temporary-directory": folder}),
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            local_directory=folder,
-            silence_logs=50,
-        ) as machines,
-        Client(machines) as client,
-    ):
+    with two_workers(tmp_path_factory.mktemp("dask")) as client:
         yield client
 
 

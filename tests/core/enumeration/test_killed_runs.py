@@ -24,8 +24,8 @@ import tropnet as tn
 from tests.children import BOX, fork_server, search, search_and_die, search_within
 from tests.faulty import distinct_rows, patterns_in
 from tropnet.cli import command
-from tropnet.regions.journal import read_state
-from tropnet.regions.run_status import status_of
+from tropnet.regions.runs.journal import read_state
+from tropnet.regions.runs.status import status_of
 
 KINDS = ["regions", "count"]
 

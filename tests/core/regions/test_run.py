@@ -34,7 +34,8 @@ from tropnet import (
     enumerate_regions,
 )
 from tropnet.regions.files import part_bytes
-from tropnet.regions.journal import Journal, Manifest, OpenSubtree, Piece
+from tropnet.regions.runs.journal import Journal
+from tropnet.regions.runs.state import Manifest, OpenSubtree, Piece
 
 N = settings().max_examples
 Problem = tuple[Network, Domain | None]

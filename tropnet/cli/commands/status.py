@@ -27,7 +27,7 @@ def status(run: str, as_json: bool) -> None:
       tropnet status run/
       tropnet status run/ --json
     """
-    from tropnet.regions.run_status import status_of
+    from tropnet.regions.runs.status import status_of
 
     found = status_of(run)
     if as_json:

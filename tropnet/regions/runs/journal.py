@@ -23,196 +23,29 @@ import os
 import signal
 import socket
 import time
-import weakref
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from tropnet.archives import write_atomically
 from tropnet.errors import FileFormatError, RunError
-from tropnet.network.domain import Domain, domain_from
 from tropnet.network.network import Network
+from tropnet.regions.runs.lines import as_json, content_of, line_of
+from tropnet.regions.runs.lock import LOCK, locked
+from tropnet.regions.runs.state import Manifest, Part, Piece, RunState, packed_subtrees, state_line
 
-__all__ = [
-    "Journal",
-    "Manifest",
-    "OpenSubtree",
-    "Part",
-    "Piece",
-    "RunState",
-    "is_being_worked_at",
-    "is_run",
-    "part_path",
-    "read_log",
-    "read_manifest",
-    "read_network",
-    "read_state",
-    "version_of",
-]
+__all__ = ["Journal", "is_run", "part_path", "read_log", "read_manifest", "read_network", "read_state", "version_of"]
 
 _FORMAT = "tropnet run"
 _VERSION = 1
-_MANIFEST, _NETWORK, _JOURNAL, _LOG, _PARTS, _LOCK = (
-    "manifest.json", "network.npz", "journal.jsonl", "log.jsonl", "parts", "lock",
+_MANIFEST, _NETWORK, _JOURNAL, _LOG, _PARTS = (
+    "manifest.json", "network.npz", "journal.jsonl", "log.jsonl", "parts",
 )  # fmt: skip
 # A journal is written anew when it has grown by so many bytes, and to so many times what it was.
 _GROWN_BY, _GROWN_TO = 1 << 25, 4
-# Whoever looks whether a run is worked at holds its lock for an instant.
-_SECONDS_OF_LOOKS = 0.5
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a run is of.
-
-    Attributes
-    ----------
-    kind
-        ``"regions"`` or ``"count"``.
-    identity
-        All that the result depends on, as JSON: the fingerprint of the network, domain, options, versions.
-    engine
-        Which engine was chosen for it.
-    estimate
-        How many regions there are about, with the standard error and the seconds one core takes about; None if nothing
-        is known.
-    """
-
-    kind: str
-    identity: Mapping[str, Any]
-    engine: str
-    estimate: Mapping[str, float] | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of kind and identity, hexadecimal."""
-        return hashlib.sha256(_json([self.kind, dict(self.identity)]).encode()).hexdigest()
-
-    @property
-    def domain(self) -> Domain:
-        """The domain."""
-        return domain_from(self.identity["domain"])
-
-
-class OpenSubtree(NamedTuple):
-    """A subtree that is still to be searched: its decisions as text, and its share of the tree."""
-
-    text: str
-    share: float
-
-
-class Part(NamedTuple):
-    """A file of regions: its name, how many there are, and its size in bytes."""
-
-    name: str
-    n_regions: int
-    n_bytes: int
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of work that is done.
-
-    Attributes
-    ----------
-    took, left
-        The numbers of the open subtrees that it took, and what it left of them, in the order of the search.
-    n_regions
-        How many regions it found; `regions` are they, as a Parquet file, unless the run only counts.
-    undecided
-        Decision prefixes that stayed undecided, as text.
-    counters, seconds
-        What the engine counted, and how long it took.
-    """
-
-    took: Sequence[int]
-    left: Sequence[OpenSubtree]
-    n_regions: int
-    regions: bytes | None = None
-    undecided: Sequence[str] = ()
-    counters: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass
-class RunState:
-    """Where a run stands.
-
-    Attributes
-    ----------
-    open
-        By number, in the order of the search, what is still to be searched.
-    failed
-        By number, why subtrees of these could not be searched: the last error.
-    n_numbered
-        How many subtrees there have been.
-    seconds, elapsed
-        Of all pieces together, and by the clock while somebody worked at the run.
-    n_sessions
-        How many processes have worked at the run, one after the other.
-    """
-
-    open: dict[int, OpenSubtree] = field(default_factory=lambda: {0: OpenSubtree("", 1.0)})
-    failed: dict[int, str] = field(default_factory=dict)
-    n_numbered: int = 1
-    n_pieces: int = 0
-    n_regions: int = 0
-    parts: list[Part] = field(default_factory=list)
-    undecided: list[str] = field(default_factory=list)
-    counters: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    elapsed: float = 0.0
-    n_sessions: int = 0
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to search."""
-        return not self.open
-
-    @property
-    def fraction(self) -> float:
-        """The share of the tree that is searched."""
-        return 1.0 if self.finished else max(1.0 - sum(subtree.share for subtree in self.open.values()), 0.0)
-
-    def replay(self, line: Mapping[str, Any]) -> None:
-        """Take over what a line of the journal says."""
-        if "state" in line:
-            self.__dict__.update(_state_from(line["state"]).__dict__)
-        elif "session" in line:
-            self.n_sessions += 1
-            # Whoever comes anew tries again.
-            self.failed.clear()
-        elif "failed" in line:
-            self.fail(line["failed"], line["error"])
-        else:
-            if line["part"] is not None:
-                self.parts.append(Part(line["part"], line["n_regions"], line["n_bytes"]))
-            self.finish(_piece_from(line))
-        self.elapsed += line.get("elapsed", 0.0)
-
-    def finish(self, piece: Piece) -> list[int]:
-        """Take over what a piece of work found and left; return the numbers of the subtrees that it left."""
-        for number in piece.took:
-            del self.open[number]
-            self.failed.pop(number, None)
-        numbers = list(range(self.n_numbered, self.n_numbered + len(piece.left)))
-        self.open.update(zip(numbers, piece.left, strict=True))
-        self.n_numbered += len(numbers)
-        self.n_pieces += 1
-        self.n_regions += piece.n_regions
-        self.undecided += piece.undecided
-        for name, value in piece.counters.items():
-            self.counters[name] = self.counters.get(name, 0) + value
-        self.seconds += piece.seconds
-        return numbers
-
-    def fail(self, number: int, error: str) -> None:
-        """Take over that a subtree could not be searched."""
-        self.failed[number] = error
 
 
 class Journal:
@@ -238,7 +71,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], network: Network, manifest: Manifest) -> None:
         self.path = Path(path)
         self._make(network, manifest)
-        self._lock = _locked(self.path)
+        self._lock = locked(self.path)
         try:
             self.manifest = _the_same(self.path, manifest)
             self.state, good = _replayed(self.path)
@@ -281,7 +114,7 @@ class Journal:
         self._append(
             {
                 "took": list(piece.took),
-                "left": _packed(piece.left),
+                "left": packed_subtrees(piece.left),
                 "n_regions": piece.n_regions,
                 "part": name,
                 "n_bytes": 0 if piece.regions is None else len(piece.regions),
@@ -303,7 +136,7 @@ class Journal:
     def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the log; what cannot be written there is not missed."""
         with suppress(OSError), (self.path / _LOG).open("a") as file:
-            file.write(_json(dict(line)) + "\n")
+            file.write(as_json(dict(line)) + "\n")
 
     @property
     def elapsed(self) -> float:
@@ -326,10 +159,10 @@ class Journal:
                 f" {_MANIFEST}. Name another one."
             )
         (self.path / _PARTS).mkdir(exist_ok=True)
-        with _locked(self.path):
+        with locked(self.path):
             if not (self.path / _MANIFEST).exists():
                 self._written(self.path / _NETWORK, lambda file: file.write(network.to_bytes()))
-                self._written(self.path / _JOURNAL, lambda file: file.write(_line({"state": _state_of(RunState())})))
+                self._written(self.path / _JOURNAL, lambda file: file.write(line_of(state_line(RunState()))))
                 text = json.dumps(
                     {
                         "format": _FORMAT,
@@ -362,14 +195,14 @@ class Journal:
         size = self._size
         with _undisturbed():
             try:
-                self._file.write(_line(line))
+                self._file.write(line_of(line))
                 self._file.flush()
                 os.fsync(self._file.fileno())
             except OSError as error:
                 # What is left in the buffer must not be written later on.
                 self._reopen(size)
                 raise self._kept(error, self.path / _JOURNAL) from error
-            self.state.replay(json.loads(_json(line)))
+            self.state.replay(json.loads(as_json(line)))
 
     def _reopen(self, size: int) -> None:
         with suppress(OSError):
@@ -379,7 +212,7 @@ class Journal:
 
     def _compact(self) -> None:
         """Write the journal anew, as the state it leads to; where there is no room for that, it stays."""
-        line = _line({"state": _state_of(self.state)})
+        line = line_of(state_line(self.state))
         if len(line) * _GROWN_TO > self._size:
             self._size_then = self._size
             return
@@ -504,15 +337,6 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return None
 
 
-def is_being_worked_at(path: str | os.PathLike[str]) -> bool:
-    """Return whether a process holds the lock of a run; only reads."""
-    try:
-        with (Path(path) / _LOCK).open("rb") as file:
-            return not _lock(file, shared=True)
-    except FileNotFoundError:
-        return False
-
-
 def version_of(package: str) -> str | None:
     """Return the version of a package that is installed; None if it is not."""
     from importlib.metadata import PackageNotFoundError, version
@@ -534,7 +358,7 @@ def _the_same(path: Path, wanted: Manifest) -> Manifest:
     found = read_manifest(path)
     if found.fingerprint == wanted.fingerprint:
         return found
-    here, there = ({"kind": each.kind, **json.loads(_json(dict(each.identity)))} for each in (found, wanted))
+    here, there = ({"kind": each.kind, **json.loads(as_json(dict(each.identity)))} for each in (found, wanted))
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
     differences = "; ".join(f"{name}: {_short(here.get(name))}, not {_short(there.get(name))}" for name in names)
     raise RunError(
@@ -550,7 +374,7 @@ def _replayed(path: Path) -> tuple[RunState, int]:
     try:
         data = where.read_bytes()
         for line in data.splitlines(keepends=True):
-            content = _content(line)
+            content = content_of(line)
             if content is None:
                 if good + len(line) < len(data):
                     raise ValueError(f"line at byte {good} does not match its checksum")
@@ -564,135 +388,11 @@ def _replayed(path: Path) -> tuple[RunState, int]:
     return state, good
 
 
-def _line(content: Mapping[str, Any]) -> bytes:
-    text = _json(dict(content)).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _content(line: bytes) -> dict[str, Any] | None:
-    """Return what a line holds; None if it is torn or damaged."""
-    if not line.endswith(b"\n") or len(line) < 10 or line[:8] != b"%08x" % zlib.crc32(line[9:-1]):
-        return None
-    found: dict[str, Any] = json.loads(line[9:])
-    return found
-
-
-def _json(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-
-def _packed(subtrees: Sequence[OpenSubtree]) -> list[list[Any]]:
-    """Return subtrees as JSON: of each text, how much of it is that of the one before, and the rest."""
-    packed, before = [], ""
-    for text, share in subtrees:
-        n = next((i for i, (one, other) in enumerate(zip(before, text, strict=False)) if one != other), len(before))
-        n = min(n, len(text))
-        packed.append([n, text[n:], share])
-        before = text
-    return packed
-
-
-def _unpacked(packed: Sequence[Sequence[Any]]) -> list[OpenSubtree]:
-    subtrees, before = [], ""
-    for n, rest, share in packed:
-        before = before[:n] + rest
-        subtrees.append(OpenSubtree(before, share))
-    return subtrees
-
-
-def _piece_from(line: Mapping[str, Any]) -> Piece:
-    left = _unpacked(line["left"])
-    return Piece(line["took"], left, line["n_regions"], None, line["undecided"], line["counters"], line["seconds"])
-
-
-def _state_of(state: RunState) -> dict[str, Any]:
-    values = dict(state.__dict__)
-    values["open"] = [list(state.open), _packed(list(state.open.values()))]
-    values["failed"] = list(state.failed.items())
-    return values
-
-
-def _state_from(values: Mapping[str, Any]) -> RunState:
-    numbers, packed = values["open"]
-    return RunState(
-        **{
-            **values,
-            "open": dict(zip(numbers, _unpacked(packed), strict=True)),
-            "failed": dict(values["failed"]),
-            "parts": [Part(*part) for part in values["parts"]],
-        }
-    )
-
-
 def _short(value: Any) -> str:
-    text = _json(value)
+    text = as_json(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
 def _is_ours(name: str) -> bool:
     """Return whether a file can be left from a run that was killed before it had a manifest."""
-    return name in (_NETWORK, _JOURNAL, _PARTS, _LOCK, _LOG) or (name.startswith(".") and name.endswith(".part"))
-
-
-def _locked(path: Path) -> BinaryIO:
-    """Return the lock of a run, held until it is closed or the process ends, however it does.
-
-    Raises
-    ------
-    RunError
-        Another process holds it.
-    """
-    file = (path / _LOCK).open("a+b")
-    deadline = time.monotonic() + _SECONDS_OF_LOOKS
-    while not _lock(file):
-        if time.monotonic() > deadline:
-            file.seek(0)
-            owner = file.read().decode(errors="replace").strip() or "another process"
-            file.close()
-            raise RunError(f"'{path}' is worked at by {owner}: wait until it is done, or stop it.")
-        time.sleep(_SECONDS_OF_LOOKS / 20)
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
-    file.flush()
-    _HELD.add(file)
-    return file
-
-
-# A lock outlives its process in the children that inherit it.
-_HELD: weakref.WeakSet[BinaryIO] = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
-    for file in list(_HELD):
-        file.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    import msvcrt
-
-    def _lock(file: BinaryIO, *, shared: bool = False) -> bool:
-        """Lock a file; return False if another process has."""
-        del shared
-        # Far beyond the text, which others may read.
-        file.seek(1 << 30)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        finally:
-            file.seek(0)
-        return True
-else:
-
-    def _lock(file: BinaryIO, *, shared: bool = False) -> bool:
-        """Lock a file; return False if another process has."""
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    return name in (_NETWORK, _JOURNAL, _PARTS, LOCK, _LOG) or (name.startswith(".") and name.endswith(".part"))

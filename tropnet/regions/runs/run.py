@@ -14,10 +14,10 @@ from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.rounding import LARGEST
 from tropnet.progress import track
 from tropnet.regions.activation_region import ActivationRegion
-from tropnet.regions.journal import Part
 from tropnet.regions.prefixes import count_by_layer
 from tropnet.regions.regions import Regions
-from tropnet.regions.stored_run import StoredRun
+from tropnet.regions.runs.state import Part
+from tropnet.regions.runs.stored import StoredRun
 
 __all__ = ["Run"]
 

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from tropnet.progress import Forecast, expected_total
-from tropnet.regions.journal import is_being_worked_at, read_log, read_manifest, read_state
+from tropnet.regions.runs.journal import read_log, read_manifest, read_state
+from tropnet.regions.runs.lock import is_being_worked_at
 
 __all__ = ["RunStatus", "status_of"]
 

@@ -15,8 +15,9 @@ from tropnet.arrays.patterns import PackedArray
 from tropnet.errors import FileFormatError, RunError
 from tropnet.network.network import Network
 from tropnet.regions.files import Columns, iter_part, part_bits, read_part
-from tropnet.regions.journal import Part, part_path, read_manifest, read_network, read_state
 from tropnet.regions.row_index import RowIndex
+from tropnet.regions.runs.journal import part_path, read_manifest, read_network, read_state
+from tropnet.regions.runs.state import Part
 
 __all__ = ["StoredRun"]
 

@@ -1,0 +1,1 @@
+"""Runs in directories: their journal, and what it says."""
