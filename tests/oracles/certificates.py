@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import combinations, count
 
+from tests.oracles.brute_force import exact_affine_map
 from tests.oracles.exact import (
     HalfSpace,
     NetworkLike,
@@ -27,13 +28,18 @@ Form = Vector
 
 
 def proof_of(
-    net: NetworkLike, halfspaces: Iterable[HalfSpace], patterns: Sequence[Pattern], inputs: Sequence[Form] | None = None
+    net: NetworkLike,
+    halfspaces: Iterable[HalfSpace],
+    patterns: Sequence[Pattern],
+    inputs: Sequence[Form] | None = None,
+    claims: Sequence[Vector] = (),
 ) -> list[dict[str, object]]:
     """Return the columns of a certificate for each of the patterns, as far as there is a proof.
 
     With `inputs`, these are the inputs as forms in t, and the half-spaces are those of t. A facet with none of the
     patterns on its other side is left out, and so is what has no proof without it: with some of the patterns, this is
-    the best that a forger can do by the rules.
+    the best that a forger can do by the rules. `claims` are functions of the outputs, coefficients and a constant, that
+    should be at least 0; the domain has interior.
     """
     sides = [(*[-c for c in rationals(a)], rational(b)) for a, b in halfspaces]
     cells = [cell_forms(net, coordinate_forms(net.n_inputs) if inputs is None else inputs, p) for p in patterns]
@@ -57,6 +63,8 @@ def proof_of(
         rest = {j: form for j, form in cell.items() if half(form) not in crossed}
         usable = {**{j: cell[j] for j in facets}, **dict(zip(count(len(pattern)), sides))}
         proofs = {j: multipliers(form, usable) for j, form in rest.items()}
+        for c, claim in enumerate(claims, start=len(pattern) + 2 * k):
+            proofs[c] = multipliers(_composed(claim, *exact_affine_map(net, pattern)), usable)
         number = sum(1 << j for j, bit in enumerate(pattern) if bit)
         found.append(
             {
@@ -84,6 +92,13 @@ def cell_forms(net: NetworkLike, inputs: Sequence[Form], pattern: Pattern) -> di
             if neuron.splits and any(z[:-1]):
                 forms[j] = z if bit else tuple(-c for c in z)
     return forms
+
+
+def _composed(claim: Vector, weights: Sequence[Vector], offsets: Vector) -> Form:
+    """Return a function of the outputs as one of the inputs."""
+    columns = [*zip(*weights, strict=True), offsets]
+    form = [sum((c * w for c, w in zip(claim, column, strict=False)), Fraction(0)) for column in columns]
+    return (*form[:-1], form[-1] + claim[-1])
 
 
 def half(form: Form) -> Form:

@@ -15,7 +15,8 @@ from tests.contract.engines.cases import COINCIDENT, DOMAINS, NETWORKS, Case
 from tests.core.proofs.writing import statement_of, write
 from tests.oracles.brute_force import brute_force_patterns, exact_affine_map
 from tests.oracles.certificates import proof_of
-from tests.strategies import halfspaces, problems
+from tests.oracles.statements import largest_value
+from tests.strategies import halfspaces, networks, problems
 from tropnet import Box, CertificateError, Layer, Network, Polytope, WholeSpace, check
 from tropnet.proofs.statement import Bound, Empty, Hull
 
@@ -97,6 +98,30 @@ def test_linear_regions_are_counted(network, path):
     for wrong in (n - 1, n + 1):
         write(path, statement_of(case.net, case.domain, n_linear_regions=wrong), regions)
         refused(case.net, path, f"there must be {wrong} linear regions, as stated, got {n}")
+
+
+@pytest.mark.parametrize("network", ["generic", "duplicates", "skips", "dense sources", "fan", "small integers"])
+def test_three_inputs(network, path):
+    """The same in three dimensions."""
+    test_all_regions_are_a_certificate(network, "box", 3, path)
+
+
+@given(networks(2, max_neurons=5), st.integers(1, 10**9))
+def test_drawn_maxima(tmp_path_factory, net, part):
+    """The oracle's maximum over a box is proven as a bound, a smaller number is not."""
+    path, box = tmp_path_factory.mktemp("drawn") / "cert.parquet", Box(-2, 1)
+    sides = halfspaces(box, 2)
+    output = (F(1),) * (len(net.layers[-1].bias))
+    largest = largest_value(net, sides, output)
+    patterns = sorted(brute_force_patterns(net, sides))
+    for value in (largest, largest - F(1, part)):
+        claim = (*[-c for c in output], value)
+        statement = statement_of(net, box, claims=(Bound(output, F(0), value),))
+        write(path, statement, proof_of(net, sides, patterns, claims=[claim]))
+        if value == largest:
+            assert check(net, path).claims[0].value == largest
+        else:
+            refused(net, path, "claim 0 is not proven")
 
 
 # --- by hand
