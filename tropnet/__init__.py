@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         statistics,
     )
     from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
-    from tropnet.proofs import Certified, Checked, certify, check
+    from tropnet.proofs import Certified, Checked, certify, certify_property, check, check_property
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions, Run
     from tropnet.tracking import RegionTracker
@@ -148,7 +148,9 @@ __all__ = [
     "WholeSpace",
     "adjacency_graph",
     "certify",
+    "certify_property",
     "check",
+    "check_property",
     "compile_regions",
     "count_linear_regions",
     "count_regions",
@@ -256,7 +258,9 @@ _MODULES = {
         "Certified",
         "Checked",
         "certify",
+        "certify_property",
         "check",
+        "check_property",
     ),
     "tropnet.properties": (
         "Counterexample",

@@ -135,11 +135,11 @@ class Cell:
         fewer = coarse(sides - np.abs(sides) * _COARSE)
         return np.where(fewer >= sides - width, fewer, sides), rounded
 
-    def implied(self, places: IndexArray, low: FloatArray, high: FloatArray) -> tuple[Combination, BoolArray]:
-        """Return multiples of facets that prove rows positive on the cell, of which a box is known; and whether."""
-        k = self.rows.shape[1] - 1
-        functions, errors = self.rows[places], self.errors[places]
-        found = self.combine(functions[:, :k])
+    def positive(
+        self, functions: FloatArray, errors: FloatArray, low: FloatArray, high: FloatArray
+    ) -> tuple[Combination, BoolArray]:
+        """Return multiples of facets that prove functions (q, k + 1) positive on the cell, in a box; and whether."""
+        found = self.combine(functions[:, :-1])
         rounded = found._replace(multipliers=coarse(found.multipliers))
         proven = lower_bounds(self, functions, errors, rounded, low, high) > 0
         left = np.flatnonzero(~proven)
@@ -148,6 +148,11 @@ class Cell:
             some = Combination(found.places[left], found.multipliers[left])
             proven[left] = lower_bounds(self, functions[left], errors[left], some, low, high) > 0
         return rounded, proven
+
+    def least(self, functions: FloatArray) -> FloatArray:
+        """Return the least values of functions (q, k + 1) at the vertices, in units of their slopes; rounded."""
+        values = self.vertices @ functions[:, :-1].T + functions[:, -1]
+        return np.asarray(values.min(axis=0) / np.abs(functions[:, :-1]).max(axis=1))
 
 
 def lower_bounds(

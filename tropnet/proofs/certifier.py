@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from tropnet.exact.certificates import Witness
 from tropnet.geometry.centred import centred
 from tropnet.geometry.vertices import vertices
 from tropnet.polyhedral_complex.adjacency import find_edges, neuron_facets
+from tropnet.proofs.claim_proofs import ClaimProofs, constant_weights
 from tropnet.proofs.frame import Frame, Rows
 from tropnet.proofs.region_proof import Counts, Point, RegionProof
-from tropnet.proofs.statement import text
+from tropnet.proofs.statement import Claim, text
 from tropnet.regions import Regions
 
 __all__ = ["Certifier"]
@@ -38,6 +40,8 @@ class Certifier:
     ----------
     outline
         All regions, complete; patterns and facets are enough, witnesses are not read.
+    claims
+        What is claimed of the outputs.
 
     Attributes
     ----------
@@ -47,8 +51,9 @@ class Certifier:
         What was proven so far.
     """
 
-    def __init__(self, outline: Regions) -> None:
-        self.frame, self.counts = Frame(outline), Counts()
+    def __init__(self, outline: Regions, claims: Sequence[Claim] = ()) -> None:
+        self.frame, self.counts = Frame(outline, with_outputs=bool(claims)), Counts()
+        self.claims, self._claims = claims, ClaimProofs(claims)
         within = outline.within
         n, facets, edges = max(within.network.n_neurons, 1), within.facets(), find_edges(within)
         self._places, self._offsets = self.frame.local(facets.rows), facets.offsets
@@ -77,7 +82,9 @@ class Certifier:
             columns: dict[str, list[Any]] = {
                 "pattern": [regions.packed[i].tobytes().ljust(1, b"\0") for i in which.tolist()]
             }
-            if self.frame.dimension:
+            if not self.frame.dimension:
+                columns["claim_weights"] = [constant_weights(self.claims, self._at_point(within))]
+            else:
                 with np.errstate(all="ignore"):
                     columns |= self._columns(within, which, first)
             yield first + stop, columns
@@ -100,16 +107,23 @@ class Certifier:
                 self._places[facets],
                 corners[at],
             )
+            proof.prove_rows()
+            weights = self._claims.prove(proof, rows.outputs[at], rows.output_errors[at])
             found.append(
                 {
                     "witness": within.witnesses[i].tolist(),
                     "witness_exact": None if exact is None else " ".join(map(text, exact)),
                     **self._facets(proof, facets),
-                    **proof.proofs(),
+                    "claim_weights": weights,
+                    **proof.columns(),
                 }
             )
             self.counts = self.counts.plus(proof.counts)
         return {name: [each[name] for each in found] for name in found[0]}
+
+    def _at_point(self, within: Regions) -> list[Fraction]:
+        """Return the outputs where the domain is a point."""
+        return [row.values[-1] * row.unit for row in self.frame.exact_outputs(within.patterns[0])]
 
     def _corners(self, within: Regions, which: IndexArray, rows: Rows, first: int) -> list[FloatArray]:
         """Return the vertices of regions, none where they are not known or more than k rows meet."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tropnet.enumeration import enumerate_regions
 from tropnet.enumeration.engine import Engine
 from tropnet.errors import CertificateError
 from tropnet.feasibility.tolerances import Tolerances
 from tropnet.network.domain import Domain
-from tropnet.network.network import Network
+from tropnet.network.network import Network, as_network
 from tropnet.polyhedral_complex.linear_regions import linear_regions
 from tropnet.progress import track
 from tropnet.proofs.calls import plain_layers
 from tropnet.proofs.certifier import Certifier
 from tropnet.proofs.files import Writer
 from tropnet.proofs.region_proof import Counts
-from tropnet.proofs.statement import Statement, fingerprint
+from tropnet.proofs.statement import Bound, Claim, Statement, fingerprint
 from tropnet.regions import Regions, Run
+from tropnet.verification import maximum as find_maximum
+from tropnet.verification.extremum import output_form
 
-__all__ = ["Certified", "certify"]
+__all__ = ["Certified", "certify", "write_certificate"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def certify(
     out: str | os.PathLike[str] = "cert.parquet",
     *,
     linear: bool = False,
+    maximum: int | ArrayLike | None = None,
     engine: str | Engine = "auto",
     workers: int = 1,
     backend: str = "highs",
@@ -74,6 +80,9 @@ def certify(
         The file; of a run a directory, new or without Parquet files.
     linear
         Certify the number of linear regions, too.
+    maximum
+        Certify the maximum of an output or of a linear form of the outputs, too, and where it is attained: an index or
+        coefficients, as for `tropnet.maximum`, which finds it.
     engine, workers, backend, tolerances
         As for `enumerate_regions`; what the certificate proves does not depend on them.
     progress
@@ -87,7 +96,7 @@ def certify(
     Raises
     ------
     ValueError
-        A run and a domain were given.
+        A run and a domain were given; or the maximum is infinite.
     CertificateError
         The run is not complete, or its `out` holds Parquet files.
     OSError
@@ -116,12 +125,26 @@ def certify(
     if isinstance(net, Run):
         if domain is not None:
             raise ValueError("domain must not be given with a run, which has one: leave it out.")
-        return _certify_run(net, Path(out), linear=linear, progress=progress)
+        return _certify_run(net, Path(out), maximum, linear=linear, progress=progress)
+    claims = _claims(net, domain, maximum, progress=progress)
     regions = enumerate_regions(
         net, domain, engine=engine, workers=workers, facets=True, backend=backend, tolerances=tolerances,
         progress=progress,
     )  # fmt: skip
-    certifier = Certifier(regions)
+    return write_certificate(regions, out, claims, linear=linear, progress=progress)
+
+
+def write_certificate(
+    regions: Regions, out: str | os.PathLike[str], claims: Sequence[Claim], *, linear: bool, progress: bool
+) -> Certified:
+    """Write a certificate of regions, complete and with facets, in one file.
+
+    Raises
+    ------
+    CertificateError
+        A claim is false in a region.
+    """
+    certifier = Certifier(regions, claims)
     statement = _statement(certifier, linear=linear)
     with track("certifying", "regions", enabled=progress) as update, Writer(out, statement) as writer:
         for n_done, columns in certifier.columns(regions, 0):
@@ -130,14 +153,25 @@ def certify(
     return Certified(Path(out), len(regions), statement.n_linear_regions, certifier.counts)
 
 
-def _certify_run(run: Run, out: Path, *, linear: bool, progress: bool) -> Certified:
+def _claims(net: Network, domain: Domain | None, form: int | ArrayLike | None, *, progress: bool) -> tuple[Claim, ...]:
+    """Return the claim that a form of the outputs has the maximum it has; none without a form."""
+    if form is None:
+        return ()
+    top = find_maximum(net, domain, form, progress=progress)
+    if top.exact is None:
+        raise ValueError("the maximum must be finite to be certified, but the form is unbounded on the domain.")
+    coefficients = tuple(map(Fraction, output_form(as_network(net), form).tolist()))
+    return (Bound(coefficients, Fraction(0), top.exact, top.certificate.fractions),)
+
+
+def _certify_run(run: Run, out: Path, form: int | ArrayLike | None, *, linear: bool, progress: bool) -> Certified:
     """Write a certificate in parts; the regions of one part are in memory at a time, and the edges of all."""
     if not run.complete:
         raise CertificateError(f"a run must have finished to be certified: {run!r}. Go on with enumerate_regions.")
     out.mkdir(parents=True, exist_ok=True)
     if any(out.glob("*.parquet")):
         raise CertificateError(f"'{out}' must be a directory without Parquet files: name another, or empty it.")
-    certifier = Certifier(_outline(run))
+    certifier = Certifier(_outline(run), _claims(run.network, run.domain, form, progress=progress))
     parts = [part for part in run.parts if part.n_regions]
     statement = replace(_statement(certifier, linear=linear), n_parts=len(parts))
     with track("certifying", "regions", enabled=progress) as update:
@@ -177,6 +211,7 @@ def _statement(certifier: Certifier, *, linear: bool) -> Statement:
         tuple(map(tuple, A.tolist())),
         tuple(b.tolist()),
         certifier.frame.hull,
+        tuple(certifier.claims),
         n_regions=len(regions),
         n_linear_regions=len(linear_regions(regions)) if linear else None,
     )

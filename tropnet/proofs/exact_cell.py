@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -56,12 +57,9 @@ class ExactCell:
         One dictionary serves them all: each program starts where the one before ended.
         """
         k = len(self._witness.homogeneous) - 1
-        m = len(self.facets)
         given = [self.rows[place].values for place in self.facets] + [each.values for each in functions]
-        table = np.array(given, dtype=object).reshape(-1, k + 1)
-        table[:, -1] = table @ np.array(self._witness.homogeneous, dtype=object)
         names = [-1 - k - i for i in range(len(functions))]
-        dictionary = Dictionary(table, [*range(m), *names], [-1 - j for j in range(k)])
+        dictionary = _dictionary(given, self._witness, names)
         for name, function in zip(names, functions, strict=True):
             if dictionary.optimise(name, -1) is not None:
                 yield None
@@ -77,6 +75,32 @@ class ExactCell:
                     if value
                 },
             )
+
+    def largest_of_least(self, functions: Sequence[ExactRow]) -> list[Fraction]:
+        """Return weights that add up to 1, and make the least value on the region of the sum of functions largest.
+
+        By duality that is the least s with f(t) <= s for all functions f and some point t; the weights are the
+        multipliers of these rows.
+        """
+        k, m = len(self._witness.homogeneous) - 1, len(self.facets)
+        # With integer functions times one unit, s is in that unit.
+        unit = Fraction(1, lcm(*(function.unit.denominator for function in functions)))
+        scaled = [[int(value * function.unit / unit) for value in function.values] for function in functions]
+        point = self._witness.homogeneous
+        values = [Fraction(sum(p * q for p, q in zip(row, point, strict=True)), point[-1]) for row in scaled]
+        start = Witness.from_fractions([*self._witness.fractions, max(values) + 1])
+        rows = [[*values[:-1], 0, values[-1]] for values in (self.rows[place].values for place in self.facets)]
+        rows += [[*(-value for value in row[:-1]), 1, -row[-1]] for row in scaled]
+        dictionary = _dictionary([*rows, [*[0] * k, 1, 0]], start, [-2 - k])
+        if dictionary.optimise(-2 - k, -1) is not None:
+            # All functions get as small as one likes; no weights prove anything.
+            return [Fraction(1, len(functions))] * len(functions)
+        row = dictionary.table[dictionary.basis.index(-2 - k)].tolist()
+        weights = [Fraction(0)] * len(functions)
+        for slack, value in zip(dictionary.cobasis, row, strict=False):
+            if slack >= m:
+                weights[slack - m] = Fraction(value, dictionary.det)
+        return weights
 
     def facet_point(self, facet: int) -> tuple[Fraction, ...]:
         """Return a point in the relative interior of a facet, all of whose coordinates but one are float64 if possible.
@@ -109,3 +133,11 @@ class ExactCell:
         rest = sum((a[j] * value for j, value in zip(others, t, strict=True)), Fraction(c))
         t.insert(along, -rest / a[along])
         return tuple(t)
+
+
+def _dictionary(rows: Sequence[Sequence[int]], start: Witness, names: Sequence[int]) -> Dictionary:
+    """Return a dictionary of slacks 0, 1, ... and then functions with `names`, over the step from a point inside."""
+    k = len(start.homogeneous) - 1
+    table = np.array(rows, dtype=object).reshape(-1, k + 1)
+    table[:, -1] = table @ np.array(start.homogeneous, dtype=object)
+    return Dictionary(table, [*range(len(rows) - len(names)), *names], [-1 - j for j in range(k)])

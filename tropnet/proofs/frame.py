@@ -17,13 +17,14 @@ from tropnet.exact.certificates import Witness
 from tropnet.exact.dyadic import float_or_inf, to_fractions
 from tropnet.exact.elimination import Echelon
 from tropnet.feasibility import Feasible, deciding_backend
+from tropnet.network.layers import Layer
 from tropnet.network.recurrence import Composition
 from tropnet.network.selected_rows import compose_selected
 from tropnet.proofs.statement import Hull
 from tropnet.regions import Regions
 from tropnet.regions.row_index import RowIndex
 
-__all__ = ["ExactRow", "Frame", "Rows"]
+__all__ = ["ExactRow", "Frame", "Rows", "below", "combined"]
 
 
 class Rows(NamedTuple):
@@ -36,10 +37,14 @@ class Rows(NamedTuple):
         row of the domain, in the order of `Frame.names`.
     errors
         float64, shape (R, n, 2): of a, in l2, and of c.
+    outputs, output_errors
+        The same for the outputs of the network; none where nothing is claimed of them.
     """
 
     values: FloatArray
     errors: FloatArray
+    outputs: FloatArray
+    output_errors: FloatArray
 
 
 class ExactRow(NamedTuple):
@@ -57,8 +62,25 @@ class ExactRow(NamedTuple):
         return all(a * its == b * mine for a, b in zip(self.values, other.values, strict=True))
 
 
+def combined(rows: Sequence[ExactRow], factors: Sequence[Fraction], constant: Fraction) -> ExactRow:
+    """Return a sum of multiples of rows and a constant."""
+    factors = [factor * row.unit for factor, row in zip(factors, rows, strict=True)]
+    columns = zip(*(row.values for row in rows), strict=True)
+    total = [sum((p * q for p, q in zip(factors, column, strict=True)), Fraction(0)) for column in columns]
+    total[-1] += constant
+    *values, common = Witness.from_fractions(total).homogeneous
+    return ExactRow(values, Fraction(1, common))
+
+
 class Frame:
     """The network and the domain of some regions in coordinates t, in which the domain has interior.
+
+    Parameters
+    ----------
+    regions
+        The regions.
+    with_outputs
+        Whether the maps of the outputs are asked for, too.
 
     Attributes
     ----------
@@ -71,7 +93,7 @@ class Frame:
         domain.
     """
 
-    def __init__(self, regions: Regions) -> None:
+    def __init__(self, regions: Regions, *, with_outputs: bool = False) -> None:
         self.given = regions
         within, restriction = regions.within, regions.restriction
         self.network, self.domain = within.network.dense, within.domain
@@ -82,6 +104,13 @@ class Frame:
         places = np.concatenate([np.flatnonzero(bends), np.arange(self.network.n_neurons, self._index.n_places)])
         self.names = places if restriction is None else restriction.places(places)
         self._places, self._bends = places, bends
+        self._n_outputs = self.network.n_outputs if with_outputs else 0
+        self._layers = [*self.network.layers]
+        if with_outputs:
+            # Outputs are composed as neurons that do not bend.
+            last = self._layers[-1]
+            self._layers[-1] = Layer(last.weights, last.bias, np.ones((last.width, 2)))
+            self._layers.append(Layer({len(self._layers): np.zeros((1, last.width))}, np.zeros(1)))
 
     @cached_property
     def _index(self) -> RowIndex:
@@ -158,23 +187,28 @@ class Frame:
 
     def rows(self, packed: PackedArray) -> Rows:
         """Return the rows of regions with these patterns, of the network within."""
-        R, k = len(packed), self.dimension
-        sides, side_errors = self.sides
-        values = np.empty((R, len(self.names), k + 1))
-        errors = np.empty((R, len(self.names), 2))
-        wanted = np.repeat(pack(self._bends[None]), R, axis=0)
-        found = compose_selected(self.network.layers, packed, wanted, k).rows
-        with np.errstate(all="ignore"):
-            values[:, : self.n_kinks] = found.high.reshape(R, -1, k + 1)
-            values[:, :, :k] *= -1.0
-            errors[:, : self.n_kinks] = found.error.reshape(R, -1, 2)
-            if self._scale != 1:
-                scale = float(self._scale)
-                rounding = np.stack([np.abs(values[:, :, :k]).sum(axis=2), np.abs(values[:, :, k])], axis=2)
-                errors[:] = (errors + 2.0**-50 * rounding) / scale * (1 + 2.0**-50)
-                values /= scale
-        values[:, self.n_kinks :], errors[:, self.n_kinks :] = sides, side_errors
-        return Rows(values, errors)
+        R, k, n, m = len(packed), self.dimension, self.n_kinks, self._n_outputs
+        wanted = pack(np.concatenate([self._bends, np.ones(m, np.bool_)])[None])
+        patterns = np.zeros((R, wanted.shape[1]), np.uint8)
+        patterns[:, : packed.shape[1]] = packed
+        found = compose_selected(self._layers, patterns, np.repeat(wanted, R, axis=0), k).rows
+        # A x <= b.
+        composed = found.high.reshape(R, n + m, k + 1)
+        composed[:, :, :k] *= -1.0
+        composed[:, n:] *= -1.0
+        composed_errors = found.error.reshape(R, n + m, 2)
+        if self._scale != 1:
+            scale = float(self._scale)
+            sizes = np.stack([np.abs(composed[:, :, :k]).sum(axis=2), np.abs(composed[:, :, k])], axis=2)
+            composed_errors = (composed_errors + 2.0**-50 * sizes) / scale * (1 + 2.0**-50)
+            composed /= scale
+        sides, side_errors = (np.broadcast_to(each, (R, *each.shape)) for each in self.sides)
+        return Rows(
+            np.concatenate([composed[:, :n], sides], axis=1),
+            np.concatenate([composed_errors[:, :n], side_errors], axis=1),
+            composed[:, n:],
+            composed_errors[:, n:],
+        )
 
     def exact_rows(self, pattern: NDArray[np.bool_]) -> list[ExactRow]:
         """Return the rows of the region with a pattern (of the network within), exactly."""
@@ -189,6 +223,12 @@ class Frame:
                 found.append(ExactRow(row if pattern[at + j] else [-value for value in row], unit))
             at += width
         return [*found, *self.exact_sides]
+
+    def exact_outputs(self, pattern: NDArray[np.bool_]) -> list[ExactRow]:
+        """Return the outputs on the region with a pattern (of the network within), exactly, as functions of t."""
+        rows, exponent = self._maps.follow(pattern, len(self.network.hidden)), self.network.integers.exponents[-1]
+        unit = Fraction(1, 1 << exponent) / self._scale
+        return [ExactRow(row, unit) for row in rows.tolist()]
 
     @cached_property
     def _maps(self) -> Composition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -79,10 +80,16 @@ class RegionProof:
         self._exact_proofs: list[Any] = []
 
     @cached_property
-    def _exact(self) -> ExactCell:
+    def exact(self) -> ExactCell:
+        """The region over the integers."""
         frame = self.frame
         rows = frame.exact_rows(self._pattern)
         return ExactCell(rows, self._cell.facets.tolist(), self._witness, len(frame.exact_sides))
+
+    @cached_property
+    def exact_outputs(self) -> list[ExactRow]:
+        """The outputs as functions of t."""
+        return self.frame.exact_outputs(self._pattern)
 
     # --- facets
 
@@ -104,12 +111,12 @@ class RegionProof:
 
     def _is_shared(self, place: int, facet: int) -> bool:
         """Return whether a row is constant, or a multiple of that of a facet."""
-        row = self._exact.rows[place]
-        return not any(row.values[:-1]) or row.is_multiple_of(self._exact.rows[facet])
+        row = self.exact.rows[place]
+        return not any(row.values[:-1]) or row.is_multiple_of(self.exact.rows[facet])
 
     def _exact_point(self, place: int) -> Point:
-        point = self._exact.facet_point(place)
-        sizes = [abs(value) for value in self._exact.rows[place].values[:-1]]
+        point = self.exact.facet_point(place)
+        sizes = [abs(value) for value in self.exact.rows[place].values[:-1]]
         along = sizes.index(max(sizes))
         values = [float_or_inf(value) for value in point]
         finite = all(np.isfinite(values))
@@ -117,19 +124,104 @@ class RegionProof:
             return Point(values, None)
         return Point([value if np.isfinite(value) else 0.0 for value in values], " ".join(map(text, point)))
 
-    # --- boxes and implied rows
+    # --- boxes, implied rows and other functions
 
-    def proofs(self) -> dict[str, Any]:
-        """Return the columns that prove the box and all rows that define no facet."""
-        low, high = self._box()
-        cell, n = self._cell, self.frame.n_kinks
-        bare = Combination(np.zeros((n, 0), np.int64), np.zeros((n, 0)))
-        bounds = lower_bounds(cell, cell.rows[:n], cell.errors[:n], bare, low, high)
-        unclear = ~(bounds > 0)
-        unclear[cell.facets[cell.facets < n]] = False
-        self._implied(np.flatnonzero(unclear), low, high)
+    def prove_rows(self) -> None:
+        """Prove a box, and all rows of neurons that define no facet."""
+        k, n, m, cell = self.frame.dimension, self.frame.n_neurons, self.frame.n_kinks, self._cell
+        sides = np.full(2 * k, -np.inf)
+        if len(cell.vertices):
+            sides, found = cell.box(*self.frame.box)
+            self._put(np.where(np.isfinite(sides), np.arange(n, n + 2 * k), -1), found)
+        left = np.flatnonzero(~np.isfinite(sides)).tolist()
+        if left:
+            ways = [[(1 if at < k else -1) * (at % k == j) for j in range(k)] + [0] for at in left]
+            least = self.exact.least([ExactRow(way, Fraction(1)) for way in ways])
+            for at, bound in zip(left, least, strict=True):
+                sides[at] = -np.inf if bound is None else below(bound.value)
+                if bound is not None and np.isfinite(sides[at]):
+                    self._put_exactly(n + at, bound)
+        self._low, self._high = sides[:k], -sides[k:]
+        unclear = ~(self._on_box(cell.rows[:m], cell.errors[:m]) > 0)
+        unclear[cell.facets[cell.facets < m]] = False
+        places, n_exact = np.flatnonzero(unclear), 0
+        if len(places) and len(cell.vertices):
+            found, proven = cell.positive(cell.rows[places], cell.errors[places], self._low, self._high)
+            self._put(np.where(proven, self.frame.names[places], -1), found)
+            places = places[~proven]
+        if len(places):
+            n_exact = self._implied_exactly(places.tolist())
+        self.counts = self.counts.plus(
+            Counts(sides=2 * k, exact_sides=len(left), implied=int(unclear.sum()), exact_implied=n_exact)
+        )
+
+    def _implied_exactly(self, places: list[int]) -> int:
+        """Prove rows over the integers but those that are constant or tied; return how many."""
+        rows = self.exact.rows
+        left = [at for at in places if any(rows[at].values[:-1]) and not self.exact.is_tied(at)]
+        for at, bound in zip(left, self.exact.least([rows[at] for at in left]), strict=True):
+            if bound is None or bound.value < 0:
+                raise TropnetError(
+                    f"the regions do not fit together: row {at} of one is negative in it. Were they made for this"
+                    " network and domain?"
+                )
+            self._put_exactly(int(self.frame.names[at]), bound)
+        return len(left)
+
+    def prove(
+        self,
+        target: int,
+        function: FloatArray,
+        errors: FloatArray,
+        exact: Callable[[], ExactRow] | None,
+        *,
+        strict: bool = False,
+        weights: Sequence[Fraction] | None = None,
+    ) -> bool:
+        """Prove that a function (k + 1,) of t is not negative, or positive, in the region; return whether it was.
+
+        Parameters
+        ----------
+        target
+            What the file calls it.
+        errors
+            How wrong it may be, (2,).
+        exact
+            What returns the exact function; None not to ask for it.
+        strict
+            Whether it has to be positive.
+        weights
+            Written down with an exact proof.
+        """
+        functions, wrong = function[None], errors[None]
+        if weights is None:
+            if self._on_box(functions, wrong)[0] > 0:
+                return True
+            if len(self._cell.vertices):
+                found, proven = self._cell.positive(functions, wrong, self._low, self._high)
+                if proven[0]:
+                    self._put(np.array([target]), found)
+                    return True
+        if exact is None:
+            return False
+        (bound,) = self.exact.least([exact()])
+        if bound is None or bound.value < 0 or (strict and not bound.value):
+            return False
+        self._put_exactly(target, bound, weights)
+        return True
+
+    def most_positive(self, functions: FloatArray) -> int | None:
+        """Return which function (q, k + 1) is largest, for its slope, where it is least; None if it is not positive."""
+        if not len(self._cell.vertices):
+            return None
+        least = self._cell.least(functions)
+        best = int(np.argmax(np.where(np.isnan(least), -np.inf, least)))
+        return best if least[best] > 0 else None
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of all proofs so far."""
         return {
-            "box": [*low.tolist(), *high.tolist()],
+            "box": [*self._low.tolist(), *self._high.tolist()],
             "proof_targets": self._targets,
             "proof_sizes": self._sizes,
             "proof_rows": self._rows,
@@ -137,43 +229,10 @@ class RegionProof:
             "proof_exact": json.dumps(self._exact_proofs) if self._exact_proofs else None,
         }
 
-    def _box(self) -> tuple[FloatArray, FloatArray]:
-        """Prove a box around the region, and return it."""
-        k, n = self.frame.dimension, self.frame.n_neurons
-        sides = np.full(2 * k, -np.inf)
-        if len(self._cell.vertices):
-            sides, found = self._cell.box(*self.frame.box)
-            self._put(np.where(np.isfinite(sides), np.arange(n, n + 2 * k), -1), found)
-        left = np.flatnonzero(~np.isfinite(sides)).tolist()
-        if left:
-            ways = [[(1 if at < k else -1) * (at % k == j) for j in range(k)] + [0] for at in left]
-            least = self._exact.least([ExactRow(way, Fraction(1)) for way in ways])
-            for at, bound in zip(left, least, strict=True):
-                sides[at] = -np.inf if bound is None else below(bound.value)
-                if bound is not None and np.isfinite(sides[at]):
-                    self._put_exactly(n + at, bound)
-        self.counts = self.counts.plus(Counts(sides=2 * k, exact_sides=len(left)))
-        return sides[:k], -sides[k:]
-
-    def _implied(self, places: IndexArray, low: FloatArray, high: FloatArray) -> None:
-        """Prove rows that a box does not."""
-        if len(places) and len(self._cell.vertices):
-            found, proven = self._cell.implied(places, low, high)
-            self._put(np.where(proven, self.frame.names[places], -1), found)
-            self.counts = self.counts.plus(Counts(implied=int(proven.sum())))
-            places = places[~proven]
-        if not len(places):
-            return
-        rows = self._exact.rows
-        left = [at for at in places.tolist() if any(rows[at].values[:-1]) and not self._exact.is_tied(at)]
-        for at, bound in zip(left, self._exact.least([rows[at] for at in left]), strict=True):
-            if bound is None or bound.value < 0:
-                raise TropnetError(
-                    f"the regions do not fit together: row {at} of one is negative in it. Were they made for this"
-                    " network and domain?"
-                )
-            self._put_exactly(int(self.frame.names[at]), bound)
-        self.counts = self.counts.plus(Counts(implied=len(left), exact_implied=len(left)))
+    def _on_box(self, functions: FloatArray, errors: FloatArray) -> FloatArray:
+        """Return lower bounds of functions on the box of the region."""
+        nothing = Combination(np.zeros((len(functions), 0), np.int64), np.zeros((len(functions), 0)))
+        return lower_bounds(self._cell, functions, errors, nothing, self._low, self._high)
 
     def _put(self, targets: IndexArray, found: Combination) -> None:
         """Write down proofs by float64 multipliers; of targets -1 none."""
@@ -186,14 +245,19 @@ class RegionProof:
                 self._rows += rows[used].tolist()
                 self._values += values[used].tolist()
 
-    def _put_exactly(self, target: int, bound: Least) -> None:
+    def _put_exactly(self, target: int, bound: Least, weights: Sequence[Fraction] | None = None) -> None:
         """Write down a proof by rational multipliers."""
         named = {int(self.frame.names[place]): value for place, value in bound.multipliers.items()}
         values = [float_or_inf(value) for value in named.values()]
-        if all(np.isfinite(values)) and all(Fraction(a) == b for a, b in zip(values, named.values(), strict=True)):
+        if (
+            weights is None
+            and all(np.isfinite(values))
+            and all(Fraction(a) == b for a, b in zip(values, named.values(), strict=True))
+        ):
             self._targets.append(target)
             self._sizes.append(len(named))
             self._rows += named
             self._values += values
         else:
-            self._exact_proofs.append([target, [[row, text(value)] for row, value in named.items()]])
+            terms = [[row, text(value)] for row, value in named.items()]
+            self._exact_proofs.append([target, terms, *([] if weights is None else [[*map(text, weights)]])])
