@@ -16,6 +16,8 @@ __all__ = ["command", "main"]
 
 # Commands, each in the module of its name, and the beginnings of their texts of help.
 COMMANDS = {
+    "certify": "Certify the activation regions of NET: find them all, and...",
+    "check": "Check CERTIFICATE, a file or the directory of its parts,...",
     "count": "Count the activation regions of NET.",
     "estimate": "Estimate the number of activation regions of NET without...",
     "info": "Describe NET: shape, skips, activations, parameters,...",
@@ -95,4 +97,6 @@ def command() -> None:
       tropnet predict examples/phi_1.npz --at 0.5,-2
       tropnet info examples/phi_1.npz --json
       tropnet verify examples/phi_1.npz examples/phi_1.vnnlib
+      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet
+      tropnet check examples/phi_1.npz cert.parquet
     """

@@ -74,6 +74,16 @@ CASES["verify"] = Case(
 CASES["status"] = Case(
     (), f"regions    {N_REGIONS}", {"finished": True, "n_regions": N_REGIONS, "subtrees_open": 0}, given="run"
 )
+CASES["certify"] = Case(
+    ("--box", "-1", "1", "-o", "made.parquet", "-q", "--linear"),
+    f"{N_REGIONS} activation regions, ",
+    {"n_activation_regions": N_REGIONS, "certificate": "made.parquet"},
+)
+CASES["check"] = Case(
+    ("cert.parquet", "--box", "-1", "1", "-q"),
+    f"proven: {N_REGIONS} activation regions of Network(2-4-4-1, skips 1-3)",
+    {"n_activation_regions": N_REGIONS, "n_linear_regions": None, "n_claims": 0},
+)
 NAMES = sorted(CASES)
 PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)
 (assert (and (<= -1 X_0 1) (<= -1 X_1 1) (>= Y_0 100)))
@@ -82,11 +92,12 @@ PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds net.npz, text.npz, p.vnnlib and a run."""
+    """Return a folder that holds net.npz, text.npz, p.vnnlib, cert.parquet and a run."""
     folder = tmp_path_factory.mktemp("process")
     (folder / "p.vnnlib").write_text(PROPERTY)
     NET.save(folder / "net.npz")
     tn.count_regions(NET, BOX, out=folder / "run")
+    tn.certify(NET, BOX, folder / "cert.parquet")
     (folder / "text.npz").write_text("hello")
     return folder
 

@@ -1,0 +1,67 @@
+"""`tropnet certify`: a file that proves that the activation regions are all there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import tropnet as tn
+from tropnet.cli.options import box_option, domain_of, engine_option, json_option, network_argument, quiet_option
+from tropnet.cli.printing import print_json
+
+__all__ = ["certify"]
+
+
+@click.command()
+@network_argument
+@box_option
+@click.option("-o", "--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="The certificate.")
+@click.option("--linear", is_flag=True, help="Certify the number of linear regions, too.")
+@click.option(
+    "--maximum", type=click.IntRange(min=0), metavar="K", help="Certify the maximum of output K, too (from 0)."
+)
+@engine_option
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with.")
+@quiet_option
+@json_option
+def certify(
+    path: str,
+    reading: dict[str, Any],
+    box: tuple[str, str] | None,
+    out: str,
+    linear: bool,
+    maximum: int | None,
+    engine: str,
+    workers: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Certify the activation regions of NET: find them all, and write a file that proves it.
+
+    `tropnet check` verifies the file from the weights alone, over the integers, without solver or engine.
+
+    \b
+    Examples:
+      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet
+      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet --linear --maximum 0 --json
+    """
+    net = tn.load(path, **reading)
+    domain = domain_of(box, net)
+    made = tn.certify(
+        net, domain, out, linear=linear, maximum=maximum, engine=engine, workers=workers, progress=not quiet
+    )
+    if as_json:
+        print_json(
+            {
+                "network": path,
+                "domain": domain.description,
+                "certificate": out,
+                "n_activation_regions": made.n_regions,
+                "n_linear_regions": made.n_linear_regions,
+                **made.counts._asdict(),
+            }
+        )
+        return
+    also = "" if made.n_linear_regions is None else f", {made.n_linear_regions} linear regions"
+    click.echo(f"{made.n_regions} activation regions{also} of {net} in {domain}, certified in {out}")
