@@ -167,7 +167,13 @@ def test_two_hinges(path):
         ([LEFT, MIDDLE, RIGHT | {"witness": [2.0, 2.0]}], "region 2: a point must have k = 1 coordinates, got 2"),
         ([LEFT, MIDDLE, RIGHT | {"witness": [np.nan]}], "region 2 is malformed"),
         ([LEFT | {"witness": [-np.inf]}, MIDDLE, RIGHT], "region 0 is malformed"),
-        ([LEFT | {"proof_values": [-1.0]}, MIDDLE, RIGHT], "region 0: the row of neuron 1 is not proven: .*at least 0"),
+        # 1 - x = 3 - (x + 2), of which the last is the row of the domain x >= -2: true, and no proof.
+        ([LEFT | {"proof_rows": [2], "proof_values": [-1.0]}, MIDDLE, RIGHT],
+         "region 0: the row of neuron 1 is not proven: its multipliers must be at least 0"),
+        ([LEFT | {"proof_exact": '[[1, [[2, "-1"]]]]'}, MIDDLE, RIGHT], "its multipliers must be at least 0"),
+        ([LEFT | {"proof_exact": '[[1.0, [[0, "1"]]]]'}, MIDDLE, RIGHT], "region 0: proof_exact must hold"),
+        ([LEFT | {"proof_exact": '[[1, [[false, "1"]]]]'}, MIDDLE, RIGHT], "region 0: proof_exact must hold"),
+        ([LEFT | {"proof_exact": '[[1, [[0, "1"]], [], []]]'}, MIDDLE, RIGHT], "region 0: proof_exact must hold"),
         ([LEFT | {"proof_values": [3.0]}, MIDDLE, RIGHT], "region 0: the row of neuron 1 is not proven"),
         ([LEFT | {"proof_values": [np.nan]}, MIDDLE, RIGHT], "region 0 is malformed"),
         ([LEFT | {"proof_values": [np.inf]}, MIDDLE, RIGHT], "region 0 is malformed"),
@@ -413,6 +419,16 @@ def test_hulls_are_proven(path, changes, reason):
     _, regions = flat(net, SEGMENT, SEGMENT_HULL)
     write(path, statement_of(net, SEGMENT, hull=SEGMENT_HULL._replace(**changes)), regions)
     refused(net, path, reason)
+
+
+def test_an_empty_domain_has_no_regions(path):
+    """On the hull of x + y = 1, the row x + y <= 0 is -1 everywhere: nothing is proven of a domain without points."""
+    domain = Polytope([*SEGMENT.A, [1, 1]], [*SEGMENT.b, 0])
+    net = Network.mlp([[[0.0, 0.0]]], [[0.0]])
+    write(path, statement_of(net, SEGMENT, hull=SEGMENT_HULL), [{"pattern": b"\0", "witness": [0.5]}])
+    assert check(net, path).n_regions == 1
+    write(path, statement_of(net, domain, hull=SEGMENT_HULL), [{"pattern": b"\0", "witness": [0.5]}])
+    refused(net, path, "row 4 of the domain is negative everywhere: the domain is empty")
 
 
 def test_a_flat_domain_needs_its_hull(path):
