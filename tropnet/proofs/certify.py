@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tropnet.arrays.patterns import PackedArray
 from tropnet.enumeration import enumerate_regions
 from tropnet.enumeration.engine import Engine
 from tropnet.errors import CertificateError
@@ -25,6 +26,7 @@ from tropnet.proofs.files import Writer
 from tropnet.proofs.region_proof import Counts
 from tropnet.proofs.statement import Bound, Claim, Statement, fingerprint
 from tropnet.regions import Regions, Run
+from tropnet.regions.row_index import RowIndex
 from tropnet.verification import maximum as find_maximum
 from tropnet.verification.extremum import output_form
 
@@ -193,11 +195,19 @@ def _outline(run: Run) -> Regions:
     for regions in (Regions(*piece) for part in run.parts for piece in run.pieces(part)):
         packed.append(regions.packed)
         cuts.append(regions.packed_cuts)
-        facets.append(regions.packed_facets if regions.packed_facets is not None else regions.measures.facets())
+        facets.append(regions.packed_facets if regions.packed_facets is not None else _packed_facets(regions))
     nowhere = np.broadcast_to(np.zeros(net.n_inputs), (run.n_regions, net.n_inputs))
     return Regions(
         net, domain, np.concatenate(packed), np.concatenate(cuts), nowhere, packed_facets=np.concatenate(facets)
     )
+
+
+def _packed_facets(regions: Regions) -> PackedArray:
+    """Find the facets of regions; see `Regions.packed_facets`."""
+    index, facets = RowIndex.of(regions.network, regions.domain), regions.facets()
+    flags = np.zeros((len(regions), index.n_places), dtype=np.bool_)
+    flags[np.repeat(np.arange(len(regions)), np.diff(facets.offsets)), index.places(facets.rows)] = True
+    return index.pack(flags)
 
 
 def _statement(certifier: Certifier, *, linear: bool) -> Statement:
