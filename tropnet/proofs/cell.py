@@ -14,7 +14,7 @@ __all__ = ["Cell", "Facet"]
 
 
 class Facet(NamedTuple):
-    """A facet: its neuron, its hyperplane as a primitive row, a point of it, and whose rows vanish there."""
+    """A facet: its neuron, its hyperplane as a primitive row, a point of it in lowest terms, and whose rows vanish."""
 
     neuron: int
     hyperplane: Row

@@ -200,7 +200,7 @@ class _Check:
         """Rule CROSSING: the same point must be recorded from the other side of the hyperplane, by one region."""
         positive = next(a for a in facet.hyperplane if a) > 0
         hyperplane = facet.hyperplane if positive else tuple([-a for a in facet.hyperplane])
-        key = _digest([*hyperplane, *primitive(facet.point)])
+        key = _digest([*hyperplane, *facet.point])
         other = self._open.pop(key, None)
         if other is None:
             self._open[key] = _Open(positive, self.n_regions, facet.neuron, outputs)
