@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -188,10 +189,11 @@ def enumerate_regions(
         raise ValueError(f"on_undecided must be 'raise' or 'collect', got {on_undecided!r}.")
     search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, facets=facets)
     if out is not None:
-        state = _recorded(search, out, engine, Run, progress=progress)
+        where = _absolute(out)
+        state = _recorded(search, where, engine, Run, progress=progress)
         if state.undecided and on_undecided == "raise":
-            raise UndecidedError(_undecided_message(len(state.undecided)), Run(out))
-        return Run(out)
+            raise UndecidedError(_undecided_message(len(state.undecided)), Run(where))
+        return Run(where)
     chunks: list[Chunk] = []
     try:
         chunks.extend(search.chunks("enumerating", progress))
@@ -296,7 +298,8 @@ def _count(
     search = Search.prepare(net, domain, engine, backend, tolerances, max_regions, workers, only_count=True)
     count = undecided = 0
     if out is not None:
-        state = _recorded(search, out, engine, lambda path: read_state(path).n_regions, progress=progress)
+        where = _absolute(out)
+        state = _recorded(search, where, engine, lambda path: read_state(path).n_regions, progress=progress)
         count = state.n_regions if max_regions is None else min(state.n_regions, max_regions)
         undecided = len(state.undecided)
     else:
@@ -423,9 +426,22 @@ def estimate_regions(
     return search.estimate(width, n_probes, seed, progress=progress)
 
 
+def _absolute(out: str | os.PathLike[str]) -> str:
+    """Return where a run is kept: whoever changes the working directory meanwhile does not move it.
+
+    Raises
+    ------
+    ValueError
+        It is empty.
+    """
+    if not os.fspath(out):
+        raise ValueError("out must name a directory, got '' ('.' is the current one).")
+    return os.fspath(Path(out).absolute())
+
+
 def _recorded(
     search: Search,
-    out: str | os.PathLike[str],
+    out: str,
     engine: str | Engine,
     partial_of: Callable[[str | os.PathLike[str]], Any],
     *,

@@ -35,6 +35,8 @@ _PLENTY = 4
 _SECONDS_OF_PATIENCE = 0.5
 # On an interrupt, pieces in this process hand over what is left in a fraction of a second.
 _SECONDS_TO_STOP = 10.0
+# An executor that has not answered for so long is asked whether it is there, and one that is new has so long to begin.
+_SECONDS_TO_ASK, _SECONDS_TO_BEGIN = 10.0, 60.0
 # How long a worker counts after its last answer.
 _SECONDS_OF_MEMORY = 120.0
 
@@ -170,7 +172,7 @@ class _Schedule:
         else:
             self.given = Packed(search)
             self.executor = workers
-            self.n_workers = int(getattr(workers, "_max_workers", None) or 1)
+            self.n_workers = int(getattr(workers, "_max_workers", None) or 0)
         self.seen: dict[str, float] = {}
         self.flying: dict[Future[Outcome], list[int]] = {}
         self.queue = list(ledger.state.open)
@@ -178,12 +180,14 @@ class _Schedule:
         self.deaths: dict[int, int] = {}
         self.undivided: set[int] = set()
         self.n_attempts = 0
+        self.answered = time.monotonic()
 
     def run(self) -> Generator[Outcome, None, None]:
         """Hand out work until nothing is left."""
         try:
             while not self._is_enough and (self._hand_out() or self.flying):
                 done, _ = wait(self.flying, timeout=_SECONDS_OF_PATIENCE, return_when=FIRST_COMPLETED)
+                self._look_after(answered=bool(done))
                 for future in done:
                     if future in self.flying:
                         yield from self._taken_back(future)
@@ -192,6 +196,30 @@ class _Schedule:
             raise
         if self.flying:
             yield from self._stopped()
+
+    def _look_after(self, *, answered: bool) -> None:
+        """Ask an executor that has not answered for long whether it is still there.
+
+        Raises
+        ------
+        BrokenExecutor
+            It takes no work any more, as one that lost its cluster, whose pieces nobody will ever finish.
+        """
+        now = time.monotonic()
+        if answered:
+            self.answered = now
+        elif now - self.answered > _SECONDS_TO_ASK and self.stop is None:
+            self.answered = now
+            self._asked().cancel()
+
+    def _asked(self) -> Future[int]:
+        """Hand out nothing to do."""
+        try:
+            return self.executor.submit(int)
+        except BrokenExecutor:
+            raise
+        except Exception as error:
+            raise BrokenExecutor(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Leave no thread and no piece of work behind; processes end when they are done with what they do."""
@@ -216,8 +244,10 @@ class _Schedule:
     @property
     def _n_workers(self) -> int:
         """How many workers there are; of a cluster only those are known who have answered of late."""
+        if self.n_workers:
+            return self.n_workers
         since = time.monotonic() - _SECONDS_OF_MEMORY
-        return max(self.n_workers, sum(last > since for last in self.seen.values()))
+        return max(1, sum(last > since for last in self.seen.values()))
 
     def _hand_out(self) -> bool:
         """Hand out what is open; return whether anything was."""
@@ -346,7 +376,7 @@ class _Schedule:
         Raises
         ------
         BrokenExecutor
-            It is none of processes.
+            It is none of processes, or breaks with nothing to do, as where the main module cannot be imported.
         """
         if not isinstance(self.executor, ProcessPoolExecutor):
             raise error
@@ -355,7 +385,9 @@ class _Schedule:
             self.executor._mp_context,
             self.executor._initializer,
             self.executor._initargs,
+            max_tasks_per_child=self.executor._max_tasks_per_child,  # type: ignore[attr-defined]
         )
+        self._asked().result(_SECONDS_TO_BEGIN)
         self.seen.clear()
 
     def _stopped(self) -> Generator[Outcome, None, None]:

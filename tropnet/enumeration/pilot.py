@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from tropnet.enumeration.engine import Engine, Plan, Sample, Sampling
+from tropnet.enumeration.engine import Engine, Plan, Rest, Sample, Sampling, Sharing
 from tropnet.enumeration.estimate import fitted_targets
 
 __all__ = ["faster_plan", "walk_sample"]
@@ -37,21 +40,35 @@ def faster_plan(plan: Plan, rivals: Sequence[Engine]) -> Plan:
     return best
 
 
-def walk_sample(plan: Plan, sampling: Sampling) -> Sample:
+def walk_sample(plan: Plan, sampling: Sampling, deadline: float = math.inf) -> Sample:
     """Walk a part of the tree of a plan and return what was seen.
 
     Raises
     ------
     ValueError
         The engine refuses.
+    TimeoutError
+        It is later than the deadline, by `time.monotonic`.
     """
     answer = plan.adapted(replace(plan.task, sampling=sampling))
     if not isinstance(answer, Plan):
         raise ValueError(answer.reason)
-    seen = Sample(np.zeros(len(sampling.targets)))
-    for chunk in answer.run(answer.builder()):
+    seen, builder = Sample(np.zeros(len(sampling.targets))), answer.builder()
+    if deadline < math.inf:
+        builder.sharing = Sharing(partial(_look_at_time, deadline), _keep, lambda _: 0)
+    for chunk in answer.run(builder):
         seen = seen if chunk.sample is None else seen + chunk.sample
     return seen
+
+
+def _look_at_time(deadline: float) -> bool:
+    if time.monotonic() > deadline:
+        raise TimeoutError
+    return False
+
+
+def _keep(_rest: Rest) -> None:
+    """Hand over nothing."""
 
 
 def _cost_of_leaf(plan: Plan, hopeless: float) -> float:

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tropnet.enumeration.engine import Engine
@@ -17,7 +18,7 @@ from tropnet.enumeration.parallel import ON_DISK, failure_message, search_in_pie
 from tropnet.enumeration.search import Search
 from tropnet.errors import SubtreeError
 from tropnet.progress import Forecast, duration, expected_total, track
-from tropnet.regions.runs.journal import Journal, is_run, read_manifest, version_of
+from tropnet.regions.runs.journal import Journal, is_run, read_state, same_manifest, version_of
 from tropnet.regions.runs.state import Manifest, RunState
 
 __all__ = ["record"]
@@ -45,12 +46,13 @@ def record(search: Search, out: str | os.PathLike[str], engine: str | Engine, *,
     counting = search.asked.only_count
     identity = _identity(search, engine)
     kind = "count" if counting else "regions"
+    manifest = Manifest(kind, identity)
     if is_run(out):
-        search.take(read_manifest(out).engine)
-        manifest = Manifest(kind, identity, search.plan.engine.name)
-    else:
-        search.settle()
-        manifest = Manifest(kind, identity, search.plan.engine.name, search.outlook())
+        same_manifest(Path(out), manifest)
+        state = read_state(out)
+        if state.finished:
+            # Which nobody has to be able to write.
+            return state
     with Journal(out, search.network, manifest) as journal:
         if not journal.state.finished:
             _go_on(search, journal, progress=progress)
@@ -72,6 +74,11 @@ def _identity(search: Search, engine: str | Engine) -> dict[str, Any]:
 
 def _go_on(search: Search, journal: Journal, *, progress: bool) -> None:
     """Search what is open, and tell how it goes."""
+    if journal.state.engine:
+        search.take(journal.state.engine)
+    else:
+        search.settle()
+        journal.choose(search.plan.engine.name)
     n_workers = search.workers if isinstance(search.workers, int) else type(search.workers).__name__
     journal.begin_session(
         {
@@ -81,6 +88,9 @@ def _go_on(search: Search, journal: Journal, *, progress: bool) -> None:
             **{name: version_of(name) for name in ("tropnet", "numpy", "numba", "highspy")},
         }
     )
+    outlook = search.outlook() if not journal.state.n_pieces else None
+    if outlook is not None:
+        journal.expect(outlook)
     report = _Report(journal, n_workers if isinstance(n_workers, int) else 1)
     report.warn()
     what = "counting" if search.asked.only_count else "enumerating"
@@ -117,12 +127,12 @@ class _Report:
     @property
     def expected(self) -> Forecast | None:
         """How many regions there will be, as estimated before the run."""
-        estimate = self.journal.manifest.estimate
+        estimate = self.journal.state.estimate
         return None if estimate is None else Forecast(estimate["n_regions"], estimate["standard_error"])
 
     def warn(self) -> None:
         """Say at the start if the run will take more than a day."""
-        estimate = self.journal.manifest.estimate
+        estimate = self.journal.state.estimate
         if estimate is None:
             return
         seconds = estimate["seconds"] / self.n_workers

@@ -260,6 +260,8 @@ class Search:
             raise SubtreeError(f"the executor broke ({error}); pass a new one.", None) from error
         if ledger.state.failed:
             raise SubtreeError(failure_message(ledger.state), None)
+        # What is open is beyond the limit.
+        self.truncated = not ledger.state.finished
 
     def estimate(self, width: int, n_probes: int, seed: int, *, progress: bool = False) -> Estimate:
         """Estimate the number of regions; see `estimate_regions`."""
@@ -294,12 +296,12 @@ class Search:
                     return Count(min(count, int(limit) + 1), complete=False)
         return Count(count, complete=True)
 
-    def _probe(self, sampling: Sampling) -> Sample:
-        """Walk a part of the tree and return what was seen."""
+    def _probe(self, sampling: Sampling, deadline: float = np.inf) -> Sample:
+        """Walk a part of the tree and return what was seen; a `TimeoutError` if it takes too long."""
         counting = self.plan.adapted(replace(self.task, only_count=True))
         if isinstance(counting, Refusal):
             raise ValueError(counting.reason)
-        return walk_sample(counting, sampling)
+        return walk_sample(counting, sampling, deadline)
 
     def _forecast(self, count: int) -> Forecast | None:
         """Return about how many regions there will be, where there are already `count`, or None."""
@@ -352,9 +354,7 @@ class Search:
         costs: list[float] = []
 
         def probe(sampling: Sampling) -> Sample:
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            sample = self._probe(sampling)
+            sample = self._probe(sampling, deadline)
             costs.append(sample.full_cost)
             return sample
 

@@ -61,11 +61,12 @@ def regions(
         raise click.BadParameter(
             f"must end in {' or '.join(SUFFIXES)}, or in nothing for a directory, got '{out}'.", param_hint="'--out'"
         )
-    if out is not None and not os.access(Path(out).absolute().parent, os.W_OK):
+    is_file = suffix in SUFFIXES and not Path(str(out)).is_dir()
+    if out is not None and is_file and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
-    if out is not None and (suffix not in SUFFIXES or Path(out).is_dir()):
+    if out is not None and not is_file:
         _keep_run(net, domain, out, max_regions, as_json=as_json, **search)
         return
     interrupted = False

@@ -37,7 +37,17 @@ from tropnet.regions.runs.lines import as_json, content_of, line_of
 from tropnet.regions.runs.lock import LOCK, locked
 from tropnet.regions.runs.state import Manifest, Part, Piece, RunState, packed_subtrees, state_line
 
-__all__ = ["Journal", "is_run", "part_path", "read_log", "read_manifest", "read_network", "read_state", "version_of"]
+__all__ = [
+    "Journal",
+    "is_run",
+    "part_path",
+    "read_log",
+    "read_manifest",
+    "read_network",
+    "read_state",
+    "same_manifest",
+    "version_of",
+]
 
 _FORMAT = "tropnet run"
 _VERSION = 1
@@ -69,14 +79,16 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], network: Network, manifest: Manifest) -> None:
-        self.path = Path(path)
+        # Whoever changes the working directory meanwhile does not move the run.
+        self.path = Path(path).absolute()
         self._make(network, manifest)
         self._lock = locked(self.path)
         try:
-            self.manifest = _the_same(self.path, manifest)
+            self.manifest = same_manifest(self.path, manifest)
             self.state, good = _replayed(self.path)
             self._check_parts()
             self._sweep()
+            self._mend_network(network)
             self._file: BinaryIO = (self.path / _JOURNAL).open("ab")
             self._file.truncate(good)
             self._size_then = good
@@ -96,6 +108,14 @@ class Journal:
     def begin_session(self, about: Mapping[str, Any]) -> None:
         """Note that a process begins to work; `about` says which."""
         self._append({"session": {"host": socket.gethostname(), "pid": os.getpid(), **about}, "time": time.time()})
+
+    def choose(self, engine: str) -> None:
+        """Note which engine searches."""
+        self._append({"engine": engine})
+
+    def expect(self, estimate: Mapping[str, float]) -> None:
+        """Note how many regions there are about; see `RunState.estimate`."""
+        self._append({"estimate": dict(estimate)})
 
     def finish(self, piece: Piece) -> list[int]:
         """Write down a piece of work; return the numbers of the subtrees that it left.
@@ -149,14 +169,16 @@ class Journal:
 
     def _make(self, network: Network, manifest: Manifest) -> None:
         """Make the directory, unless it is there; the manifest last, as it makes it a run."""
+        if os.path.lexists(self.path) and not self.path.is_dir():
+            raise RunError(f"'{self.path}' must be a directory, or not exist: it is a file. Name another one.")
         self.path.mkdir(parents=True, exist_ok=True)
         if (self.path / _MANIFEST).exists():
             return
-        strange = [entry.name for entry in self.path.iterdir() if not _is_ours(entry.name)]
+        strange = [entry.name for entry in self.path.iterdir() if not _is_begun(entry)]
         if strange:
             raise RunError(
                 f"'{self.path}' must be a new or empty directory, or hold a run: it holds {strange[0]!r} and no"
-                f" {_MANIFEST}. Name another one."
+                f" {_MANIFEST}. Put that back, or name another directory."
             )
         (self.path / _PARTS).mkdir(exist_ok=True)
         with locked(self.path):
@@ -183,6 +205,10 @@ class Journal:
 
     def _kept(self, error: OSError, path: Path) -> OSError:
         """Return an error of the file system that says what is kept."""
+        if not self._is_there():
+            return FileNotFoundError(
+                errno.ENOENT, "the directory of the run was removed or replaced while it went on", os.fspath(self.path)
+            )
         return type(error)(
             error.errno,
             f"{error.strerror or error}; the run in '{self.path}' keeps what was finished, and goes on from there when"
@@ -193,6 +219,8 @@ class Journal:
     def _append(self, line: Mapping[str, Any]) -> None:
         """Write a line, wholly or not at all."""
         size = self._size
+        if not self._is_there():
+            raise self._kept(OSError(), self.path)
         with _undisturbed():
             try:
                 self._file.write(line_of(line))
@@ -203,6 +231,14 @@ class Journal:
                 self._reopen(size)
                 raise self._kept(error, self.path / _JOURNAL) from error
             self.state.replay(json.loads(as_json(line)))
+
+    def _is_there(self) -> bool:
+        """Return whether what is written goes into the journal that others find."""
+        try:
+            return os.path.samestat((self.path / _JOURNAL).stat(), os.fstat(self._file.fileno()))
+        except (OSError, AttributeError):
+            # Before the journal is open there is nothing to lose.
+            return not hasattr(self, "_file")
 
     def _reopen(self, size: int) -> None:
         with suppress(OSError):
@@ -216,13 +252,22 @@ class Journal:
         if len(line) * _GROWN_TO > self._size:
             self._size_then = self._size
             return
+        with _undisturbed():
+            with suppress(OSError):
+                write_atomically(self.path / _JOURNAL, lambda file: file.write(line))
+            # Whichever is in place now.
+            self._file.close()
+            self._file = (self.path / _JOURNAL).open("ab")
+            self._size_then = self._size
+
+    def _mend_network(self, network: Network) -> None:
+        """Write the network again if its file is missing or damaged."""
         try:
-            write_atomically(self.path / _JOURNAL, lambda file: file.write(line))
-        except OSError:
-            return
-        self._file.close()
-        self._file = (self.path / _JOURNAL).open("ab")
-        self._size_then = self._size
+            whole = read_network(self.path).fingerprint == network.fingerprint
+        except (OSError, FileFormatError):
+            whole = False
+        if not whole:
+            self._written(self.path / _NETWORK, lambda file: file.write(network.to_bytes()))
 
     def _sweep(self) -> None:
         """Remove what a killed process left: files half written, and parts that no line names."""
@@ -288,7 +333,7 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
         values = json.loads(where.read_text())
         if values["format"] != _FORMAT or values["version"] > _VERSION:
             raise ValueError(f"it is {values['format']!r} of version {values['version']}")
-        manifest = Manifest(values["kind"], values["identity"], values["engine"], values["estimate"])
+        manifest = Manifest(values["kind"], values["identity"])
         if manifest.fingerprint != values["fingerprint"]:
             raise ValueError("its fingerprint is that of another run")
     except Exception as error:  # a damaged file can hold anything
@@ -329,11 +374,10 @@ def read_log(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         file.seek(max(where.stat().st_size - (1 << 14), 0))
         lines = file.read().split(b"\n")
     for line in reversed(lines):
-        try:
-            found: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue
-        return found
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
     return None
 
 
@@ -347,7 +391,7 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _the_same(path: Path, wanted: Manifest) -> Manifest:
+def same_manifest(path: Path, wanted: Manifest) -> Manifest:
     """Return the manifest of the run that is there.
 
     Raises
@@ -373,6 +417,8 @@ def _replayed(path: Path) -> tuple[RunState, int]:
     state, good = RunState(), 0
     try:
         data = where.read_bytes()
+        if b"\n" not in data:
+            raise ValueError("it holds no whole line")
         for line in data.splitlines(keepends=True):
             content = content_of(line)
             if content is None:
@@ -393,6 +439,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:60]}... ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
-def _is_ours(name: str) -> bool:
-    """Return whether a file can be left from a run that was killed before it had a manifest."""
-    return name in (_NETWORK, _JOURNAL, _PARTS, LOCK, _LOG) or (name.startswith(".") and name.endswith(".part"))
+def _is_begun(entry: Path) -> bool:
+    """Return whether a file can be left from a run that was killed before it had a manifest: nothing was found yet."""
+    if entry.name == _JOURNAL:
+        return entry.is_file() and entry.read_bytes() == line_of(state_line(RunState()))
+    if entry.name == _PARTS:
+        return entry.is_dir() and not any(entry.iterdir())
+    return entry.name in (_NETWORK, LOCK) or (entry.name.startswith(".") and entry.name.endswith(".part"))

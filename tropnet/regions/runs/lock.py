@@ -33,13 +33,19 @@ def locked(path: Path) -> BinaryIO:
             file.seek(0)
             owner = file.read().decode(errors="replace").strip() or "another process"
             file.close()
+            if owner == _this_process():
+                owner = "this process"
             raise RunError(f"'{path}' is worked at by {owner}: wait until it is done, or stop it.")
         time.sleep(_SECONDS_OF_LOOKS / 20)
     file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+    file.write(_this_process().encode())
     file.flush()
     _HELD.add(file)
     return file
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def is_being_worked_at(path: str | os.PathLike[str]) -> bool:

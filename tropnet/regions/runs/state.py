@@ -23,17 +23,10 @@ class Manifest:
         ``"regions"`` or ``"count"``.
     identity
         All that the result depends on, as JSON: the fingerprint of the network, domain, options, versions.
-    engine
-        Which engine was chosen for it.
-    estimate
-        How many regions there are about, with the standard error and the seconds one core takes about; None if nothing
-        is known.
     """
 
     kind: str
     identity: Mapping[str, Any]
-    engine: str
-    estimate: Mapping[str, float] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -102,6 +95,11 @@ class RunState:
         Of all pieces together, and by the clock while somebody worked at the run.
     n_sessions
         How many processes have worked at the run, one after the other.
+    engine
+        Which engine was chosen for it; empty before that.
+    estimate
+        About how many regions there are (`n_regions`), with the `standard_error`, and the `seconds` that one core takes
+        about; None if nothing is known.
     """
 
     open: dict[int, OpenSubtree] = field(default_factory=lambda: {0: OpenSubtree("", 1.0)})
@@ -115,6 +113,8 @@ class RunState:
     seconds: float = 0.0
     elapsed: float = 0.0
     n_sessions: int = 0
+    engine: str = ""
+    estimate: dict[str, float] | None = None
 
     @property
     def finished(self) -> bool:
@@ -134,6 +134,10 @@ class RunState:
             self.n_sessions += 1
             # Whoever comes anew tries again.
             self.failed.clear()
+        elif "engine" in line:
+            self.engine = str(line["engine"])
+        elif "estimate" in line:
+            self.estimate = {name: float(value) for name, value in line["estimate"].items()}
         elif "failed" in line:
             self.fail(line["failed"], line["error"])
         else:

@@ -75,8 +75,10 @@ def status_of(path: str | os.PathLike[str]) -> RunStatus:
         There is no run, or it is damaged.
     """
     manifest, state, line = read_manifest(path), read_state(path), read_log(path) or {}
-    estimate = manifest.estimate
+    estimate = state.estimate
     guess = None if estimate is None else Forecast(estimate["n_regions"], estimate["standard_error"])
+    # Of a log that somebody wrote into, numbers are taken where there are some.
+    line = {name: value for name, value in line.items() if type(value) in (int, float)}
     expected = expected_total(state.n_regions, state.fraction, guess)
     rate, left = line.get("rate") or None, None
     if state.finished:
@@ -86,7 +88,7 @@ def status_of(path: str | os.PathLike[str]) -> RunStatus:
     return RunStatus(
         kind=manifest.kind,
         fingerprint=manifest.fingerprint,
-        engine=manifest.engine,
+        engine=state.engine,
         finished=state.finished,
         running=is_being_worked_at(path),
         n_regions=state.n_regions,

@@ -26,7 +26,7 @@ class StoredRun:
     """A run in a directory, in columns; see `Run` for its attributes, and the errors of its methods."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         manifest, state = read_manifest(path), read_state(path)
         self.kind = manifest.kind
         self.fingerprint = manifest.fingerprint
@@ -36,7 +36,7 @@ class StoredRun:
         self.failed: Mapping[str, str] = {state.open[number].text: error for number, error in state.failed.items()}
         self.complete = state.finished and not self.undecided
         self.stats: Mapping[str, Any] = {
-            "engine": manifest.engine,
+            "engine": state.engine,
             "seconds": state.seconds,
             "elapsed": state.elapsed,
             "sessions": state.n_sessions,
