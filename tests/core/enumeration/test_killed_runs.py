@@ -210,7 +210,7 @@ def test_a_torn_last_line(n_bytes: int, net: tn.Network, out: Path) -> None:
 def test_a_damaged_line_is_refused(line: int, net: tn.Network, out: Path) -> None:
     """By all who read it, and nothing is changed."""
     lines = lines_of(out)
-    lines[line] = lines[line].replace(b"0", b"1", 1) if line else lines[line][5:]
+    lines[line] = lines[line][:-3] + b"~" + lines[line][-2:] if line else lines[line][5:]
     damaged = b"".join(lines)
     (out / "journal.jsonl").write_bytes(damaged)
     calls: list[Callable[[], Any]] = [lambda: search(net, "regions", out), lambda: status_of(out), lambda: tn.Run(out)]

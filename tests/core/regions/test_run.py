@@ -67,7 +67,7 @@ def write_run(
 ) -> Run:
     """Write regions as a run whose parts end at some places, with the facets in some of them."""
     identity = {"network": regions.network.fingerprint, "domain": regions.domain.description}
-    with Journal(path, regions.network, Manifest("regions", identity, "polygon")) as journal:
+    with Journal(path, regions.network, Manifest("regions", identity)) as journal:
         took = [0]
         for i, (start, stop) in enumerate(pairwise([0, *ends])):
             part = part_of(regions, start, stop, facets=facets(i))
@@ -161,11 +161,11 @@ def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
         f"Run({str(tmp_path / 'run')!r}: 9 activation regions in Box([-1.0, -1.0], [1.0, 1.0]), incomplete,"
         " 0 undecided)"
     )
-    with Journal(tmp_path / "run", NET, Manifest("regions", {**identity(regions)}, "polygon")) as journal:
+    with Journal(tmp_path / "run", NET, Manifest("regions", {**identity(regions)})) as journal:
         (number,) = journal.state.open
         journal.fail(number, "MemoryError: too large")
     assert Run(tmp_path / "run").failed == {"01": "MemoryError: too large"}
-    with Journal(tmp_path / "run", NET, Manifest("regions", {**identity(regions)}, "polygon")) as journal:
+    with Journal(tmp_path / "run", NET, Manifest("regions", {**identity(regions)})) as journal:
         journal.finish(Piece([number], [], 0, None, undecided=["011"]))
     again = Run(tmp_path / "run")
     assert (again.complete, again.undecided, again.failed) == (False, ((False, True, True),), {})
