@@ -1,9 +1,10 @@
 """Proofs in float64 of one region after another: boxes, implied rows and points of facets, each with its margin.
 
-The vertices of a simple region say all. Where a linear function is least, the d rows that meet there combine to it with
-multipliers that are not negative. What multipliers and points that are rounded prove is computed here again with bounds
-on all rounding, so that what passes holds over the rationals, too; the rest is left to exact arithmetic. What overflows
-proves nothing: callers switch numpy's warnings off.
+The vertices of a simple region say all: where a linear function is least, the d rows that meet there combine to it with
+multipliers that are not negative. In many dimensions, where there are too many, linear programs do. What multipliers
+and points that are rounded prove is computed here again with bounds on all rounding, so that what passes holds over the
+rationals, too; the rest is left to exact arithmetic. What overflows proves nothing:
+callers switch numpy's warnings off.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from tropnet.arrays.patterns import BoolArray
 from tropnet.arrays.rounding import EPSILON
 from tropnet.arrays.types import FloatArray
 
-__all__ = ["Cell", "Combination", "coarse", "lower_bounds"]
+__all__ = ["MANY", "Cell", "Combination", "coarse", "lower_bounds"]
 
 IndexArray = NDArray[np.int64]
 
 _TINY = 1e-290
 # What rounding to 24 bits changes at most, as a part; and how much of a cell's width it may cost.
 _COARSE, _ALLOWED = 2.0**-23, 1e-3
+# From so many dimensions on, linear programs in float64 are faster than vertices, and than those over the integers.
+MANY = 9
 
 
 class Combination(NamedTuple):
@@ -44,15 +47,22 @@ class Cell:
         int64: the places of those that define facets.
     vertices
         float64, shape (v, k); no vertices if they are not known, or not simple.
+
+    Attributes
+    ----------
+    is_open
+        Whether nothing is to be had in float64: without vertices, in few dimensions exact arithmetic is faster than
+        linear programs are, which serve in more.
     """
 
     def __init__(self, rows: FloatArray, errors: FloatArray, facets: IndexArray, vertices: FloatArray) -> None:
         self.rows, self.errors, self.facets, self.vertices = rows, errors, facets, vertices
         k = rows.shape[1] - 1
         A, c = rows[facets, :k], rows[facets, k]
+        self.is_open = not len(vertices) and (k < MANY or not len(facets))
         self._norms = np.sqrt((A * A).sum(axis=1))
-        self._units = A / self._norms[:, None]
-        far = np.abs(vertices @ self._units.T + c / self._norms)
+        self._units, self._sides = A / self._norms[:, None], c / self._norms
+        far = np.abs(vertices @ self._units.T + self._sides)
         self.tight = (
             np.argpartition(far, k - 1, axis=1)[:, :k]
             if len(vertices) and len(facets) > k
@@ -62,15 +72,18 @@ class Cell:
     # --- points of facets
 
     def facet_points(self, which: IndexArray) -> tuple[FloatArray, BoolArray]:
-        """Return for some facets, by their order, the mean of the vertices on each, and the rows not clear of it.
+        """Return for some facets, by their order, a point well inside of each, and the rows not clear of it.
 
         The points are off the facet's hyperplane by a rounding in the coordinate in which it is steepest; the flags
         (p, n) say of which other rows it is not certain that they are positive once that is put right.
         """
         k = self.rows.shape[1] - 1
-        on = np.zeros((len(self.vertices), len(self.facets)))
-        np.put_along_axis(on, self.tight, 1.0, axis=1)
-        points = on[:, which].T @ self.vertices / on[:, which].sum(axis=0)[:, None]
+        if len(self.vertices):
+            on = np.zeros((len(self.vertices), len(self.facets)))
+            np.put_along_axis(on, self.tight, 1.0, axis=1)
+            points = on[:, which].T @ self.vertices / on[:, which].sum(axis=0)[:, None]
+        else:
+            points = np.stack([self._centre(facet) for facet in which.tolist()])
         unclear = np.ones((len(which), len(self.rows)), dtype=np.bool_)
         left = np.arange(len(which))
         along = np.abs(self.rows[self.facets[which], :k]).argmax(axis=1)
@@ -106,6 +119,11 @@ class Cell:
 
     def combine(self, functions: FloatArray) -> Combination:
         """Return multiples of facets that add up to linear functions (q, k) but for constants: those of least value."""
+        if not len(self.vertices):
+            found = [self._program(function, self._units, -self._sides) for function in functions]
+            parts = np.stack([multipliers for _, multipliers in found])
+            places = np.broadcast_to(self.facets, parts.shape)
+            return Combination(places, np.where(parts > 0, parts, 0.0) / self._norms)
         at = (self.vertices @ functions.T).argmin(axis=0)
         tight = self.tight[at]
         inverses = _inverses(self._units[tight])
@@ -125,8 +143,8 @@ class Cell:
         ways = np.concatenate([np.eye(k), -np.eye(k)])
         found, errors = self.combine(ways), np.zeros((2 * k, 2))
         functions = np.column_stack([ways, np.zeros(2 * k)])
-        width = np.tile(self.vertices.max(axis=0) - self.vertices.min(axis=0), 2) * _ALLOWED
         bounds = lower_bounds(self, functions, errors, found, low, high)
+        width = np.tile(-bounds[:k] - bounds[k:], 2) * _ALLOWED
         rounded = found._replace(multipliers=coarse(found.multipliers))
         loose = lower_bounds(self, functions, errors, rounded, low, high)
         kept = ~(loose >= bounds - width)
@@ -150,9 +168,37 @@ class Cell:
         return rounded, proven
 
     def least(self, functions: FloatArray) -> FloatArray:
-        """Return the least values of functions (q, k + 1) at the vertices, in units of their slopes; rounded."""
-        values = self.vertices @ functions[:, :-1].T + functions[:, -1]
-        return np.asarray(values.min(axis=0) / np.abs(functions[:, :-1]).max(axis=1))
+        """Return the least values of functions (q, k + 1) on the cell, in units of their slopes; rounded."""
+        if len(self.vertices):
+            values = (self.vertices @ functions[:, :-1].T).min(axis=0)
+        else:
+            values = np.array(
+                [self._program(each[:-1], self._units, -self._sides)[0] @ each[:-1] for each in functions]
+            )
+        return np.asarray((values + functions[:, -1]) / np.abs(functions[:, :-1]).max(axis=1))
+
+    # --- linear programs
+
+    def _centre(self, facet: int) -> FloatArray:
+        """Return a point of a facet, by its order, as far from all others as can be, up to 1; NaN if not found."""
+        k = self._units.shape[1]
+        inside = np.column_stack([self._units, np.full(len(self._units), -1.0)])
+        inside[facet, k] = 0.0
+        last = np.append(np.zeros(k), -1.0)
+        # On the facet, and the distance at most 1.
+        rows = np.concatenate([inside, [-inside[facet], last]])
+        return self._program(last, rows, np.concatenate([-self._sides, [self._sides[facet], -1.0]]))[0][:k]
+
+    def _program(self, function: FloatArray, rows: FloatArray, bounds: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return where a function is least if rows are at least their bounds, and its multipliers; NaN if not found."""
+        from scipy.optimize import linprog
+
+        nothing = np.full(len(function), np.nan), np.full(len(bounds), np.nan)
+        size = np.abs(function).max()
+        if not size > 0 or not all(np.isfinite(each).all() for each in (function / size, rows, bounds)):
+            return nothing
+        found = linprog(function / size, -rows, -bounds, bounds=(None, None), method="highs")
+        return nothing if found.status else (np.asarray(found.x), -size * np.asarray(found.ineqlin.marginals))
 
 
 def lower_bounds(

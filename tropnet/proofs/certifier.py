@@ -16,6 +16,7 @@ from tropnet.exact.certificates import Witness
 from tropnet.geometry.centred import centred
 from tropnet.geometry.vertices import vertices
 from tropnet.polyhedral_complex.adjacency import find_edges, neuron_facets
+from tropnet.proofs.bulk_proofs import MANY
 from tropnet.proofs.claim_proofs import ClaimProofs, constant_weights
 from tropnet.proofs.frame import Frame, Rows
 from tropnet.proofs.region_proof import Counts, Point, RegionProof
@@ -128,6 +129,8 @@ class Certifier:
     def _corners(self, within: Regions, which: IndexArray, rows: Rows, first: int) -> list[FloatArray]:
         """Return the vertices of regions, none where they are not known or more than k rows meet."""
         k = self.frame.dimension
+        if k >= MANY:
+            return [np.empty((0, k))] * len(which)
         offsets = self._offsets[first + which[0] : first + which[-1] + 2]
         places, offsets = self._places[offsets[0] : offsets[-1]], offsets - offsets[0]
         owner = np.repeat(np.arange(len(which)), np.diff(offsets))

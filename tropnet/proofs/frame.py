@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tropnet.arrays.patterns import PackedArray, pack
+from tropnet.arrays.rounding import EPSILON, LARGEST
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import TropnetError
 from tropnet.exact.certificates import Witness
@@ -200,7 +201,7 @@ class Frame:
         if self._scale != 1:
             scale = float(self._scale)
             sizes = np.stack([np.abs(composed[:, :, :k]).sum(axis=2), np.abs(composed[:, :, k])], axis=2)
-            composed_errors = (composed_errors + 2.0**-50 * sizes) / scale * (1 + 2.0**-50)
+            composed_errors = (composed_errors + 4 * EPSILON * sizes) / scale * (1 + 4 * EPSILON)
             composed /= scale
         sides, side_errors = (np.broadcast_to(each, (R, *each.shape)) for each in self.sides)
         return Rows(
@@ -263,7 +264,7 @@ def below(value: Fraction) -> float:
     """Return a float64 number that is not larger, infinite if need be."""
     nearest = float_or_inf(value)
     if not np.isfinite(nearest):
-        return nearest if nearest < 0 else float(np.finfo(np.float64).max)
+        return nearest if nearest < 0 else LARGEST
     return nearest if Fraction(nearest) <= value else float(np.nextafter(nearest, -np.inf))
 
 

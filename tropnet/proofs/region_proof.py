@@ -97,7 +97,7 @@ class RegionProof:
         """Return a point in the relative interior of each of some facets, by their order."""
         found: list[Point] = []
         left: list[BoolArray | None] = [None] * len(which)
-        if len(self._cell.vertices) and len(which):
+        if len(which) and not self._cell.is_open:
             points, flags = self._cell.facet_points(which)
             left = [*flags]
         for at, unclear in enumerate(left):
@@ -130,7 +130,7 @@ class RegionProof:
         """Prove a box, and all rows of neurons that define no facet."""
         k, n, m, cell = self.frame.dimension, self.frame.n_neurons, self.frame.n_kinks, self._cell
         sides = np.full(2 * k, -np.inf)
-        if len(cell.vertices):
+        if not cell.is_open:
             sides, found = cell.box(*self.frame.box)
             self._put(np.where(np.isfinite(sides), np.arange(n, n + 2 * k), -1), found)
         left = np.flatnonzero(~np.isfinite(sides)).tolist()
@@ -145,7 +145,7 @@ class RegionProof:
         unclear = ~(self._on_box(cell.rows[:m], cell.errors[:m]) > 0)
         unclear[cell.facets[cell.facets < m]] = False
         places, n_exact = np.flatnonzero(unclear), 0
-        if len(places) and len(cell.vertices):
+        if len(places) and not cell.is_open:
             found, proven = cell.positive(cell.rows[places], cell.errors[places], self._low, self._high)
             self._put(np.where(proven, self.frame.names[places], -1), found)
             places = places[~proven]
@@ -197,7 +197,7 @@ class RegionProof:
         if weights is None:
             if self._on_box(functions, wrong)[0] > 0:
                 return True
-            if len(self._cell.vertices):
+            if not self._cell.is_open:
                 found, proven = self._cell.positive(functions, wrong, self._low, self._high)
                 if proven[0]:
                     self._put(np.array([target]), found)
@@ -212,7 +212,7 @@ class RegionProof:
 
     def most_positive(self, functions: FloatArray) -> int | None:
         """Return which function (q, k + 1) is largest, for its slope, where it is least; None if it is not positive."""
-        if not len(self._cell.vertices):
+        if self._cell.is_open:
             return None
         least = self._cell.least(functions)
         best = int(np.argmax(np.where(np.isnan(least), -np.inf, least)))

@@ -43,6 +43,21 @@ def test_certificates_of_flat_domains_are_accepted(name: str, tmp_path: Path) ->
         assert (checked.n_regions, checked.n_linear_regions) == (made.n_regions, made.n_linear_regions)
 
 
+@pytest.mark.parametrize("domain", [tn.Box(-1, 1), None, tn.Box([-1] * 8 + [-np.inf], 1)], ids=str)
+def test_many_inputs(domain: tn.Domain | None, tmp_path: Path) -> None:
+    """With nine inputs linear programs take the place of vertices; maxima and verdicts are certified, too."""
+    net, path = tn.Network.random([9, 3, 2, 2], seed=1), tmp_path / "cert.parquet"
+    form = None if domain is None else [1.0, 0.5]
+    if domain is not None and tn.maximum(net, domain, form).exact is None:
+        form = None
+    tn.certify(net, domain, path, maximum=form)
+    assert tn.check(net, path, domain).n_regions == tn.count_regions(net, domain)
+    statement = tn.Property.unsafe(tn.Box(-1, 1), [[1, 0], [0, 1], [-1, -1]], [-0.1, -0.2, 0.1])
+    tn.certify_property(net, statement, tmp_path / "property")
+    (checked,) = tn.check_property(net, statement, tmp_path / "property")
+    assert checked.n_regions == tn.count_regions(net, tn.Box(-1, 1))
+
+
 @pytest.mark.parametrize("domain", [tn.Box(-1, 1), None, tn.Box([-1, 0.5, -1], [1, 0.5, 1])], ids=str)
 def test_runs_are_certified_part_by_part(domain: tn.Domain | None, tmp_path: Path) -> None:
     """One file for each part of the run; together they are accepted, and without one of them refused."""
