@@ -38,7 +38,7 @@ class Config:
     """Networks, by their widths, and regions to stop at."""
 
     seed: int = 0
-    plane: tuple[int, ...] = (2, 2048, 2048, 1)
+    plane: tuple[int, ...] = (2, 512, 512, 512, 1)
     space: tuple[int, ...] = (4, 192, 192, 1)
     many: int = 100_000_000
     some: int = 5_000_000
