@@ -45,6 +45,11 @@ class Checked:
     n_implied: int
     seconds: float
 
+    def __repr__(self) -> str:
+        linear = "" if self.n_linear_regions is None else f", {self.n_linear_regions} linear regions"
+        claims = "".join(f", {claim.described()}" for claim in self.claims)
+        return f"Checked({self.n_regions} activation regions{linear}{claims} in {self.domain})"
+
 
 def check(
     net: Network, path: str | os.PathLike[str], domain: Domain | None = None, *, progress: bool = False
@@ -147,9 +152,10 @@ def _domain_of(statement: Statement) -> Domain:
     A, b = np.array(statement.A).reshape(-1, d), np.array(statement.b)
     low, high = np.full(d, -np.inf), np.full(d, np.inf)
     for row, side in zip(A, b, strict=True):
-        (i, *others) = np.flatnonzero(row)
-        if others or abs(row[i]) != 1:
+        places = np.flatnonzero(row)
+        if len(places) != 1 or abs(row[places[0]]) != 1:
             return Polytope(A, b)
+        i = places[0]
         if row[i] > 0:
             high[i] = side
         else:

@@ -22,7 +22,7 @@ from tropnet.polyhedral_complex.linear_regions import linear_regions
 from tropnet.progress import track
 from tropnet.proofs.calls import plain_layers
 from tropnet.proofs.certifier import Certifier
-from tropnet.proofs.files import Writer
+from tropnet.proofs.files import Writer, file_to_write, new_parts
 from tropnet.proofs.region_proof import Counts
 from tropnet.proofs.statement import Bound, Claim, Statement, fingerprint
 from tropnet.regions import Regions, Run
@@ -129,12 +129,14 @@ def certify(
         if domain is not None:
             raise ValueError("domain must not be given with a run, which has one: leave it out.")
         return _certify_run(net, Path(out), maximum, linear=linear, progress=progress)
+    # Before a search that may take hours.
+    target = file_to_write(out)
     claims = _claims(net, domain, maximum, progress=progress)
     regions = enumerate_regions(
         net, domain, engine=engine, workers=workers, facets=True, backend=backend, tolerances=tolerances,
         progress=progress,
     )  # fmt: skip
-    return write_certificate(regions, out, claims, linear=linear, progress=progress)
+    return replace(write_certificate(regions, target, claims, linear=linear, progress=progress), path=Path(out))
 
 
 def write_certificate(
@@ -171,9 +173,11 @@ def _certify_run(run: Run, out: Path, form: int | ArrayLike | None, *, linear: b
     """Write a certificate in parts; the regions of one part are in memory at a time, and the edges of all."""
     if not run.complete:
         raise CertificateError(f"a run must have finished to be certified: {run!r}. Go on with enumerate_regions.")
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.glob("*.parquet")):
-        raise CertificateError(f"'{out}' must be a directory without Parquet files: name another, or empty it.")
+    with new_parts(out) as directory:
+        return replace(_write_parts(run, directory, form, linear=linear, progress=progress), path=out)
+
+
+def _write_parts(run: Run, out: Path, form: int | ArrayLike | None, *, linear: bool, progress: bool) -> Certified:
     certifier = Certifier(_outline(run), _claims(run.network, run.domain, form, progress=progress))
     parts = [part for part in run.parts if part.n_regions]
     statement = replace(_statement(certifier, linear=linear), n_parts=len(parts))

@@ -85,7 +85,10 @@ def check_certificate(
         check.finish()
     except CertificateError as error:
         raise CertificateError(f"'{os.fspath(path)}' is no proof: {error}") from None
-    except Exception as error:  # what is malformed can raise anything, and proves nothing
+    except Exception as error:
+        if _is_of_the_machine(error):
+            raise
+        # What is malformed can raise anything, and proves nothing.
         raise CertificateError(f"'{os.fspath(path)}' is {_malformed(error)}") from error
     return Outcome(statement, check.n_facets, check.n_implied, time.perf_counter() - start)
 
@@ -167,6 +170,8 @@ class _Check:
         except CertificateError as error:
             raise CertificateError(f"region {self.n_regions}: {error}") from None
         except Exception as error:
+            if _is_of_the_machine(error):
+                raise
             raise CertificateError(f"region {self.n_regions} is {_malformed(error)}") from error
         self.n_regions += 1
 
@@ -328,3 +333,8 @@ def _digest(values: Sequence[int]) -> bytes:
 
 def _malformed(error: Exception) -> str:
     return f"malformed ({type(error).__name__}: {' '.join(str(error).split())[:200]})."
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Return whether an error says nothing of the certificate: no memory, or what the system calls by a number."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)

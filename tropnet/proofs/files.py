@@ -5,8 +5,11 @@ Nothing that is read here is trusted: the checker proves or refuses it.
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     # Imported where it is used: it takes a tenth of a second.
     import pyarrow as pa
 
-__all__ = ["METADATA", "Writer", "paths_of", "read_regions", "read_statement"]
+__all__ = ["METADATA", "Writer", "file_to_write", "new_parts", "paths_of", "read_regions", "read_statement"]
 
 METADATA = b"tropnet_certificate"
 _GROUP = 4096  # regions that are written, and read, at once
@@ -73,8 +76,7 @@ class Writer:
     """
 
     def __init__(self, path: str | os.PathLike[str], statement: Statement) -> None:
-        self._path = Path(path)
-        self._partial = self._path.with_name(f"{self._path.name}.partial")
+        self._path = file_to_write(path)
         self._statement = statement
         self._schema = schema(statement.n_neurons)
         self._tables: list[pa.Table] = []
@@ -84,6 +86,12 @@ class Writer:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
+        os.close(handle)
+        umask = os.umask(0)
+        os.umask(umask)
+        self._partial = Path(name)
+        self._partial.chmod(0o666 & ~umask)
         numbers = [f"{field.name}.list.element" for field in self._schema if field.type == pa.list_(pa.float64())]
         self._writer = pq.ParquetWriter(
             self._partial,
@@ -127,11 +135,12 @@ class Writer:
                 self._writer.add_key_value_metadata({METADATA: self._counted().to_json().encode()})
                 whole = True
         finally:
-            self._writer.close()
-            if whole:
-                self._partial.replace(self._path)
-            else:
-                self._partial.unlink()
+            try:
+                self._writer.close()
+                if whole:
+                    self._partial.replace(self._path)
+            finally:
+                self._partial.unlink(missing_ok=True)
 
     def _counted(self) -> Statement:
         statement = self._statement
@@ -142,6 +151,51 @@ class Writer:
                 f"the statement must count the regions that are written, {self._n}, but it says {statement.n_regions}."
             )
         return replace(statement, n_regions=self._n)
+
+
+def file_to_write(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a certificate goes to, links followed.
+
+    Raises
+    ------
+    ValueError
+        The name is empty.
+    OSError
+        It cannot be written: it is a directory, or there is none to write it into.
+    """
+    if not os.fspath(path):
+        raise ValueError("out must name a file, got ''.")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a certificate is a file, but this is a directory", os.fspath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no directory to write a certificate into", os.fspath(path))
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "the directory of the certificate cannot be written", os.fspath(path))
+    return target
+
+
+@contextmanager
+def new_parts(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a directory for the files of a certificate; whatever ends it early leaves none of them.
+
+    Raises
+    ------
+    CertificateError
+        It holds Parquet files.
+    """
+    if not os.fspath(path):
+        raise ValueError("out must name a directory, got ''.")
+    directory = Path(path).absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.glob("*.parquet")):
+        raise CertificateError(f"'{path}' must be a directory without Parquet files: name another, or empty it.")
+    try:
+        yield directory
+    except BaseException:
+        for part in directory.glob("*.parquet"):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def paths_of(path: str | os.PathLike[str]) -> list[Path]:

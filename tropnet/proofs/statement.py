@@ -51,11 +51,29 @@ class Bound(NamedTuple):
     value: Fraction
     attained: tuple[Fraction, ...] | None = None
 
+    def described(self) -> str:
+        """Say in a line what is claimed.
+
+        Examples
+        --------
+        >>> Bound((Fraction(1), Fraction(-1)), Fraction(0), Fraction(5, 2), (Fraction(1),)).described()
+        'maximum 2.5 of 1 y_1 - 1 y_2'
+        """
+        terms = [f"{'-' if c < 0 else '+'} {_short(abs(c))} y_{i}" for i, c in enumerate(self.output, 1) if c]
+        terms += [f"{'-' if self.constant < 0 else '+'} {_short(abs(self.constant))}"] if self.constant else []
+        form = " ".join(terms).removeprefix("+ ").replace("- ", "-", 1 if terms and terms[0][0] == "-" else 0) or "0"
+        return f"{'bound' if self.attained is None else 'maximum'} {_short(self.value)} of {form}"
+
 
 class Empty(NamedTuple):
     """A claim: at no point of the domain all of these rows, coefficients of y and then a constant, are >= 0."""
 
     rows: tuple[tuple[Fraction, ...], ...]
+
+    def described(self) -> str:
+        """Say in a line what is claimed."""
+        several = f"{len(self.rows)} inequalities hold together" if len(self.rows) > 1 else "an inequality holds"
+        return f"no point where {several}"
 
 
 Claim = Bound | Empty
@@ -210,6 +228,14 @@ def fingerprint(layers: Layers, n_inputs: int) -> str:
 
 def _line(values: Sequence[float]) -> bytes:
     return (" ".join([(value + 0.0).hex() for value in values]) + "\n").encode()
+
+
+def _short(value: Fraction) -> str:
+    """Return about what a number is."""
+    try:
+        return f"{float(value):.6g}"
+    except OverflowError:
+        return "a number beyond float64"
 
 
 def text(value: Fraction) -> str:

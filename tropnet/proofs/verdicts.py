@@ -13,6 +13,7 @@ from tropnet.network.domain import Domain
 from tropnet.network.network import Network, as_network
 from tropnet.proofs.calls import Checked, check
 from tropnet.proofs.certify import Certified, write_certificate
+from tropnet.proofs.files import new_parts
 from tropnet.proofs.statement import Empty
 from tropnet.properties import Property, verify
 from tropnet.properties.formula import Inequality, alternatives
@@ -79,14 +80,11 @@ def certify_property(
             f"a property must hold to be certified, but it is {verdict.status}: verify(net, statement).counterexample"
             " is all that is needed."
         )
-    directory = Path(out)
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.glob("*.parquet")):
-        raise CertificateError(f"'{out}' must be a directory without Parquet files: name another, or empty it.")
     found = []
-    for path, domain, claims in _named(directory, cases):
-        regions = enumerate_regions(net, domain, facets=True, workers=workers, progress=progress)
-        found.append(write_certificate(regions, path, claims, linear=False, progress=progress))
+    with new_parts(out) as directory:
+        for path, domain, claims in _named(directory, cases):
+            regions = enumerate_regions(net, domain, facets=True, workers=workers, progress=progress)
+            found.append(write_certificate(regions, path, claims, linear=False, progress=progress))
     return found
 
 

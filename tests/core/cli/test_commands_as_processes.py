@@ -82,7 +82,7 @@ CASES["certify"] = Case(
 CASES["check"] = Case(
     ("cert.parquet", "--box", "-1", "1", "-q"),
     f"proven: {N_REGIONS} activation regions of Network(2-4-4-1, skips 1-3)",
-    {"n_activation_regions": N_REGIONS, "n_linear_regions": None, "n_claims": 0},
+    {"n_activation_regions": N_REGIONS, "n_linear_regions": None, "claims": []},
 )
 NAMES = sorted(CASES)
 PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)

@@ -46,13 +46,13 @@ def check(
                 "n_linear_regions": found.n_linear_regions,
                 "n_facets": found.n_facets,
                 "n_implied": found.n_implied,
-                "n_claims": len(found.claims),
+                "claims": [claim.described() for claim in found.claims],
                 "seconds": found.seconds,
             }
         )
         return
     also = "" if found.n_linear_regions is None else f", {found.n_linear_regions} linear regions"
-    claims = f", {len(found.claims)} claims" if found.claims else ""
+    claims = "".join(f", {claim.described()}" for claim in found.claims)
     click.echo(
         f"proven: {found.n_regions} activation regions{also}{claims} of {net} in {found.domain}"
         f" ({found.n_facets} facets, {found.seconds:.2f} s)"
