@@ -1,10 +1,10 @@
 """A run of more than 10^9 regions, killed again and again: ACAS Xu 1_1 on a tenth of its domain, counted.
 
-TROPNET_MODELS=FOLDER OMP_NUM_THREADS=1 python -m benchmarks.soak [--run DIR] [--kills N] [--minutes M] [--dry-run]
+TROPNET_MODELS=FOLDER OMP_NUM_THREADS=1 python -m benchmarks.soak [--run DIR] [--kills N] [--minutes M] [--report]
 
 The domain is that of the network with the first input between 16 % and 26 % of its range. A process counts with two
 threads and is killed (SIGKILL) after a random time, N times; the next one goes on. This program may be stopped, too: it
-goes on with the run it finds, and with the list of sessions beside it.
+goes on with the run it finds, and with the list of sessions beside it. `--report` writes how far it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,15 @@ def work(folder: Path, run: Path, config: Config) -> None:
     print(json.dumps({"n_regions": n, "megabytes": getrusage(RUSAGE_SELF).ru_maxrss / 1024 - before}), flush=True)
 
 
+def sessions_of(run: Path) -> list[dict[str, Any]]:
+    """Return what is kept beside a run: what each session did."""
+    record = run.with_suffix(".sessions.json")
+    return json.loads(record.read_text()) if record.exists() else []
+
+
 def sessions(run: Path, config: Config) -> list[dict[str, Any]]:
     """Run processes until one ends by itself; return, and keep beside the run, what each of them did."""
-    record = run.with_suffix(".sessions.json")
-    done: list[dict[str, Any]] = json.loads(record.read_text()) if record.exists() else []
+    record, done = run.with_suffix(".sessions.json"), sessions_of(run)
     while not (is_run(run) and status_of(run).finished):
         n_before = status_of(run).n_regions if is_run(run) else 0
         killed_before = sum(session["killed"] for session in done)
@@ -104,14 +110,15 @@ def table(record: dict[str, Any]) -> str:
     """Return what the results say of it."""
     status, done = record["status"], record["sessions"]
     killed = sum(session["killed"] for session in done)
-    memory = max(session.get("megabytes", 0.0) for session in done)
+    before = median(session.get("megabytes_before", 0.0) for session in done)
+    state = "all" if status["finished"] else f"so far ({status['fraction']:.0%} of the tree)"
     return "\n".join(
         [
-            "| regions | sessions | killed | hours by the clock | hours of work | regions/s of work | MB more than a"
-            " small count |",
-            "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-            f"| {status['n_regions']:,} | {len(done)} | {killed} | {status['elapsed'] / 3600:.2f} |"
-            f" {status['seconds'] / 3600:.2f} | {status['n_regions'] / status['seconds']:,.0f} | {memory:.0f} |",
+            "| regions | | sessions | killed | hours by the clock | hours of work | MB held at most | of them before it"
+            " began |",
+            "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            f"| {status['n_regions']:,} | {state} | {len(done)} | {killed} | {status['elapsed'] / 3600:.2f} |"
+            f" {status['seconds'] / 3600:.2f} | {(status['memory'] or 0) / 2**20:.0f} | {before:.0f} |",
         ]
     )
 
@@ -123,6 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=Config.kills)
     parser.add_argument("--minutes", type=float, default=Config.minutes, help="the longest time to a kill")
     parser.add_argument("--work", action="store_true", help="be the process that counts")
+    parser.add_argument("--report", action="store_true", help="only write how far the run is")
     parser.add_argument("--dry-run", action="store_true", help="write nothing into results/")
     options = parser.parse_args(arguments)
     folder = os.environ.get("TROPNET_MODELS")
@@ -133,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.work:
         work(Path(folder), options.run, config)
         return
-    done = sessions(options.run, config)
+    done = sessions_of(options.run) if options.report else sessions(options.run, config)
     record = provenance(processor(), "python -m benchmarks.soak", config) | {
         "manifest": asdict(read_manifest(options.run)),
         "status": asdict(status_of(options.run)),
