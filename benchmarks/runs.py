@@ -30,7 +30,7 @@ from analysis.shared import results
 from benchmarks.report import processor, provenance, replaced
 
 _BOX = tn.Box(-1.0, 1.0)
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Config:
     seed: int = 0
     plane: tuple[int, ...] = (2, 512, 512, 512, 1)
     space: tuple[int, ...] = (4, 192, 192, 1)
-    many: int = 100_000_000
-    some: int = 5_000_000
+    many: int = 20_000_000
+    some: int = 2_000_000
     shared: tuple[int, ...] = (4, 96, 96, 1)
 
 
