@@ -109,7 +109,7 @@ def sessions(run: Path, config: Config) -> list[dict[str, Any]]:
 def table(record: dict[str, Any]) -> str:
     """Return what the results say of it."""
     status, done = record["status"], record["sessions"]
-    killed = sum(session["killed"] for session in done)
+    killed = sum(session["code"] == -signal.SIGKILL for session in done)
     before = median(session.get("megabytes_before", 0.0) for session in done)
     state = "all" if status["finished"] else f"so far ({status['fraction']:.0%} of the tree)"
     return "\n".join(
