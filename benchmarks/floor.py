@@ -1,4 +1,5 @@
-"""How far the engines are from the fewest products that a region takes: `docs/engines.md` says what is counted.
+"""How far the engines are from the fewest products that a region takes: what is counted is said in
+`docs/mathematics/cost.md`.
 
 python -m benchmarks.floor [--models FOLDER] [--network FILE --box LOW HIGH] [--dry-run]
 """
@@ -39,7 +40,7 @@ class Config:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure; write `results/floor.json` and the table in `docs/engines.md`, or only print it."""
+    """Measure; write `results/floor.json` and the table in `docs/mathematics/cost.md`, or only print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.floor", description=__doc__)
     parser.add_argument("--models", type=Path, help="the folder of published networks (default: TROPNET_MODELS)")
     parser.add_argument("--network", type=Path, help="only this network (.npz or .onnx)")
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     record = provenance(processor(), "python -m benchmarks.floor", Config())
     results.write_json(results.RESULTS / "floor.json", record | {"nanoseconds_per_product": product, "rows": rows})
-    page = results.ROOT / "docs" / "engines.md"
+    page = results.ROOT / "docs" / "mathematics" / "cost.md"
     page.write_text(replaced(page.read_text(), "floor", f"{text}\n\nA product takes {product:.2g} ns there."))
 
 

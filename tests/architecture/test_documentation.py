@@ -44,7 +44,8 @@ def examples_of(name):
 
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/certificates.md", "docs/files.md", "docs/long_runs.md", "docs/properties.md"]
+    "name",
+    ["README.md", "docs/mathematics/certificates.md", "docs/files.md", "docs/long_runs.md", "docs/properties.md"],
 )
 def test_python_of_pages_runs(name):
     """The Python blocks of the README, and of other pages that have some, run, each by itself."""

@@ -89,7 +89,7 @@ def check(
     it imports, some 800 lines that use no other part of this package), one region after another: about 1.3 ms each for
     six layers of 50 neurons. Memory is that of a digest for each region and for each facet that waits for its other
     side.
-    The argument, and the format for checkers of one's own, are in docs/certificates.md.
+    The argument, and the format for checkers of one's own, are in docs/mathematics/certificates.md.
 
     Examples
     --------

@@ -70,7 +70,8 @@ def certify(
 
     `check` verifies it from the network's weights alone, over the integers, with no solver, engine or geometry of this
     package. It holds, for each region, a point inside; for each of its rows a point of the facet that it shares with
-    another region, or multipliers that make it a sum of rows of facets and of the domain (docs/certificates.md).
+    another region, or multipliers that make it a sum of rows of facets and of the domain (the argument is in
+    docs/mathematics/certificates.md).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Plain Python over the integers, made to be read: it uses no solver, no engine and no geometry of this package, but
 `rows`, `domain`, `composition`, `cell`, `claims`, `statement` and `files` beside it, and trusts nothing in the file.
-The argument that makes these checks a proof is in docs/certificates.md, whose rules have their names here.
+The argument that makes these checks a proof is in docs/mathematics/certificates.md, whose rules have their names here.
 """
 
 from __future__ import annotations

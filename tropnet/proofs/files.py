@@ -30,7 +30,7 @@ _READ = 256  # and made into lists of Python
 
 
 def schema(n_neurons: int) -> pa.Schema:
-    """Return the columns of a certificate: see docs/certificates.md."""
+    """Return the columns of a certificate: see docs/mathematics/certificates.md."""
     import pyarrow as pa
 
     numbers, integers = pa.list_(pa.float64()), pa.list_(pa.int32())
