@@ -46,15 +46,21 @@ nb_merge_streams = True
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# Reference: the docstrings are numpydoc's, and say the types of their parameters in words.
-autodoc_typehints = "none"
+# Reference: types stand in the signatures, one parameter a line where they are long.
+autodoc_typehints = "signature"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 default_role = "py:obj"
-# Words in single backticks are names of parameters as often as of objects: they link where they can.
-nitpick_ignore_regex = [("py:obj", r".*")]
+# Words in single backticks are names of parameters as often as of objects: they link where they can. Of types, those
+# that users call `tropnet.X` must be found; others (of numpy, or inside a room) are names only.
+nitpick_ignore_regex = [("py:obj", r".*"), ("py:class", r"(?!tropnet\.[A-Z]\w*$).*")]
+autodoc_type_aliases = {
+    name: name for name in ("ArrayLike", "BoolArray", "FloatArray", "IndexArray", "IntegerArray", "PathLike")
+}
 
 # External addresses that `make linkcheck` does not ask for: DOIs redirect, and publishers refuse programs.
 linkcheck_ignore = [r"https://doi\.org/.*"]

@@ -108,7 +108,7 @@ def rounded_up(value: int) -> str:
 def region_bounds(net: Network, *, max_states: int = 4_096) -> RegionBounds:
     """Bound the number of activation regions of a network, on R^d or on any convex domain, for whatever weights.
 
-    For a chain of ReLU layers of widths n_1, ..., n_L with d = n_0 inputs,
+    For a chain of ReLU layers of widths n_1, ..., n_L with d = n_0 inputs, ::
 
         montufar = prod over l of sum over k <= min(n_0, ..., n_l) of C(n_l, k),
         serra = sum over (j_1, ..., j_L) of prod over l of C(n_l, j_l), where

@@ -181,7 +181,7 @@ def decision_boundary(
 
     Examples
     --------
-    |x| - 1 changes sign at -1 and 1:
+    ``|x| - 1`` changes sign at -1 and 1:
 
     >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [-1.0]])
     >>> from tropnet import enumerate_regions

@@ -93,7 +93,7 @@ def check(
 
     Examples
     --------
-    |x| has two regions, one on each side of 0; |x - 1/4| has another two:
+    ``|x|`` has two regions, one on each side of 0; ``|x - 1/4|`` has another two:
 
     >>> import pathlib, tempfile
     >>> import tropnet as tn

@@ -60,7 +60,7 @@ def certify_property(
 
     Examples
     --------
-    |x| is at most 1 on [-1, 1]:
+    ``|x|`` is at most 1 on [-1, 1]:
 
     >>> import tempfile
     >>> import tropnet as tn

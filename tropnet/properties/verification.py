@@ -80,7 +80,7 @@ def verify(net: Network, statement: Property, *, time_limit: float | None = None
 
     Examples
     --------
-    |x| is at most 1 on [-1, 1], and not less than 1 everywhere:
+    ``|x|`` is at most 1 on [-1, 1], and not less than 1 everywhere:
 
     >>> from tropnet.network.domain import Box
     >>> net = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])

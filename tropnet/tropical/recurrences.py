@@ -76,7 +76,7 @@ def tropical_recurrences(
 ) -> list[LayerTerms]:
     """Compute F, G and H of every layer on an activation pattern: (14)-(16), with skips (51)-(54).
 
-    With W = W_+ - W_- the positive and negative parts, summed over the sources k of layer l,
+    With ``W = W_+ - W_-`` the positive and negative parts, summed over the sources k of layer l, ::
 
         H = sum W_+ F_k + W_- E_k + b,    G = sum W_+ E_k + W_- F_k,
 
@@ -90,8 +90,8 @@ def tropical_recurrences(
     pattern
         bool, flat or one array per hidden layer; True means active. It need not occur.
     form
-        ``"convex"``: as above. ``"printed"``: as (51)-(54) print it, a skip enters as W_+ (F_k - E_k) and
-        W_- (F_k - E_k). The difference H - G is the same, but for a skip from layer 2 or later the printed F and G
+        ``"convex"``: as above. ``"printed"``: as (51)-(54) print it, a skip enters as ``W_+ (F_k - E_k)`` and
+        ``W_- (F_k - E_k)``. The difference H - G is the same, but for a skip from layer 2 or later the printed F and G
         are not convex, so they are no tropical polynomials.
     exact
         Return `fractions.Fraction` entries (dtype object) instead of float64.

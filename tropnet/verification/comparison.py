@@ -88,7 +88,7 @@ def same_function(
 
     Examples
     --------
-    max(0, x) + max(0, -x) is |x|:
+    ``max(0, x) + max(0, -x)`` is ``|x|``:
 
     >>> from tropnet.network.domain import Box
     >>> two = Network.mlp([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])

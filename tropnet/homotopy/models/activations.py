@@ -55,7 +55,7 @@ class ActivationSlope(nn.Module):  # type: ignore[misc]  # mypy does not follow 
         self.register_buffer("slope", torch.zeros(shape if isinstance(shape, int) else tuple(shape)))
 
     def forward(self, z: Any) -> Any:
-        """Return the outputs, of the shape (n, *shape) of the inputs."""
+        """Return the outputs, of the shape ``(n, *shape)`` of the inputs."""
         if isinstance(z, torch.Tensor) and z.shape[1:] != self.slope.shape:
             raise ShapeError(
                 f"the inputs must have shape (n, {', '.join(map(str, self.slope.shape))}), one slope per entry,"

@@ -23,7 +23,7 @@ class SkipStrengthScheduler:
     module
         What holds the skips. Schedules of parts of one network may differ.
     last_epoch
-        Number of `step`s done before, less one; -1 begins anew.
+        Number of calls of `step` before, less one; -1 begins anew.
 
     Attributes
     ----------

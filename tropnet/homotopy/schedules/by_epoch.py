@@ -35,7 +35,7 @@ class ListSkipStrength(SkipStrengthScheduler):
     values
         Strength in each epoch, in [0, 1]; `PUBLISHED_SCHEDULES` has the paper's.
     last_epoch
-        Number of `step`s done before, less one; -1 begins anew.
+        Number of calls of `step` before, less one; -1 begins anew.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class LinearSkipStrength(_Decay):
     total_iters
         Number of steps until 0. To train the last of n epochs without skips, n - 1.
     last_epoch
-        Number of `step`s done before, less one; -1 begins anew.
+        Number of calls of `step` before, less one; -1 begins anew.
 
     Raises
     ------

@@ -100,7 +100,7 @@ class Trainer:
     history
         One dict per epoch that is done: epoch (from 1), t (the largest strength of a skip, if there are any),
         learning_rate, loss and measures over the epoch while training, the same of the validation with the prefix
-        "validation_", seconds.
+        ``validation_``, seconds.
 
     Raises
     ------

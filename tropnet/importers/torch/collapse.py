@@ -57,7 +57,7 @@ def collapse(module: Any, input_shape: Sequence[int]) -> AffineMap:
     NonFiniteError
         The map holds NaN or infinities.
     TropnetError
-        At a random point the map differs from the module by more than 1e-10 of the largest sum |W| |x| + |b| of its
+        At a random point the map differs from the module by more than 1e-10 of the largest sum ``|W| |x| + |b|`` of its
         outputs: the module mixes the entries of a batch, acts at random, changes with every call, or cancels.
 
     Notes
