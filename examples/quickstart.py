@@ -8,13 +8,12 @@ from rich.table import Table
 
 import tropnet as tn
 
-HERE = Path(__file__).parent
 PICTURE = Path("phi_1_regions.png")
 
 
 def main() -> None:
-    """Enumerate the regions of examples/phi_1.npz on [-10, 10]^2."""
-    net = tn.load(HERE / "phi_1.npz")
+    """Enumerate the regions of the network that ships with tropnet, on [-10, 10]^2."""
+    net = tn.example_network()
     box = tn.Box(-10, 10)
     print(f"{net}, trained on sin(log|x| + log|y|) by examples/train_phi_1.py")
 

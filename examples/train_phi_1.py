@@ -31,7 +31,7 @@ from torch import nn
 from tropnet.archives import write_atomically
 from tropnet.importers.torch import SkipMLP, from_torch
 
-HERE = Path(__file__).resolve().parent
+SHIPPED = Path(__file__).resolve().parents[1] / "tropnet" / "example"
 CHECKPOINT_SECONDS = 10.0
 PATIENCE_SECONDS = 1.0
 
@@ -164,8 +164,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        help="the .npz to write, with a .json beside it (default: phi_1.npz beside this script, so that --quick"
-        " does not replace it: with --quick in the temporary directory)",
+        help="the .npz to write, with a .json beside it (default: the shipped one, tropnet/example/phi_1.npz; with"
+        " --quick, which is not to replace it, phi_1.npz in the temporary directory)",
     )
     parser.add_argument(
         "--checkpoint",
@@ -175,7 +175,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="spacing 1 instead of 0.1 and 100 epochs: seconds")
     options = parser.parse_args(arguments)
     options.epochs = options.epochs if options.epochs is not None else 100 if options.quick else 20_000
-    options.out = options.out or (Path(tempfile.gettempdir()) if options.quick else HERE) / "phi_1.npz"
+    options.out = options.out or (Path(tempfile.gettempdir()) if options.quick else SHIPPED) / "phi_1.npz"
     options.checkpoint = options.checkpoint or options.out.with_suffix(".checkpoint")
     return options
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tropnet.importers.torch import from_torch as from_torch
     from tropnet.importers.torch import to_torch as to_torch
     from tropnet.integrals import Measured, Moments, moments, shares
-    from tropnet.loading import load
+    from tropnet.loading import example_network, load
     from tropnet.local_search import (
         FlipBounds,
         FlipDistance,
@@ -158,6 +158,7 @@ __all__ = [
     "distance_to_boundary",
     "enumerate_regions",
     "estimate_regions",
+    "example_network",
     "find_linear_region",
     "flip_path",
     "is_monotone",
@@ -215,7 +216,7 @@ _MODULES = {
         "moments",
         "shares",
     ),
-    "tropnet.loading": ("load",),
+    "tropnet.loading": ("example_network", "load"),
     "tropnet.local_search": (
         "FlipBounds",
         "FlipDistance",

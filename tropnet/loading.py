@@ -10,9 +10,11 @@ from typing import Any
 from tropnet.errors import FileFormatError, MissingExtraError
 from tropnet.network.network import Network
 
-__all__ = ["READERS", "load"]
+__all__ = ["EXAMPLE", "READERS", "example_network", "load"]
 
 Reader = Callable[..., Network]
+# The network that ships with the package, a property of it, and how it was trained: phi_1.npz, .vnnlib, .json.
+EXAMPLE = Path(__file__).parent / "example"
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> Network:
@@ -47,6 +49,25 @@ def load(path: str | os.PathLike[str], **options: Any) -> Network:
             f"'{os.fspath(path)}' must be an .onnx file: only those take {', '.join(sorted(options))}."
         )
     return READERS.get(suffix, _read_by_content)(path, **options)
+
+
+def example_network() -> Network:
+    """Return the network that ships with tropnet: two inputs, five hidden layers of five ReLU neurons, two skips.
+
+    It was trained on phi_1(x, y) = sin(log|x| + log|y|) on [-10, 10]^2, one of the functions of Joyce and Verschelde,
+    *Computing Linear Regions in Neural Networks with Skip Connections*; the first skip adds layer 1 to the input of
+    layer 3, the second layer 2 to that of layer 4. On the command line `tropnet demo` writes it as `phi_1.npz`.
+
+    Examples
+    --------
+    >>> import tropnet as tn
+    >>> net = tn.example_network()
+    >>> net
+    Network(2-5-5-5-5-5-1, skips 1-3, 2-4)
+    >>> tn.count_regions(net, tn.Box(-10, 10))
+    347
+    """
+    return Network.load(EXAMPLE / "phi_1.npz")
 
 
 def _read_onnx(path: str | os.PathLike[str], **options: Any) -> Network:

@@ -1,10 +1,8 @@
-"""A function and the network that learned it: sin(log|x| + log|y|), and examples/phi_1.npz piece by piece.
+"""A function and the network that learned it: sin(log|x| + log|y|), and the shipped network piece by piece.
 
 Left the function, singular on both axes; right the shipped network 2-5-5-5-5-5-1 with two skips, one value for each
 region, by which one sees where it spends its regions.
 """
-
-from pathlib import Path
 
 import numpy as np
 from pictures import arguments, figure, save
@@ -12,7 +10,7 @@ from pictures import arguments, figure, save
 import tropnet as tn
 
 options = arguments(__doc__, "learning_phi_1").parse_args()
-net = tn.load(Path(__file__).parents[1] / "phi_1.npz")
+net = tn.example_network()
 regions = tn.enumerate_regions(net, tn.Box(-10, 10), facets=True)
 drawn = figure(9.6, 4.4)
 left, right = drawn.subplots(1, 2)

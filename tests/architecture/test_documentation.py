@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -20,7 +21,8 @@ COMMANDS = sorted(command.commands)
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """Work in a directory that holds what the examples name."""
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for suffix in ("npz", "vnnlib"):
+        shutil.copy(ROOT / "tropnet/example" / f"phi_1.{suffix}", tmp_path)
     (tmp_path / "points.csv").write_text("0.5,-2\n3,4\n")
     monkeypatch.chdir(tmp_path)
 

@@ -13,6 +13,7 @@ import tropnet as tn
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GALLERY = EXAMPLES / "gallery"
+SHIPPED = Path(tn.__file__).parent / "example"
 SCRIPTS = sorted(path.stem for path in GALLERY.glob("*.py") if path.stem != "pictures")
 PNG = b"\x89PNG"
 
@@ -23,7 +24,7 @@ def test_training_script_runs_and_shipped_network_is_its_product(tmp_path):
     subprocess.run(
         [sys.executable, EXAMPLES / "train_phi_1.py", "--quick", "--out", out], check=True, capture_output=True
     )
-    shipped, record = tn.load(EXAMPLES / "phi_1.npz"), json.loads((EXAMPLES / "phi_1.json").read_text())
+    shipped, record = tn.example_network(), json.loads((SHIPPED / "phi_1.json").read_text())
     assert repr(tn.load(out)) == repr(shipped) == "Network(2-5-5-5-5-5-1, skips 1-3, 2-4)"
     assert [list(skip) for skip in shipped.skips] == record["skips"]
     assert record["epochs"] == 20_000

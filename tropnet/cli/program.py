@@ -88,15 +88,15 @@ def command() -> None:
 
     \b
     Examples:
-      tropnet count examples/phi_1.npz --box -10 10
-      tropnet regions examples/phi_1.npz --box -10 10 --out regions.parquet
-      tropnet plot examples/phi_1.npz --box -10 10 -o map.html
-      tropnet estimate examples/phi_1.npz
-      tropnet regions examples/phi_1.npz --box -10 10 --out run/
+      tropnet count phi_1.npz --box -10 10
+      tropnet regions phi_1.npz --box -10 10 --out regions.parquet
+      tropnet plot phi_1.npz --box -10 10 -o map.html
+      tropnet estimate phi_1.npz
+      tropnet regions phi_1.npz --box -10 10 --out run/
       tropnet status run/
-      tropnet predict examples/phi_1.npz --at 0.5,-2
-      tropnet info examples/phi_1.npz --json
-      tropnet verify examples/phi_1.npz examples/phi_1.vnnlib
-      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet
-      tropnet check examples/phi_1.npz cert.parquet
+      tropnet predict phi_1.npz --at 0.5,-2
+      tropnet info phi_1.npz --json
+      tropnet verify phi_1.npz phi_1.vnnlib
+      tropnet certify phi_1.npz --box -10 10 -o cert.parquet
+      tropnet check phi_1.npz cert.parquet
     """

@@ -43,8 +43,8 @@ def certify(
 
     \b
     Examples:
-      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet
-      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet --linear --maximum 0 --json
+      tropnet certify phi_1.npz --box -10 10 -o cert.parquet
+      tropnet certify phi_1.npz --box -10 10 -o cert.parquet --linear --maximum 0 --json
     """
     net = tn.load(path, **reading)
     domain = domain_of(box, net)

@@ -30,9 +30,9 @@ def check(
 
     \b
     Examples:
-      tropnet certify examples/phi_1.npz --box -10 10 -o cert.parquet
-      tropnet check examples/phi_1.npz cert.parquet
-      tropnet check examples/phi_1.npz cert.parquet --box -10 10 --json
+      tropnet certify phi_1.npz --box -10 10 -o cert.parquet
+      tropnet check phi_1.npz cert.parquet
+      tropnet check phi_1.npz cert.parquet --box -10 10 --json
     """
     net = tn.load(path, **reading)
     found = tn.check(net, certificate, None if box is None else domain_of(box, net), progress=not quiet)

@@ -42,10 +42,10 @@ def count(
 
     \b
     Examples:
-      tropnet count examples/phi_1.npz
-      tropnet count examples/phi_1.npz --box -10 10 --json
-      tropnet count examples/phi_1.npz --box -10,0 10,5
-      tropnet count examples/phi_1.npz --out run/
+      tropnet count phi_1.npz
+      tropnet count phi_1.npz --box -10 10 --json
+      tropnet count phi_1.npz --box -10,0 10,5
+      tropnet count phi_1.npz --out run/
     """
     net = tn.load(path, **reading)
     domain = domain_of(box, net)

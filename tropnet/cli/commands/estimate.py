@@ -40,8 +40,8 @@ def estimate(
 
     \b
     Examples:
-      tropnet estimate examples/phi_1.npz
-      tropnet estimate examples/phi_1.npz --box -10 10 --probes 100 --json
+      tropnet estimate phi_1.npz
+      tropnet estimate phi_1.npz --box -10 10 --probes 100 --json
     """
     net = tn.load(path, **reading)
     domain = domain_of(box, net)

@@ -24,8 +24,8 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
 
     \b
     Examples:
-      tropnet info examples/phi_1.npz
-      tropnet info examples/phi_1.npz --json
+      tropnet info phi_1.npz
+      tropnet info phi_1.npz --json
     """
     from rich.table import Table
 

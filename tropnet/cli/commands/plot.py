@@ -68,8 +68,8 @@ def plot(
 
     \b
     Examples:
-      tropnet plot examples/phi_1.npz --box -10 10 -o map.html
-      tropnet plot examples/phi_1.npz --box -10 10 --color output --hyperplanes -o map.png
+      tropnet plot phi_1.npz --box -10 10 -o map.html
+      tropnet plot phi_1.npz --box -10 10 --color output --hyperplanes -o map.png
     """
     suffix = Path(out).suffix.lower()
     if suffix not in _EXTRAS:

@@ -29,8 +29,8 @@ def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source:
 
     \b
     Examples:
-      tropnet predict examples/phi_1.npz --at 0.5,-2 --at 3,4
-      tropnet predict examples/phi_1.npz --input points.csv --json
+      tropnet predict phi_1.npz --at 0.5,-2 --at 3,4
+      tropnet predict phi_1.npz --input points.csv --json
     """
     from rich.table import Column, Table
 

@@ -51,10 +51,10 @@ def regions(
 
     \b
     Examples:
-      tropnet regions examples/phi_1.npz --box -10 10
-      tropnet regions examples/phi_1.npz --box -10 10 --limit 0 --out regions.parquet
-      tropnet regions examples/phi_1.npz --box -10 10 --limit 3 --json
-      tropnet regions examples/phi_1.npz --box -10 10 --out run/
+      tropnet regions phi_1.npz --box -10 10
+      tropnet regions phi_1.npz --box -10 10 --limit 0 --out regions.parquet
+      tropnet regions phi_1.npz --box -10 10 --limit 3 --json
+      tropnet regions phi_1.npz --box -10 10 --out run/
     """
     suffix = "" if out is None else Path(out).suffix.lower()
     if suffix not in ("", *SUFFIXES) and not Path(str(out)).is_dir():

@@ -23,7 +23,7 @@ def status(run: str, as_json: bool) -> None:
 
     \b
     Examples:
-      tropnet count examples/phi_1.npz --out run/
+      tropnet count phi_1.npz --out run/
       tropnet status run/
       tropnet status run/ --json
     """

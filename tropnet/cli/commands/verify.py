@@ -52,9 +52,9 @@ def verify(
 
     \b
     Examples:
-      tropnet verify examples/phi_1.npz examples/phi_1.vnnlib
-      tropnet verify examples/phi_1.npz examples/phi_1.vnnlib --json
-      tropnet verify examples/phi_1.npz examples/phi_1.vnnlib --format vnncomp --time-limit 60
+      tropnet verify phi_1.npz phi_1.vnnlib
+      tropnet verify phi_1.npz phi_1.vnnlib --json
+      tropnet verify phi_1.npz phi_1.vnnlib --format vnncomp --time-limit 60
     """
     del quiet
     if as_json and form == "vnncomp":
