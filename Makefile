@@ -1,5 +1,16 @@
-# Needs the extra `bench`; see benchmarks/README.md.
 PYTHON ?= python
+
+.PHONY: docs linkcheck
+
+# The site, in docs/_build/html; needs the extra `docs`, and no network. Every cell is executed, a warning is an error.
+docs:
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# Asks every address that the site names whether it is there.
+linkcheck:
+	$(PYTHON) -m sphinx -W --keep-going -q -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
+
+# The rest needs the extra `bench`; see benchmarks/README.md.
 RAW = results/.cache/benchmarks.json
 RAW_PREDICTION = results/.cache/prediction_benchmarks.json
 RUN = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --benchmark-quiet

@@ -1,4 +1,4 @@
-"""Turn the raw times of a run into a file in `results/`, and one table of ratios for the README.
+"""Turn the raw times of a run into a file in `results/`, and one table of ratios for `docs/speed.md`.
 
 python -m benchmarks.report [RAW] [--dry-run]
 
@@ -41,7 +41,7 @@ class Config:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the raw times; write the results and the README's table, or only print it."""
+    """Read the raw times; write the results and the table of `docs/speed.md`, or only print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("raw", nargs="?", type=Path, default=RAW, help="what pytest --benchmark-json wrote")
     parser.add_argument("--dry-run", action="store_true", help="print the table, write nothing")
@@ -56,8 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     cpu = raw["machine_info"]["cpu"].get("brand_raw", "unknown processor")
     record = provenance(cpu, f"make {kind.target}")
     results.write_json(results.RESULTS / f"{kind.name}.json", record | {"measurements": rows})
-    readme = results.ROOT / "README.md"
-    readme.write_text(replaced(readme.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
+    page = results.ROOT / "docs/speed.md"
+    page.write_text(replaced(page.read_text(), kind.name, f"{text}\n\n{kind.note.format(cpu=cpu)}"))
 
 
 def provenance(cpu: str, command: str, config: Any = None) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def prediction_table(rows: list[dict[str, Any]]) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """One kind of run: its file and its block in the README, its make target, its table and what to say below."""
+    """One kind of run: its file and its block in `docs/speed.md`, its make target, its table and what to say below."""
 
     name: str
     target: str

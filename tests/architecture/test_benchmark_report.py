@@ -23,10 +23,11 @@ def timed(program, work, n_regions, seconds, n_cut_off=0):
 
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
-    """Raw times, in a folder with a README."""
+    """Raw times, in a folder with the page of the speed."""
     monkeypatch.setattr(results, "ROOT", tmp_path)
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    (tmp_path / "README.md").write_text("before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/speed.md").write_text("before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n")
     benchmarks = [
         timed("vertex", "count", 8_000, 2.0),
         timed("simplex", "count", 8_000, 1.0),
@@ -44,10 +45,10 @@ def test_report_writes_results_and_table(raw, tmp_path, capsys):
     report.main([str(raw)])
     row = "| 2-4-4-4, skips 1-3 | half-width 10 | 4,000 | 4,000 | 8,000 | 3,000 | 10 |  |  |  |  |  | 100 |"
     assert row in capsys.readouterr().out
-    readme = (tmp_path / "README.md").read_text()
-    assert row in readme
-    assert "old" not in readme
-    assert (readme[:6], readme[-6:]) == ("before", "after\n")
+    page = (tmp_path / "docs/speed.md").read_text()
+    assert row in page
+    assert "old" not in page
+    assert (page[:6], page[-6:]) == ("before", "after\n")
     record = json.loads((tmp_path / "results" / "benchmarks.json").read_text())
     assert {"config", "command", "python", "versions", "hardware"} <= set(record)
     assert [row["rate"] for row in record["measurements"]] == [4_000, 8_000, 3_000, 300, 80]
@@ -56,13 +57,13 @@ def test_report_writes_results_and_table(raw, tmp_path, capsys):
 def test_dry_run_writes_nothing(raw, tmp_path):
     """--dry-run only prints."""
     report.main([str(raw), "--dry-run"])
-    assert "old" in (tmp_path / "README.md").read_text()
+    assert "old" in (tmp_path / "docs/speed.md").read_text()
     assert not (tmp_path / "results").exists()
 
 
-def test_readme_has_a_place_for_the_table():
-    """The README holds the markers once; a text without them is refused."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_page_has_a_place_for_the_table():
+    """The page holds the markers once; a text without them is refused."""
+    text = (Path(__file__).parents[2] / "docs/speed.md").read_text()
     assert "<!-- benchmarks -->\ntable\n<!--" in report.replaced(text, "benchmarks", "table")
     with pytest.raises(ValueError, match="one block <!-- other -->"):
         report.replaced(text, "other", "table")
@@ -72,7 +73,8 @@ def test_predictions_have_a_table_of_their_own(tmp_path, monkeypatch, capsys):
     """Nanoseconds a point, and how many times as fast as the fastest other the tree is; the cache is no other."""
     monkeypatch.setattr(results, "ROOT", tmp_path)
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    (tmp_path / "README.md").write_text("<!-- prediction_benchmarks -->\n<!-- /prediction_benchmarks -->\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/speed.md").write_text("<!-- prediction_benchmarks -->\n<!-- /prediction_benchmarks -->\n")
     benchmarks = [
         timed(name, "", 0, seconds)
         for name, seconds in zip(("tree", "tropnet, cached", "a", "b"), range(1, 5), strict=True)
@@ -87,7 +89,7 @@ def test_predictions_have_a_table_of_their_own(tmp_path, monkeypatch, capsys):
     assert "| 2-4-4-4, skips 1-3 | 1,000 | 2.5 | 10 | 100 | 200 | 300 | 400 | 3 |" in capsys.readouterr().out
     record = json.loads((tmp_path / "results" / "prediction_benchmarks.json").read_text())
     assert record["command"] == "make benchmark-prediction"
-    assert "one core of abacus" in (tmp_path / "README.md").read_text()
+    assert "one core of abacus" in (tmp_path / "docs/speed.md").read_text()
 
 
 def test_plain_loops_count_right():

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -16,6 +17,12 @@ from tropnet.cli import command
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(command.commands)
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for folder, pattern in ((".", "*.md"), ("docs", "**/*.md"), ("results", "*.md"), ("examples", "**/*.md"))
+    for page in (ROOT / folder).glob(pattern)
+    if "_build" not in page.parts
+)
 
 
 @pytest.fixture
@@ -39,32 +46,67 @@ def run(line):
     return result.output
 
 
+def console_lines(name):
+    return [line for block in code(name, "console") for line in re.findall(r"^\$ (tropnet .*)$", block, re.MULTILINE)]
+
+
 def examples_of(name):
     text = command.commands[name].help if name else command.help
     return [line.strip() for line in text.splitlines() if line.strip().startswith("tropnet ")]
 
 
+def code(name, language):
+    """Return the blocks of a language on a page, but for those under a comment that says why they cannot run."""
+    blocks = re.findall(rf"([^\n]*)\n+```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
+    return [block for before, block in blocks if not before.startswith("<!-- not run:")]
+
+
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize(
-    "name",
-    ["README.md", "docs/mathematics/certificates.md", "docs/files.md", "docs/long_runs.md", "docs/properties.md"],
-)
+@pytest.mark.parametrize("name", [name for name in PAGES if code(name, "python")])
 def test_python_of_pages_runs(name):
-    """The Python blocks of the README, and of other pages that have some, run, each by itself."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+    """The Python blocks of each page run, each by itself. (Cells are executed when the site is built.)"""
+    for block in code(name, "python"):
         exec(compile(block, name, "exec"), {})  # noqa: S102 (the pages are ours)
 
 
 @pytest.mark.usefixtures("workplace")
-def test_readme_console_lines_run():
-    """The README's console lines run."""
-    lines = re.findall(r"^\$ (tropnet .*)$", README, flags=re.MULTILINE)
-    assert {line.split()[1] for line in lines} == set(COMMANDS)
-    for line in lines:
+@pytest.mark.parametrize("name", [name for name in PAGES if code(name, "console")])
+def test_console_lines_run(name):
+    """The lines `$ tropnet ...` of each page run, one after the other."""
+    for line in console_lines(name):
         run(line)
-    assert len(tn.Regions.from_parquet("regions.parquet")) == 3
+
+
+def test_each_command_is_shown():
+    """The page of the command line shows every command."""
+    assert {line.split()[1] for line in console_lines("docs/guide/command_line.md")} == set(COMMANDS)
+
+
+def test_links_between_files_lead_somewhere():
+    """Each link of a page to a file of this repository leads to one."""
+    for name in PAGES:
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", (ROOT / name).read_text(), flags=re.DOTALL)
+        included = re.search(r"\{include\}", (ROOT / name).read_text())
+        for target in [] if included else re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if not re.match(r"[a-z]+:", target):
+                assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_every_public_name_is_in_the_reference():
+    """The reference lists every name that users call, those of extras and of public rooms too, and nothing twice."""
+    listed = []
+    for page in (ROOT / "docs/api").glob("*.rst"):
+        room = "tropnet"
+        for kind, name in re.findall(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)$", page.read_text(), flags=re.MULTILINE):
+            if kind == "currentmodule":
+                room = name
+            elif kind != "automodule":
+                listed.append(f"{room}.{name}")
+    public = {f"tropnet.{name}" for name in {*tn.__all__, *tn._EXTRAS} - {"homotopy"}}
+    for room in ("feasibility", "homotopy", "operators", "tropical"):
+        public |= {f"tropnet.{room}.{name}" for name in import_module(f"tropnet.{room}").__all__}
+    public |= {f"tropnet.regions.{name}" for name in set(import_module("tropnet.regions").__all__) - {*tn.__all__}}
+    assert sorted(listed) == sorted(public)
 
 
 @pytest.mark.usefixtures("workplace")
@@ -93,15 +135,15 @@ def test_two_commands_are_marked():
         assert f"command: {name}'" in (ROOT / ".ci/run").read_text()
 
 
-def test_the_folder_section_is_true():
-    """Each room stands in the README's table, and each path and table of names that the section gives exists."""
-    section = README.split("## The folder")[1].split("\n## ")[0]
+def test_what_is_said_of_the_rooms_is_true():
+    """Each room stands in the table of rooms, and each path and table of names of `docs/house/adding.md` exists."""
     rooms = {f"{path.name}/" if path.is_dir() else path.name for path in (ROOT / "tropnet").iterdir()}
-    table = set(re.findall(r"`([a-z_]+(?:/|\.py))`", section.split("To add")[0]))
+    section = (ROOT / "docs/house/index.md").read_text().split("## Rooms")[1].split("Beside the library")[0]
+    table = set(re.findall(r"`([a-z_]+(?:/|\.py))`", section))
     assert table - {"tropnet/", "engines/"} == rooms - {"__pycache__/", "__init__.py", "__main__.py", "py.typed"}
-    for line in section.split("To add")[1].split(";"):
-        paths = [ROOT / path for path in re.findall(r"`((?:tropnet|tests|analysis|results)/[a-z_/.]*)`", line)]
+    for section in (ROOT / "docs/house/adding.md").read_text().split("\n## "):
+        paths = [ROOT / path for path in re.findall(r"`((?:tropnet|tests|analysis|results)/[A-Za-z_/.]*)`", section)]
         assert all(path.exists() for path in paths), paths
-        for name in re.findall(r"`(_?[A-Z]+)`", line):
+        for name in re.findall(r"`(_?[A-Z]+)`", section):
             files = [file for path in paths for file in ([path] if path.is_file() else path.glob("*.py"))]
             assert any(re.search(rf"^{name}\b", file.read_text(), flags=re.MULTILINE) for file in files), name
