@@ -1,7 +1,7 @@
 """A worker is killed (SIGKILL) in the middle of an enumeration, and the regions are the same: only its piece was lost.
 
 With Dask (the extra `distributed`) the workers are those of a local cluster, else of a pool of processes. A cluster of
-many machines takes the same call: docs/long_runs.md.
+many machines takes the same call: docs/guide/long_runs.md.
 """
 
 import multiprocessing

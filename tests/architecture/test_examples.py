@@ -64,13 +64,14 @@ def test_advisories_of_a_model_in_a_file(tmp_path):
 
 
 def test_the_gallery_shows_every_script():
-    """Its README shows each script's picture, a PNG of less than 150 kB, and under it the command."""
-    text = (GALLERY / "README.md").read_text()
+    """Its page shows each script's picture, a PNG of less than 150 kB, and under it the command."""
+    page = EXAMPLES.parent / "docs/guide/gallery.md"
+    text = page.read_text()
     assert len(SCRIPTS) == 10
-    shown = re.findall(r"\]\((\.\./\.\./docs/gallery/\w+\.png)\)\n\n    python examples/gallery/(\w+)\.py --out", text)
+    shown = re.findall(r"\]\((\.\./gallery/\w+\.png)\)\n\n```console\n\$ python examples/gallery/(\w+)\.py --out", text)
     assert sorted(name for _, name in shown) == SCRIPTS
     for picture, name in shown:
-        data = (GALLERY / picture).read_bytes()
+        data = (page.parent / picture).read_bytes()
         assert Path(picture).stem == name
         assert data.startswith(PNG)
         assert len(data) < 150_000
