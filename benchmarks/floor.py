@@ -1,5 +1,6 @@
-"""How far the engines are from the fewest products that a region takes: what is counted is said in
-`docs/mathematics/cost.md`.
+"""How far the engines are from the fewest products that a region takes.
+
+What is counted is said in `docs/mathematics/cost.md`.
 
 python -m benchmarks.floor [--models FOLDER] [--network FILE --box LOW HIGH] [--dry-run]
 """

@@ -17,6 +17,7 @@ project = "tropnet"
 author = "the authors of tropnet"
 version = release = version_of("tropnet")
 extensions = [
+    "claims",
     "mathml",
     "myst_nb",
     "numpydoc",
@@ -29,6 +30,7 @@ extensions = [
 exclude_patterns = ["_build", "gallery/README.md"]
 nitpicky = True
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"tropnet {release}"
 html_static_path = ["_static"]
 html_css_files = ["tropnet.css"]

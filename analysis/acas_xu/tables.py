@@ -14,10 +14,10 @@ __all__ = ["summary", "write"]
 def write(path: Path, record: dict[str, Any]) -> None:
     """Write the tables between the marks of a Markdown file, or as a new file; its other text stays."""
     parts = [
-        f"### By property\n\n{_by_property(record)}",
-        f"### All regions, beside nnenum's exact mode\n\n{_exact(record)}",
-        f"### Where published verdicts contradict each other\n\n{_apart(record)}",
-        f"### Regions on the whole domain, estimated (and the standard error)\n\n{_whole(record)}",
+        f"## By property\n\n{_by_property(record)}",
+        f"## All regions, beside nnenum's exact mode\n\n{_exact(record)}",
+        f"## Where published verdicts contradict each other\n\n{_apart(record)}",
+        f"## Regions on the whole domain, estimated (and the standard error)\n\n{_whole(record)}",
     ]
     write_between_marks(path, "\n\n".join(parts))
 

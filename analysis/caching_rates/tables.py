@@ -31,7 +31,7 @@ def tables(record: dict[str, Any]) -> str:
         "(d) Caching rate by data set": by_dataset(record),
         "Not run": not_run(record),
     }
-    return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts.items() if text)
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items() if text)
 
 
 def table_2(record: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ def write(path: Path, record: dict[str, Any]) -> None:
         f"Sizes by distance from the centre (median of the networks; rings of width"
         f" {record['config']['half_width'] / N_RINGS:g}, inner to outer)": sizes(record),
     }
-    write_between_marks(path, "\n\n".join(f"### {title}\n\n{table}" for title, table in parts.items()))
+    write_between_marks(path, "\n\n".join(f"## {title}\n\n{table}" for title, table in parts.items()))
 
 
 def bending(record: dict[str, Any]) -> str:

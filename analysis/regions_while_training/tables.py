@@ -18,7 +18,7 @@ def write(path: Path, record: dict[str, Any]) -> None:
         "Ratio of the mean numbers of regions": ratios(record),
         "At the end, without networks that learnt nothing": learnt(record),
     }
-    write_between_marks(path, "\n\n".join(f"### {title}\n\n{table}" for title, table in parts.items()))
+    write_between_marks(path, "\n\n".join(f"## {title}\n\n{table}" for title, table in parts.items()))
 
 
 def shown(record: dict[str, Any]) -> list[int]:

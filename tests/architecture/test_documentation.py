@@ -64,7 +64,7 @@ def code(name, language):
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("name", [name for name in PAGES if code(name, "python")])
 def test_python_of_pages_runs(name):
-    """The Python blocks of each page run, each by itself. (Cells are executed when the site is built.)"""
+    """The Python blocks of each page run, each by itself; cells are executed when the site is built."""
     for block in code(name, "python"):
         exec(compile(block, name, "exec"), {})  # noqa: S102 (the pages are ours)
 
@@ -97,7 +97,7 @@ def test_every_public_name_is_in_the_reference():
     listed = []
     for page in (ROOT / "docs/api").glob("*.rst"):
         room = "tropnet"
-        for kind, name in re.findall(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)$", page.read_text(), flags=re.MULTILINE):
+        for kind, name in re.findall(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)$", page.read_text(), re.MULTILINE):
             if kind == "currentmodule":
                 room = name
             elif kind != "automodule":

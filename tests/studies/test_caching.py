@@ -434,7 +434,7 @@ def test_quick_profile_stopped_and_resumed(folder, again, tmp_path, monkeypatch,
         expected = compare(row["with"]["cached_counts"], row["without"]["cached_counts"])
         assert row["test"] == expected
     text = (tmp_path / "whole" / "results" / "caching_rates.md").read_text()
-    assert text.count("### ") == 8
+    assert text.count("## ") == 8
     assert "- SVHN, 4 x 8, 1-3, 2-4, batch 50: data absent" in text
 
 
