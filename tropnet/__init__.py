@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         linear_regions,
         statistics,
     )
-    from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions
+    from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions, export_c
     from tropnet.proofs import Certified, Checked, certify, certify_property, check, check_property
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions, Run
@@ -159,6 +159,7 @@ __all__ = [
     "enumerate_regions",
     "estimate_regions",
     "example_network",
+    "export_c",
     "find_linear_region",
     "flip_path",
     "is_monotone",
@@ -254,6 +255,7 @@ _MODULES = {
         "CachedPredictor",
         "CompiledPredictor",
         "compile_regions",
+        "export_c",
     ),
     "tropnet.proofs": (
         "Certified",

@@ -25,7 +25,7 @@ from tropnet.prediction.grid import MAX_DIMENSION, Grid, cover
 from tropnet.prediction.tree import Tree, balanced_tree, shared
 from tropnet.regions import Regions
 
-__all__ = ["CompiledPredictor", "TreeSize", "compile_regions"]
+__all__ = ["CompiledPredictor", "TreeSize", "compile_regions", "membership"]
 
 _KIND = "compiled predictor"
 _VERSION = 1
@@ -86,6 +86,8 @@ class CompiledPredictor:
         What it was compiled from.
     size
         Depth, nodes, memory and operations, see `TreeSize`.
+    arrays
+        Tree, grids and maps, by name, as `save` writes them.
     outside
         What a point outside the domain does: ``"raise"`` or ``"network"``. May be set.
 
@@ -103,11 +105,11 @@ class CompiledPredictor:
         outside: Outside = "raise",
     ) -> None:
         # One layout, since the kernel is compiled for each.
-        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
-        _check_arrays(self._arrays, network, domain)
+        self.arrays = {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS}
+        _check_arrays(self.arrays, network, domain)
         self.network, self.domain, self.size, self.outside = network, domain, size, outside
-        *tree, unit, maps = self._arrays.values()
-        self._kernel = (*tree, *_membership(domain), float(unit[0]), maps)
+        *tree, unit, maps = self.arrays.values()
+        self._kernel = (*tree, *membership(domain), float(unit[0]), maps)
         self._shape = (domain.dimension, network.n_outputs)
 
     @classmethod
@@ -227,9 +229,9 @@ class CompiledPredictor:
         arrays: dict[str, NDArray[Any]] = {
             "network": np.frombuffer(network, dtype=np.uint8),
             "header": np.array(json.dumps(header)),
-            "digest": np.array(_digest(header, network, self._arrays)),
+            "digest": np.array(_digest(header, network, self.arrays)),
         }
-        data = archive_bytes(_KIND, _VERSION, arrays | self._arrays)
+        data = archive_bytes(_KIND, _VERSION, arrays | self.arrays)
         write_atomically(path, lambda file: file.write(data))
 
     @classmethod
@@ -325,7 +327,7 @@ def compile_regions(
     return CompiledPredictor.from_regions(regions, outside=outside)
 
 
-def _membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
+def membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
     """Return the domain as a box (2, d) and rows (A | b); infinite points are in no domain."""
     d = domain.dimension
     if isinstance(domain, Box):
@@ -345,7 +347,7 @@ def _central_box(regions: Regions) -> tuple[FloatArray, FloatArray]:
     low, high = np.maximum(low, first - fence), np.minimum(high, third + fence)
     # One witness, or several in a plane.
     widths = np.maximum(high - low, 1e-6 * (1 + np.abs(points).max(axis=0)))
-    box = _membership(regions.domain)[0]
+    box = membership(regions.domain)[0]
     return np.maximum(low - widths / 2, box[0]), np.minimum(high + widths / 2, box[1])
 
 
