@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         linear_regions,
         statistics,
     )
-    from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions, export_c
+    from tropnet.prediction import CachedPredictor, CompiledPredictor, compile_regions, export_c, export_mpc
     from tropnet.proofs import Certified, Checked, certify, certify_property, check, check_property
     from tropnet.properties import Counterexample, Property, Verdict, is_monotone, read_vnnlib, verify
     from tropnet.regions import ActivationRegion, Regions, Run
@@ -160,6 +160,7 @@ __all__ = [
     "estimate_regions",
     "example_network",
     "export_c",
+    "export_mpc",
     "find_linear_region",
     "flip_path",
     "is_monotone",
@@ -256,6 +257,7 @@ _MODULES = {
         "CompiledPredictor",
         "compile_regions",
         "export_c",
+        "export_mpc",
     ),
     "tropnet.proofs": (
         "Certified",

@@ -25,7 +25,7 @@ from tropnet.prediction.grid import MAX_DIMENSION, Grid, cover
 from tropnet.prediction.tree import Tree, balanced_tree, shared
 from tropnet.regions import Regions
 
-__all__ = ["CompiledPredictor", "TreeSize", "compile_regions", "membership"]
+__all__ = ["CompiledPredictor", "TreeSize", "check_all_regions", "compile_regions", "membership"]
 
 _KIND = "compiled predictor"
 _VERSION = 1
@@ -123,13 +123,7 @@ class CompiledPredictor:
         TropnetError
             They are not complete.
         """
-        if not isinstance(regions, Regions):
-            raise TypeError(f"regions must be a tropnet.Regions, got {type(regions).__name__}; see compile_regions.")
-        if not regions.complete or not len(regions):
-            raise TropnetError(
-                f"a predictor needs all regions, got {regions}. Enumerate without max_regions, and without"
-                " on_undecided='collect'."
-            )
+        check_all_regions(regions, "a predictor")
         restriction = regions.restriction
         if restriction is not None and not restriction.holds_floats:
             raise DomainError(
@@ -325,6 +319,27 @@ def compile_regions(
             " domain, or tropnet.CachedPredictor, which keeps only the maps it meets."
         )
     return CompiledPredictor.from_regions(regions, outside=outside)
+
+
+def check_all_regions(regions: Any, what: str) -> None:
+    """Refuse what are not all regions of a network in a domain, which `what` needs.
+
+    Raises
+    ------
+    TypeError
+        They are no `Regions`.
+    TropnetError
+        They are not complete.
+    """
+    if not isinstance(regions, Regions):
+        raise TypeError(
+            f"regions must be a tropnet.Regions, got {type(regions).__name__}; see tropnet.enumerate_regions."
+        )
+    if not regions.complete or not len(regions):
+        raise TropnetError(
+            f"{what} needs all regions, got {regions}. Enumerate without max_regions, and without"
+            " on_undecided='collect'."
+        )
 
 
 def membership(domain: Domain) -> tuple[FloatArray, FloatArray]:
