@@ -72,11 +72,6 @@ struct ${name}_term { double weight; int source; };
 FUNCTIONS = """
 enum { ${name}_INSIDE, ${name}_NEAR, ${name}_OUTSIDE };
 
-static double ${name}_size(double z)
-{
-    return z < 0.0 ? -z : z;
-}
-
 /* Whether x lies in the domain, as surely as rounding allows; NaN and infinities do not. */
 static int ${name}_side_of(const double *x)
 {
@@ -86,10 +81,10 @@ static int ${name}_side_of(const double *x)
             return ${name}_OUTSIDE;
     for (i = 0; i < $n_sides; i++) {
         const struct ${name}_side *side = &${name}_sides[i];
-        double z = -side->b, size = ${name}_size(z), bound;
+        double z = -side->b, size = fabs(z), bound;
         for (j = 0; j < $inputs; j++) {
             z += side->a[j] * x[j];
-            size += ${name}_size(side->a[j] * x[j]);
+            size += fabs(side->a[j] * x[j]);
         }
         bound = ($inputs + 3) * DBL_EPSILON * size + DBL_MIN;
         if (z > bound)
@@ -128,7 +123,7 @@ static int ${name}_finite(const double *values, int n)
 {
     int i;
     for (i = 0; i < n; i++)
-        if (!(${name}_size(values[i]) <= DBL_MAX))
+        if (!(fabs(values[i]) <= DBL_MAX))
             return 0;
     return 1;
 }
@@ -169,8 +164,7 @@ int ${name}_predict(const double *x, double *y)
     if (state == ${name}_NEAR)
         return ${name}_forward(x, y);
     for (j = 0; j < $inputs; j++)
-        if (${name}_size(x[j]) > largest)
-            largest = ${name}_size(x[j]);
+        largest = fabs(x[j]) > largest ? fabs(x[j]) : largest;
     scale = 1.0 + largest / $unit;
     node = ${name}_start(x);
     while (node >= 0) {
@@ -178,7 +172,7 @@ int ${name}_predict(const double *x, double *y)
         double z = row->c;
         for (j = 0; j < $inputs; j++)
             z += row->a[j] * x[j];
-        if (!(${name}_size(z) > row->bound * scale))
+        if (!(fabs(z) > row->bound * scale))
             return ${name}_forward(x, y);
         node = ${name}_nodes[node].below[z > 0.0];
     }
