@@ -28,7 +28,7 @@ _LARGE = 10_000_000
 _FLOAT_TEXT, _INTEGER_TEXT = 24, 8
 # Rows of a table that are written at a time.
 _PART = 1 << 12
-_WIDTH = 100
+_WIDTH = 76
 
 
 class _Table(NamedTuple):
