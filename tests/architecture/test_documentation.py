@@ -97,15 +97,16 @@ def test_every_public_name_is_in_the_reference():
     listed = []
     for page in (ROOT / "docs/api").glob("*.rst"):
         room = "tropnet"
-        for kind, name in re.findall(r"^\.\. (currentmodule|auto\w+):: ([\w.]+)$", page.read_text(), re.MULTILINE):
+        for kind, name in re.findall(r"^\.\. (currentmodule|data|auto\w+):: ([\w.]+)$", page.read_text(), re.MULTILINE):
             if kind == "currentmodule":
                 room = name
             elif kind != "automodule":
                 listed.append(f"{room}.{name}")
     public = {f"tropnet.{name}" for name in {*tn.__all__, *tn._EXTRAS} - {"homotopy"}}
-    for room in ("feasibility", "homotopy", "operators", "tropical"):
-        public |= {f"tropnet.{room}.{name}" for name in import_module(f"tropnet.{room}").__all__}
-    public |= {f"tropnet.regions.{name}" for name in set(import_module("tropnet.regions").__all__) - {*tn.__all__}}
+    rooms = ("enumeration", "feasibility", "homotopy", "operators", "prediction", "properties", "regions", "tropical")
+    for room in rooms:
+        own = set(import_module(f"tropnet.{room}").__all__) - {*tn.__all__, *tn._EXTRAS}
+        public |= {f"tropnet.{room}.{name}" for name in own}
     assert sorted(listed) == sorted(public)
 
 
