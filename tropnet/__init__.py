@@ -9,7 +9,26 @@ from typing import TYPE_CHECKING, Any
 from tropnet.moved import MovedModules
 
 if TYPE_CHECKING:
+    from tropnet import arrays as arrays
+    from tropnet import enumeration as enumeration
+    from tropnet import errors as errors
+    from tropnet import exact as exact
+    from tropnet import feasibility as feasibility
+    from tropnet import geometry as geometry
     from tropnet import homotopy as homotopy
+    from tropnet import integrals as integrals
+    from tropnet import kernels as kernels
+    from tropnet import loading as loading
+    from tropnet import local_search as local_search
+    from tropnet import network as network
+    from tropnet import operators as operators
+    from tropnet import polyhedral_complex as polyhedral_complex
+    from tropnet import prediction as prediction
+    from tropnet import proofs as proofs
+    from tropnet import properties as properties
+    from tropnet import regions as regions
+    from tropnet import tracking as tracking
+    from tropnet import verification as verification
     from tropnet.enumeration import (
         EmptyRegion,
         Estimate,
@@ -318,7 +337,7 @@ if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
     sys.meta_path.insert(0, MovedModules())
 
 
-def __getattr__(name: str) -> Any:
+def _imported(name: str) -> Any:
     """Import names, and rooms, when they are first used."""
     if name == "__version__":
         from importlib.metadata import version
@@ -338,6 +357,11 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"tropnet.{name}")
     raise AttributeError(f"module 'tropnet' has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:
+    # Type checkers read the imports above, and so name what does not exist.
+    __getattr__ = _imported
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,6 +18,9 @@ from tropnet.properties.formula import AllOf, AnyOf, Formula, Inequality, as_ter
 from tropnet.properties.input_set import InputSet, input_cases
 
 __all__ = ["Property"]
+
+ExactRow = ArrayLike | Sequence[float | Fraction]
+ExactRows = ArrayLike | Sequence[Sequence[float | Fraction]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,7 @@ class Property:
     beside: Network | None = None
 
     @classmethod
-    def unsafe(cls, domain: Domain | None, C: ArrayLike, d: ArrayLike, *, strict: bool = False) -> Property:
+    def unsafe(cls, domain: Domain | None, C: ExactRows, d: ExactRow, *, strict: bool = False) -> Property:
         """Return the property that no x in the domain has outputs with C y + d >= 0 (> 0 if strict) in every row.
 
         Parameters
@@ -82,7 +85,7 @@ class Property:
         return cls(AllOf(tuple(rows)), domain, n_outputs=n_outputs)
 
     @classmethod
-    def always(cls, domain: Domain | None, C: ArrayLike, d: ArrayLike, *, strict: bool = False) -> Property:
+    def always(cls, domain: Domain | None, C: ExactRows, d: ExactRow, *, strict: bool = False) -> Property:
         """Return the property that C y + d >= 0 (> 0 if strict) holds in every row, on the whole domain.
 
         Parameters and errors as for `unsafe`.
@@ -216,7 +219,7 @@ class Property:
         return f"{type(self).__name__}(violated where {_shown(self.formula)}{domain}{beside})"
 
 
-def _rows(C: ArrayLike, d: ArrayLike, *, strict: bool) -> tuple[list[Inequality], int]:
+def _rows(C: ExactRows, d: ExactRow, *, strict: bool) -> tuple[list[Inequality], int]:
     """Return the inequalities C y + d >= 0, and the number of outputs."""
     matrix, constants = np.asarray(C, dtype=object), np.asarray(d, dtype=object)
     if matrix.ndim != 2 or constants.shape != matrix.shape[:1]:
