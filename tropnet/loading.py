@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from tropnet.network.network import Network
 
 __all__ = ["EXAMPLE", "READERS", "example_network", "load"]
 
+_LOG = logging.getLogger("tropnet.loading")
 Reader = Callable[..., Network]
 # The network that ships with the package, a property of it, and how it was trained: phi_1.npz, .vnnlib, .json.
 EXAMPLE = Path(__file__).parent / "example"
@@ -48,7 +50,9 @@ def load(path: str | os.PathLike[str], **options: Any) -> Network:
         raise FileFormatError(
             f"'{os.fspath(path)}' must be an .onnx file: only those take {', '.join(sorted(options))}."
         )
-    return READERS.get(suffix, _read_by_content)(path, **options)
+    net = READERS.get(suffix, _read_by_content)(path, **options)
+    _LOG.info("read '%s': %r", os.fspath(path), net)
+    return net
 
 
 def example_network() -> Network:

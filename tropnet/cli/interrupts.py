@@ -1,4 +1,4 @@
-"""Ctrl-C: what it leaves alone, and the exit code that tells of it."""
+"""Ctrl-C: what it leaves alone, what it leaves behind, and the exit code that tells of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,22 @@ from types import FrameType
 
 import click
 
-__all__ = ["INTERRUPTED", "one_interrupt"]
+__all__ = ["INTERRUPTED", "Interrupted", "interrupted_as", "one_interrupt"]
 
 INTERRUPTED = 130
+
+
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C of which the command says what it left behind."""
+
+
+@contextmanager
+def interrupted_as(left: str) -> Iterator[None]:
+    """Say of a Ctrl-C in the block what it has left."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(left) from None
 
 
 @contextmanager

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import reduce, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 import tropnet as tn
-from tropnet.arrays.checks import as_points
-from tropnet.arrays.types import FloatArray
+from tropnet.cli.logs import quiet_option, shows_progress, verbose_option
+
+if TYPE_CHECKING:
+    from tropnet.arrays.types import FloatArray
 
 __all__ = [
     "BACKENDS",
@@ -21,11 +21,11 @@ __all__ = [
     "box_option",
     "domain_of",
     "engine_option",
-    "json_option",
     "network_argument",
+    "output_options",
     "points_of",
-    "quiet_option",
     "search_options",
+    "workers_option",
 ]
 
 # Those of `tropnet.enumeration` and `tropnet.feasibility`, which a text of help need not wait for.
@@ -62,22 +62,17 @@ def network_argument(function: Callable[..., None]) -> Callable[..., None]:
     return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
-def _told(_context: click.Context, _option: click.Parameter, quiet: bool) -> bool:
-    """Return whether to be quiet, and tell what compiles kernels."""
-    if quiet:
-        os.environ["TROPNET_QUIET"] = "1"
-    return quiet
+def output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Take --json, as `as_json`, and --quiet and --verbose, of which `logs` tells."""
+    json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return quiet_option(verbose_option(json_option(function)))
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 box_option = click.option(
     "--box",
     nargs=2,
     metavar="LOW HIGH",
     help="Box domain; LOW and HIGH are one number, or one per input separated by commas.",
-)
-quiet_option = click.option(
-    "--quiet", "-q", is_flag=True, callback=_told, help="No progress bar, no word on compiling."
 )
 engine_option = click.option(
     "--engine",
@@ -86,16 +81,20 @@ engine_option = click.option(
     show_default=True,
     help="Engine; all give the same regions (reference: small networks only).",
 )
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
+)
 
 
 def search_options(function: Callable[..., None]) -> Callable[..., None]:
     """Take what every search takes; the command gets domain and limit, and `search` for the call of the library."""
 
     @wraps(function)
-    def command(*, engine: str, backend: str, workers: int, quiet: bool, **others: Any) -> None:
-        function(search={"engine": engine, "backend": backend, "workers": workers, "progress": not quiet}, **others)
+    def command(*, engine: str, backend: str, workers: int, **others: Any) -> None:
+        search = {"engine": engine, "backend": backend, "workers": workers, "progress": shows_progress()}
+        function(search=search, **others)
 
-    options = [
+    options: list[Callable[..., Any]] = [
         box_option,
         engine_option,
         click.option(
@@ -106,17 +105,16 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
             help="What proposes decisions; all are proven exactly.",
         ),
         click.option("--max-regions", type=click.IntRange(min=1), help="Stop after so many regions."),
-        click.option(
-            "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
-        ),
-        quiet_option,
-        json_option,
+        workers_option,
+        output_options,
     ]
     return reduce(lambda taken, option: option(taken), reversed(options), command)
 
 
 def domain_of(box: tuple[str, str] | None, net: tn.Network) -> tn.Domain:
     """Return the domain that --box means for a network, all of R^d if it was not given."""
+    import numpy as np
+
     if box is None:
         return tn.WholeSpace(net.n_inputs)
     low, high = (_numbers(text, "--box") for text in box)
@@ -132,6 +130,10 @@ def domain_of(box: tuple[str, str] | None, net: tn.Network) -> tn.Domain:
 
 def points_of(points: tuple[str, ...], source: str | None, net: tn.Network) -> FloatArray:
     """Return the points (n, d) that --at or --input means for a network."""
+    import numpy as np
+
+    from tropnet.arrays.checks import as_points
+
     if bool(points) == (source is not None):
         raise click.UsageError("give points either with --at or with --input FILE.")
     if source is None:

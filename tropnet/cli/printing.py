@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tropnet.arrays.types import FloatArray
-
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from tropnet.arrays.types import FloatArray
 
 __all__ = ["MANY_DIGITS", "print_json", "print_table", "vector"]
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import NoReturn
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from tropnet.cli.interrupts import INTERRUPTED
+from tropnet.cli.interrupts import INTERRUPTED, Interrupted
+from tropnet.cli.logs import is_verbose
 from tropnet.errors import TropnetError
 
-__all__ = ["command", "main"]
+__all__ = ["COMMANDS", "command", "run"]
 
 # Commands, each in the module of its name, and the beginnings of their texts of help.
 COMMANDS = {
     "certify": "Certify the activation regions of NET: find them all, and...",
     "check": "Check CERTIFICATE, a file or the directory of its parts,...",
+    "completion": "Print the script that completes tropnet's commands in a...",
     "count": "Count the activation regions of NET.",
+    "demo": "Try tropnet on the network that ships with it.",
+    "doctor": "Check this installation, and say what to do about what is...",
     "estimate": "Estimate the number of activation regions of NET without...",
     "info": "Describe NET: shape, skips, activations, parameters,...",
     "plot": "Draw the activation regions of NET: a picture (.png,...",
@@ -28,29 +36,81 @@ COMMANDS = {
     "verify": "Decide whether NET satisfies PROPERTY, a VNN-LIB file...",
 }
 _HELP = {"help_option_names": ["-h", "--help"]}
+# As of a program that SIGPIPE ends.
+_READER_LEFT = 141
 
 
-def main() -> NoReturn:
-    """Run the command line and exit: 0 success, 1 an error (one line), 2 wrong usage, 130 interrupted.
+def run() -> int:
+    """Run the command line and return its exit code, having said in a line what went wrong.
 
-    `verify` has codes of its own for its verdicts.
+    With --json standard output then is an object, too: `{"error": ...}`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A character that a terminal lacks is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _code_of(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _READER_LEFT
+        _forget_output()
+    except OSError as error:
+        code = 1
+        click.echo(f"tropnet: {_line_of(error)}", err=True)
+        _forget_output()
+    return code
+
+
+def _code_of(arguments: list[str]) -> int:
+    """Run a command, tell of its failure, and return the exit code.
+
+    Raises
+    ------
+    OSError
+        Its output cannot be written.
     """
     try:
-        status = command.main(prog_name="tropnet", standalone_mode=False)
+        code = command.main(arguments, prog_name="tropnet", standalone_mode=False)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else 0
+    except BrokenPipeError:
+        raise
     except click.ClickException as error:
+        code, line = error.exit_code, error.format_message()
         error.show()
-        sys.exit(error.exit_code)
-    except OSError as error:
+    except (click.Abort, KeyboardInterrupt) as error:
+        code, line = INTERRUPTED, f"interrupted; {error}" if isinstance(error, Interrupted) else "interrupted"
+        click.echo(f"tropnet: {line}", err=True)
+    except Exception as error:
+        code, line = 1, _line_of(error)
+        click.echo(f"tropnet: {line}", err=True)
+    else:
+        return code if isinstance(code, int) else 0
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": line}, indent=2))
+    return code
+
+
+def _line_of(error: Exception) -> str:
+    """Return what an error says, as one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
         where = f": '{error.filename}'" if error.filename else ""
-        click.echo(f"tropnet: {(error.strerror or str(error)).lower()}{where}", err=True)
-        sys.exit(1)
-    except (TropnetError, ValueError) as error:
-        click.echo(f"tropnet: {error}", err=True)
-        sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("tropnet: interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else 0)
+        return f"{error.strerror.lower()}{where}" if error.strerror else text
+    if isinstance(error, TropnetError | ValueError):
+        return text
+    if isinstance(error, MemoryError):
+        return f"not enough memory{': ' * bool(text)}{text}"
+    return (
+        f"{type(error).__name__}: {text}; this should not happen: --verbose shows where it did, and `tropnet doctor`"
+        " whether the installation is at fault."
+    )
+
+
+def _forget_output() -> None:
+    """Leave nothing that Python would try to write at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Commands(Mapping[str, click.Command]):
@@ -78,6 +138,20 @@ class _Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command."""
+        named = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return named or super().shell_complete(ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; with --verbose, show where errors come from."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if is_verbose(ctx) and not isinstance(error, click.ClickException | TropnetError | OSError):
+                traceback.print_exc()
+            raise
+
 
 @click.group(cls=_Program, commands=_Commands(), context_settings=_HELP)
 @click.version_option(package_name="tropnet")
@@ -86,8 +160,12 @@ def command() -> None:
 
     NET is a network file (.npz) written by Network.save, or an ONNX model (.onnx). Without --box the domain is R^d.
 
+    `tropnet demo` writes phi_1.npz and phi_1.vnnlib, which the examples name. Exit codes: 0 success, 1 an error, which
+    standard error names in a line, 2 wrong usage, 130 interrupted; those of `verify` are also verdicts.
+
     \b
     Examples:
+      tropnet demo
       tropnet count phi_1.npz --box -10 10
       tropnet regions phi_1.npz --box -10 10 --out regions.parquet
       tropnet plot phi_1.npz --box -10 10 -o map.html
@@ -99,4 +177,5 @@ def command() -> None:
       tropnet verify phi_1.npz phi_1.vnnlib
       tropnet certify phi_1.npz --box -10 10 -o cert.parquet
       tropnet check phi_1.npz cert.parquet
+      tropnet doctor
     """

@@ -7,6 +7,7 @@ scalable parallel vertex/facet enumeration code, 2018, doi:10.1007/s12532-017-01
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import (
@@ -28,6 +29,7 @@ from tropnet.regions.runs.state import OpenSubtree, Piece, RunState
 
 __all__ = ["IN_MEMORY", "ON_DISK", "Ledger", "MemoryLedger", "Pace", "failure_message", "search_in_pieces"]
 
+_LOG = logging.getLogger("tropnet.enumeration")
 # So often a subtree may kill its worker, or raise an error there.
 _MOST_DEATHS = 3
 # With fewer subtrees for each worker than that, the largest come first and pieces are as short as can be.
@@ -347,6 +349,14 @@ class _Schedule:
                 outcome.counters,
                 outcome.seconds,
             )
+        )
+        _LOG.debug(
+            "%s: %d regions of %d subtrees in %.2f s, %d subtrees left",
+            outcome.worker,
+            outcome.n_regions,
+            outcome.n_begun,
+            outcome.seconds,
+            len(left),
         )
         if len(left) == 1 and not outcome.n_regions and len(numbers) == 1 and numbers[0] in self.deaths:
             # There was nothing to divide it by.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator
 from concurrent.futures import BrokenExecutor, Executor
@@ -38,6 +39,7 @@ from tropnet.regions.row_index import RowIndex
 
 __all__ = ["ENGINES", "Search"]
 
+_LOG = logging.getLogger("tropnet.enumeration")
 ENGINES = ("auto", *REGISTRY)
 # Which engine to begin with: up to so many inputs the vertex engine is rarely the slower one.
 _VERTEX_INPUTS = 6
@@ -129,6 +131,14 @@ class Search:
             candidates = candidates if sides is not None else _reading_integers(candidates)
         plan = _planned(task, sides, candidates, needs)
         rivals = _rivals(plan.engine, candidates)
+        _LOG.info(
+            "engine %s, the first of %s that takes this search%s",
+            plan.engine.name,
+            ", ".join(candidate.name for candidate in candidates),
+            f"; after {_SECONDS_OF_TRIAL} s it is compared with {', '.join(rival.name for rival in rivals)}"
+            if rivals
+            else "",
+        )
         if not plan.engine.compiled:
             sides = None
         return cls(net, fitted, restriction, task, sides, plan, max_regions, workers, plan.builder(), rivals)
@@ -151,6 +161,7 @@ class Search:
                 yield chunk
                 if self.truncated:
                     return
+            _LOG.info("%d regions by engine %s in %.3f s", count, self.plan.engine.name, self.seconds)
 
     @property
     def in_pieces(self) -> bool:
@@ -510,5 +521,6 @@ def _planned(task: Task, sides: NeuronSides | None, candidates: list[Engine], ne
         if isinstance(answer, Plan):
             return answer
         able = [repr(other.name) for other in REGISTRY.values() if answer.missing in other.abilities]
+        _LOG.info("engine %s does not take this search: %s", engine.name, answer.reason)
         reasons.append(answer.reason + (f" These can: {', '.join(able)}." if able else ""))
     raise ValueError(" ".join(reasons))

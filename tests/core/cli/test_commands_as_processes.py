@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import tropnet as tn
-from tropnet.cli import command
+from tropnet.cli import command, main
 
 NET = tn.Network.random([2, 4, 4, 1], skips=[(1, 3)], seed=0)
 BOX = tn.Box(-1, 1)
@@ -34,13 +36,16 @@ class Case:
     record
         A part of its JSON.
     given
-        The network, or the run.
+        What comes first: the network, or the run, or nothing.
+    wrong
+        What is given instead to have an error.
     """
 
     arguments: tuple[str, ...]
     says: str
     record: dict[str, Any]
-    given: str = "net.npz"
+    given: tuple[str, ...] = ("net.npz",)
+    wrong: tuple[str, ...] = ("text.npz",)
 
 
 N_REGIONS = tn.count_regions(NET, BOX)
@@ -72,7 +77,7 @@ CASES["verify"] = Case(
     ("p.vnnlib",), "holds: no input breaks it (", {"status": "holds", "counterexample": None, "remaining": []}
 )
 CASES["status"] = Case(
-    (), f"regions    {N_REGIONS}", {"finished": True, "n_regions": N_REGIONS, "subtrees_open": 0}, given="run"
+    (), f"regions    {N_REGIONS}", {"finished": True, "n_regions": N_REGIONS, "subtrees_open": 0}, given=("run",)
 )
 CASES["certify"] = Case(
     ("--box", "-1", "1", "-o", "made.parquet", "-q", "--linear"),
@@ -84,6 +89,15 @@ CASES["check"] = Case(
     f"proven: {N_REGIONS} activation regions of Network(2-4-4-1, skips 1-3)",
     {"n_activation_regions": N_REGIONS, "n_linear_regions": None, "claims": []},
 )
+CASES["demo"] = Case(
+    ("--out", "shipped", "-q"),
+    "regions    347 activation regions in Box([-10.0, -10.0], [10.0, 10.0])",
+    {"n_activation_regions": 347, "n_linear_regions": 269, "verdict": "holds", "picture": "shipped/phi_1_regions.png"},
+    given=(),
+    wrong=("--out", "other"),
+)
+CASES["completion"] = Case((), "COMPREPLY", {"shell": "bash"}, given=("bash",), wrong=())
+CASES["doctor"] = Case((), "All is well.", {"faults": []}, given=(), wrong=())
 NAMES = sorted(CASES)
 PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real)
 (assert (and (<= -1 X_0 1) (<= -1 X_1 1) (>= Y_0 100)))
@@ -92,13 +106,15 @@ PROPERTY = """(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds net.npz, text.npz, p.vnnlib, cert.parquet and a run."""
+    """Return a folder that holds net.npz, text.npz, p.vnnlib, cert.parquet, other/phi_1.npz and a run."""
     folder = tmp_path_factory.mktemp("process")
     (folder / "p.vnnlib").write_text(PROPERTY)
     NET.save(folder / "net.npz")
     tn.count_regions(NET, BOX, out=folder / "run")
     tn.certify(NET, BOX, folder / "cert.parquet")
     (folder / "text.npz").write_text("hello")
+    (folder / "other").mkdir()
+    (folder / "other/phi_1.npz").write_text("hello")
     return folder
 
 
@@ -125,12 +141,13 @@ def test_every_command_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", ["", *NAMES])
-def test_help(name: str, folder: Path) -> None:
-    """Help names the commands or the options, on standard output."""
-    out = succeed(folder, *name.split(), "--help")
+def test_help(name: str) -> None:
+    """Help names the commands or the options; every command takes --json, --quiet and --verbose."""
+    out = CliRunner().invoke(command, [*name.split(), "--help"], prog_name="tropnet").output
     assert out.startswith(f"Usage: tropnet {name}".rstrip())
-    expected = [p.opts[0] for p in command.commands[name].params if isinstance(p, click.Option)] if name else NAMES
-    assert all(word in out for word in expected)
+    options = [p.opts[0] for p in command.commands[name].params if isinstance(p, click.Option)] if name else NAMES
+    assert all(word in out for word in options)
+    assert not name or {"--json", "--quiet", "--verbose"} <= set(options)
 
 
 def test_version(folder: Path) -> None:
@@ -142,7 +159,7 @@ def test_version(folder: Path) -> None:
 def test_tables(name: str, folder: Path) -> None:
     """Without --json people read it."""
     case = CASES[name]
-    out = succeed(folder, name, case.given, *case.arguments)
+    out = succeed(folder, name, *case.given, *case.arguments)
     assert case.says in out
     with pytest.raises(json.JSONDecodeError):
         json.loads(out)
@@ -152,7 +169,7 @@ def test_tables(name: str, folder: Path) -> None:
 def test_json(name: str, folder: Path) -> None:
     """With --json standard output is one JSON object, without NaN and infinity, and nothing else."""
     case = CASES[name]
-    record = json.loads(succeed(folder, name, case.given, *case.arguments, "--json"), parse_constant=pytest.fail)
+    record = json.loads(succeed(folder, name, *case.given, *case.arguments, "--json"), parse_constant=pytest.fail)
     assert case.record.items() <= record.items()
 
 
@@ -169,19 +186,39 @@ def test_files(suffix: str, folder: Path) -> None:
     assert np.array_equal(stored.packed, expected.packed)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_errors_are_one_line_on_standard_error(name: str, folder: Path) -> None:
-    """A file that is no network: exit code 1, one line that names it, and nothing on standard output."""
-    code, out, err = run(folder, name, "text.npz", *CASES[name].arguments, "--json")
-    assert (code, out) == (1, "")
-    assert err.startswith("tropnet: 'text.npz' ")
-    assert err.count("\n") == 1
+@pytest.fixture
+def call(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return what runs the program in this process, which takes no second to start."""
+
+    def run_here(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["tropnet", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = capsys.readouterr()
+        return int(str(caught.value.code)), captured.out, captured.err
+
+    return run_here
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CASES[name].wrong])
+def test_errors_are_one_line_on_standard_error(name: str, call: Callable[..., tuple[int, str, str]]) -> None:
+    """A file that is another: exit code 1, one line that names it, and with --json an object that says the same."""
+    case = CASES[name]
+    code, out, err = call(name, *case.wrong, *(case.arguments if case.given else ()), "--json")
+    assert code == 1
+    assert err == f"tropnet: {json.loads(out)['error']}\n"
+    assert case.wrong[-1] in err.split("'")[1]
+    assert call(name, *case.wrong, *(case.arguments if case.given else ()))[1:] == ("", err)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_wrong_usage(name: str, folder: Path) -> None:
+def test_wrong_usage(name: str, call: Callable[..., tuple[int, str, str]]) -> None:
     """An option that is none: exit code 2, usage and the option's name on standard error."""
-    code, out, err = run(folder, name, CASES[name].given, "--nonsense", "--json")
-    assert (code, out) == (2, "")
+    code, out, err = call(name, *CASES[name].given, "--nonsense", "--json")
+    assert code == 2
+    assert "--nonsense" in json.loads(out)["error"]
     assert err.startswith(f"Usage: tropnet {name}")
     assert "--nonsense" in err

@@ -58,7 +58,8 @@ def test_nothing_is_said_that_is_not_known(forecast, shown):
 
 
 def test_compiling_does_not_count(shown):
-    """The pace is that of the search itself, not of what came before its first regions."""
+    """The pace is that of the search itself, not of what came before its first regions, which is no reason to warn."""
+    assert "takes" not in shown([(30.0, 10, 1e-5), (31.0, 200_000, 0.8)], Forecast(240_000.0, 40_000.0))
     assert "1,000/s" in shown([(30.0, 1000, 0.1), (31.0, 2000, 0.2)], Forecast(10_000.0, 100.0))
 
 
@@ -84,7 +85,7 @@ def test_what_would_end_sooner_is_named(shown):
 
 def test_an_uncertain_forecast_of_years_is_said_as_a_bound(shown):
     """Its total is worth nothing, but that there is no end is certain; no total and no time left are shown."""
-    text = shown([(2.0, 1500, 1e-12)], Forecast(1e20, 8e19))
+    text = shown([(0.5, 0, 0.0), (2.0, 1500, 1e-12)], Forecast(1e20, 8e19))
     assert "Random probes expect more than 9e+18 regions, which takes years" in text
     assert " left" not in text
 

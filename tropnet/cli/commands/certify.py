@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.cli.options import box_option, domain_of, engine_option, json_option, network_argument, quiet_option
+from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.logs import shows_progress
+from tropnet.cli.options import (
+    box_option,
+    domain_of,
+    engine_option,
+    network_argument,
+    output_options,
+    workers_option,
+)
 from tropnet.cli.printing import print_json
 
 __all__ = ["certify"]
@@ -22,9 +31,8 @@ __all__ = ["certify"]
     "--maximum", type=click.IntRange(min=0), metavar="K", help="Certify the maximum of output K, too (from 0)."
 )
 @engine_option
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with.")
-@quiet_option
-@json_option
+@workers_option
+@output_options
 def certify(
     path: str,
     reading: dict[str, Any],
@@ -34,7 +42,6 @@ def certify(
     maximum: int | None,
     engine: str,
     workers: int,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Certify the activation regions of NET: find them all, and write a file that proves it.
@@ -48,9 +55,17 @@ def certify(
     """
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
-    made = tn.certify(
-        net, domain, out, linear=linear, maximum=maximum, engine=engine, workers=workers, progress=not quiet
-    )
+    with interrupted_as(f"'{out}' was not written"):
+        made = tn.certify(
+            net,
+            domain,
+            out,
+            linear=linear,
+            maximum=maximum,
+            engine=engine,
+            workers=workers,
+            progress=shows_progress(),
+        )
     if as_json:
         print_json(
             {

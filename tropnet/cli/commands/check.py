@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.cli.options import box_option, domain_of, json_option, network_argument, quiet_option
+from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.logs import shows_progress
+from tropnet.cli.options import box_option, domain_of, network_argument, output_options
 from tropnet.cli.printing import print_json
 
 __all__ = ["check"]
@@ -17,11 +19,8 @@ __all__ = ["check"]
 @network_argument
 @click.argument("certificate", metavar="CERTIFICATE", type=click.Path())
 @box_option
-@quiet_option
-@json_option
-def check(
-    path: str, reading: dict[str, Any], certificate: str, box: tuple[str, str] | None, quiet: bool, as_json: bool
-) -> None:
+@output_options
+def check(path: str, reading: dict[str, Any], certificate: str, box: tuple[str, str] | None, as_json: bool) -> None:
     """Check CERTIFICATE, a file or the directory of its parts, against NET.
 
     Every row is computed again from the weights of NET, over the integers, by a program that knows no solver and no
@@ -35,7 +34,9 @@ def check(
       tropnet check phi_1.npz cert.parquet --box -10 10 --json
     """
     net = tn.load(path, **reading)
-    found = tn.check(net, certificate, None if box is None else domain_of(box, net), progress=not quiet)
+    domain = None if box is None else domain_of(box, net)
+    with interrupted_as("nothing is proven"):
+        found = tn.check(net, certificate, domain, progress=shows_progress())
     if as_json:
         print_json(
             {

@@ -52,7 +52,7 @@ def count(
     # One more than asked for tells a count that stopped from one that ended there.
     limit = None if max_regions is None else max_regions + 1
     interrupted = False
-    with log_of_run(out, as_json=as_json, quiet=not search["progress"]):
+    with log_of_run(out, as_json=as_json):
         try:
             n = tn.count_regions(net, domain, max_regions=limit, out=out, **search)
         except tn.EnumerationInterrupted as interrupt:

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.cli.options import box_option, domain_of, engine_option, json_option, network_argument, quiet_option
+from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.logs import shows_progress
+from tropnet.cli.options import box_option, domain_of, engine_option, network_argument, output_options
 from tropnet.cli.printing import print_json
 
 __all__ = ["estimate"]
@@ -21,8 +23,7 @@ __all__ = ["estimate"]
 @click.option("--width", type=click.IntRange(min=1), default=256, show_default=True, help="Most nodes a probe keeps.")
 @click.option("--probes", type=click.IntRange(min=2), default=16, show_default=True, help="Number of probes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random choices.")
-@quiet_option
-@json_option
+@output_options
 def estimate(
     path: str,
     reading: dict[str, Any],
@@ -31,7 +32,6 @@ def estimate(
     width: int,
     probes: int,
     seed: int,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Estimate the number of activation regions of NET without enumerating them.
@@ -45,7 +45,10 @@ def estimate(
     """
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
-    guess = tn.estimate_regions(net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=not quiet)
+    with interrupted_as("there is no estimate"):
+        guess = tn.estimate_regions(
+            net, domain, engine=engine, width=width, n_probes=probes, seed=seed, progress=shows_progress()
+        )
     if as_json:
         print_json(
             {

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 import tropnet as tn
-from tropnet.arrays.types import FloatArray
-from tropnet.cli.options import json_option, network_argument
+from tropnet.cli.options import network_argument, output_options
 from tropnet.cli.printing import MANY_DIGITS, print_json, print_table
-from tropnet.network.bounds import rounded_up
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["info"]
 
 
 @click.command()
 @network_argument
-@json_option
+@output_options
 def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
     """Describe NET: shape, skips, activations, parameters, upper bounds on the number of activation regions.
 
@@ -29,8 +29,10 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
     """
     from rich.table import Table
 
+    from tropnet.network.bounds import rounded_up
+
     net = tn.load(path, **reading)
-    activations = [_activations(np.asarray(layer.slopes)) for layer in net.hidden]
+    activations = [_activations(layer.slopes) for layer in net.hidden]
     bounds = tn.region_bounds(net)._asdict()
     record = {
         "n_inputs": net.n_inputs,
@@ -63,9 +65,11 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
     print_table(table)
 
 
-def _activations(slopes: FloatArray) -> str:
+def _activations(slopes: ArrayLike) -> str:
+    import numpy as np
+
     names = {(0.0, 1.0): "ReLU", (-1.0, 1.0): "absolute value"}
-    kinds, counts = np.unique(slopes, axis=0, return_counts=True)
+    kinds, counts = np.unique(np.asarray(slopes), axis=0, return_counts=True)
     parts = []
     for (neg, pos), n in zip(kinds.tolist(), counts.tolist(), strict=True):
         name = "affine" if neg == pos else names.get((neg, pos), f"slopes {neg:g}, {pos:g}")

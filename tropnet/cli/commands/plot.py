@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.archives import write_atomically
-from tropnet.cli.options import box_option, domain_of, json_option, network_argument, points_of, quiet_option
+from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.logs import shows_progress
+from tropnet.cli.options import box_option, domain_of, network_argument, output_options, points_of
+from tropnet.cli.pictures import picture_of
 from tropnet.cli.printing import print_json
 from tropnet.errors import MissingExtraError, ShapeError
 
@@ -21,7 +23,6 @@ _EXTRAS: Mapping[str, str] = {".html": "interactive", ".png": "plot", ".svg": "p
 _SUFFIXES = ", ".join(_EXTRAS)
 _COLORS = ("pattern", "affine", "output", "gradient", "area", "class")
 _LINE, _PLANE, _SPACE = 1, 2, 3
-_DOTS_PER_INCH = 200
 
 
 @click.command()
@@ -45,8 +46,7 @@ _DOTS_PER_INCH = 200
 )
 @click.option("--hyperplanes", is_flag=True, help="Draw the bent hyperplanes of each layer; a page has them anyway.")
 @click.option("--boundary", is_flag=True, help="Draw the decision boundary.")
-@quiet_option
-@json_option
+@output_options
 def plot(
     path: str,
     reading: dict[str, Any],
@@ -57,7 +57,6 @@ def plot(
     output_number: int,
     hyperplanes: bool,
     boundary: bool,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Draw the activation regions of NET: a picture (.png, .svg, .pdf), or a page to explore in a browser (.html).
@@ -91,15 +90,15 @@ def plot(
             f"{'' if dimension == net.n_inputs else ' free'} input{'s' if dimension > 1 else ''}."
         )
     options: dict[str, Any] = {"color": color, "output": output_number - 1}
-    progress = not quiet
-    if dimension == _LINE:
-        count = _write_function(net, domain, out, suffix, output_number - 1)
-    elif suffix == ".html":
-        regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
-        tn.write_page(regions, out, boundary=boundary, **options)
-        count = len(regions)
-    else:
-        count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary, progress))
+    with interrupted_as(f"'{out}' was not written"):
+        if dimension == _LINE:
+            count = _write_function(net, domain, out, suffix, output_number - 1)
+        elif suffix == ".html":
+            regions = tn.enumerate_regions(net, domain, facets=True, progress=shows_progress())
+            tn.write_page(regions, out, boundary=boundary, **options)
+            count = len(regions)
+        else:
+            count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary))
     size = Path(out).stat().st_size
     if as_json:
         print_json({"network": path, "file": out, "bytes": size, "n_activation_regions": count})
@@ -158,9 +157,10 @@ def _write_map(
     out: str,
     suffix: str,
     options: dict[str, Any],
-    flags: tuple[bool, bool, bool],
+    flags: tuple[bool, bool],
 ) -> int:
-    hyperplanes, boundary, progress = flags
+    hyperplanes, boundary = flags
+    progress = shows_progress()
     regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
     # The boundary comes first, since what is seen of an unbounded domain depends on it.
     ax = tn.plot_boundary(tn.decision_boundary(regions, progress=progress)) if boundary else None
@@ -172,5 +172,7 @@ def _write_map(
 
 
 def _save(ax: Any, out: str, suffix: str) -> None:
-    figure = ax.figure
-    write_atomically(out, lambda file: figure.savefig(file, format=suffix[1:], dpi=_DOTS_PER_INCH))
+    from tropnet.archives import write_atomically
+
+    picture = picture_of(ax, suffix)
+    write_atomically(out, lambda file: file.write(picture))

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.arrays.patterns import format_pattern
-from tropnet.cli.options import json_option, network_argument, points_of
+from tropnet.cli.options import network_argument, output_options, points_of
 from tropnet.cli.printing import print_json, print_table, vector
 
 __all__ = ["predict"]
@@ -23,7 +22,7 @@ __all__ = ["predict"]
     type=click.Path(dir_okay=False),
     help="Points as rows of a .npy file or of comma-separated text.",
 )
-@json_option
+@output_options
 def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source: str | None, as_json: bool) -> None:
     """Evaluate NET through a cache of affine maps, one per activation region met (Algorithm 3).
 
@@ -33,6 +32,8 @@ def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source:
       tropnet predict phi_1.npz --input points.csv --json
     """
     from rich.table import Column, Table
+
+    from tropnet.arrays.patterns import format_pattern
 
     net = tn.load(path, **reading)
     predictor = tn.CachedPredictor(net)

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.arrays.patterns import format_pattern
 from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
 from tropnet.cli.logs import log_of_run
 from tropnet.cli.options import domain_of, network_argument, search_options
@@ -100,7 +99,7 @@ def _keep_run(
 ) -> None:
     """Enumerate into a directory, and say what is there."""
     interrupted = False
-    with log_of_run(out, as_json=as_json, quiet=not search["progress"]):
+    with log_of_run(out, as_json=as_json):
         try:
             run = tn.enumerate_regions(net, domain, out=out, max_regions=max_regions, on_undecided="collect", **search)
         except tn.EnumerationInterrupted as interrupt:
@@ -127,6 +126,8 @@ def _keep_run(
 
 
 def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
+    from tropnet.arrays.patterns import format_pattern
+
     return {
         "n_activation_regions": len(listed),
         "domain": listed.domain.description,
@@ -148,6 +149,8 @@ def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
 
 def _print_regions(listed: tn.Regions, limit: int) -> None:
     from rich.table import Column, Table
+
+    from tropnet.arrays.patterns import format_pattern
 
     if limit:
         table = Table(

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from tropnet.cli.options import json_option
+from tropnet.cli.options import output_options
 from tropnet.cli.printing import print_json
 from tropnet.progress import duration
 
@@ -15,7 +15,7 @@ __all__ = ["status"]
 
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path())
-@json_option
+@output_options
 def status(run: str, as_json: bool) -> None:
     """Say how far a run is: RUN, the directory that `count` or `regions` was given as --out.
 

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 import tropnet as tn
-from tropnet.cli.options import json_option, network_argument, quiet_option
+from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.options import network_argument, output_options, workers_option
 from tropnet.cli.printing import MANY_DIGITS, print_json
 
 __all__ = ["UNKNOWN", "VIOLATED", "verify"]
@@ -24,7 +25,7 @@ _COMPETITION = {"holds": "unsat", "violated": "sat", "unknown": "timeout"}
 @network_argument
 @click.argument("source", metavar="PROPERTY", type=click.Path(dir_okay=False))
 @click.option("--time-limit", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after so many seconds.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with.")
+@workers_option
 @click.option(
     "--format",
     "form",
@@ -33,8 +34,7 @@ _COMPETITION = {"holds": "unsat", "violated": "sat", "unknown": "timeout"}
     show_default=True,
     help="vnncomp: as the verification competitions take results.",
 )
-@quiet_option
-@json_option
+@output_options
 def verify(
     path: str,
     reading: dict[str, Any],
@@ -42,7 +42,6 @@ def verify(
     time_limit: float | None,
     workers: int,
     form: str,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Decide whether NET satisfies PROPERTY, a VNN-LIB file (.vnnlib), exactly.
@@ -56,12 +55,12 @@ def verify(
       tropnet verify phi_1.npz phi_1.vnnlib --json
       tropnet verify phi_1.npz phi_1.vnnlib --format vnncomp --time-limit 60
     """
-    del quiet
     if as_json and form == "vnncomp":
         raise click.UsageError("--json and --format vnncomp are two ways to print; give one.")
     net = tn.load(path, **reading)
     statement = tn.read_vnnlib(source)
-    verdict = tn.verify(net, statement, time_limit=time_limit, workers=workers)
+    with interrupted_as("there is no verdict; --time-limit SECONDS ends with what is left of the search"):
+        verdict = tn.verify(net, statement, time_limit=time_limit, workers=workers)
     found = verdict.counterexample
     again = None if found is None or reading else _by_onnxruntime(path, statement, found)
     if as_json:
