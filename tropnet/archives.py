@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tropnet.errors import FileFormatError
 
-__all__ = ["archive_bytes", "read_archive", "undamaged", "write_atomically"]
+__all__ = ["LaterFormatError", "archive_bytes", "check_version", "read_archive", "undamaged", "write_atomically"]
 
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
@@ -69,11 +69,43 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
     return type(error)(error.errno, error.strerror, os.fspath(path))
 
 
+class LaterFormatError(FileFormatError):
+    """A file has a format that this version of the package does not know yet."""
+
+    what: str = ""
+
+    @classmethod
+    def of(cls, source: str | os.PathLike[str] | bytes, what: str) -> LaterFormatError:
+        """Return the error that says what was found where; `what` names both versions."""
+        error = cls(f"{_described(source)} has {what}; update tropnet.")
+        error.what = what
+        return error
+
+
+def check_version(source: str | os.PathLike[str] | bytes, kind: str, found: Any, newest: int) -> None:
+    """Refuse a file of a later format than `newest`; which one it has must be the first that is asked of it.
+
+    Raises
+    ------
+    LaterFormatError
+        It has one.
+    FileFormatError
+        What it says is no version.
+    """
+    if not isinstance(found, int) or found < 1:
+        raise FileFormatError(f"{_described(source)} is a damaged {kind}: its format version is {found!r}.")
+    if found > newest:
+        raise LaterFormatError.of(source, f"format version {found} ({kind}), this tropnet reads up to {newest}")
+
+
 @contextmanager
 def undamaged(source: str | os.PathLike[str] | bytes, what: str) -> Iterator[None]:
     """Raise a FileFormatError for whatever goes wrong within: a damaged file can hold anything."""
     try:
         yield
+    except LaterFormatError as error:
+        # That of something within, such as the network of regions, which has no path.
+        raise LaterFormatError.of(source, error.what) from error
     except Exception as error:
         raise FileFormatError(f"{_described(source)} is a damaged {what}: {error}.") from error
 
@@ -132,10 +164,7 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
     if found != kind:
         raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}.")
     written = arrays.pop(_VERSION, np.array(0))
-    if written.shape or written.dtype.kind != "i" or not 1 <= written <= version:
-        raise FileFormatError(
-            f"{where} has format version {written}, this tropnet reads up to {version}; update tropnet."
-        )
+    check_version(source, kind, written.tolist(), version)
     return arrays
 
 

@@ -245,7 +245,8 @@ class CompiledPredictor:
             arrays = {name: stored[name] for name in _ARRAYS}
             if str(stored["digest"]) != _digest(header, network, arrays):
                 raise ValueError("its contents do not match their checksum")
-            domain, size = domain_from(header["domain"]), TreeSize(**header["size"])
+            domain = domain_from(header["domain"])
+            size = TreeSize(*(header["size"][name] for name in TreeSize._fields))
             return cls(Network.load(network), domain, arrays, size, header["outside"])
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tropnet.archives import archive_bytes, read_archive, undamaged, write_atomically
+from tropnet.archives import archive_bytes, check_version, read_archive, undamaged, write_atomically
 from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
@@ -123,8 +123,9 @@ def read_parquet(path: str | os.PathLike[str]) -> Columns:
                 "its metadata has no entry 'tropnet', which holds network, domain and checksum: Regions.to_parquet did"
                 " not write it, or another program, such as pandas, wrote the table again and dropped it"
             )
-        network = metadata[b"tropnet_network"]
-        if json.loads(header)["version"] >= _PARQUET_VERSION:
+        network, version = metadata[b"tropnet_network"], json.loads(header)["version"]
+        check_version(path, _KIND, version, _PARQUET_VERSION)
+        if version >= _PARQUET_VERSION:
             network = base64.b64decode(network, validate=True)
         rows = read_rows(parquet, Network.load(network))
         return _restored(
@@ -141,7 +142,7 @@ def read_part(path: str | os.PathLike[str], network: Network, domain: Domain) ->
         There is no such file, or it is damaged, no part of a run, or one of a run with another network or domain.
     """
     with opened(path, _PART) as parquet:
-        expected, sums = _checksums_in(parquet, network, domain), _Checksums()
+        expected, sums = _checksums_in(parquet, path, network, domain), _Checksums()
         rows = read_rows(parquet, network)
         sums.add(rows)
         if sums.values != expected:
@@ -227,7 +228,7 @@ def _columns_of(rows: Rows, network: Network, domain: Domain) -> Columns:
 def _groups(path: str | os.PathLike[str], network: Network, domain: Domain, names: Collection[str]) -> Iterator[Rows]:
     """Yield the groups of rows of a part, and raise a FileFormatError at the end if they are not what was written."""
     with opened(path, _PART) as parquet:
-        expected, sums = _checksums_in(parquet, network, domain), _Checksums()
+        expected, sums = _checksums_in(parquet, path, network, domain), _Checksums()
         for group in range(parquet.num_row_groups):
             rows = read_rows(parquet, network, names, group)
             sums.add(rows)
@@ -236,13 +237,14 @@ def _groups(path: str | os.PathLike[str], network: Network, domain: Domain, name
             raise FileFormatError(_CHANGED)
 
 
-def _checksums_in(parquet: pq.ParquetFile, network: Network, domain: Domain) -> Mapping[str, str]:
+def _checksums_in(
+    parquet: pq.ParquetFile, path: str | os.PathLike[str], network: Network, domain: Domain
+) -> Mapping[str, str]:
     """Return the checksums that a part has, if it is one of a run with this network and domain."""
     values = json.loads((parquet.metadata.metadata or {}).get(b"tropnet", b"{}"))
     if not values.get("part_of_run"):
         raise FileFormatError("its metadata does not say that it is one")
-    if values["version"] != _PARQUET_VERSION:
-        raise FileFormatError(f"format version {values['version']}, this tropnet reads {_PARQUET_VERSION}")
+    check_version(path, _PART, values["version"], _PARQUET_VERSION)
     digest = values.pop("digest")
     if digest != _digest(values, b"", (), {}):
         raise FileFormatError(_CHANGED)
@@ -302,8 +304,6 @@ def _restored(
     packed_facets: PackedArray | None,
 ) -> Columns:
     values = json.loads(header)
-    if values["version"] not in (_VERSION, _PARQUET_VERSION):
-        raise FileFormatError(f"format version {values['version']}, this tropnet reads up to {_PARQUET_VERSION}")
     digest = values.pop("digest")
     if digest != _digest(values, network, (packed, packed_cuts, witnesses, packed_facets), rational):
         raise FileFormatError(_CHANGED)

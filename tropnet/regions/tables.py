@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tropnet.archives import LaterFormatError
 from tropnet.arrays.patterns import PackedArray
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import FileFormatError
@@ -76,6 +77,9 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(os.fspath(path)) as parquet:
             yield parquet
+    except LaterFormatError as error:
+        # Also that of the network within, which has no path.
+        raise LaterFormatError.of(path, error.what) from error
     except Exception as error:
         raise FileFormatError(f"'{os.fspath(path)}' is not a complete {what} ({error}).") from error
 

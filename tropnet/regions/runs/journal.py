@@ -30,7 +30,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, BinaryIO
 
-from tropnet.archives import write_atomically
+from tropnet.archives import check_version, undamaged, write_atomically
 from tropnet.errors import FileFormatError, RunError
 from tropnet.network.network import Network
 from tropnet.regions.runs.lines import as_json, content_of, line_of
@@ -329,17 +329,14 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
         raise FileNotFoundError(errno.ENOENT, "no such run", os.fspath(path))
     if not where.exists():
         raise FileFormatError(f"'{os.fspath(path)}' must be the directory of a run: it holds no {_MANIFEST}.")
-    try:
+    with undamaged(where, "manifest of a run"):
         values = json.loads(where.read_text())
-        if values["format"] != _FORMAT or values["version"] > _VERSION:
-            raise ValueError(f"it is {values['format']!r} of version {values['version']}")
+        if values["format"] != _FORMAT:
+            raise ValueError(f"it says that it is {values['format']!r}")
+        check_version(where, "run", values["version"], _VERSION)
         manifest = Manifest(values["kind"], values["identity"])
         if manifest.fingerprint != values["fingerprint"]:
             raise ValueError("its fingerprint is that of another run")
-    except Exception as error:  # a damaged file can hold anything
-        raise FileFormatError(
-            f"'{where}' must be the manifest of a run, version {_VERSION} or less: {error}."
-        ) from error
     return manifest
 
 
