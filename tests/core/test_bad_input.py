@@ -527,7 +527,10 @@ FOREIGN = {
     "a single array": (single_array(), "single array, not a tropnet network"),
     "other arrays": (npz(a=np.ones(3)), "must hold a tropnet network, but it holds something else"),
     "another kind": (archive_bytes("regions", 1, {}), "must hold a tropnet network, but it holds regions"),
-    "a later version": (archive_bytes("network", 99, {}), r"format version 99 \(network\), this tropnet reads up to 1; update"),
+    "a later version": (
+        archive_bytes("network", 99, {}),
+        r"format version 99 \(network\), this tropnet reads up to 1; update",
+    ),
     "version 0": (archive_bytes("network", 0, {}), "format version is 0"),
     "no layers": (archive_bytes("network", 1, {}), "damaged tropnet network"),
     "a layer short": (
