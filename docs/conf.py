@@ -9,9 +9,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
-# The kernel that executes the pages reads the same tropnet, on one thread.
+# The process that executes a page reads the same tropnet, on one thread.
 os.environ["PYTHONPATH"] = str(HERE.parent)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["TROPNET_QUIET"] = "1"  # pages do not show what this machine had to compile
 
 project = "tropnet"
 author = "the authors of tropnet"

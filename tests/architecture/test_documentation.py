@@ -82,6 +82,14 @@ def test_each_command_is_shown():
     assert {line.split()[1] for line in console_lines("docs/guide/command_line.md")} == set(COMMANDS)
 
 
+def test_code_fits_the_page():
+    """No line of Python on a page of the site is longer than the page shows."""
+    for name in PAGES:
+        if name.startswith("docs/"):
+            blocks = code(name, "python") + code(name, r"\{code-cell\} python3")
+            assert max((len(line) for block in blocks for line in block.splitlines()), default=0) <= 88, name
+
+
 def test_links_between_files_lead_somewhere():
     """Each link of a page to a file of this repository leads to one."""
     for name in PAGES:
