@@ -156,8 +156,8 @@ def enumerate_regions(
     so trees of any shape keep all workers busy, and one that dies costs the piece at hand, which is done again. A piece
     lasts 0.1 to 2 seconds; with `out` a quarter of a second at first, then a hundredth of the time so far, up to 30
     seconds: that is what a process that is killed loses. In the directory each piece is a line of a journal and, if it
-    found regions, a Parquet file (``docs/guide/long_runs.md``, ``docs/files.md``). With `max_regions` a run keeps, beyond
-    that number, what the last pieces found, so that it can go on.
+    found regions, a Parquet file (``docs/guide/long_runs.md``, ``docs/files.md``). With `max_regions` a run keeps,
+    beyond that number, what the last pieces found, so that it can go on.
 
     The compiled engines work in float64 with a rigorous error bound for every decision; what a bound does not settle
     is decided over the integers (`Regions.stats`: `uncertain`, `settled_exactly`, `seconds_exact`). A region costs

@@ -300,8 +300,8 @@ def compile_regions(
     -----
     Takes 8 (d + 3) + 8 n_outputs (d + 1) bytes a region, with a grid in the plane about twice and in space three times
     that, and some 50 microseconds a region beyond the enumeration, more with many outputs. It helps where a network of
-    few inputs is asked often, see the measurements in ``docs/speed.md``; one with few neurons is faster itself, and one with
-    many inputs has too many regions.
+    few inputs is asked often (measured in ``docs/speed.md``); one with few neurons is faster itself, and one with many
+    inputs has too many regions.
 
     Examples
     --------
