@@ -16,7 +16,7 @@ def code(name):
 
 
 def test_the_notebook_on_acas_xu_runs_without_the_published_network(tmp_path, monkeypatch, capsys):
-    """It says that a stand-in takes the network's place, and every cell runs on that; the site executes the other one."""
+    """It says that a stand-in takes the network's place, and every cell runs on that; the site executes the other."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TROPNET_MODELS", raising=False)
     names = {}
