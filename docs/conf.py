@@ -27,6 +27,7 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
+    "streams",
 ]
 exclude_patterns = ["_build", "gallery/README.md"]
 nitpicky = True
