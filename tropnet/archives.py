@@ -27,9 +27,13 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     """Call `write(file)` on a temporary file beside `path` and rename it into place once it is complete.
 
     A crash, an interrupt or a full disk leaves an earlier file at `path` untouched; what has returned survives a power
-    failure.
+    failure. A device or a pipe is written into: it is not to become a file.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with open(target, "wb") as device:
+            write(device)
+        return
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as error:

@@ -98,7 +98,8 @@ def track(
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[note]}"),
     )
-    console = Console(stderr=True)
+    # Whatever colours are asked for, a bar is for a person who looks.
+    console = Console(stderr=True, force_terminal=sys.stderr is not None and sys.stderr.isatty())
     enabled = console.is_terminal or console.is_jupyter
     display = Progress(*columns, console=console, transient=True, disable=not enabled)
     bar = display.add_task(description, total=1.0, count=0, rate=0.0, expected="", left="", note="")
@@ -230,7 +231,7 @@ def duration(seconds: float) -> str:
     for name, size in _UNITS:
         if seconds >= 2 * size or (seconds >= size and size == 60.0):
             return f"{seconds / size:.3g} {name}"
-    return f"{seconds:.0f} seconds"
+    return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
 
 
 class _Call:

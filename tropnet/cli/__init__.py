@@ -21,6 +21,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         # Nothing else is there yet to say so.
         sys.stderr.write("tropnet: interrupted\n")
+        if "--json" in sys.argv:
+            sys.stdout.write('{"error": "interrupted"}\n')
         sys.exit(130)
     sys.exit(run())
 

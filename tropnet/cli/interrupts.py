@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import IO, Any
 
 import click
 
@@ -14,8 +15,17 @@ __all__ = ["INTERRUPTED", "Interrupted", "interrupted_as", "one_interrupt"]
 INTERRUPTED = 130
 
 
-class Interrupted(KeyboardInterrupt):
-    """A Ctrl-C of which the command says what it left behind."""
+class Interrupted(click.ClickException):
+    """A Ctrl-C, and what it left behind."""
+
+    exit_code = INTERRUPTED
+
+    def __init__(self, left: str = "") -> None:
+        super().__init__(f"interrupted; {left}" if left else "interrupted")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say so in a line."""
+        click.echo(f"tropnet: {self.format_message()}", file=file, err=file is None)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "domain_of",
     "engine_option",
     "network_argument",
+    "not_over",
     "output_options",
     "points_of",
     "search_options",
@@ -31,6 +32,8 @@ __all__ = [
 # Those of `tropnet.enumeration` and `tropnet.feasibility`, which a text of help need not wait for.
 ENGINES = ("auto", "polygon", "vertex", "simplex", "lp", "reference")
 BACKENDS = ("highs", "cvxpy", "exact")
+# More threads than any machine has cores only cost time to start.
+_MOST_WORKERS = 4096
 
 
 def network_argument(function: Callable[..., None]) -> Callable[..., None]:
@@ -82,7 +85,7 @@ engine_option = click.option(
     help="Engine; all give the same regions (reference: small networks only).",
 )
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to search with."
+    "--workers", type=click.IntRange(1, _MOST_WORKERS), default=1, show_default=True, help="Threads to search with."
 )
 
 
@@ -109,6 +112,18 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
         output_options,
     ]
     return reduce(lambda taken, option: option(taken), reversed(options), command)
+
+
+def not_over(path: str, out: str | None) -> None:
+    """Refuse to write over the network that is read.
+
+    Raises
+    ------
+    click.BadParameter
+        The two are one file.
+    """
+    if out is not None and Path(out).is_file() and Path(path).exists() and Path(out).samefile(path):
+        raise click.BadParameter(f"'{out}' is the network itself; name another file.", param_hint="'--out'")
 
 
 def domain_of(box: tuple[str, str] | None, net: tn.Network) -> tn.Domain:

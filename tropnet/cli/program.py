@@ -51,7 +51,8 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _code_of(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None of a process that was started without
+            sys.stdout.flush()
     except BrokenPipeError:
         code = _READER_LEFT
         _forget_output()
@@ -79,8 +80,8 @@ def _code_of(arguments: list[str]) -> int:
     except click.ClickException as error:
         code, line = error.exit_code, error.format_message()
         error.show()
-    except (click.Abort, KeyboardInterrupt) as error:
-        code, line = INTERRUPTED, f"interrupted; {error}" if isinstance(error, Interrupted) else "interrupted"
+    except (click.Abort, KeyboardInterrupt):
+        code, line = INTERRUPTED, "interrupted"
         click.echo(f"tropnet: {line}", err=True)
     except Exception as error:
         code, line = 1, _line_of(error)
@@ -96,7 +97,7 @@ def _line_of(error: Exception) -> str:
     """Return what an error says, as one line."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError):
-        where = f": '{error.filename}'" if error.filename else ""
+        where = f": '{' '.join(str(error.filename).split())}'" if error.filename else ""
         return f"{error.strerror.lower()}{where}" if error.strerror else text
     if isinstance(error, TropnetError | ValueError):
         return text
@@ -147,6 +148,8 @@ class _Program(click.Group):
         """Run a command; with --verbose, show where errors come from."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
         except Exception as error:
             if is_verbose(ctx) and not isinstance(error, click.ClickException | TropnetError | OSError):
                 traceback.print_exc()

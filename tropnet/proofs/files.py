@@ -161,13 +161,15 @@ def file_to_write(path: str | os.PathLike[str]) -> Path:
     ValueError
         The name is empty.
     OSError
-        It cannot be written: it is a directory, or there is none to write it into.
+        It cannot be written: it is a directory or a device, or there is none to write it into.
     """
     if not os.fspath(path):
         raise ValueError("out must name a file, got ''.")
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a certificate is a file, but this is a directory", os.fspath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.ENODEV, "a certificate is a file, but this is a device or a pipe", os.fspath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no directory to write a certificate into", os.fspath(path))
     if not os.access(target.parent, os.W_OK):

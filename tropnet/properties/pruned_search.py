@@ -27,14 +27,14 @@ class PrunedSearch:
         Regions, some at a time, or none; None if no engine can leave out cells.
     """
 
-    def __init__(self, eyes: Watched, domain: Domain, workers: int) -> None:
+    def __init__(self, eyes: Watched, domain: Domain, workers: int, *, progress: bool) -> None:
         self.network, self.domain = eyes.network, domain
         within, inside, self.restriction = within_hull(eyes.network, domain)
         self.within, self.inside = within, inside
         n, k = within.n_neurons, len(eyes.inequalities)
         goal = Goal(GoalKind.FEASIBLE, 1 + bool(k), np.array([-np.inf]))
         fixed = dict.fromkeys(range(n - k, n), True)
-        self.chunks = promising_regions(within, inside, goal, fixed, workers=workers)
+        self.chunks = promising_regions(within, inside, goal, fixed, workers=workers, progress=progress)
 
     def regions(self, chunk: Chunk) -> Iterator[ActivationRegion]:
         """Yield the regions of a chunk, of the network that watches."""

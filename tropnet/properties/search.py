@@ -68,6 +68,7 @@ def find_input(
     *,
     deadline: float | None = None,
     workers: int = 1,
+    progress: bool = False,
     most_alternatives: int = 32,
 ) -> Found:
     """Find an input of a set for which a formula of inputs and outputs holds, or prove that there is none.
@@ -84,6 +85,8 @@ def find_input(
         Stop when `time.monotonic` says so.
     workers
         Threads.
+    progress
+        Show a bar on standard error, for each search.
     most_alternatives
         Of so many conjunctions each has a search of its own.
 
@@ -104,11 +107,11 @@ def find_input(
     parts = list(islice(alternatives(formula), most_alternatives + 1))
     found, climb = Found(None), _Climb(net, inputs, formula)
     if len(parts) > most_alternatives:
-        return _enumerated(net, inputs, formula, deadline, workers, climb)
+        return _enumerated(net, inputs, formula, deadline, workers, climb, progress=progress)
     for number, part in enumerate(parts):
-        more = _pruned(net, inputs, AllOf(part), deadline, workers, climb)
+        more = _pruned(net, inputs, AllOf(part), deadline, workers, climb, progress=progress)
         if more is None:
-            return _enumerated(net, inputs, formula, deadline, workers, climb)
+            return _enumerated(net, inputs, formula, deadline, workers, climb, progress=progress)
         found = Found(more.x, 0.0, found.n_regions + more.n_regions, found.n_solved + more.n_solved)
         if more.x is not None:
             return found
@@ -154,11 +157,18 @@ class _Climb:
 
 
 def _pruned(
-    net: Network, inputs: InputSet, formula: AllOf, deadline: float | None, workers: int, climb: _Climb
+    net: Network,
+    inputs: InputSet,
+    formula: AllOf,
+    deadline: float | None,
+    workers: int,
+    climb: _Climb,
+    *,
+    progress: bool,
 ) -> Found | None:
     """Search for a conjunction; None if no engine can leave out cells."""
     eyes = watched(net, inputs.bounds(), tuple(dict.fromkeys(inequalities(formula))))
-    search = PrunedSearch(eyes, inputs.enclosure(), workers)
+    search = PrunedSearch(eyes, inputs.enclosure(), workers, progress=progress)
     if search.chunks is None:
         return None
     rows = inputs.integer_rows()
@@ -182,7 +192,14 @@ def _pruned(
 
 
 def _enumerated(
-    net: Network, inputs: InputSet, formula: Formula, deadline: float | None, workers: int, climb: _Climb
+    net: Network,
+    inputs: InputSet,
+    formula: Formula,
+    deadline: float | None,
+    workers: int,
+    climb: _Climb,
+    *,
+    progress: bool,
 ) -> Found:
     """Search all regions, for any formula."""
     domain = inputs.enclosure()
@@ -194,7 +211,7 @@ def _enumerated(
         return Found(None, 1.0)  # one decision of what is left to it may take longer than there is time
     n_regions = n_solved = undecided = 0
     fraction = 0.0
-    with closing(search.chunks("verifying", False)) as chunks:
+    with closing(search.chunks("verifying", progress)) as chunks:
         for chunk in chunks:
             n_regions, undecided = n_regions + chunk.n_regions, undecided + len(chunk.undecided)
             fraction = max(fraction, chunk.fraction)

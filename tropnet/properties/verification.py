@@ -24,7 +24,14 @@ __all__ = ["as_deadline", "counterexample_at", "verify"]
 _MANY = 1_000
 
 
-def verify(net: Network, statement: Property, *, time_limit: float | None = None, workers: int = 1) -> Verdict:
+def verify(
+    net: Network,
+    statement: Property,
+    *,
+    time_limit: float | None = None,
+    workers: int = 1,
+    progress: bool = False,
+) -> Verdict:
     """Decide whether a network satisfies a property: exactly, or with what is left when time runs out.
 
     Parameters
@@ -39,6 +46,8 @@ def verify(net: Network, statement: Property, *, time_limit: float | None = None
         are only tried at random points.
     workers
         Threads.
+    progress
+        Show a progress bar on standard error, for each set of inputs.
 
     Returns
     -------
@@ -103,7 +112,7 @@ def verify(net: Network, statement: Property, *, time_limit: float | None = None
             if len(remaining) >= _MANY:
                 break
             continue
-        found = find_input(joint, inputs, formula, deadline=deadline, workers=workers)
+        found = find_input(joint, inputs, formula, deadline=deadline, workers=workers, progress=progress)
         n_regions, n_solved = n_regions + found.n_regions, n_solved + found.n_solved
         if found.x is not None:
             broken = counterexample_at(joint, found.x, inputs, formula)

@@ -14,6 +14,7 @@ from tropnet.cli.options import (
     domain_of,
     engine_option,
     network_argument,
+    not_over,
     output_options,
     workers_option,
 )
@@ -53,6 +54,7 @@ def certify(
       tropnet certify phi_1.npz --box -10 10 -o cert.parquet
       tropnet certify phi_1.npz --box -10 10 -o cert.parquet --linear --maximum 0 --json
     """
+    not_over(path, out)
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
     with interrupted_as(f"'{out}' was not written"):

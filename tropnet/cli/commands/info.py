@@ -8,7 +8,7 @@ import click
 
 import tropnet as tn
 from tropnet.cli.options import network_argument, output_options
-from tropnet.cli.printing import MANY_DIGITS, print_json, print_table
+from tropnet.cli.printing import MANY_DIGITS, print_json
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -27,8 +27,6 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
       tropnet info phi_1.npz
       tropnet info phi_1.npz --json
     """
-    from rich.table import Table
-
     from tropnet.network.bounds import rounded_up
 
     net = tn.load(path, **reading)
@@ -52,7 +50,6 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
         }
         print_json(record)
         return
-    table = Table("property", "value", show_header=False)
     for name, value in record.items():
         text = "" if name == "region_bounds" else str(value)
         if name == "skips":
@@ -61,8 +58,7 @@ def info(path: str, reading: dict[str, Any], as_json: bool) -> None:
             text = "; ".join(activations)
         if name == "region_bounds":
             text = "; ".join(f"{bound} {rounded_up(number)}" for bound, number in bounds.items())
-        table.add_row(name.replace("_", " "), text)
-    print_table(table)
+        click.echo(f"{name.replace('_', ' '):16} {text}")
 
 
 def _activations(slopes: ArrayLike) -> str:

@@ -31,8 +31,6 @@ def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source:
       tropnet predict phi_1.npz --at 0.5,-2 --at 3,4
       tropnet predict phi_1.npz --input points.csv --json
     """
-    from rich.table import Column, Table
-
     from tropnet.arrays.patterns import format_pattern
 
     net = tn.load(path, **reading)
@@ -46,8 +44,6 @@ def predict(path: str, reading: dict[str, Any], points: tuple[str, ...], source:
             {"outputs": y.tolist(), "patterns": patterns, "n_points": len(x), "hits": info.hits, "misses": info.misses}
         )
         return
-    table = Table("point", Column("activation pattern", overflow="fold"), "output")
-    for point, pattern, output in zip(x, patterns, y, strict=True):
-        table.add_row(vector(point), pattern, vector(output))
-    print_table(table)
+    rows = [[vector(point), pattern, vector(output)] for point, pattern, output in zip(x, patterns, y, strict=True)]
+    print_table(["point", "activation pattern", "output"], rows, folds="activation pattern")
     click.echo(f"points: {len(x)}; activation regions met: {info.misses}")

@@ -13,13 +13,14 @@ import click
 import tropnet as tn
 from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
 from tropnet.cli.logs import log_of_run
-from tropnet.cli.options import domain_of, network_argument, search_options
+from tropnet.cli.options import domain_of, network_argument, not_over, search_options
 from tropnet.cli.printing import print_json, print_table, vector
 
 __all__ = ["SUFFIXES", "regions"]
 
 # Those of `tropnet.regions.files.FORMATS`, which need not be imported to say so.
 SUFFIXES = (".parquet", ".npz")
+_PATTERN = "activation pattern"
 
 
 @click.command()
@@ -63,6 +64,7 @@ def regions(
     is_file = suffix in SUFFIXES and not Path(str(out)).is_dir()
     if out is not None and is_file and not os.access(Path(out).absolute().parent, os.W_OK):
         raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
+    not_over(path, out)
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
     if out is not None and not is_file:
@@ -148,29 +150,24 @@ def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
 
 
 def _print_regions(listed: tn.Regions, limit: int) -> None:
-    from rich.table import Column, Table
-
     from tropnet.arrays.patterns import format_pattern
 
     if limit:
-        table = Table(
-            Column("#", min_width=len(str(limit))),
-            Column("activation pattern", overflow="fold"),
-            Column("point inside", no_wrap=True),
-            Column("facets", min_width=6),
-            Column("affine map: weight | bias", no_wrap=True),
-        )
+        names = ["#", _PATTERN, "point inside", "facets", "affine map: weight | bias"]
+        rows = []
         for index, region in enumerate(listed[:limit]):
             affine = region.affine
-            rows = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
-            table.add_row(
-                str(index),
-                format_pattern(region.pattern, listed.network.widths),
-                vector(region.witness),
-                str(len(region.facets())),
-                "\n".join(rows[:3] + ["..."] * (len(rows) > 3)),
+            maps = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
+            rows.append(
+                [
+                    str(index),
+                    format_pattern(region.pattern, listed.network.widths),
+                    vector(region.witness),
+                    str(len(region.facets())),
+                    "\n".join(maps[:3] + ["..."] * (len(maps) > 3)),
+                ]
             )
-        print_table(table)
+        print_table(names, rows, folds=_PATTERN)
     more = f", {min(limit, len(listed))} shown" if len(listed) > limit else ""
     state = "" if listed.complete else " (incomplete)"
     click.echo(f"{len(listed)} activation regions in {listed.domain}{state}{more}")

@@ -11,6 +11,7 @@ import click
 
 import tropnet as tn
 from tropnet.cli.interrupts import interrupted_as
+from tropnet.cli.logs import shows_progress
 from tropnet.cli.options import network_argument, output_options, workers_option
 from tropnet.cli.printing import MANY_DIGITS, print_json
 
@@ -60,7 +61,7 @@ def verify(
     net = tn.load(path, **reading)
     statement = tn.read_vnnlib(source)
     with interrupted_as("there is no verdict; --time-limit SECONDS ends with what is left of the search"):
-        verdict = tn.verify(net, statement, time_limit=time_limit, workers=workers)
+        verdict = tn.verify(net, statement, time_limit=time_limit, workers=workers, progress=shows_progress())
     found = verdict.counterexample
     again = None if found is None or reading else _by_onnxruntime(path, statement, found)
     if as_json:
