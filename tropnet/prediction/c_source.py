@@ -100,7 +100,7 @@ def export_c(predictor: CompiledPredictor, path: str | os.PathLike[str], *, name
     that is not finite always -1, and one at which the network overflows -2.
 
     A node takes 12 bytes, a hyperplane 8 (d + 2) and a map 8 n_outputs (d + 1), each once, and about three times that
-    as text; writing takes some microseconds a node. Compiles as C99 and as C++17.
+    as text; writing takes about 10 microseconds a node. Compiles as C99 and as C++17.
 
     Examples
     --------
