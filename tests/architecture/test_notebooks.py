@@ -31,7 +31,7 @@ def test_the_notebook_on_acas_xu_runs_without_the_published_network(tmp_path, mo
 
 @pytest.mark.parametrize("name", ["acas_xu", "first_look"])
 def test_outputs_are_kept(name):
-    """A notebook was run from its first cell to its last, shows a picture, fits the page, and takes less than 300 kB."""
+    """A notebook was run from its first cell to its last, shows a picture, fits the page, and takes under 300 kB."""
     assert max(len(line) for cell in code(name) for line in "".join(cell["source"]).splitlines()) <= 88
     assert [cell["execution_count"] for cell in code(name)] == list(range(1, len(code(name)) + 1))
     outputs = [output for cell in code(name) for output in cell["outputs"]]
