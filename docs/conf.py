@@ -19,6 +19,7 @@ author = "the authors of tropnet"
 version = release = version_of("tropnet")
 extensions = [
     "claims",
+    "command_help",
     "mathml",
     "myst_nb",
     "numpydoc",
@@ -31,6 +32,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/README.md"]
 nitpicky = True
+smartquotes_action = "qe"  # no dashes: --box is an option
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"tropnet {release}"

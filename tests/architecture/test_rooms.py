@@ -70,7 +70,7 @@ def test_plain_import_loads_no_extra():
     assert result.stdout.strip() == "[]"
 
 
-HEAVY = {"numba", "llvmlite", "scipy", "highspy", "pyarrow", "networkx", "rich", "torch", "onnx", "matplotlib"}
+HEAVY = {"numpy", "numba", "llvmlite", "scipy", "highspy", "pyarrow", "networkx", "rich", "torch", "onnx", "matplotlib"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def _be_quiet(context: click.Context, _option: click.Parameter, quiet: bool) -> 
         raise click.UsageError("--quiet and --verbose contradict each other; give one.", context)
     if quiet and shows_progress():
         os.environ[_QUIET] = "1"
-        context.call_on_close(lambda: os.environ.pop(_QUIET, None))
+        context.find_root().call_on_close(lambda: os.environ.pop(_QUIET, None))
 
 
 def _be_verbose(context: click.Context, _option: click.Parameter, verbose: bool) -> None:
@@ -51,7 +51,7 @@ def _be_verbose(context: click.Context, _option: click.Parameter, verbose: bool)
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
 
-    @context.call_on_close
+    @context.find_root().call_on_close  # which is closed whatever happens
     def stop() -> None:
         logger.removeHandler(handler)
         logger.setLevel(before)

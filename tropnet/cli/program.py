@@ -64,19 +64,11 @@ def run() -> int:
 
 
 def _code_of(arguments: list[str]) -> int:
-    """Run a command, tell of its failure, and return the exit code.
-
-    Raises
-    ------
-    OSError
-        Its output cannot be written.
-    """
+    """Run a command, tell of its failure, and return the exit code."""
     try:
         code = command.main(arguments, prog_name="tropnet", standalone_mode=False)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else 0
-    except BrokenPipeError:
-        raise
     except click.ClickException as error:
         code, line = error.exit_code, error.format_message()
         error.show()
@@ -89,7 +81,10 @@ def _code_of(arguments: list[str]) -> int:
     else:
         return code if isinstance(code, int) else 0
     if "--json" in arguments:
-        click.echo(json.dumps({"error": line}, indent=2))
+        try:
+            click.echo(json.dumps({"error": line}, indent=2))
+        except OSError:  # which has been told
+            _forget_output()
     return code
 
 
@@ -150,6 +145,9 @@ class _Program(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
+        except BrokenPipeError:
+            _forget_output()
+            ctx.exit(_READER_LEFT)
         except Exception as error:
             if is_verbose(ctx) and not isinstance(error, click.ClickException | TropnetError | OSError):
                 traceback.print_exc()
