@@ -1,27 +1,36 @@
-"""What a cell prints is shown as it was printed, in however many pieces the kernel sent it.
+"""What a cell prints is shown as it was printed, in however many pieces the kernel sent it."""
 
-MyST-NB joins pieces of one stream by newlines, so that a line whose piece was sent in the middle is shown as two.
-"""
-
-from typing import Any
+from __future__ import annotations
 
 from myst_nb.core import render
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
 
-merged = render.coalesce_streams
+coalesce_streams = render.coalesce_streams
 
 
-def joined(outputs: list[Any]) -> list[Any]:
-    """Return outputs in which neighbours of one stream are one, then merged as MyST-NB does."""
-    whole: list[Any] = []
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Return outputs in which neighbours of one stream are one, then merged as MyST-NB does.
+
+    By itself it puts a newline between the pieces of a stream, also where a piece ends within a line.
+    """
+    whole: list[NotebookNode] = []
     for output in outputs:
-        if whole and output["output_type"] == "stream" == whole[-1]["output_type"] and output["name"] == whole[-1]["name"]:
+        stream = output["output_type"] == "stream" and output["name"]
+        if stream and whole and whole[-1].get("name") == stream:
             whole[-1]["text"] += output["text"]
         else:
             whole.append(output)
-    return merged(whole)
+    return coalesce_streams(whole)
 
 
-def setup(app: Any) -> dict[str, Any]:
-    """Put `joined` in the place of MyST-NB's function."""
+def put_in_place(app: Sphinx) -> None:
+    """Let MyST-NB merge streams by `joined`."""
+    del app
     render.coalesce_streams = joined
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Offer nothing; outputs are joined from the start of a build on."""
+    app.connect("builder-inited", put_in_place)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
