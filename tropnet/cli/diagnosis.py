@@ -70,8 +70,8 @@ def diagnose() -> Diagnosis:
         kernels = list(_kernels())
     except Exception as error:
         found.faults.append(
-            f"tropnet cannot be imported: {type(error).__name__}: {_line(error)}. Install it again; where no directory"
-            " for compiled kernels can be written, set NUMBA_CACHE_DIR to one."
+            f"tropnet cannot be imported: {type(error).__name__}: {_line(error)}. Set NUMBA_CACHE_DIR to a directory"
+            " for compiled code, if there is none that can be written; else install tropnet again."
         )
         return found
     _look_at_cache(found, kernels)

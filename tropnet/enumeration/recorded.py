@@ -171,7 +171,7 @@ class _Report:
             line["subtrees_done"],
             line["subtrees_open"],
             line["subtrees_failed"],
-            "" if left is None else f", about {duration(left)} left",
+            "" if not left else f", about {duration(left)} left",
             extra={"record": line},
         )
 

@@ -41,7 +41,7 @@ def status(run: str, as_json: bool) -> None:
         left = f", about {duration(found.seconds_left)} left"
     if found.memory is not None:
         memory = f", {found.memory / 2**20:,.0f} MB"
-    parts = f" in {found.n_parts:,} parts" if found.kind == "regions" else ""
+    parts = f" in {found.n_parts:,} part{'s' if found.n_parts != 1 else ''}" if found.kind == "regions" else ""
     rate = "" if found.rate is None else f", {found.rate:,.0f}/s in the last session"
     failed = f", {found.subtrees_failed:,} failed" if found.subtrees_failed else ""
     undecided = f", {found.n_undecided:,} undecided" if found.n_undecided else ""
