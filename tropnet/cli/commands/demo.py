@@ -55,7 +55,7 @@ def demo(out: str, opens: bool, force: bool, as_json: bool) -> None:
     if not as_json:
         click.echo(
             f"network    {paths[0]}: {net}\n"
-            f"regions    {len(regions)} activation regions in {regions.domain}, and there are no others\n"
+            f"regions    {len(regions)} activation regions in {regions.domain}, all there are\n"
             f"           {n_linear} linear regions: neighbours with one affine map are one\n"
             f"maximum    {top.value:.6g}, at ({', '.join(f'{x:.4g}' for x in top.point.tolist())})\n"
             f"property   {paths[1]}, that the output stays below 1: {verdict.status}"
