@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,30 @@ from tropnet.network.domain import Box
 from tropnet.network.network import Network
 from tropnet.regions import Regions
 
-__all__ = ["axes_for", "colour_map", "counted", "limits_of", "output_number", "require_page", "require_regions"]
+__all__ = [
+    "axes_for",
+    "colour_map",
+    "counted",
+    "limits_of",
+    "new_figure",
+    "output_number",
+    "require_page",
+    "require_regions",
+]
+
+
+def new_figure(size: tuple[float, float] = (6, 5)) -> Figure:
+    """Return a figure of a size in inches: at a prompt or in a notebook one that is shown, else its caller's only."""
+    if hasattr(sys, "ps1"):
+        from matplotlib import pyplot
+
+        shown: Figure = pyplot.figure(figsize=size, layout="constrained")
+        return shown
+    return Figure(figsize=size, layout="constrained")
 
 
 def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
-    """Return flat axes to draw into: those given, or of a figure of that size in inches that no window knows.
+    """Return flat axes to draw into: those given, or of a new figure of that size in inches.
 
     Raises
     ------
@@ -31,7 +51,7 @@ def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:
         They are axes of a view in space, or polar.
     """
     if ax is None:
-        return Figure(figsize=size, layout="constrained").add_subplot()
+        return new_figure(size).add_subplot()
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be Matplotlib's Axes, such as Figure().add_subplot(), got {type(ax).__name__}.")
     if hasattr(ax, "set_zlim"):

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
-from matplotlib.figure import Figure
 
 from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
-from tropnet.plotting.arguments import axes_for, colour_map, counted, output_number
+from tropnet.plotting.arguments import axes_for, colour_map, counted, new_figure, output_number
 from tropnet.plotting.colours import LINES
 from tropnet.plotting.free_inputs import over_free_inputs
 from tropnet.plotting.polygons import polygons, require_near
@@ -119,7 +118,7 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
 def _surface(net: Network, box: Box, ax: Axes | None, output: int, cmap: Colormap) -> Axes:
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-    axes: Any = Figure(figsize=(6, 5), layout="constrained").add_subplot(projection="3d") if ax is None else ax
+    axes: Any = new_figure().add_subplot(projection="3d") if ax is None else ax
     if not hasattr(axes, "set_zlim"):
         raise ShapeError("a function of 2 inputs is drawn into axes made with projection='3d', got flat ones.")
     free = over_free_inputs(enumerate_regions(net, box))

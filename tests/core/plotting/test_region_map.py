@@ -1,8 +1,11 @@
 """Region maps show what the regions are, one polygon each."""
 
+import sys
+
 import networkx as nx
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.path import Path
 
 import tropnet as tn
@@ -83,6 +86,20 @@ def test_without_a_box_the_view_shows_the_middle():
     assert inside.mean() > 0.8
     line = tn.plot_regions(tn.enumerate_regions(tn.Network.mlp([[[1, 0]], [[1]]], [[5], [0]])))
     assert line.get_xlim()[0] < -5 < line.get_xlim()[1]
+
+
+def test_where_a_person_sits_the_figure_is_shown(monkeypatch):
+    """At a prompt, as in a notebook, pyplot knows the figure; in a program nothing keeps it."""
+    net = tn.Network.random([2, 3, 1], seed=0)
+    shown = []
+    for prompt in (False, True):
+        if prompt:
+            monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+        figure = tn.plot_regions(tn.enumerate_regions(net, tn.Box(-1, 1))).figure
+        solid = tn.plot_function(net, tn.Box(-1, 1)).figure
+        shown.append([pyplot.fignum_exists(each.number) for each in (figure, solid) if hasattr(each, "number")])
+    assert shown == [[], [True, True]]
+    pyplot.close("all")
 
 
 def test_what_the_fill_tells():
