@@ -214,7 +214,9 @@ def asked_of(tested: Candidate, hull: Hull) -> bool:
 def test_every_engine_finds_the_patterns_within_the_hull(tested: Candidate, name: str) -> None:
     """The patterns of the regions with interior relative to the hull, each once, and their number."""
     hull = HULLS[name]
-    for kind in KINDS if asked_of(tested, hull) else ():
+    # The reference engine asks all patterns, one linear program each.
+    kinds = KINDS[::3] if tested.name == "reference" else KINDS
+    for kind in kinds if asked_of(tested, hull) else ():
         net = NETWORKS[kind](hull.d)
         regions = enumerate_regions(net, hull.domain, engine=tested.engine)
         found = [tuple(pattern) for pattern in regions.patterns.tolist()]

@@ -291,10 +291,10 @@ def status(out: Path) -> tuple[str, dict[str, Any]]:
 
 def test_an_interrupt_on_the_command_line(tmp_path: Path) -> None:
     """Ctrl-C keeps the count so far, status tells it before, between and after, and the same command goes on."""
-    net, out = tn.Network.random([3, 96, 96, 1], seed=0), tmp_path / "run"
+    net, out = tn.Network.random([3, 12, 12, 1], seed=0), tmp_path / "run"
     net.save(tmp_path / "net.npz")
     expected = tn.count_regions(net, BOX)
-    count = ("count", str(tmp_path / "net.npz"), "--box", "-10", "10", "--engine", "simplex", "--out", str(out))
+    count = ("count", str(tmp_path / "net.npz"), "--box", "-10", "10", "--engine", "lp", "--out", str(out))
     _, nothing = tropnet("status", str(out)).communicate()
     assert f"no such run: '{out}'" in nothing
     process = tropnet(*count)

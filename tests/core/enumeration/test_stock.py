@@ -13,9 +13,9 @@ SEARCHES = {"polygon": PolygonSearch, "vertex": VertexSearch}
 CASES = [("polygon", 2), ("vertex", 2), ("vertex", 3), ("vertex", 4)]
 
 
-def networks(n_inputs, n=6):
+def networks(n_inputs, n=4):
     """Return networks of one shape, one of them full of ties and one dead."""
-    drawn = [tn.Network.random([n_inputs, 7, 6, 1], seed=seed) for seed in range(n)]
+    drawn = [tn.Network.random([n_inputs, 6, 5, 1], seed=seed) for seed in range(n)]
     rounded = [np.round(3 * layer.weights[k]) for k, layer in enumerate(drawn[0].layers)]
     ties = tn.Network.mlp(rounded, [np.round(layer.bias) for layer in drawn[0].layers])
     dead = tn.Network.mlp([0 * weight for weight in rounded], [layer.bias for layer in drawn[1].layers])
