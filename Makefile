@@ -10,6 +10,15 @@ docs:
 linkcheck:
 	$(PYTHON) -m sphinx -W --keep-going -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer -b linkcheck docs docs/_build/linkcheck
 
+# What the studies have for a GPU, most telling first; results and networks that are done go into OUT. A stopped run goes
+# on where it was; `python -m analysis.gpu_studies --merge FOLDER` takes over what it found.
+OUT ?= results/.cache/gpu_out
+MINUTES ?= 12
+
+.PHONY: gpu-studies
+gpu-studies:
+	$(PYTHON) -m analysis.gpu_studies --out $(OUT) --minutes $(MINUTES)
+
 # The rest needs the extra `bench`; see benchmarks/README.md.
 RAW = results/.cache/benchmarks.json
 RAW_PREDICTION = results/.cache/prediction_benchmarks.json

@@ -32,6 +32,7 @@ STUDY = Study(
         "--resnet-epochs": {"type": int, "help": "of each ResNet34, which take longest (default: --epochs)"},
         "--seed": {"type": int, "default": Recipe.seed, "help": "of weights and order"},
         **DEVICE,
+        "--time-on": {"action": "append", "help": "device to time predictions on; may be repeated (default: all)"},
         **THREADS,
         **DATA,
         **SUMMARISE,

@@ -52,6 +52,8 @@ class Config:
         How often each prediction is timed.
     limit_iterations
         Of L-BFGS, for the best affine classifier; a multiple of ten.
+    timed_on
+        Devices on which predictions are timed; None for the CPU, and a GPU if there is one.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -59,6 +61,7 @@ class Config:
     resnet_epochs: int = 10
     rounds: int = 5
     limit_iterations: int = 300
+    timed_on: tuple[str, ...] | None = None
 
 
 QUICK = Config(
@@ -69,4 +72,5 @@ QUICK = Config(
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
     config = QUICK if options.quick else Config(Recipe(), options.epochs, options.resnet_epochs or options.epochs)
-    return replace(config, recipe=replace(config.recipe, seed=options.seed, device=options.device))
+    timed_on = tuple(options.time_on) if options.time_on else None
+    return replace(config, timed_on=timed_on, recipe=replace(config.recipe, seed=options.seed, device=options.device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ Histories = Mapping[str, list[dict[str, Any]]]
 def collapsed(model: nn.Module, test: Data, batch: int) -> tuple[dict[str, Any], tn.AffineMap | None]:
     """Collapse a network in eval mode, on the CPU, and compare predictions, or say why it is refused.
 
+    Predictions are compared on the device of the images, where float32 is float32: without TF32.
+
     Returns
     -------
     record : dict
@@ -53,11 +55,14 @@ def collapsed(model: nn.Module, test: Data, batch: int) -> tuple[dict[str, Any],
     except tn.UnsupportedModuleError as error:
         return {**record, "refused": str(error)}, None
     record["seconds"] = time.perf_counter() - begin
-    double, images = as_module(affine, torch.float64), Data(test.images.double(), test.labels)
+    device, images = test.images.device, Data(test.images.double(), test.labels)
+    model = copy.deepcopy(model).to(device)
+    double, single = as_module(affine, torch.float64).to(device), as_module(affine).to(device)
     record["n_images"] = len(test.labels)
-    record["accuracy"] = share_right(outputs(double, images.images, batch), test.labels)
-    record["float64"] = agreement(copy.deepcopy(model).double(), double, images, batch)
-    record["float32"] = agreement(model, as_module(affine), test, batch)
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+        record["accuracy"] = share_right(outputs(double, images.images, batch), test.labels)
+        record["float32"] = agreement(model, single, test, batch)
+        record["float64"] = agreement(model.double(), double, images, batch)
     return record, affine
 
 
@@ -105,17 +110,23 @@ def agreement(one: nn.Module, other: nn.Module, data: Data, batch: int) -> dict[
 
 
 def time_predictions(
-    models: Mapping[str, nn.Module], maps: Mapping[str, tn.AffineMap | None], test: Data, batch: int, rounds: int
+    models: Mapping[str, nn.Module],
+    maps: Mapping[str, tn.AffineMap | None],
+    test: Data,
+    batch: int,
+    rounds: int,
+    devices: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Time each affine network and its collapse on all test images, in batches, float32, data already in place.
 
     Returns
     -------
     dict
-        By device ("cpu", and "cuda" if there is one) and network: microseconds per image before and after, medians over
-        rounds that take turns, and their ratio, the median of the ratios inside a round; all rounds too.
+        By device ("cpu", and "cuda" if there is one, unless others are given) and network: microseconds per image
+        before and after, medians over rounds that take turns, and their ratio, the median of the ratios inside a round;
+        all rounds too.
     """
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    devices = devices or ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     found: dict[str, dict[str, Any]] = {}
     for device in devices:
         batches = [images.to(device) for images in test.images.split(batch)]

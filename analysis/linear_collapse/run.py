@@ -63,7 +63,6 @@ def summarise(config: Config, networks: dict[str, Training], test: Data) -> dict
     in_print = published(NAME)
     trained = {name: training for name, training in networks.items() if training.history}
     models = {name: copy.deepcopy(training.model).cpu().eval() for name, training in trained.items()}
-    test = Data(test.images.cpu(), test.labels.cpu())
     collapses, maps = {}, {}
     for name, model in models.items():
         collapses[name], maps[name] = collapsed(model, test, config.recipe.batch)
@@ -81,7 +80,7 @@ def summarise(config: Config, networks: dict[str, Training], test: Data) -> dict
         },
         "readings": readings(histories),
         "verdict": verdict(histories, in_print["accuracy"]["resnet34"]),
-        "times": time_predictions(models, maps, test, config.recipe.batch, config.rounds),
+        "times": time_predictions(models, maps, test, config.recipe.batch, config.rounds, config.timed_on),
         "not_run": not_run(networks, in_print["setup"]["epochs"]),
     }
 

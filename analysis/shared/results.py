@@ -46,6 +46,7 @@ def provenance(config: Any, command: str, packages: Sequence[str] = ()) -> dict[
     torch = sys.modules.get("torch")  # imported by the studies that need it
     if torch is not None and torch.cuda.is_available():
         record["gpu"] = torch.cuda.get_device_name()
+        record["convolutions_by_tf32"] = torch.backends.cudnn.allow_tf32
     return record
 
 

@@ -6,8 +6,10 @@ import dataclasses
 import functools
 import hashlib
 import json
+import multiprocessing
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from analysis.shared.main import DATA, DEVICE, SUMMARISE, THREADS, Arguments, Job
+from analysis.shared.main import DATA, DEVICE, SUMMARISE, THREADS, Arguments, Job, workers
 from analysis.shared.mnist import Data, load
 from analysis.shared.results import published, write_json
 from tropnet.homotopy import ListSkipStrength, Trainer, remove_skips, resnet18, resnet34, skip_cnn
@@ -41,7 +43,14 @@ ARCHITECTURES: Mapping[str, Any] = {
     "cnn3_linear": lambda recipe, t: skip_cnn(3, t=t, channels=recipe.channels, padded=False, activation=nn.Identity),
 }
 # The options of the studies that train them.
-ARGUMENTS: Arguments = {**DEVICE, **THREADS, **DATA, **SUMMARISE}
+ARGUMENTS: Arguments = {
+    **DEVICE,
+    "--mixed-precision": {"choices": ("bfloat16", "float16"), "help": "train by torch.autocast (default: float32)"},
+    **THREADS,
+    **workers(1),
+    **DATA,
+    **SUMMARISE,
+}
 _N_PUBLISHED_TRAIN = 60_000
 _N_PUBLISHED_TEST = 10_000
 
@@ -60,6 +69,8 @@ class Recipe:
         Of plain stochastic gradient descent on the cross-entropy; the paper states the batch only.
     device
         As PyTorch names it.
+    mixed_precision
+        The type of torch.autocast, "bfloat16" or "float16"; None computes in float32.
     """
 
     n_train: int | None = None
@@ -69,6 +80,7 @@ class Recipe:
     learning_rate: float = 0.01
     batch: int = 64
     device: str = "cpu"
+    mixed_precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ class Run:
     trial: int
 
 
-def train(run: Run, data: Data, test: Data, cache: Path) -> dict[str, Any]:
+def train(run: Run, data: Data, test: Data, cache: Path, *, progress: bool = True) -> dict[str, Any]:
     """Train one network, from where an earlier call was stopped, and return what was found.
 
     Returns
@@ -113,22 +125,30 @@ def train(run: Run, data: Data, test: Data, cache: Path) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.trial)
         model = ARCHITECTURES[run.architecture](run.recipe, run.strengths[0]).to(run.recipe.device)
-    trainer = _trainer(model, run, path.with_suffix(""))
+    trainer = _trainer(model, run, path.with_suffix(""), progress=progress)
     history = trainer.fit((data.images, data.labels), (test.images, test.labels), epochs=run.epochs)
     found = {"history": history}
     if history[-1]["t"] == 0:
-        removed = _trainer(remove_skips(model), run, None)
+        removed = _trainer(remove_skips(model), run, None, progress=False)
         found["removed_accuracy"] = removed.evaluate((test.images, test.labels))["accuracy"]
     write_json(path, found)
     shutil.rmtree(path.with_suffix(""), ignore_errors=True)  # the weights, which nothing reads any more
     return found
 
 
-def _trainer(model: nn.Module, run: Run, directory: Path | None) -> Trainer:
+def _trainer(model: nn.Module, run: Run, directory: Path | None, *, progress: bool) -> Trainer:
     optimizer = torch.optim.SGD(model.parameters(), lr=run.recipe.learning_rate)
     schedulers = [ListSkipStrength(model, run.strengths)] if directory is not None else []
+    precision = run.recipe.mixed_precision
     return Trainer(
-        model, optimizer, schedulers, directory=directory, seed=run.trial, batch_size=run.recipe.batch, progress=True
+        model,
+        optimizer,
+        schedulers,
+        directory=directory,
+        seed=run.trial,
+        batch_size=run.recipe.batch,
+        mixed_precision=None if precision is None else getattr(torch, precision),
+        progress=progress,
     )
 
 
@@ -139,24 +159,63 @@ def finished(run: Run, cache: Path) -> dict[str, Any] | None:
 
 
 def train_all(runs: Iterable[Run], job: Job) -> None:
-    """Train what is not there yet, in order, unless no more is to be trained."""
-    part = functools.cache(lambda split, n, device: load(split, n, device, job.data))
+    """Train what is not there yet, in order, unless no more is to be trained; several at once by `job.workers`.
+
+    On a GPU networks of this size wait for their kernels to be launched, so that some processes share it with profit.
+    Of several at once, one that fails does not stop the others: its error is raised when they are done.
+    """
     todo = [run for run in runs if finished(run, job.cache) is None] if job.train_more else []
     with track("networks", "runs", enabled=True) as update:
-        for n, run in enumerate(todo, start=1):
-            recipe = run.recipe
-            data, test = part("train", recipe.n_train, recipe.device), part("test", recipe.n_test, recipe.device)
-            last = train(run, data, test, job.cache)["history"][-1]
+        for n, (run, found) in enumerate(_trained(todo, job), start=1):
             print(
                 f"{run.architecture}, t = {run.strengths[0]:g}{'...' if len(run.strengths) > 1 else ''}, trial"
-                f" {run.trial}: {last['validation_accuracy']:.4f}",
+                f" {run.trial}: {found['history'][-1]['validation_accuracy']:.4f}",
                 flush=True,
             )
             update(n, n / len(todo))
 
 
+def _trained(todo: list[Run], job: Job) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """Yield runs as they are done."""
+    if min(job.workers, len(todo)) <= 1:
+        yield from ((run, _train_on_mnist(run, job, progress=True)) for run in todo)
+        return
+    failures = []
+    with _pool(min(job.workers, len(todo))) as pool:
+        futures = {pool.submit(_train_on_mnist, run, job, progress=False): run for run in todo}
+        try:
+            for future in as_completed(futures):
+                if future.exception() is None:
+                    yield futures[future], future.result()
+                else:
+                    failures.append(future)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for future in failures:
+        future.result()
+
+
+def _pool(n: int) -> Executor:
+    # CUDA cannot be used in a process that was forked from one that has asked for it.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(n, context, torch.set_num_threads, (torch.get_num_threads(),))
+
+
+def _train_on_mnist(run: Run, job: Job, *, progress: bool) -> dict[str, Any]:
+    recipe = run.recipe
+    data = _mnist("train", recipe.n_train, recipe.device, job.data)
+    return train(run, data, _mnist("test", recipe.n_test, recipe.device, job.data), job.cache, progress=progress)
+
+
+_mnist = functools.lru_cache(maxsize=4)(load)  # training and test images, in two sizes
+
+
 def _path(run: Run, cache: Path) -> Path:
-    text = json.dumps(dataclasses.asdict(run), sort_keys=True)
+    record = dataclasses.asdict(run)
+    if run.recipe.mixed_precision is None:  # runs that were kept before there was a choice
+        del record["recipe"]["mixed_precision"]
+    text = json.dumps(record, sort_keys=True)
     return cache / f"{run.architecture}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
 
 
@@ -179,6 +238,8 @@ def reductions(architecture: str, recipe: Recipe) -> list[str]:
         found.append(f"batch {recipe.batch} instead of {Recipe.batch}")
     if recipe.learning_rate != Recipe.learning_rate:
         found.append(f"learning rate {recipe.learning_rate:g} instead of {Recipe.learning_rate:g}")
+    if recipe.mixed_precision is not None:
+        found.append(f"mixed precision ({recipe.mixed_precision})")
     return found
 
 

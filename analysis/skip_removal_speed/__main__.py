@@ -27,6 +27,11 @@ STUDY = Study(
     arguments={
         "--rounds": {"type": int, "default": Config.rounds, "help": "turns of each form"},
         "--batches": {"type": int, "default": Config.batches, "help": f"of {Config.batch} images in a turn"},
+        "--mode": {
+            "action": "append",
+            "choices": ("eager", "compiled"),
+            "help": "may be repeated (default: both; with --quick eager)",
+        },
         "--device": {"action": "append", "help": "cpu, cuda; may be repeated (default: all there are)"},
         **THREADS,
         **DATA,

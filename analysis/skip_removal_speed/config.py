@@ -46,4 +46,6 @@ QUICK = Config(rounds=3, batches=1, batch=8, modes=("eager",), width=4, channels
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
     config = QUICK if options.quick else Config(options.rounds, options.batches)
+    if options.mode:
+        config = replace(config, modes=tuple(options.mode))
     return replace(config, devices=tuple(options.device or ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]))

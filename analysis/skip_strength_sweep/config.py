@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.shared.skip_runs import Recipe, Run, published_curve
 
@@ -83,4 +83,7 @@ def runs(config: Config) -> list[Run]:
 
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
-    return (quick if options.quick else reduced if options.reduced else full)(options.device)
+    config = (quick if options.quick else reduced if options.reduced else full)(options.device)
+    precision = options.mixed_precision
+    plans = (replace(plan, recipe=replace(plan.recipe, mixed_precision=precision)) for plan in config.plans)
+    return replace(config, plans=tuple(plans))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.shared.skip_runs import Recipe, Run
 from tropnet.homotopy import PUBLISHED_SCHEDULES
@@ -77,4 +77,5 @@ def runs(config: Config) -> list[Run]:
 
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
-    return (quick if options.quick else reduced if options.reduced else full)(options.device)
+    config = (quick if options.quick else reduced if options.reduced else full)(options.device)
+    return replace(config, recipe=replace(config.recipe, mixed_precision=options.mixed_precision))

@@ -1,0 +1,101 @@
+"""What the studies have for a GPU, most telling first, in some minutes; and its results beside those of a CPU.
+
+    make gpu-studies OUT=FOLDER
+    python -m analysis.gpu_studies --out FOLDER --minutes 12
+    python -m analysis.gpu_studies --rehearse
+    python -m analysis.gpu_studies --merge FOLDER
+
+A stopped run goes on where it was, as long as the checkout is there; on another machine of its kind, from the networks
+that are done in the folder. --rehearse runs a step or so of each part on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from analysis.gpu_studies import machine
+from analysis.gpu_studies.parts import MINUTES
+
+_WORKERS = 12
+
+
+def main(given: list[str]) -> None:
+    """Do what the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.gpu_studies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    modes = parser.add_mutually_exclusive_group(required=True)
+    modes.add_argument("--out", type=Path, metavar="FOLDER", help="run, and write what is small into this folder")
+    modes.add_argument("--rehearse", action="store_true", help="run a step or so of each part on the CPU")
+    modes.add_argument("--merge", type=Path, metavar="FOLDER", help="take over what a run wrote: into results/gpu/")
+    parser.add_argument("--minutes", type=float, default=MINUTES, metavar="N", help="in all (default: %(default)g)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help=f"processes on the GPU (default: one a core, at most {_WORKERS})"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="of the data sets (default: that of TROPNET_DATA, else fetched)"
+    )
+    parser.add_argument(
+        "--work", type=Path, metavar="FOLDER", help="of checkpoints (default: results/.cache/gpu_studies)"
+    )
+    options = parser.parse_args(given)
+    machine.prepare()
+    if options.merge:
+        _merge(options.merge)
+    else:
+        _run(options)
+
+
+def _merge(folder: Path) -> None:
+    from analysis.gpu_studies.merge import merge
+    from tropnet.errors import FileFormatError
+
+    try:
+        print("\n".join(["wrote:", *(f"  {path}" for path in merge(folder))]))
+    except (FileFormatError, OSError) as error:
+        sys.exit(f"python -m analysis.gpu_studies: {error}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from analysis.gpu_studies.run import Plan, run
+    from analysis.shared import datasets
+    from tropnet.errors import FileFormatError
+
+    name = machine.gpu()
+    if name is None and not options.rehearse:
+        sys.exit("A GPU that PyTorch can use must be there; there is none. --rehearse runs on the CPU.")
+    if options.data:
+        os.environ[datasets.FOLDER_VARIABLE] = str(options.data.resolve())
+    try:
+        for split in ("train", "test"):
+            datasets.load("mnist", split)
+    except (FileFormatError, OSError) as error:
+        sys.exit(f"python -m analysis.gpu_studies: {error}")
+    out = (options.out or Path(tempfile.mkdtemp(prefix="tropnet-gpu-rehearsal-"))).resolve()
+    plan = Plan(
+        out,
+        options.work or (out / "work" if options.rehearse else machine.ROOT / "results" / ".cache" / "gpu_studies"),
+        "cpu" if options.rehearse else "cuda",
+        options.minutes,
+        options.workers or min(_WORKERS, os.cpu_count() or 1),
+        options.rehearse,
+    )
+    print(
+        f"{name or 'CPU, a rehearsal'}: at most {plan.minutes:g} minutes, {plan.workers} processes; into {out}",
+        flush=True,
+    )
+    # What stops this command stops the part under way, which is a process of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    state = run(plan)
+    failed = [name for name, part in state["parts"].items() if part["status"] == "failed"]
+    if failed:
+        sys.exit(f"failed: {'; '.join(failed)}. Their logs are in {out / 'logs'}.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,57 @@
+"""What a machine needs before the studies run on it: packages, a GPU. Imports the standard library only."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_EXTRA = "plot"
+_FURTHER = ("pooch>=1.8",)  # analysis/shared/datasets.py
+
+
+def missing_requirements() -> list[str]:
+    """Return what the studies on a GPU need and is not installed; PyTorch, which depends on the machine, is not asked.
+
+    The checkout itself is run as it is, so that it need not be installed.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"][_EXTRA], *_FURTHER]
+    return [requirement for requirement in wanted if not _is_installed(requirement)]
+
+
+def _is_installed(requirement: str) -> bool:
+    try:
+        distribution(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def prepare() -> None:
+    """Install what is missing, or exit and say what it is."""
+    if not _is_installed("torch"):
+        sys.exit("PyTorch must be installed, in its build for this machine's GPU; it is not. See pytorch.org.")
+    missing = missing_requirements()
+    if not missing:
+        return
+    print(f"Installing {', '.join(missing)}", flush=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *missing]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - what pyproject names
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        sys.exit(
+            f"pip must install {', '.join(missing)}, but it failed: {reason}. Install them by hand; without a network,"
+            " from wheels in a folder that PIP_FIND_LINKS names, with PIP_NO_INDEX=1."
+        )
+
+
+def gpu() -> str | None:
+    """Return the name of the GPU, None if there is none that PyTorch can use."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -1,0 +1,80 @@
+"""Results of a GPU beside those of a CPU: files of their own, and a table of both."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from analysis.gpu_studies.parts import PARTS
+from analysis.gpu_studies.precision import NAME as PRECISION
+from analysis.gpu_studies.run import STATE
+from analysis.shared import results
+from analysis.shared.main import Study
+from analysis.shared.markdown import markdown_table, write_between_marks
+from tropnet.errors import FileFormatError
+
+STUDIES = tuple(dict.fromkeys(part.module for part in PARTS if "." not in part.module))
+
+
+def merge(folder: Path, home: Path = results.ROOT) -> list[Path]:
+    """Take over what `run` wrote into a folder: `results/gpu/`, `paper_figures/gpu/`, and the table of both.
+
+    The results of a CPU, `results/<study>.json`, stay as they are. A study that an earlier folder has and this one has
+    not stays too; each record, and each line of the table, names its hardware.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    FileFormatError
+        A file is of a rehearsal, or of no GPU.
+    FileNotFoundError
+        The folder has no results.
+    """
+    paths = [path for name in (*STUDIES, PRECISION) if (path := folder / "results" / f"{name}.json").exists()]
+    if not paths:
+        raise FileNotFoundError(f"{folder} must hold results/<study>.json, as gpu_studies writes them; it holds none.")
+    for path in paths:
+        record = json.loads(path.read_text())
+        if record.get("quick") or not record.get("gpu") or "cuda" not in record["command"]:
+            raise FileFormatError(f"{path} must be a result of a full run on a GPU, got one of {record['command']!r}.")
+    own = home / "results" / "gpu"
+    own.mkdir(parents=True, exist_ok=True)
+    written = [Path(shutil.copy(path, own)) for path in (*paths, folder / STATE) if path.exists()]
+    for name in STUDIES:
+        path, study = own / f"{name}.json", _study(name)
+        if path in written and study.draw is not None:
+            written += results.write_figures(study.draw(path), home / "paper_figures" / "gpu")
+    table = home / "results" / "gpu_studies.md"
+    write_between_marks(table, tables(home / "results"))
+    return [*written, table]
+
+
+def tables(folder: Path) -> str:
+    """Return a table for each study of a folder of results: what each hardware found, line by line."""
+    parts = []
+    for name in STUDIES:
+        lines = []
+        for path in (folder / f"{name}.json", folder / "gpu" / f"{name}.json"):
+            if path.exists():
+                record = json.loads(path.read_text())
+                hardware = record.get("gpu") or f"CPU ({record['hardware']})"
+                lines += [(hardware, what, found) for what, found in _lines(name, record)]
+        parts.append(f"## {name}\n\n{markdown_table(('hardware', 'what', 'found'), lines)}")
+    return "\n\n".join(parts)
+
+
+def _lines(name: str, record: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = (line.strip().replace("|", "/") for line in _study(name).summary(record).splitlines())
+    return [(what, found) for what, _, found in (line.partition(": ") for line in lines)]
+
+
+def _study(name: str) -> Study:
+    found: Study = importlib.import_module(f"analysis.{name}.__main__").STUDY
+    return found

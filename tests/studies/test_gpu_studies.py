@@ -1,0 +1,265 @@
+"""What is run on a GPU, rehearsed on the CPU: parts in their order and time, a run that goes on, results of both."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.gpu_studies import machine, merge, precision, run
+from analysis.gpu_studies.parts import MINUTES, PARTS, Part, arguments
+from analysis.shared import results, skip_runs
+from analysis.shared.main import Job, main, parser
+from analysis.shared.skip_runs import Recipe, Run
+from tests.studies.commands import committed, study
+from tropnet.errors import FileFormatError, NonFiniteError
+
+TRAINING = Part("training", "static_vs_scheduled", 6, workers=True, mixed_precision=True, summarised=True)
+TIMES = Part("times", "skip_removal_speed", 6)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return run.Plan(tmp_path / "out", tmp_path / "work", device="cpu", workers=2, quick=True)
+
+
+def stub(statuses, seen):
+    """Return a `Call` that notes what it is asked for, and writes the record of a network that is done."""
+
+    def call(given, seconds, _):
+        seen.append((given[1].removeprefix("analysis."), "--summarise" in given, seconds, list(given)))
+        done = Path(given[given.index("--out") + 1]) / "results" / ".cache" / "static_vs_scheduled" / "run.json"
+        done.parent.mkdir(parents=True, exist_ok=True)
+        done.write_text("{}")
+        return 0 if "--summarise" in given else next(statuses)
+
+    return call
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_commands_are_the_papers_profiles(part):
+    """Each is one that its study has, on the GPU, with all images and in the papers' size."""
+    if part.module == "gpu_studies.precision":
+        assert precision.configure("cuda", quick=False).plan.recipe == Recipe(device="cuda")
+        return
+    given = arguments(part, out="work", device="cuda", workers=3, mixed_precision=None, quick=False)
+    config = study(part.module).configure(parser(study(part.module)).parse_args(given))
+    text = json.dumps(results.provenance(config, "")["config"])
+    assert '"cuda"' in text
+    assert not any(small in text for small in ('"n_train": 1', '"n_train": 2', '"n_train": 3', '"reduced"', '"quick"'))
+
+
+def test_rehearsal(plan, folder, monkeypatch):
+    """Precision is compared on networks of Fig. 2, the others are trained, two at a time, and what is done is kept."""
+
+    def call(given, *_):
+        name = given[1].removeprefix("analysis.")
+        if name == "gpu_studies.precision":
+            precision.main(given[2:])
+        else:
+            main(study(name), given[2:])
+        return 0
+
+    monkeypatch.setenv("TROPNET_DATA", str(folder))
+    # Threads, since generated images are known to this process only.
+    monkeypatch.setattr(skip_runs, "_pool", ThreadPoolExecutor)
+    before = committed()
+    parts = [part for part in PARTS if part.workers and part.module != "static_vs_scheduled"]
+    state = run.run(plan, call, parts)
+    assert committed() == before
+    assert {part["status"] for part in state["parts"].values()} == {"done"}
+    found = json.loads((plan.out / "results" / "skip_strength_sweep.json").read_text())
+    assert [len(network["rows"]) for network in found["architectures"].values()] == [2, 2, 2, 2]
+    compared = json.loads((plan.out / "results" / "mixed_precision.json").read_text())
+    assert len(compared["differences"]) == 2
+    assert state["mixed_precision"] == ("bfloat16" if compared["use"] else None)
+    # Two pairs, and eight networks of Fig. 2, one of which is one of them.
+    assert len(list(plan.out.glob("finished/skip_strength_sweep/*.json"))) == 11
+
+
+def test_most_telling_parts_come_first_and_none_takes_the_time_of_the_next(plan):
+    """One that is out of time reports, the next begins; then what is left goes to those that are not done."""
+    assert [part.module for part in PARTS[:4]] == [
+        "linear_collapse",
+        "skip_removal_speed",
+        "gpu_studies.precision",
+        "static_vs_scheduled",
+    ]
+    assert sum(part.minutes for part in PARTS) == MINUTES
+    seen = []
+    state = run.run(plan, stub(iter([None, 0, 0]), seen), (TRAINING, TIMES))
+    assert [(name, reports) for name, reports, *_ in seen] == [
+        ("static_vs_scheduled", False),
+        ("static_vs_scheduled", True),
+        ("skip_removal_speed", False),
+        ("static_vs_scheduled", False),
+    ]
+    assert seen[0][2] == seen[2][2] == 360 < seen[3][2] < 720
+    assert {part["status"] for part in state["parts"].values()} == {"done"}
+
+
+def test_run_goes_on_where_it_was(plan):
+    """What is done is not run again, what failed is; elsewhere the networks that are done are there again."""
+    seen = []
+    run.run(plan, stub(iter([0, 1]), seen), (TRAINING, TIMES))
+    shutil.rmtree(plan.work)
+    state = run.run(plan, stub(iter([0]), seen), (TRAINING, TIMES))
+    assert [name for name, *_ in seen] == ["static_vs_scheduled", "skip_removal_speed", "skip_removal_speed"]
+    assert state["parts"]["times"]["status"] == "done"
+    assert (plan.work / "results" / ".cache" / "static_vs_scheduled" / "run.json").exists()
+    with pytest.raises(SystemExit, match="must be an empty folder, or hold what this machine has done"):
+        run.run(run.Plan(plan.out, plan.work, quick=True), stub(iter([]), seen))
+
+
+def test_without_time_nothing_is_begun(plan, capsys):
+    """A part that could only be stopped at once is not begun."""
+    seen = []
+    run.run(run.Plan(plan.out, plan.work, minutes=0.2, quick=True), stub(iter([]), seen), (TRAINING, TIMES))
+    assert not seen
+    assert "training: no time is left" in capsys.readouterr().out
+
+
+def test_part_that_is_out_of_time_is_stopped_with_its_children(tmp_path, monkeypatch):
+    """Nobody goes on using the GPU; the status of one that ends by itself is returned, its words are in the log."""
+    assert run.call_python(["-S", "-c", "print('words'); raise SystemExit(3)"], 30, tmp_path / "log") == 3
+    assert (tmp_path / "log").read_text() == "words\n"
+    wait, pid = subprocess.Popen.wait, tmp_path / "pid"
+
+    def wait_for_the_child(self, timeout=None):
+        if timeout is None:
+            return wait(self)
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.01)
+        raise subprocess.TimeoutExpired("", timeout)
+
+    child = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {child!r}])"
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess.Popen, "wait", wait_for_the_child)
+        assert run.call_python(["-S", "-c", parent], 30, tmp_path / "log") is None
+    status = Path(f"/proc/{pid.read_text()}/stat")
+    for _ in range(1_000):
+        if not status.exists() or status.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("the child is still there")
+
+
+def pair(first, second, seconds):
+    return tuple(
+        {"history": [{"validation_accuracy": value, "seconds": time}]}
+        for value, time in zip((first, second), seconds, strict=True)
+    )
+
+
+def test_mixed_precision_is_used_where_it_is_shown_to_change_nothing():
+    """It must be faster, and the interval of the paired difference narrow and around 0; else float32 stays."""
+    same = [pair(0.970, 0.971, (10, 6)), pair(0.972, 0.971, (10, 6)), pair(0.975, 0.976, (10, 6))]
+    found = precision.compare(same)
+    assert (found["use"], found["share_of_time"], len(found["differences"])) == (True, 0.6, 3)
+    slow = [pair(0.970, 0.971, (10, 10)), pair(0.972, 0.971, (10, 10)), pair(0.975, 0.976, (10, 10))]
+    assert "1.00 of the time" in precision.compare(slow)["why"]
+    worse = [pair(0.970, 0.96, (10, 6)), pair(0.972, 0.961, (10, 6)), pair(0.975, 0.965, (10, 6))]
+    assert "differ" in precision.compare(worse)["why"]
+    wide = [pair(0.970, 0.90, (10, 6)), pair(0.90, 0.971, (10, 6)), pair(0.975, 0.976, (10, 6))]
+    assert "no better than" in precision.compare(wide)["why"]
+
+
+def test_precision_is_part_of_a_run(tmp_path):
+    """Runs in float32 are kept where they were before there was a choice; mixed ones elsewhere, named as such."""
+    single, mixed = Recipe(), Recipe(mixed_precision="bfloat16")
+    names = {skip_runs._path(Run("cnn3", recipe, (0.5,), 2, 0), tmp_path).name for recipe in (single, mixed)}
+    assert len(names) == 2
+    assert "cnn3-3cc0ff5371e2d1986b5b.json" in names
+    assert skip_runs.reductions("cnn3", mixed) == ["mixed precision (bfloat16)"]
+
+
+def test_one_run_that_fails_stops_no_other(tmp_path, monkeypatch):
+    """Side by side the others are trained to the end, then its error is raised."""
+    done = []
+
+    def train(run, *_, **__):
+        if run.trial == 0:
+            raise NonFiniteError("the loss is NaN")
+        done.append(run.trial)
+        return {"history": [{"validation_accuracy": 0.5}]}
+
+    monkeypatch.setattr(skip_runs, "_pool", ThreadPoolExecutor)
+    monkeypatch.setattr(skip_runs, "_mnist", lambda *_: None)
+    monkeypatch.setattr(skip_runs, "train", train)
+    runs = [replace(Run("cnn3", Recipe(), (0.5,), 1, 0), trial=trial) for trial in range(4)]
+    with pytest.raises(NonFiniteError, match="NaN"):
+        skip_runs.train_all(runs, Job(tmp_path, workers=2))
+    assert sorted(done) == [1, 2, 3]
+
+
+# --- both hardwares
+
+
+@pytest.fixture
+def found_on_gpu(tmp_path):
+    """Return a folder as a GPU would have written it: the results of the CPU, as if they were its own."""
+    place = tmp_path / "gpu" / "results"
+    place.mkdir(parents=True)
+    record = json.loads((results.RESULTS / "linear_collapse.json").read_text())
+    record |= {"gpu": "A GPU", "command": "python -m analysis.linear_collapse --device cuda"}
+    (place / "linear_collapse.json").write_text(json.dumps(record))
+    return place.parent
+
+
+def test_results_of_both_stand_side_by_side(found_on_gpu, tmp_path):
+    """The CPU's files stay byte for byte; the table has the lines of both, by hardware; a second merge adds nothing."""
+    home = tmp_path / "home"
+    (home / "results").mkdir(parents=True)
+    for name in merge.STUDIES:
+        shutil.copy(results.RESULTS / f"{name}.json", home / "results")
+    before = {path.name: path.read_bytes() for path in (home / "results").iterdir()}
+    written = merge.merge(found_on_gpu, home)
+    assert all(path.stat().st_size for path in written)
+    assert [path.name for path in home.glob("paper_figures/gpu/*")] == ["linear_collapse.png"]
+    table = (home / "results" / "gpu_studies.md").read_text()
+    line = "perceptron | 10 epochs, eval 0.9082 |"
+    assert table.count(line) == 2
+    assert f"| A GPU | {line}" in table
+    assert "| CPU (x86_64, 2 cores, Linux) | cpu, resnet34, eager, removed | " in table
+    assert merge.merge(found_on_gpu, home) == written
+    assert (home / "results" / "gpu_studies.md").read_text() == table
+    assert {path.name: path.read_bytes() for path in (home / "results").glob("*.json")} == before
+
+
+@pytest.mark.parametrize("change", [{"quick": True}, {"gpu": None}, {"command": "python -m analysis.x --device cpu"}])
+def test_rehearsals_are_not_taken_over(found_on_gpu, tmp_path, change):
+    """Nor what no GPU has found; then nothing is written at all."""
+    path = found_on_gpu / "results" / "linear_collapse.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(FileFormatError, match="must be a result of a full run on a GPU"):
+        merge.merge(found_on_gpu, tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+    with pytest.raises(FileNotFoundError, match="it holds none"):
+        merge.merge(tmp_path, tmp_path / "home")
+
+
+# --- the machine
+
+
+def test_what_is_missing_is_installed_or_named(monkeypatch):
+    """Here nothing is; where something is and pip cannot install it, the command ends with its name."""
+    assert machine.missing_requirements() == []
+    monkeypatch.setattr(machine, "missing_requirements", lambda: ["no-such-package-of-tropnet"])
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(SystemExit, match="pip must install no-such-package-of-tropnet, but it failed: ERROR: No match"):
+        machine.prepare()
+
+
+def test_without_a_gpu_the_rehearsal_is_named():
+    """The command says so before it does anything."""
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match=r"A GPU that PyTorch can use must be there; there is none. --rehearse"):
+            importlib.import_module("analysis.gpu_studies.__main__").main(["--out", os.devnull])
