@@ -45,7 +45,11 @@ ARCHITECTURES: Mapping[str, Any] = {
 # The options of the studies that train them.
 ARGUMENTS: Arguments = {
     **DEVICE,
-    "--mixed-precision": {"choices": ("bfloat16", "float16"), "help": "train by torch.autocast (default: float32)"},
+    "--mixed-precision": {
+        "choices": ("bfloat16", "float16"),
+        "metavar": "TYPE",
+        "help": "of torch.autocast: bfloat16 or float16 (default: none, all in float32)",
+    },
     **THREADS,
     **workers(1),
     **DATA,
