@@ -10,8 +10,8 @@ __all__ = ["markdown_table", "write_between_marks"]
 _BEGIN, _END = "<!-- tables -->", "<!-- /tables -->"
 
 
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first two columns are words, the others numbers, set to the right.
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]], n_words: int = 2) -> str:
+    """Return a table whose first `n_words` columns are words, the others numbers, set to the right.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     | --- | --- | ---: |
     | x | y | 2 |
     """
-    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)], *lines]
+    rows = [head, [*["---"] * n_words, *["---:"] * (len(head) - n_words)], *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

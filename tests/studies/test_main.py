@@ -22,6 +22,7 @@ STUDIES = (
     "few_nonlinearities",
     "linear_collapse",
     "out_of_distribution",
+    "published_counts",
     "region_maps",
     "regions_while_training",
     "skip_removal_speed",
