@@ -29,9 +29,9 @@ def main(given: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.gpu_studies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    modes = parser.add_mutually_exclusive_group(required=True)
-    modes.add_argument("--out", type=Path, metavar="FOLDER", help="run, and write what is small into this folder")
-    modes.add_argument("--rehearse", action="store_true", help="run a step or so of each part on the CPU")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="run, and write what is small into this folder")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--rehearse", action="store_true", help="a step or so of each part, on the CPU")
     modes.add_argument("--merge", type=Path, metavar="FOLDER", help="take over what a run wrote: into results/gpu/")
     parser.add_argument("--minutes", type=float, default=MINUTES, metavar="N", help="in all (default: %(default)g)")
     parser.add_argument(
@@ -44,6 +44,8 @@ def main(given: list[str]) -> None:
         "--work", type=Path, metavar="FOLDER", help="of checkpoints (default: results/.cache/gpu_studies)"
     )
     options = parser.parse_args(given)
+    if not (options.out or options.rehearse or options.merge):
+        parser.error("one of --out, --rehearse and --merge is required")
     machine.prepare()
     if options.merge:
         _merge(options.merge)
