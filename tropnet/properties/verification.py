@@ -42,8 +42,8 @@ def verify(
         A `Property`, as of `read_vnnlib` or `Property.always`, `Property.unsafe`, `Property.class_everywhere`,
         `Property.close_to`.
     time_limit
-        Seconds by the clock, compiling of kernels that are first used included; None for no limit. It
-        is looked at a few times a second; with a limit, networks of more than 128 inputs are only tried at random points.
+        Seconds by the clock, compiling of kernels that are first used included; None for no limit. It is looked at a
+        few times a second; with a limit, networks of more than 128 inputs are only tried at random points.
     workers
         Threads.
     progress
