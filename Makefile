@@ -4,6 +4,7 @@ PYTHON ?= python
 
 # The site, in docs/_build/html; needs the extra `docs`, and no network. Every cell is executed, a warning is an error.
 docs:
+	rm -rf docs/_build/html
 	$(PYTHON) -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 
 # Asks every address that the site names whether it is there.

@@ -23,6 +23,7 @@ extensions = [
     "mathml",
     "myst_nb",
     "numpydoc",
+    "signatures",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_click",
