@@ -10,6 +10,7 @@ from typing import Any
 
 from tropnet.errors import FileFormatError, MissingExtraError
 from tropnet.network.network import Network
+from tropnet.progress import track
 
 __all__ = ["EXAMPLE", "READERS", "example_network", "load"]
 
@@ -50,7 +51,8 @@ def load(path: str | os.PathLike[str], **options: Any) -> Network:
         raise FileFormatError(
             f"'{os.fspath(path)}' must be an .onnx file: only those take {', '.join(sorted(options))}."
         )
-    net = READERS.get(suffix, _read_by_content)(path, **options)
+    with track(f"reading '{os.fspath(path)}'", "", enabled=False):
+        net = READERS.get(suffix, _read_by_content)(path, **options)
     _LOG.info("read '%s': %r", os.fspath(path), net)
     return net
 

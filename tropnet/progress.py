@@ -6,13 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from math import exp, inf
 from threading import Event, Lock, Thread, Timer
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Forecast", "Update", "duration", "expected_total", "track", "warning"]
+__all__ = ["Forecast", "Update", "duration", "ends_sooner", "expected_total", "track", "warning"]
 
 _PATIENCE_SECONDS = 1.0
 # Of calls without a bar: how often to look, when to say something, and how long to be silent then.
@@ -28,6 +28,8 @@ _SURE = 3.0
 _UNCERTAIN = 0.5
 # The part of the work after which the forecast counts as much as what was found so far.
 _EQUAL_WEIGHTS = 0.05
+# What ends a search sooner, as a caller in Python does it.
+_WAYS = "a smaller box, a slice (Network.restrict), regions_near, max_regions"
 _UNITS = (("years", 31_557_600.0), ("days", 86_400.0), ("hours", 3600.0), ("minutes", 60.0))
 
 
@@ -69,8 +71,9 @@ def track(
     The bar appears even if nothing was reported by then, on a terminal. `forecast` is asked at the first report after
     that, and as long as there is none again after twice the time; one that is uncertain by more than half is not shown,
     and the others count less the more of the work is done. Where the work will take hours, a line says so, once, on
-    standard error, whether that is a terminal or not, unless the caller does (`warns` False). Without a bar a line says
-    after ten seconds, and once a minute at most, what is going on; not if `TROPNET_QUIET` is set.
+    standard error, whether that is a terminal or not, unless the caller does (`warns` False). Without a bar, not wanted
+    or for want of a terminal, a line says after ten seconds, and once a minute at most, what is going on; not if
+    `TROPNET_QUIET` is set. Time in which kernels are compiled does not count. Without a unit no number is said.
 
     Examples
     --------
@@ -78,12 +81,8 @@ def track(
     ...     update(1, 0.5)
     """
     if not enabled:
-        call = _Call(description, unit, monotonic())
-        _WATCH.begin(call)
-        try:
+        with _watched(_Call(description, unit, is_seen=False)) as call:
             yield call.update
-        finally:
-            _WATCH.end(call)
         return
     # Imported where it is used: a search without a bar need not wait for it.
     from rich.console import Console
@@ -107,6 +106,7 @@ def track(
     first: tuple[float, int] | None = None
     shown = False
     lock = Lock()
+    silent = _Call(description, unit, is_seen=True)
     expected: Forecast | None = None
     next_look: float = begin + _PATIENCE_SECONDS
 
@@ -123,6 +123,7 @@ def track(
 
     def update(count: int, fraction: float, note: str = "") -> None:
         nonlocal first, expected, next_look
+        silent.update(count, fraction)
         now = time.monotonic()
         if first is None:
             # What comes before the first items, such as compiling, says nothing of the pace.
@@ -157,7 +158,9 @@ def track(
     try:
         if enabled:
             timer.start()
-        yield update
+        # Who warns says how far the work is, too.
+        with _watched(silent) if warns and not enabled else nullcontext():
+            yield update
     finally:
         timer.cancel()
         with lock:
@@ -215,8 +218,7 @@ def warning(expected: Forecast, unit: str, rate: float) -> str:
     size = next((name for name, size in _UNITS if seconds >= 2 * size), "hours")
     return (
         f"{number}, which takes {size} at this pace; the bar corrects that as it goes. Ctrl-C stops and keeps what is"
-        " found. What ends sooner: a smaller box, a slice (Network.restrict), regions_near, max_regions; how many there"
-        " are, estimate_regions tells."
+        f" found.{_sooner('; how many there are, estimate_regions tells' if _ways == _WAYS else '')}"
     )
 
 
@@ -234,15 +236,91 @@ def duration(seconds: float) -> str:
     return "1 second" if round(seconds) == 1 else f"{seconds:.0f} seconds"
 
 
-class _Call:
-    """A call that shows nothing: what it does, and how far it is."""
+_ways = _WAYS
 
-    def __init__(self, description: str, unit: str, begin: float) -> None:
-        self.description, self.unit, self.begin, self.count = description, unit, begin, 0
+
+@contextmanager
+def ends_sooner(ways: str) -> Iterator[None]:
+    """Let the lines that are written in the block name other ways to end a search sooner; an empty text for none.
+
+    Examples
+    --------
+    >>> with ends_sooner("a smaller --box"):
+    ...     print(warning(Forecast(2.1e9, 3e8), "regions", 5e3).rpartition("found. ")[2])
+    What ends sooner: a smaller --box.
+    """
+    global _ways
+    before, _ways = _ways, ways
+    try:
+        yield
+    finally:
+        _ways = before
+
+
+def _sooner(more: str = "") -> str:
+    return f" What ends sooner: {_ways}{more}." if _ways else ""
+
+
+class _Call:
+    """A call that shows nothing: what it does, and how far it is; whether a bar was wanted."""
+
+    def __init__(self, description: str, unit: str, *, is_seen: bool) -> None:
+        self.description, self.unit, self.is_seen, self.count = description, unit, is_seen, 0
+        self.begin, self.compiling = monotonic(), _COMPILING.so_far()
 
     def update(self, count: int, fraction: float, note: str = "") -> None:  # noqa: ARG002 -- as `Update`
         """Note how many items there are."""
         self.count = count
+
+    def seconds(self) -> float:
+        """Return how long the call lasts, without compiling."""
+        return monotonic() - self.begin - (_COMPILING.so_far() - self.compiling)
+
+
+class _Compiling:
+    """How long kernels were compiled, as numba tells; it tells only once it is there."""
+
+    def __init__(self) -> None:
+        self._seconds, self._depth, self._since, self._listens = 0.0, 0, 0.0, False
+
+    def listen(self) -> None:
+        """Have numba tell, if something has imported it."""
+        if not self._listens and "numba" in sys.modules:
+            from numba.core import event
+
+            class Listener(event.Listener):  # type: ignore[misc]
+                on_start = staticmethod(self._start)
+                on_end = staticmethod(self._stop)
+
+            self._listens = True
+            event.register("numba:compile", Listener())
+
+    def _start(self, _event: Any) -> None:
+        self._since = self._since if self._depth else monotonic()
+        self._depth += 1
+
+    def _stop(self, _event: Any) -> None:
+        # One compilation may be in another.
+        if self._depth:
+            self._depth -= 1
+            self._seconds += 0.0 if self._depth else monotonic() - self._since
+
+    def so_far(self) -> float:
+        """Return the seconds."""
+        return self._seconds + (monotonic() - self._since if self._depth else 0.0)
+
+
+_COMPILING = _Compiling()
+
+
+@contextmanager
+def _watched(call: _Call) -> Iterator[_Call]:
+    _COMPILING.listen()
+    _WATCH.begin(call)
+    try:
+        yield call
+    finally:
+        _WATCH.end(call)
 
 
 class _Watch:
@@ -271,20 +349,19 @@ class _Watch:
         while True:
             self._asleep.wait(_LOOK_SECONDS)
             now = monotonic()
-            late = [call for call in self._calls[:1] if now - call.begin > _SILENT_SECONDS]
+            late = [call for call in self._calls[:1] if call.seconds() > _SILENT_SECONDS]
             if late and now - self._said > _SAID_SECONDS:
                 self._said = now
-                _say(late[0], now)
+                _say(late[0])
 
 
-def _say(call: _Call, now: float) -> None:
+def _say(call: _Call) -> None:
     """Write a line on standard error, not if `TROPNET_QUIET` is set."""
     if sys.stderr is not None and not os.environ.get("TROPNET_QUIET"):
-        sys.stderr.write(
-            f"tropnet: {call.description} for {now - call.begin:.0f} s, {call.count:,} {call.unit} so far;"
-            " progress=True shows how it goes. What ends sooner: a smaller box, a slice (Network.restrict),"
-            " regions_near, max_regions.\n"
-        )
+        so_far = f", {call.count:,} {call.unit} so far" if call.unit else ""
+        bar = "; progress=True shows how it goes" if _ways == _WAYS and not call.is_seen and call.unit else ""
+        end = _sooner() if call.unit else ""
+        sys.stderr.write(f"tropnet: {call.description} for {call.seconds():.0f} s{so_far}{bar}.{end}\n")
         sys.stderr.flush()
 
 

@@ -255,6 +255,8 @@ def _can_write(folder: Path) -> bool:
 
 def _look_at_engines(found: Diagnosis, kernels: Sequence[tuple[str, Any]]) -> None:
     """Count 16 regions with each engine."""
+    from numba.core.event import install_recorder
+
     import tropnet as tn
 
     net = tn.Network.mlp(_WEIGHTS, _BIASES)
@@ -264,10 +266,13 @@ def _look_at_engines(found: Diagnosis, kernels: Sequence[tuple[str, Any]]) -> No
         before = any(map(_is_kept, own)) if own else None
         begin = time.perf_counter()
         problem, n = None, None
-        try:
-            n = tn.count_regions(net, engine=engine)
-        except Exception as error:
-            problem = f"fails: {type(error).__name__}: {_line(error)}"
+        with install_recorder("numba:compile") as compiled:
+            try:
+                n = tn.count_regions(net, engine=engine)
+            except Exception as error:
+                problem = f"fails: {type(error).__name__}: {_line(error)}"
+        if compiled.buffer:
+            before = False
         if n is not None and n != _N_REGIONS:
             problem = f"counts {n} regions where there are {_N_REGIONS}"
         seconds = time.perf_counter() - begin

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 from tropnet.cli.interrupts import INTERRUPTED, Interrupted
 from tropnet.cli.logs import is_verbose
 from tropnet.errors import TropnetError
+from tropnet.progress import ends_sooner
 
 __all__ = ["COMMANDS", "command", "run"]
 
@@ -36,6 +37,8 @@ COMMANDS = {
     "verify": "Decide whether NET satisfies PROPERTY, a VNN-LIB file...",
 }
 _HELP = {"help_option_names": ["-h", "--help"]}
+# Options that end a search sooner.
+_SOONER = {"--box": "a smaller --box", "--max-regions": "--max-regions", "--time-limit": "--time-limit"}
 # As of a program that SIGPIPE ends.
 _READER_LEFT = 141
 
@@ -49,10 +52,14 @@ def run() -> int:
         # A character that a terminal lacks is no reason to fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # of a process that was started without
+        click.echo(
+            "tropnet: standard output is closed, where the answer goes: leave it open, or send it to a file", err=True
+        )
+        return 1
     try:
         code = _code_of(sys.argv[1:])
-        if sys.stdout is not None:  # None of a process that was started without
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         code = _READER_LEFT
         _forget_output()
@@ -139,6 +146,16 @@ class _Program(click.Group):
         named = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
         return named or super().shell_complete(ctx, incomplete)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; what takes long in it then names its options, not Python's."""
+        name, found, rest = super().resolve_command(ctx, args)
+        if found is not None and not ctx.resilient_parsing:
+            own = {option for parameter in found.params for option in parameter.opts}
+            ctx.with_resource(ends_sooner(" or ".join(way for option, way in _SOONER.items() if option in own)))
+        return name, found, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; with --verbose, show where errors come from."""
         try:
@@ -162,7 +179,8 @@ def command() -> None:
     NET is a network file (.npz) written by Network.save, or an ONNX model (.onnx). Without --box the domain is R^d.
 
     `tropnet demo` writes phi_1.npz and phi_1.vnnlib, which the examples name. Exit codes: 0 success, 1 an error, which
-    standard error names in a line, 2 wrong usage, 130 interrupted; those of `verify` are also verdicts.
+    standard error names in a line, 2 wrong usage, 130 interrupted, 141 who read the output has left; those of `verify`
+    are also verdicts.
 
     \b
     Examples:

@@ -164,7 +164,7 @@ class _Report:
         self.journal.log(line)
         left = line["seconds_left"]
         _LOG.info(
-            "%s regions, %s/s, %.3g %% of the tree, %d subtrees done, %d open, %d failed%s",
+            "%s regions, %s/s, %.3g %% of the tree, %d done and %d open subtrees, %d failed%s",
             f"{line['n_regions']:,}",
             f"{line['rate']:,.0f}",
             100 * line["fraction"],

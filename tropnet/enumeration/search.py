@@ -115,21 +115,22 @@ class Search:
         net, limits = dense_network(net), tolerances or Tolerances()
         fitted = as_domain(domain, net.n_inputs)
         # Engines work on parts and slices of the domain, which the message of an empty one should not name.
-        within, inside, restriction = within_hull(net, fitted)
-        task = Task(
-            within,
-            inside,
-            backend,
-            limits,
-            only_count=only_count,
-            facets=facets,
-        )
-        candidates = _candidates(engine, task)
-        sides = None
-        if isinstance(inside, RationalPolytope) and any(candidate.compiled for candidate in candidates):
-            sides = neuron_sides_of(within, inside)
-            candidates = candidates if sides is not None else _reading_integers(candidates)
-        plan = _planned(task, sides, candidates, needs)
+        with track("setting up the search", "", enabled=False):
+            within, inside, restriction = within_hull(net, fitted)
+            task = Task(
+                within,
+                inside,
+                backend,
+                limits,
+                only_count=only_count,
+                facets=facets,
+            )
+            candidates = _candidates(engine, task)
+            sides = None
+            if isinstance(inside, RationalPolytope) and any(candidate.compiled for candidate in candidates):
+                sides = neuron_sides_of(within, inside)
+                candidates = candidates if sides is not None else _reading_integers(candidates)
+            plan = _planned(task, sides, candidates, needs)
         rivals = _rivals(plan.engine, candidates)
         _LOG.info(
             "engine %s, the first of %s that takes this search%s",

@@ -8,11 +8,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from numba.core.event import trigger_event
 
 import tropnet as tn
 from tropnet.archives import write_atomically
@@ -131,6 +133,14 @@ def test_output_that_nobody_takes() -> None:
         assert (done.returncode, done.stderr) == (1, "tropnet: no space left on device\n")
 
 
+def test_closed_output_is_an_error(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no standard output there is no answer: a line, and exit code 1, before anything is done."""
+    monkeypatch.setattr(sys, "stdout", None)
+    code, _, err = run("count", "net.npz", "--json")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("tropnet: standard output is closed")
+
+
 def test_a_narrow_terminal_gets_lines(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a table does not fit, each of its rows stands in lines of its own, and nothing is cut."""
     monkeypatch.setenv("COLUMNS", "40")
@@ -197,11 +207,17 @@ def test_what_a_doctor_finds(run: Call, monkeypatch: pytest.MonkeyPatch) -> None
     """A dependency that is missing and an engine that counts wrongly are faults, in a line each, with what to do."""
     version = diagnosis._version
     monkeypatch.setattr(diagnosis, "_version", lambda name: None if name == "rich" else version(name))
-    monkeypatch.setattr(tn, "count_regions", lambda _, engine: 15 if engine == "lp" else 16)
+
+    def count(_: tn.Network, engine: str) -> int:
+        with trigger_event("numba:compile") if engine == "vertex" else nullcontext():
+            return 15 if engine == "lp" else 16
+
+    monkeypatch.setattr(tn, "count_regions", count)
     code, out, err = run("doctor", "--json")
     assert code == 1
     record = json.loads(out)
     assert [f"tropnet: {fault}" for fault in record["faults"]] == err.splitlines()
+    assert not record["engines"]["vertex"]["compiled_before"]
     missing, wrong = record["faults"]
     assert missing.startswith("tropnet needs rich>=")
     assert missing.endswith("'")

@@ -50,8 +50,8 @@ def demo(out: str, opens: bool, force: bool, as_json: bool) -> None:
     net, domain = tn.example_network(), tn.Box(-10, 10)
     regions = tn.enumerate_regions(net, domain, progress=shows_progress())
     n_linear = len(tn.linear_regions(regions))
-    top = tn.maximum(net, domain)
-    verdict = tn.verify(net, tn.read_vnnlib(paths[1]))
+    top = tn.maximum(net, domain, progress=shows_progress())
+    verdict = tn.verify(net, tn.read_vnnlib(paths[1]), progress=shows_progress())
     if not as_json:
         click.echo(
             f"network    {paths[0]}: {net}\n"
