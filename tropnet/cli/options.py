@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from functools import reduce, wraps
 from pathlib import Path
@@ -19,6 +21,7 @@ __all__ = [
     "BACKENDS",
     "ENGINES",
     "box_option",
+    "check_folder",
     "domain_of",
     "engine_option",
     "network_argument",
@@ -112,6 +115,24 @@ def search_options(function: Callable[..., None]) -> Callable[..., None]:
         output_options,
     ]
     return reduce(lambda taken, option: option(taken), reversed(options), command)
+
+
+def check_folder(out: str) -> None:
+    """Refuse to begin what is to be written into a folder that is not there, or cannot be written.
+
+    Raises
+    ------
+    OSError
+        It names the folder.
+    """
+    target = Path(os.path.realpath(out))
+    folder = target.parent
+    if target.exists() and not target.is_file():
+        return  # a device or a pipe needs nothing made beside it
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no folder to write to", str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def not_over(path: str, out: str | None) -> None:

@@ -45,12 +45,15 @@ class Certified:
         What it states; None where linear regions were not counted.
     counts
         How many facets, sides of boxes and implied rows it proves, and how many of them took exact arithmetic.
+    claims
+        What it states of the outputs, such as a maximum.
     """
 
     path: Path
     n_regions: int
     n_linear_regions: int | None
     counts: Counts
+    claims: tuple[Claim, ...] = ()
 
 
 def certify(
@@ -156,7 +159,7 @@ def write_certificate(
         for n_done, columns in certifier.columns(regions, 0):
             writer.append(columns)
             update(n_done, n_done / len(regions))
-    return Certified(Path(out), len(regions), statement.n_linear_regions, certifier.counts)
+    return Certified(Path(out), len(regions), statement.n_linear_regions, certifier.counts, statement.claims)
 
 
 def _claims(net: Network, domain: Domain | None, form: int | ArrayLike | None, *, progress: bool) -> tuple[Claim, ...]:
@@ -191,7 +194,7 @@ def _write_parts(run: Run, out: Path, form: int | ArrayLike | None, *, linear: b
                     writer.append(columns)
                     update(n_done, n_done / run.n_regions)
             start += len(regions)
-    return Certified(out, run.n_regions, statement.n_linear_regions, certifier.counts)
+    return Certified(out, run.n_regions, statement.n_linear_regions, certifier.counts, statement.claims)
 
 
 def _outline(run: Run) -> Regions:

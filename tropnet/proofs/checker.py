@@ -11,8 +11,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tropnet.errors import CertificateError
@@ -88,6 +90,11 @@ def check_certificate(
     except Exception as error:
         if _is_of_the_machine(error):
             raise
+        with suppress(OSError):
+            if any(not _is_parquet(each) for each in paths):
+                raise CertificateError(
+                    f"'{os.fspath(path)}' is no certificate: it is no Parquet file, as `certify` writes."
+                ) from None
         # What is malformed can raise anything, and proves nothing.
         raise CertificateError(f"'{os.fspath(path)}' is {_malformed(error)}") from error
     return Outcome(statement, check.n_facets, check.n_implied, time.perf_counter() - start)
@@ -329,6 +336,11 @@ def _map_digest(y: list[Row], unit: int) -> bytes:
 
 def _digest(values: Sequence[int]) -> bytes:
     return sha256(b" ".join([b"%x" % value for value in values])).digest()
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def _malformed(error: Exception) -> str:

@@ -57,9 +57,13 @@ class Bound(NamedTuple):
         Examples
         --------
         >>> Bound((Fraction(1), Fraction(-1)), Fraction(0), Fraction(5, 2), (Fraction(1),)).described()
-        'maximum 2.5 of 1 y_1 - 1 y_2'
+        'maximum 2.5 of y_0 - y_1'
         """
-        terms = [f"{'-' if c < 0 else '+'} {_short(abs(c))} y_{i}" for i, c in enumerate(self.output, 1) if c]
+        terms = [
+            f"{'-' if c < 0 else '+'} {'' if abs(c) == 1 else f'{_short(abs(c))} '}y_{i}"
+            for i, c in enumerate(self.output)
+            if c
+        ]
         terms += [f"{'-' if self.constant < 0 else '+'} {_short(abs(self.constant))}"] if self.constant else []
         form = " ".join(terms).removeprefix("+ ").replace("- ", "-", 1 if terms and terms[0][0] == "-" else 0) or "0"
         return f"{'bound' if self.attained is None else 'maximum'} {_short(self.value)} of {form}"

@@ -17,7 +17,7 @@ from tropnet.exact.dyadic import float_or_inf, nearest_float
 from tropnet.network.domain import Domain, as_domain
 from tropnet.network.network import Network, dense_network
 from tropnet.properties.search import exact_outputs
-from tropnet.properties.verdict import Counterexample, Remainder, Verdict
+from tropnet.properties.verdict import UNDECIDED, Counterexample, Remainder, Verdict
 from tropnet.properties.verification import as_deadline
 from tropnet.regions import ActivationRegion
 from tropnet.regions.crossings import bounded_rows, parts
@@ -110,7 +110,7 @@ def is_monotone(
                 return Verdict("violated", *pair, n_cases=1, n_regions=n_regions, seconds=seconds)
             if deadline is not None and time.monotonic() >= deadline and fraction < 1:
                 return _without_points(n_regions, (Remainder(fitted, 1.0 - fraction),), begin)
-    return _without_points(n_regions, (Remainder(fitted, 1.0),) if undecided else (), begin)
+    return _without_points(n_regions, (Remainder(fitted, 1.0, UNDECIDED),) if undecided else (), begin)
 
 
 def _without_points(n_regions: int, remaining: tuple[Remainder, ...], begin: float) -> Verdict:

@@ -25,6 +25,7 @@ from tropnet.properties.input_set import InputSet
 from tropnet.properties.pruned_search import PrunedSearch
 from tropnet.properties.region_points import point_where
 from tropnet.properties.sampling import climbed_points, drawn_points
+from tropnet.properties.verdict import ONLY_TRIED, TIME_RAN_OUT, UNDECIDED
 from tropnet.properties.watching import Watched, watched
 from tropnet.regions import ActivationRegion
 from tropnet.regions.lifting import lifted_region
@@ -53,12 +54,15 @@ class Found:
         How many regions were looked at; bounds leave out others before.
     n_solved
         In how many of them linear programs over the integers were solved.
+    reason
+        Why something is left, in words.
     """
 
     x: tuple[Fraction, ...] | None
     left: float = 0.0
     n_regions: int = 0
     n_solved: int = 0
+    reason: str = ""
 
 
 def find_input(
@@ -116,7 +120,7 @@ def find_input(
         if more.x is not None:
             return found
         if more.left:
-            return replace(found, left=(more.left + len(parts) - number - 1) / len(parts))
+            return replace(found, left=(more.left + len(parts) - number - 1) / len(parts), reason=more.reason)
     return found
 
 
@@ -187,8 +191,9 @@ def _pruned(
             if x is not None:
                 return Found(x, 0.0, n_regions, n_regions)
             if _is_over(deadline):
-                return Found(None, max(1.0 - chunk.fraction, SMALLEST_NORMAL), n_regions, n_regions)
-    return Found(None, float(bool(undecided)), n_regions, n_regions)
+                left = max(1.0 - chunk.fraction, SMALLEST_NORMAL)
+                return Found(None, left, n_regions, n_regions, TIME_RAN_OUT)
+    return Found(None, float(bool(undecided)), n_regions, n_regions, UNDECIDED)
 
 
 def _enumerated(
@@ -208,7 +213,9 @@ def _enumerated(
     rows = inputs.integer_rows()
     search = Search.prepare(eyes.network, domain, "auto", "highs", None, None, workers)
     if deadline is not None and not search.plan.engine.compiled and net.n_inputs > _MOST_INPUTS:
-        return Found(None, 1.0)  # one decision of what is left to it may take longer than there is time
+        return Found(
+            None, 1.0, reason=ONLY_TRIED
+        )  # one decision of what is left to it may take longer than there is time
     n_regions = n_solved = undecided = 0
     fraction = 0.0
     with closing(search.chunks("verifying", progress)) as chunks:
@@ -226,9 +233,9 @@ def _enumerated(
             if x is not None:
                 return Found(x, 0.0, n_regions, n_solved)
             if _is_over(deadline):
-                return Found(None, max(1.0 - fraction, SMALLEST_NORMAL), n_regions, n_solved)
+                return Found(None, max(1.0 - fraction, SMALLEST_NORMAL), n_regions, n_solved, TIME_RAN_OUT)
     # What no arithmetic decided is a part of the tree of which nothing is known.
-    return Found(None, float(bool(undecided)), n_regions, n_solved)
+    return Found(None, float(bool(undecided)), n_regions, n_solved, UNDECIDED)
 
 
 def _where_possible(search: Search, eyes: Watched, formula: Formula, chunk: Chunk) -> Iterator[ActivationRegion]:

@@ -9,7 +9,12 @@ from typing import NoReturn
 from tropnet.arrays.types import FloatArray
 from tropnet.network.domain import Domain
 
-__all__ = ["Counterexample", "Remainder", "Verdict"]
+__all__ = ["ONLY_TRIED", "TIME_RAN_OUT", "UNDECIDED", "Counterexample", "Remainder", "Verdict"]
+
+# Why a set of inputs was not searched to its end.
+TIME_RAN_OUT = "time ran out"
+ONLY_TRIED = "with a time limit, so many inputs are only tried at random points"
+UNDECIDED = "a part of the search stayed undecided"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +54,14 @@ class Remainder:
         A float64 domain that holds it.
     left
         The part of its search tree that is left, each branching halving it; 1.0 where it was not begun.
+    reason
+        Why, in words: time ran out; with a time limit a network of so many inputs is only tried at random points; or
+        a part of the search stayed undecided.
     """
 
     domain: Domain
     left: float
+    reason: str = TIME_RAN_OUT
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.domain}, left={self.left:.3g})"
@@ -66,7 +75,7 @@ class Verdict:
     ----------
     status
         ``"holds"``: no input breaks it, proven over the rationals. ``"violated"``: see `counterexample`.
-        ``"unknown"``: time ran out, see `remaining`.
+        ``"unknown"``: see `reason` and `remaining`.
     counterexample
         An input that breaks it; None if none was found. Of two inputs that break it together (`is_monotone`), the
         first; the other is `partner`.
@@ -101,6 +110,11 @@ class Verdict:
         """Whether the property holds; None if unknown."""
         return {"holds": True, "violated": False}.get(self.status)
 
+    @property
+    def reason(self) -> str:
+        """Why the verdict is unknown, in words, as of each `Remainder`; empty if it is not."""
+        return "; ".join(dict.fromkeys(each.reason for each in self.remaining))
+
     def __bool__(self) -> NoReturn:
         """Refuse: a verdict has three values."""
         raise TypeError("a verdict may be unknown; ask for verdict.status, or verdict.holds, which is None then.")
@@ -109,5 +123,9 @@ class Verdict:
         if self.counterexample is not None:
             return f"Verdict(violated, {self.counterexample})"
         if self.remaining:
-            return f"Verdict(unknown, {self.n_regions} regions looked at, {len(self.remaining)} sets of inputs left)"
+            n = len(self.remaining)
+            left = f"{n} set{'' if n == 1 else 's'} of inputs left"
+            return f"Verdict(unknown, {self.reason}, {self.n_regions} regions looked at, {left})"
+        if self.n_cases and not self.n_regions:
+            return "Verdict(holds, by bounds alone)"
         return f"Verdict(holds, {self.n_regions} regions looked at)"

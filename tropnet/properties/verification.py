@@ -43,7 +43,8 @@ def verify(
         `Property.close_to`.
     time_limit
         Seconds by the clock, compiling of kernels that are first used included; None for no limit. It is looked at a
-        few times a second; with a limit, networks of more than 128 inputs are only tried at random points.
+        few times a second; with a limit, networks of more than 128 inputs are only tried at random points, which
+        `Verdict.reason` then says.
     workers
         Threads.
     progress
@@ -118,7 +119,7 @@ def verify(
             broken = counterexample_at(joint, found.x, inputs, formula)
             return Verdict("violated", broken, None, n_cases, n_regions, n_solved, (), time.monotonic() - begin)
         if found.left:
-            remaining.append(Remainder(inputs.enclosure(), found.left))
+            remaining.append(Remainder(inputs.enclosure(), found.left, found.reason))
     status = "unknown" if remaining else "holds"
     return Verdict(status, None, None, n_cases, n_regions, n_solved, tuple(remaining), time.monotonic() - begin)
 

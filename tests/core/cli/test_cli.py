@@ -146,7 +146,8 @@ def test_info_writes_any_bound(run, tmp_path):
             "tropnet: 'cube.npy' must hold points of 2 coordinates: x must",
         ),
         (["predict", "net.npz", "--input", "text.npz"], 1, "tropnet: 'text.npz' must hold points of 2 coordinates"),
-        (["regions", "net.npz", "--out", "nowhere/r.npz"], 2, "no folder to write to"),
+        (["regions", "net.npz", "--out", "nowhere/r.npz"], 1, "no folder to write to"),
+        (["certify", "net.npz", "--out", "nowhere/c.parquet"], 1, "no folder to write to"),
         (["unknown"], 2, "No such command 'unknown'"),
     ],
 )

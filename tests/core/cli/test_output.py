@@ -95,6 +95,16 @@ def test_verbose_says_what_is_decided(run: Call) -> None:
     assert run("count", "net.npz", "-q", "-v")[0] == 2
 
 
+def test_what_is_no_certificate(run: Call) -> None:
+    """It is said in plain words; what is one says the maximum that it proves, as `check` does."""
+    code, _, err = run("check", "net.npz", "net.npz")
+    assert (code, err) == (1, "tropnet: 'net.npz' is no certificate: it is no Parquet file, as `certify` writes.\n")
+    made = run("certify", "net.npz", "--box", "-1", "1", "-o", "c.parquet", "--maximum", "0")[1]
+    claim = made[made.index("maximum") : made.index(" of Network")]
+    assert claim.endswith(" of y_0")
+    assert claim in run("check", "net.npz", "c.parquet")[1]
+
+
 @pytest.mark.parametrize("arguments", [["regions", "net.npz", "--out"], ["certify", "net.npz", "-o"]])
 def test_the_network_is_not_written_over(arguments: list[str], run: Call) -> None:
     """A file to write that is the network, by whatever name, is refused."""
@@ -105,6 +115,15 @@ def test_the_network_is_not_written_over(arguments: list[str], run: Call) -> Non
         assert code == 2
         assert f"'{name}' is the network itself" in err
     assert Path("net.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["regions", "r.npz"], ["certify", "c.parquet"], ["plot", "m.svg"]])
+def test_a_folder_that_cannot_be_written(arguments: list[str], run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error of one line that names the folder, before anything is searched."""
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    command, out = arguments
+    code, printed, err = run(command, "net.npz", "--out", out)
+    assert (code, printed, err) == (1, "", f"tropnet: permission denied: '{Path.cwd()}'\n")
 
 
 def test_a_pipe_is_written_into(tmp_path: Path) -> None:

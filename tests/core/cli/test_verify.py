@@ -42,7 +42,7 @@ def test_violated(run):
     """3: |x| touches 1, at a float64 input; all three forms print it."""
     code, out, _ = run("(>= Y_0 1)")
     assert code == VIOLATED
-    assert out.startswith("violated: an input breaks it, exactly, the float64 input below does in the forward pass (")
+    assert out.startswith("violated: the input below breaks it (exactly; also in float64; ")
     code, out, _ = run("(>= Y_0 1)", "--format", "vnncomp")
     assert code == VIOLATED
     first, x, y = out.splitlines()
@@ -60,7 +60,7 @@ def test_a_counterexample_between_floats_says_so(run):
     """|x| is 1/3 at 1/3 and -1/3 only, which are no float64 numbers."""
     code, out, _ = run("(= Y_0 1/3)")
     assert code == VIOLATED
-    assert "the float64 input below does NOT in the forward pass" in out
+    assert "an input next to the one below breaks it (exactly; the one below does NOT in float64; " in out
 
 
 def test_unknown(run):
@@ -86,6 +86,7 @@ def test_contradictory_bounds(run):
         ("(>= Y_0 2", [], 1, "tropnet: 'p.vnnlib', line 4, column 1: this parenthesis is not closed"),
         ("(>= Y_0 2)", ["--json", "--format", "vnncomp"], 2, "--json and --format vnncomp are two ways to print"),
         ("(>= Y_0 2)", ["--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
+        ("(>= Y_0 2)", ["--time-limit", "x"], 2, "'x' is not a valid number of seconds"),
     ],
 )
 def test_errors(run, assertion, arguments, code, message):

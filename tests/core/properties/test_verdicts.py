@@ -393,9 +393,18 @@ def test_no_time_is_unknown() -> None:
     net = Network.random([4, 30, 30, 1], seed=0)
     found = verify(net, Property.always(Box(-1, 1), [[-1]], [1000]), time_limit=0)
     assert (found.status, found.holds, found.counterexample) == ("unknown", None, None)
+    assert found.reason == "time ran out"
     assert [each.left for each in found.remaining] == [1.0]
     with pytest.raises(TypeError, match="may be unknown"):
         bool(found)
+
+
+def test_why_a_verdict_is_unknown() -> None:
+    """With a limit, many inputs are only tried at random points: the verdict does not say that time ran out."""
+    found = verify(Network.random([129, 4, 1], seed=0), Property.always(Box(-1, 1), [[-1]], [3]), time_limit=60)
+    assert (found.status, found.n_regions, found.remaining[0].left) == ("unknown", 0, 1.0)
+    assert found.reason == "with a time limit, so many inputs are only tried at random points"
+    assert found.reason in repr(found)
 
 
 def test_workers_find_the_same_verdicts() -> None:

@@ -11,6 +11,7 @@ from tropnet.cli.interrupts import interrupted_as
 from tropnet.cli.logs import shows_progress
 from tropnet.cli.options import (
     box_option,
+    check_folder,
     domain_of,
     engine_option,
     network_argument,
@@ -54,6 +55,7 @@ def certify(
       tropnet certify phi_1.npz --box -10 10 -o cert.parquet
       tropnet certify phi_1.npz --box -10 10 -o cert.parquet --linear --maximum 0 --json
     """
+    check_folder(out)
     not_over(path, out)
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
@@ -76,9 +78,11 @@ def certify(
                 "certificate": out,
                 "n_activation_regions": made.n_regions,
                 "n_linear_regions": made.n_linear_regions,
+                "claims": [claim.described() for claim in made.claims],
                 **made.counts._asdict(),
             }
         )
         return
     also = "" if made.n_linear_regions is None else f", {made.n_linear_regions} linear regions"
+    also += "".join(f", {claim.described()}" for claim in made.claims)
     click.echo(f"{made.n_regions} activation regions{also} of {net} in {domain}, certified in {out}")

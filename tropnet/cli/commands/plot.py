@@ -11,7 +11,7 @@ import click
 import tropnet as tn
 from tropnet.cli.interrupts import interrupted_as
 from tropnet.cli.logs import shows_progress
-from tropnet.cli.options import box_option, domain_of, network_argument, output_options, points_of
+from tropnet.cli.options import box_option, check_folder, domain_of, network_argument, output_options, points_of
 from tropnet.cli.pictures import picture_of
 from tropnet.cli.printing import print_json
 from tropnet.errors import MissingExtraError, ShapeError
@@ -42,7 +42,7 @@ _LINE, _PLANE, _SPACE = 1, 2, 3
     "--color", type=click.Choice(_COLORS), default="pattern", show_default=True, help="What the fill of a region tells."
 )
 @click.option(
-    "--output-number", type=click.IntRange(min=1), default=1, show_default=True, help="Which output is meant."
+    "--output-number", type=click.IntRange(min=0), default=0, show_default=True, help="Which output is meant (from 0)."
 )
 @click.option("--hyperplanes", is_flag=True, help="Draw the bent hyperplanes of each layer; a page has them anyway.")
 @click.option("--boundary", is_flag=True, help="Draw the decision boundary.")
@@ -73,8 +73,7 @@ def plot(
     suffix = Path(out).suffix.lower()
     if suffix not in _EXTRAS:
         raise click.BadParameter(f"must end in one of {_SUFFIXES}, got '{out}'.", param_hint="'--out'")
-    if not Path(out).absolute().parent.is_dir():
-        raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
+    check_folder(out)
     net = tn.load(path, **reading)
     try:
         if suffix == ".html":
@@ -82,17 +81,17 @@ def plot(
         net, domain, dimension = _drawn(net, box, corners, suffix)
     except ImportError as error:
         raise MissingExtraError.of(f"writing '{out}'", _EXTRAS[suffix]) from error
-    if output_number > net.n_outputs:
-        raise ShapeError(f"--output-number must lie in 1, ..., {net.n_outputs}, got {output_number}.")
+    if output_number >= net.n_outputs:
+        raise ShapeError(f"--output-number must lie in 0, ..., {net.n_outputs - 1}, got {output_number}.")
     if dimension != _PLANE and (boundary or color == "class" or (hyperplanes and dimension == _LINE)):
         raise ShapeError(
             f"--boundary, --hyperplanes and --color class are for maps of the plane; the network has {dimension}"
             f"{'' if dimension == net.n_inputs else ' free'} input{'s' if dimension > 1 else ''}."
         )
-    options: dict[str, Any] = {"color": color, "output": output_number - 1}
+    options: dict[str, Any] = {"color": color, "output": output_number}
     with interrupted_as(f"'{out}' was not written"):
         if dimension == _LINE:
-            count = _write_function(net, domain, out, suffix, output_number - 1)
+            count = _write_function(net, domain, out, suffix, output_number)
         elif suffix == ".html":
             regions = tn.enumerate_regions(net, domain, facets=True, progress=shows_progress())
             tn.write_page(regions, out, boundary=boundary, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 import tropnet as tn
 from tropnet.cli.interrupts import INTERRUPTED, one_interrupt
 from tropnet.cli.logs import log_of_run
-from tropnet.cli.options import domain_of, network_argument, not_over, search_options
+from tropnet.cli.options import check_folder, domain_of, network_argument, not_over, search_options
 from tropnet.cli.printing import print_json, print_table, vector
 
 __all__ = ["SUFFIXES", "regions"]
@@ -62,8 +61,8 @@ def regions(
             f"must end in {' or '.join(SUFFIXES)}, or in nothing for a directory, got '{out}'.", param_hint="'--out'"
         )
     is_file = suffix in SUFFIXES and not Path(str(out)).is_dir()
-    if out is not None and is_file and not os.access(Path(out).absolute().parent, os.W_OK):
-        raise click.BadParameter(f"no folder to write to: '{Path(out).absolute().parent}'.", param_hint="'--out'")
+    if out is not None and is_file:
+        check_folder(out)
     not_over(path, out)
     net = tn.load(path, **reading)
     domain = domain_of(box, net)

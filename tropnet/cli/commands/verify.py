@@ -22,10 +22,16 @@ _CODES = {"holds": 0, "violated": VIOLATED, "unknown": UNKNOWN}
 _COMPETITION = {"holds": "unsat", "violated": "sat", "unknown": "timeout"}
 
 
+class _Seconds(click.FloatRange):
+    """A time limit."""
+
+    name = "number of seconds"
+
+
 @click.command()
 @network_argument
 @click.argument("source", metavar="PROPERTY", type=click.Path(dir_okay=False))
-@click.option("--time-limit", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after so many seconds.")
+@click.option("--time-limit", type=_Seconds(min=0), metavar="SECONDS", help="Stop after so many seconds.")
 @workers_option
 @click.option(
     "--format",
@@ -47,8 +53,8 @@ def verify(
 ) -> None:
     """Decide whether NET satisfies PROPERTY, a VNN-LIB file (.vnnlib), exactly.
 
-    The file describes the inputs that break the property. Exit codes: 0 the property holds, 3 it is violated, 4 time
-    ran out; 1 and 2 are errors, as of all commands.
+    The file describes the inputs that break the property. Exit codes: 0 the property holds, 3 it is violated, 4 it is
+    unknown, as time ran out or for another reason that is named; 1 and 2 are errors, as of all commands.
 
     \b
     Examples:
@@ -83,18 +89,22 @@ def _explained(verdict: tn.Verdict, again: dict[str, Any] | None) -> str:
     if verdict.status == "unknown":
         rest = ", ".join(f"{each.left:.0%} of {each.domain}" for each in verdict.remaining[:3])
         more = ", ..." if len(verdict.remaining) > 3 else ""
-        return f"time ran out, {seconds}; left of the search: {rest}{more}"
+        return f"{verdict.reason}, {seconds}; left of the search: {rest}{more}"
     if verdict.status == "holds":
         if not verdict.n_cases:
             return "no input satisfies the bounds that the property names"
-        return f"no input breaks it (bounds left {verdict.n_regions} regions to look at, {seconds})"
+        n = verdict.n_regions
+        how = f"bounds left {n} region{'' if n == 1 else 's'} to look at" if n else "proved by bounds alone"
+        return f"no input breaks it ({how}; {seconds})"
     found = verdict.counterexample
-    parts = ["an input breaks it, exactly"]
-    if found is not None:
-        parts.append(f"the float64 input below {'does' if found.confirmed else 'does NOT'} in the forward pass")
-    if again is not None:
-        parts.append(f"{'and' if again['confirmed'] else 'but NOT'} in onnxruntime")
-    return f"{', '.join(parts)} ({seconds})"
+    if found is None:
+        return f"an input breaks it (exactly; {seconds})"
+    tried = [("float64", found.confirmed)] + ([] if again is None else [("onnxruntime", again["confirmed"])])
+    if found.x == tuple(map(Fraction, found.point.tolist())):
+        told = [f"{'also' if breaks else 'but NOT'} in {where}" for where, breaks in tried]
+        return f"the input below breaks it ({'; '.join(['exactly', *told, seconds])})"
+    told = [f"{'does' if breaks else 'does NOT'} in {where}" for where, breaks in tried]
+    return f"an input next to the one below breaks it (exactly; the one below {', '.join(told)}; {seconds})"
 
 
 def _assignments(found: tn.Counterexample, separator: str) -> str:
@@ -124,6 +134,7 @@ def _record(path: str, source: str, verdict: tn.Verdict, again: dict[str, Any] |
         "network": path,
         "property": source,
         "status": verdict.status,
+        "reason": verdict.reason,
         "counterexample": None
         if found is None
         else {
