@@ -178,11 +178,15 @@ def points_of(points: tuple[str, ...], source: str | None, net: tn.Network) -> F
         if lengths != {net.n_inputs}:
             raise tn.ShapeError(f"every point must have {net.n_inputs} coordinates, got {sorted(lengths)}.")
         return as_points(rows, net.n_inputs)[0]
+    table: Any
     try:
         if source.endswith(".npy"):
-            return as_points(np.load(source, allow_pickle=False), net.n_inputs)[0]
+            table = np.load(source, allow_pickle=False)
+            if table.ndim > 2 and table.size == len(table) * net.n_inputs:
+                table = table.reshape(len(table), net.n_inputs)
+            return as_points(table, net.n_inputs)[0]
         text = Path(source).read_text()
-        table: Any = np.loadtxt(text.splitlines(), delimiter=",", ndmin=2) if text.strip() else []
+        table = np.loadtxt(text.splitlines(), delimiter=",", ndmin=2) if text.strip() else []
         return as_points(table, net.n_inputs)[0]
     except ValueError as error:
         reason = (

@@ -39,6 +39,7 @@ COMMANDS = {
 _HELP = {"help_option_names": ["-h", "--help"]}
 # Options that end a search sooner.
 _SOONER = {"--box": "a smaller --box", "--max-regions": "--max-regions", "--time-limit": "--time-limit"}
+_OF_COMMANDS = {"--json", "--quiet", "-q", "--verbose", "-v", "--box"}
 # As of a program that SIGPIPE ends.
 _READER_LEFT = 141
 
@@ -145,6 +146,17 @@ class _Program(click.Group):
         """Complete the name of a command."""
         named = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
         return named or super().shell_complete(ctx, incomplete)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options of the program; those of commands stand behind the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name in _OF_COMMANDS:
+                raise click.UsageError(
+                    f"{error.option_name} goes after the command, as its other options.", ctx
+                ) from None
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

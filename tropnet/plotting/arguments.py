@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
@@ -22,12 +25,16 @@ __all__ = [
     "axes_for",
     "colour_map",
     "counted",
+    "legend_below",
     "limits_of",
     "new_figure",
     "output_number",
     "require_page",
     "require_regions",
 ]
+
+# Inches below axes that numbers and a label take, and columns of a legend below them.
+_LABELS, _COLUMNS = 0.45, 3
 
 
 def new_figure(size: tuple[float, float] = (6, 5)) -> Figure:
@@ -38,6 +45,27 @@ def new_figure(size: tuple[float, float] = (6, 5)) -> Figure:
         shown: Figure = pyplot.figure(figsize=size, layout="constrained")
         return shown
     return Figure(figsize=size, layout="constrained")
+
+
+def legend_below(axes: Axes, title: str | None = None, handles: Sequence[Artist] | None = None) -> None:
+    """Add a legend below the axes and their label, where it covers nothing that is drawn."""
+    figure: Any = axes.figure
+    place = axes.transAxes + ScaledTranslation(0.0, -_LABELS, figure.dpi_scale_trans)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=place,
+        ncols=_COLUMNS,
+        fontsize="small",
+        frameon=False,
+        handlelength=1.0,
+        handletextpad=0.4,
+        columnspacing=0.8,
+        borderpad=0.0,
+        title=title,
+        title_fontsize="small",
+        handles=axes.get_legend_handles_labels()[0] if handles is None else handles,
+    )
 
 
 def axes_for(ax: Axes | None, size: tuple[float, float] = (6, 5)) -> Axes:

@@ -12,7 +12,7 @@ from tropnet.enumeration import enumerate_regions
 from tropnet.errors import DomainError, ShapeError
 from tropnet.network.domain import Box, as_domain
 from tropnet.network.network import Network
-from tropnet.plotting.arguments import axes_for, colour_map, counted, new_figure, output_number
+from tropnet.plotting.arguments import axes_for, colour_map, counted, legend_below, new_figure, output_number
 from tropnet.plotting.colours import LINES
 from tropnet.plotting.free_inputs import over_free_inputs
 from tropnet.plotting.polygons import polygons, require_near
@@ -101,7 +101,7 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
             "o",
             markersize=4,
             color=LINES[number % len(LINES)],
-            label=f"breakpoints, layer {number + 1}",
+            label=f"layer {number + 1}",
             zorder=3,
         )
     axes.set(
@@ -111,7 +111,7 @@ def _broken_line(net: Network, box: Box, ax: Axes | None, output: int, _: Colorm
         title=counted(len(regions)),
     )
     if len(layer):
-        axes.legend()
+        legend_below(axes, "breakpoints")
     return axes
 
 

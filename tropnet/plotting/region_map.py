@@ -18,7 +18,15 @@ from tropnet.arrays.checks import finite_array
 from tropnet.arrays.types import FloatArray
 from tropnet.errors import ShapeError
 from tropnet.network.domain import Box
-from tropnet.plotting.arguments import axes_for, colour_map, counted, limits_of, output_number, require_regions
+from tropnet.plotting.arguments import (
+    axes_for,
+    colour_map,
+    counted,
+    legend_below,
+    limits_of,
+    output_number,
+    require_regions,
+)
 from tropnet.plotting.boundary import boundary_view, segments_in
 from tropnet.plotting.colours import FILLS, LINES, fills
 from tropnet.plotting.fillings import class_polygons, colour_numbers, region_values
@@ -205,7 +213,7 @@ def plot_hyperplanes(
         )
     _show(axes, shown, free.labels)
     if legend and len(wanted):
-        axes.legend(loc="upper right", framealpha=0.9)
+        legend_below(axes)
     return axes
 
 
@@ -322,7 +330,7 @@ def _fill_classes(axes: Axes, regions: Regions, shapes: Polygons, options: dict[
             )
             for label in parts
         ]
-        axes.legend(handles=handles, loc="upper right", framealpha=0.9)
+        legend_below(axes, handles=handles)
 
 
 def _points(data: ArrayLike, labels: ArrayLike | None) -> tuple[FloatArray, NDArray[np.int64] | None]:

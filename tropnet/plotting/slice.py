@@ -51,6 +51,8 @@ def slice_through(net: Network, points: ArrayLike, margin: float = _MARGIN) -> S
     if not isinstance(margin, int | float | np.number) or not 0 <= margin < np.inf:
         raise ValueError(f"margin must be a number of at least 0, got {margin!r}.")
     corners = finite_array(points, "points")
+    if corners.ndim > 2 and corners.size == _POINTS * net.n_inputs == len(corners) * net.n_inputs:
+        corners = corners.reshape(_POINTS, net.n_inputs)
     if corners.shape != (_POINTS, net.n_inputs):
         raise ShapeError(f"points must be three points of shape (3, {net.n_inputs}), got {corners.shape}.")
     directions = corners[1:] - corners[0]
@@ -86,7 +88,8 @@ def plot_slice(
     net
         A network with at least two inputs.
     points
-        Three points A, B, C, shape (3, n_inputs), not on one line.
+        Three points A, B, C, shape (3, n_inputs), or of as many entries, such as images (3, 1, 28, 28); not on one
+        line.
     ax
         Axes to draw into; None makes a figure of its own.
     images

@@ -149,6 +149,7 @@ def test_info_writes_any_bound(run, tmp_path):
         (["regions", "net.npz", "--out", "nowhere/r.npz"], 1, "no folder to write to"),
         (["certify", "net.npz", "--out", "nowhere/c.parquet"], 1, "no folder to write to"),
         (["unknown"], 2, "No such command 'unknown'"),
+        (["-q", "count", "net.npz"], 2, "-q goes after the command"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(run, arguments, code, message):

@@ -20,6 +20,7 @@ def run(monkeypatch, capsys, tmp_path):
     for name, widths in WIDTHS.items():
         tn.Network.random(widths, seed=0).save(f"{name}.npz")
     np.savetxt("points.csv", np.eye(3, 4), delimiter=",")
+    np.save("images.npy", np.eye(3, 4).reshape(3, 1, 2, 2))
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["tropnet", "plot", *arguments])
@@ -45,7 +46,7 @@ def run(monkeypatch, capsys, tmp_path):
         ("two", "png", ["--box", "0,1", "2,1"]),
         ("four", "png", ["--box", "-1,0.3,-2,0.7", "1,0.3,2,0.7", "--hyperplanes", "--boundary"]),
         ("four", "png", ["--slice", "points.csv"]),
-        ("four", "html", ["--slice", "points.csv", "--color", "affine"]),
+        ("four", "html", ["--slice", "images.npy", "--color", "affine"]),
     ],
 )
 def test_what_is_written(net, suffix, options, run, tmp_path):

@@ -72,6 +72,6 @@ def test_inputs_that_the_box_fixes():
     ax = tn.plot_function(net, tn.Box([0.7, -1, 0.3], [0.7, 2, 0.3]))
     assert ax.get_xlabel() == "$x_2$"
     assert ax.lines[0].get_xydata() == pytest.approx(np.array([[-1, 1.4], [0.3, 0.1], [2, 1.8]]))
-    assert ax.lines[1].get_label() == "breakpoints, layer 1"
+    assert ax.lines[1].get_label() == "layer 1"
     surface = tn.plot_function(net, tn.Box([0.7, -1, -1], [0.7, 1, 1]))
     assert (surface.get_xlabel(), surface.get_ylabel(), surface.get_zlim()) == ("$x_2$", "$x_3$", (0.1, 2.1))

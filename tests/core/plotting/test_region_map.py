@@ -430,3 +430,11 @@ def test_inputs_that_the_domain_fixes():
         )
         assert one == other
     assert [text.get_text() for text in tn.plot_hyperplanes(flat).get_legend().get_texts()] == ["layer 1"]
+
+
+def test_the_legend_covers_nothing():
+    """It lies below the axes and their label."""
+    regions = tn.enumerate_regions(NET, BOX)
+    for ax in (tn.plot_hyperplanes(regions), tn.plot_regions(regions, color="class")):
+        ax.figure.draw_without_rendering()
+        assert ax.get_legend().get_window_extent().y1 <= ax.xaxis.label.get_window_extent().y0
