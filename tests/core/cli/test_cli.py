@@ -123,6 +123,20 @@ def test_info_writes_any_bound(run, tmp_path):
 
 
 @pytest.mark.usefixtures("net")
+def test_a_run_lists_its_first_regions(run):
+    """With a directory the table and JSON have as many rows as --limit says, which are regions of the run."""
+    arguments = ("regions", "net.npz", "--box", "-1", "1", "--out", "run", "--limit")
+    out = run(*arguments, "2", "--json")[1]
+    found = json.loads(out)["regions"]
+    kept = [region.witness.tolist() for region in tn.Run("run")]
+    assert [region["witness"] for region in found] == kept[:2]
+    table = run(*arguments, "2")[1]
+    assert "point inside" in table
+    assert table.endswith("in the run run, 2 shown\n")
+    assert run(*arguments, "0")[1].count("\n") == 1
+
+
+@pytest.mark.usefixtures("net")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def regions(
     net = tn.load(path, **reading)
     domain = domain_of(box, net)
     if out is not None and not is_file:
-        _keep_run(net, domain, out, max_regions, as_json=as_json, **search)
+        _keep_run(net, domain, out, max_regions, limit, as_json=as_json, **search)
         return
     interrupted = False
     with one_interrupt() if out is not None else nullcontext():
@@ -96,15 +98,16 @@ def regions(
 
 
 def _keep_run(
-    net: tn.Network, domain: tn.Domain, out: str, max_regions: int | None, *, as_json: bool, **search: Any
+    net: tn.Network, domain: tn.Domain, out: str, max_regions: int | None, limit: int, *, as_json: bool, **search: Any
 ) -> None:
-    """Enumerate into a directory, and say what is there."""
+    """Enumerate into a directory, and say what is there; the first regions are read from it."""
     interrupted = False
     with log_of_run(out, as_json=as_json):
         try:
             run = tn.enumerate_regions(net, domain, out=out, max_regions=max_regions, on_undecided="collect", **search)
         except tn.EnumerationInterrupted as interrupt:
             run, interrupted = interrupt.partial, True
+    first = list(islice(run, limit)) if limit else []
     if as_json:
         print_json(
             {
@@ -114,11 +117,14 @@ def _keep_run(
                 "n_undecided": len(run.undecided),
                 "run": out,
                 "stats": dict(run.stats),
+                "regions": _records(first),
             }
         )
     else:
+        _print_table(first)
+        more = f", {len(first)} shown" if run.n_regions > len(first) else ""
         state = "" if run.complete else " (incomplete)"
-        click.echo(f"{run.n_regions} activation regions in {run.domain}{state}, in the run {out}")
+        click.echo(f"{run.n_regions} activation regions in {run.domain}{state}, in the run {out}{more}")
     if interrupted:
         click.echo(f"tropnet: interrupted; the run in {out} keeps what was found, the same command goes on", err=True)
         sys.exit(INTERRUPTED)
@@ -127,46 +133,55 @@ def _keep_run(
 
 
 def _regions_record(listed: tn.Regions, limit: int) -> dict[str, Any]:
-    from tropnet.arrays.patterns import format_pattern
-
     return {
         "n_activation_regions": len(listed),
         "domain": listed.domain.description,
         "complete": listed.complete,
         "n_undecided": listed.n_undecided,
         "stats": dict(listed.stats),
-        "regions": [
-            {
-                "pattern": format_pattern(region.pattern, listed.network.widths),
-                "witness": region.witness.tolist(),
-                "facets": region.rows[region.facets()].tolist(),
-                "weight": region.affine.weight.tolist(),
-                "bias": region.affine.bias.tolist(),
-            }
-            for region in listed[:limit]
-        ],
+        "regions": _records(listed[:limit]),
     }
 
 
-def _print_regions(listed: tn.Regions, limit: int) -> None:
+def _records(regions: Iterable[tn.ActivationRegion]) -> list[dict[str, Any]]:
     from tropnet.arrays.patterns import format_pattern
 
-    if limit:
-        names = ["#", _PATTERN, "point inside", "facets", "affine map: weight | bias"]
-        rows = []
-        for index, region in enumerate(listed[:limit]):
-            affine = region.affine
-            maps = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
-            rows.append(
-                [
-                    str(index),
-                    format_pattern(region.pattern, listed.network.widths),
-                    vector(region.witness),
-                    str(len(region.facets())),
-                    "\n".join(maps[:3] + ["..."] * (len(maps) > 3)),
-                ]
-            )
-        print_table(names, rows, folds=_PATTERN)
+    return [
+        {
+            "pattern": format_pattern(region.pattern, region.network.widths),
+            "witness": region.witness.tolist(),
+            "facets": region.rows[region.facets()].tolist(),
+            "weight": region.affine.weight.tolist(),
+            "bias": region.affine.bias.tolist(),
+        }
+        for region in regions
+    ]
+
+
+def _print_regions(listed: tn.Regions, limit: int) -> None:
+    _print_table(listed[:limit])
     more = f", {min(limit, len(listed))} shown" if len(listed) > limit else ""
     state = "" if listed.complete else " (incomplete)"
     click.echo(f"{len(listed)} activation regions in {listed.domain}{state}{more}")
+
+
+def _print_table(regions: Sequence[tn.ActivationRegion]) -> None:
+    from tropnet.arrays.patterns import format_pattern
+
+    if not len(regions):
+        return
+    names = ["#", _PATTERN, "point inside", "facets", "affine map: weight | bias"]
+    rows = []
+    for index, region in enumerate(regions):
+        affine = region.affine
+        maps = [f"{vector(w)} | {b:.4g}" for w, b in zip(affine.weight, affine.bias, strict=True)]
+        rows.append(
+            [
+                str(index),
+                format_pattern(region.pattern, region.network.widths),
+                vector(region.witness),
+                str(len(region.facets())),
+                "\n".join(maps[:3] + ["..."] * (len(maps) > 3)),
+            ]
+        )
+    print_table(names, rows, folds=_PATTERN)
