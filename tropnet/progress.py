@@ -130,10 +130,10 @@ def track(
             first = now, count
         paced = now > first[0] and count > first[1]
         rate = (count - first[1]) / (now - first[0]) if paced else count / max(now - begin, 1e-9)
+        if now > next_look and enabled:
+            show()
         # The first items come with what precedes them, so that they say nothing of the pace either.
         if now > next_look and (paced or not count):
-            if enabled:
-                show()
             found = forecast()
             next_look = (
                 inf if found is not None and found.standard_error is not None else begin + _LATER * (now - begin)

@@ -1,5 +1,6 @@
 """Exact answers that take long can say so."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -39,7 +40,8 @@ def test_progress_is_shown_where_it_is_asked_for(
 ) -> None:
     """A bar of regions or nodes on a terminal, nothing without being asked."""
     monkeypatch.setattr(progress, "time", Clock())
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
     call(False)
     assert capsys.readouterr() == ("", "")
