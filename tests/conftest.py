@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 EXPECTED_SKIPS = {"no browser: chromium, chromium-browser, google-chrome or chrome must be on the PATH"}
 
 _COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=30, **_COMMON)
+settings.register_profile("quick", max_examples=20, **_COMMON)
 settings.register_profile("long", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("TROPNET_HYPOTHESIS_PROFILE", "quick"))
 
