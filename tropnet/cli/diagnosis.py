@@ -15,11 +15,12 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from tropnet.cli.options import ENGINES
+
 __all__ = ["Diagnosis", "available_memory", "diagnose", "usable_cores"]
 
 # Extras that those need who work at tropnet itself.
 FOR_DEVELOPMENT = {"analysis", "bench", "docs", "test"}
-_ENGINES = ("polygon", "vertex", "simplex", "lp", "reference")
 _ROOMS = ("enumeration", "geometry", "prediction", "regions")
 # Environment variables that change how tropnet runs.
 _VARIABLES = ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT", "OMP_NUM_THREADS", "TROPNET_QUIET", "NO_COLOR")
@@ -260,7 +261,7 @@ def _look_at_engines(found: Diagnosis, kernels: Sequence[tuple[str, Any]]) -> No
     import tropnet as tn
 
     net = tn.Network.mlp(_WEIGHTS, _BIASES)
-    for engine in _ENGINES:
+    for engine in ENGINES[1:]:  # but for "auto"
         own = [kernel for name, kernel in kernels if name.startswith(f"tropnet.enumeration.engines.{engine}.")]
         # Some kernels of an engine are only compiled for what few networks need.
         before = any(map(_is_kept, own)) if own else None
