@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.shared import results
 from tropnet.errors import MissingExtraError
+from tropnet.progress import ends_sooner
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Arguments = Mapping[str, Mapping[str, Any]]
-_METAVARS = {int: "N", Path: "FOLDER"}
+_METAVARS = {int: "N", float: "X", Path: "FOLDER"}
 
 # Options that more than one study has; each names those that it takes.
 DATA: Arguments = {
@@ -87,7 +88,7 @@ class Study:
     packages
         Whose versions are told beside those that all studies tell.
     reduced
-        What the profile between the full and the quick one does, if there is one.
+        What the profile between the full and the quick one does, if there is one. Its results have names of their own.
     arguments
         The study's own options, as `argparse.ArgumentParser.add_argument` takes them, by flag.
     """
@@ -124,13 +125,15 @@ def main(study: Study, arguments: list[str] | None = None) -> None:
     if "threads" in options:
         record["threads"] = options.threads
     try:
-        record |= study.run(config, job)
+        with ends_sooner(""):  # the size of a study is its configuration's
+            record |= study.run(config, job)
     except (MissingExtraError, OSError) as error:  # what a user can mend: an extra, data, a folder
         sys.exit(f"python -m analysis.{study.name}: {error}")
-    written = [folder / f"{study.name}.json"]
+    name = f"{study.name}_reduced" if getattr(options, "reduced", False) else study.name
+    written = [folder / f"{name}.json"]
     results.write_json(written[0], record)
     if study.tables is not None:
-        written.append(folder / f"{study.name}.md")
+        written.append(folder / f"{name}.md")
         study.tables(written[1], record)
     if study.draw is not None:
         written += results.write_figures(study.draw(written[0]), figures)
@@ -144,7 +147,8 @@ def parser(study: Study) -> argparse.ArgumentParser:
         prog=f"python -m analysis.{study.name}", description=study.about, formatter_class=_Help
     )
     for flag, settings in study.arguments.items():
-        found.add_argument(flag, **({"metavar": _METAVARS[settings["type"]]} if "type" in settings else {}), **settings)
+        metavar = {"metavar": _METAVARS[settings["type"]]} if "type" in settings else {}
+        found.add_argument(flag, **{**metavar, **settings})
     profiles = found.add_mutually_exclusive_group()
     if study.reduced:
         profiles.add_argument("--reduced", action="store_true", help=study.reduced)

@@ -30,6 +30,7 @@ __all__ = [
     "Run",
     "finished",
     "published_curve",
+    "reached",
     "reductions",
     "train",
     "train_all",
@@ -160,6 +161,15 @@ def finished(run: Run, cache: Path) -> dict[str, Any] | None:
     """Return what `train` found in an earlier run, None if it is not done."""
     path = _path(run, cache)
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def reached(run: Run, cache: Path) -> dict[str, Any] | None:
+    """Return what `train` found, of a run under way the history of its epochs that are done; None if there are none."""
+    log = _path(run, cache).with_suffix("") / "log.json"
+    found = finished(run, cache)
+    if found is not None or not log.exists():
+        return found
+    return {"history": json.loads(log.read_text())["epochs"]}
 
 
 def train_all(runs: Iterable[Run], job: Job) -> None:

@@ -84,6 +84,14 @@ def runs(config: Config) -> list[Run]:
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
     config = (quick if options.quick else reduced if options.reduced else full)(options.device)
-    precision = options.mixed_precision
-    plans = (replace(plan, recipe=replace(plan.recipe, mixed_precision=precision)) for plan in config.plans)
+    plans = (
+        replace(
+            plan,
+            recipe=replace(plan.recipe, mixed_precision=options.mixed_precision),
+            strengths=tuple(options.strengths or plan.strengths),
+            trials=options.trials or plan.trials,
+        )
+        for plan in config.plans
+        if plan.architecture in (options.architectures or PUBLISHED)
+    )
     return replace(config, plans=tuple(plans))

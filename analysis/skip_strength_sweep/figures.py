@@ -10,8 +10,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.skip_strength_sweep.config import NAME
-
 _TITLES = {
     "resnet34": "ResNet34",
     "resnet18": "ResNet18",
@@ -29,14 +27,17 @@ _MARKERS = {
 def draw(results: Path) -> dict[str, Figure]:
     """Return the figure of a results file, by its name."""
     record = json.loads(results.read_text())
-    figure = Figure(figsize=(11, 8.4), layout="constrained", dpi=150)
-    for axes, (name, found) in zip(figure.subplots(2, 2).flat, record["architectures"].items(), strict=True):
-        draw_architecture(axes, name, found, record["published"][name])
+    found = record["architectures"]
+    n_rows, n_columns = -(-len(found) // 2), min(len(found), 2)
+    figure = Figure(figsize=(5.5 * n_columns, 4.2 * n_rows), layout="constrained", dpi=150)
+    for index, name in enumerate(found, start=1):
+        axes = figure.add_subplot(n_rows, n_columns, index)
+        draw_architecture(axes, name, found[name], record["published"][name])
     profile = record["config"]["profile"]
     figure.suptitle(
         f"Accuracy on MNIST against the strength t of the skips{'' if profile == 'full' else f' — {profile} profile'}"
     )
-    return {NAME: figure}
+    return {results.stem: figure}
 
 
 def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: dict[str, Any]) -> None:

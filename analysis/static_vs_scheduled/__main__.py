@@ -5,12 +5,13 @@ skip at all; 5 trials of 10 epochs. Runs of one trial begin with the same weight
 so schedules are compared with the static skip by the paired differences of the accuracy after the last epoch.
 
     python -m analysis.static_vs_scheduled --device cuda
+    python -m analysis.static_vs_scheduled --trials 1 --workers 2
     python -m analysis.static_vs_scheduled --reduced
     python -m analysis.static_vs_scheduled --quick
     python -m analysis.static_vs_scheduled --reduced --summarise
 
-The first is the paper's; --reduced is for a CPU. A stopped run goes on where it was; --summarise trains nothing and
-reports on the networks that are done.
+The first is the paper's, the second a trial of it, ten hours of one CPU core; --reduced takes a quarter of one. A
+stopped run goes on where it was; --summarise trains nothing and reports on the epochs that are done.
 """
 
 from analysis.shared.main import Study, main
@@ -32,7 +33,7 @@ STUDY = Study(
     summary=summary,
     draw=draw,
     reduced="fewer images, a narrower ResNet34: for a CPU",
-    arguments=ARGUMENTS,
+    arguments={"--trials": {"type": int, "help": "networks of each setting (default: 5, quick 2)"}, **ARGUMENTS},
 )
 
 if __name__ == "__main__":

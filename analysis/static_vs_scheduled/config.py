@@ -78,4 +78,5 @@ def runs(config: Config) -> list[Run]:
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
     config = (quick if options.quick else reduced if options.reduced else full)(options.device)
-    return replace(config, recipe=replace(config.recipe, mixed_precision=options.mixed_precision))
+    recipe = replace(config.recipe, mixed_precision=options.mixed_precision)
+    return replace(config, recipe=recipe, trials=options.trials or config.trials)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from analysis.shared.skip_runs import Run, finished, published_curve, reductions
+from analysis.shared.skip_runs import Run, published_curve, reached, reductions
 from analysis.shared.statistics import interval
 from analysis.static_vs_scheduled.config import (
     FIGURE,
@@ -23,14 +24,20 @@ from analysis.static_vs_scheduled.config import (
     runs,
 )
 
+Entry = dict[str, Any]
+History = list[Entry]
+
 
 def summarise(config: Config, cache: Path) -> dict[str, Any]:
-    """Return the results on the networks that are done, and what was not run."""
-    done = {run: finished(run, cache) for run in runs(config)}
-    found = {run: record for run, record in done.items() if record}
+    """Return the results on the epochs that are done, and what was not run."""
+    wanted = {run: reached(run, cache) for run in runs(config)}
+    found = {run: record for run, record in wanted.items() if record}
+    begun = [len(record["history"]) for record in found.values() if len(record["history"]) < config.epochs]
     missing = []
-    if len(found) < len(done):
-        missing.append(f"{len(done) - len(found)} of the {len(done)} networks of this profile")
+    if len(found) < len(wanted):
+        missing.append(f"{len(wanted) - len(found)} of the {len(wanted)} networks of this profile")
+    if begun:
+        missing.append(f"the last epochs of {len(begun)} networks, which have {', '.join(map(str, sorted(begun)))}")
     reasons = _reductions(config)
     if reasons:
         missing.append(f"Fig. 3 as published; run here: {', '.join(reasons)}")
@@ -46,8 +53,8 @@ def summarise(config: Config, cache: Path) -> dict[str, Any]:
 def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> dict[str, Any]:
     """Return accuracies by setting, and each setting compared with the static skip over the trials that have both.
 
-    The comparisons are of the last epoch: on the test images after it, as in the paper, and on the training images
-    while it lasts, which tells how far the training got.
+    The comparisons are of the last epoch that a pair of trials has got to: on the test images after it, as in the
+    paper, and on the training images while it lasts, which tells how far the training got.
     """
     by_setting = {
         setting: {
@@ -58,8 +65,8 @@ def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> di
     settings = {
         setting: {
             "strengths": list(SETTINGS[setting]),
-            "trials": {str(trial): _accuracies(record) for trial, record in records.items()},
-            "epochs": _by_epoch(list(records.values())),
+            "trials": {str(trial): _accuracies(record["history"]) for trial, record in records.items()},
+            "epochs": _by_epoch([record["history"] for record in records.values()]),
             **_removed(list(records.values())),
         }
         for setting, records in by_setting.items()
@@ -68,30 +75,50 @@ def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> di
     static = by_setting[STATIC]
     comparisons = {}
     for setting, records in by_setting.items():
-        trials = sorted(set(records) & set(static))
-        if setting != STATIC and trials:
-            pairs = [(records[trial]["history"][-1], static[trial]["history"][-1]) for trial in trials]
+        pairs = [(records[trial]["history"], static[trial]["history"]) for trial in sorted(set(records) & set(static))]
+        if setting != STATIC and pairs:
+            last, pairs = _at_one_epoch(pairs)
             comparisons[setting] = {
-                images: compare([ours[key] for ours, _ in pairs], [theirs[key] for _, theirs in pairs])
-                for images, key in (("test", "validation_accuracy"), ("train", "accuracy"))
+                "epoch": last,
+                **{
+                    images: compare([ours[key] for ours, _ in pairs], [theirs[key] for _, theirs in pairs])
+                    for images, key in (("test", "validation_accuracy"), ("train", "accuracy"))
+                },
             }
     return {"settings": settings, "against_static": comparisons}
 
 
-def _accuracies(record: dict[str, Any]) -> list[float]:
-    return [entry["validation_accuracy"] for entry in record["history"]]
+def _at_one_epoch(pairs: Sequence[tuple[History, History]]) -> tuple[int, list[tuple[Entry, Entry]]]:
+    """Return the last epoch that a pair has got to, and its entries of all pairs that have.
+
+    Examples
+    --------
+    >>> one, other = [{"epoch": 1}, {"epoch": 2}], [{"epoch": 1}]
+    >>> _at_one_epoch([(one, one), (one, other)])
+    (2, [({'epoch': 2}, {'epoch': 2})])
+    """
+    last = max(min(len(ours), len(theirs)) for ours, theirs in pairs)
+    return last, [(ours[last - 1], theirs[last - 1]) for ours, theirs in pairs if min(len(ours), len(theirs)) >= last]
 
 
-def _by_epoch(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [interval(list(values)) for values in zip(*map(_accuracies, records), strict=True)]
+def _accuracies(history: History) -> list[float]:
+    return [entry["validation_accuracy"] for entry in history]
 
 
-def _removed(records: list[dict[str, Any]]) -> dict[str, Any]:
+def _by_epoch(histories: Sequence[History]) -> list[dict[str, Any]]:
+    """Return the interval of each epoch, over the trials that have got so far."""
+    columns = zip_longest(*map(_accuracies, histories))
+    return [interval([value for value in column if value is not None]) for column in columns]
+
+
+def _removed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return how far the accuracy without the skips in the program is from that at t = 0, the largest over trials."""
-    if not all("removed_accuracy" in record for record in records):
-        return {}
-    changes = [abs(record["removed_accuracy"] - _accuracies(record)[-1]) for record in records]
-    return {"largest_change_by_removal": max(changes)}
+    changes = [
+        abs(record["removed_accuracy"] - _accuracies(record["history"])[-1])
+        for record in records
+        if "removed_accuracy" in record
+    ]
+    return {"largest_change_by_removal": max(changes)} if changes else {}
 
 
 def compare(scheduled: list[float], static: list[float]) -> dict[str, Any]:
@@ -149,12 +176,12 @@ def summary(record: dict[str, Any]) -> str:
     lines = [f"profile: {record['config']['profile']}"]
     for name, own in record["architectures"].items():
         for setting, found in own["settings"].items():
-            last = found["epochs"][-1]
-            lines.append(f"{name}, {setting}: {last['mean']:.4f} after the last epoch, {last['n']} trials")
-        for setting, comparisons in own["against_static"].items():
+            last, n = found["epochs"][-1], len(found["epochs"])
+            lines.append(f"{name}, {setting}: {last['mean']:.4f} after epoch {n}, trials: {last['n']}")
+        for setting, found in own["against_static"].items():
             lines += [
-                f"{name}, {setting} less static, {images} images: {_difference(found)}"
-                for images, found in comparisons.items()
+                f"{name}, {setting} less static, epoch {found['epoch']}, {images} images: {_difference(found[images])}"
+                for images in ("test", "train")
             ]
     lines += [f"not run: {what}" for what in record["not_run"]]
     return "\n".join(lines)

@@ -11,8 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.static_vs_scheduled.config import NAME
-
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#e69f00", "#888888")
 
 
@@ -23,7 +21,7 @@ def draw(results: Path) -> dict[str, Figure]:
     for name, found in record["architectures"].items():
         published = record["published"] if name == "resnet34" else {}
         figure = Figure(figsize=(10.5, 4.8), layout="constrained", dpi=150)
-        figures[NAME if name == "resnet34" else f"{NAME}_{name}"] = figure
+        figures[results.stem if name == "resnet34" else f"{results.stem}_{name}"] = figure
         left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
         draw_curves(left, found["settings"], published)
         tested = {setting: row["test"] for setting, row in found["against_static"].items()}

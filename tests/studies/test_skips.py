@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from analysis.shared import skip_runs
+from analysis.shared.main import main, parser
 from analysis.shared.results import published, write_json
 from analysis.shared.skip_runs import Recipe, Run, finished, train
 from analysis.shared.statistics import interval
@@ -21,12 +22,15 @@ from analysis.skip_removal_speed.measurement import (
     time_side_by_side,
     values_bytes,
 )
+from analysis.skip_strength_sweep import __main__ as sweep_command
 from analysis.skip_strength_sweep import config as sweep
 from analysis.skip_strength_sweep.evaluate import published as published_sweep
+from analysis.static_vs_scheduled import __main__ as comparison_command
 from analysis.static_vs_scheduled import config as comparison
 from analysis.static_vs_scheduled import evaluate
 from tests.studies.generated import digits
 from tropnet.homotopy import PUBLISHED_SCHEDULES, PlainSkip, WeightedSkip, resnet18, skip_cnn
+from tropnet.homotopy.training.checkpoints import write_logs
 
 RECIPE = Recipe(n_train=64, n_test=40, width=2, channels=2, batch=16)
 RUN = Run("cnn3", RECIPE, (0.5, 0.0), epochs=3, trial=1)
@@ -185,6 +189,54 @@ def test_comparison_uses_the_trials_that_both_have(tmp_path):
         comparison.CONTROL: 1,
     }
     assert "3 of the 10 networks of this profile" in found["not_run"]
+
+
+def test_epochs_of_networks_under_way_count(tmp_path):
+    """A trial that was stopped is shown as far as it got, and compared at the last epoch that both have."""
+    config = dataclasses.replace(comparison.quick("cpu"), trials=1)
+    for run, n, accuracy in zip(comparison.runs(config), (10, 4), (0.5, 0.75), strict=False):
+        entry = {"t": run.strengths[-1], "accuracy": 0.25, "validation_accuracy": accuracy}
+        history = [{"epoch": epoch, **entry} for epoch in range(1, n + 1)]
+        path = skip_runs._path(run, tmp_path)
+        if n == config.epochs:
+            write_json(path, {"history": history})
+        else:
+            write_logs(path.with_suffix(""), {}, history)
+    found = evaluate.summarise(config, tmp_path)
+    own = found["architectures"]["cnn3"]
+    assert {setting: len(row["epochs"]) for setting, row in own["settings"].items()} == {
+        comparison.STATIC: 10,
+        "from 0.9": 4,
+    }
+    compared = own["against_static"]["from 0.9"]
+    assert compared["epoch"] == 4
+    assert compared["test"]["differences"] == [0.25]
+    assert "the last epochs of 1 networks, which have 4" in found["not_run"]
+    assert "3 of the 5 networks of this profile" in found["not_run"]
+
+
+def test_a_part_of_the_strengths_can_be_asked_for():
+    """Architectures, strengths and trials restrict any profile, and what is missing of the full one is said."""
+    options = parser(sweep_command.STUDY).parse_args(
+        ["--architectures", "resnet34", "--strengths", "0", "0.5", "--trials", "1"]
+    )
+    config = sweep.configure(options)
+    assert [(run.architecture, run.strengths, run.recipe) for run in sweep.runs(config)] == [
+        ("resnet34", (0.0,), Recipe()),
+        ("resnet34", (0.5,), Recipe()),
+    ]
+    assert [plan.trials for plan in sweep.configure(parser(sweep_command.STUDY).parse_args([])).plans] == [5] * 4
+
+
+def test_reduced_results_have_names_of_their_own(tmp_path):
+    """Neither profile writes over what the other found."""
+    name = "static_vs_scheduled"
+    study = dataclasses.replace(
+        comparison_command.STUDY, run=lambda *_: {}, summary=lambda *_: "", draw=None, packages=()
+    )
+    for profile in ([], ["--reduced"]):
+        main(study, [*profile, "--out", str(tmp_path)])
+    assert {path.name for path in tmp_path.glob("results/*.json")} == {f"{name}.json", f"{name}_reduced.json"}
 
 
 # --- what removal saves

@@ -37,7 +37,7 @@ from tropnet.homotopy.training.measures import Measure, accuracy, added, mean, s
 from tropnet.homotopy.training.options import refuse_options, refuse_parts, tensors_of
 from tropnet.homotopy.training.order import order_of_examples
 from tropnet.homotopy.training.trials import StackedTrials
-from tropnet.progress import track
+from tropnet.progress import ends_sooner, track
 
 __all__ = ["Trainer"]
 
@@ -273,7 +273,8 @@ class Trainer:
         begin, seconds = time.perf_counter(), epoch.seconds
         epoch.sums = epoch.sums or [0.0] * len(self.measures)
         unread: list[Any] = []
-        with track(f"epoch {len(self.history) + 1}", "steps", enabled=self.progress) as update:
+        what = f"epoch {len(self.history) + 1}"
+        with ends_sooner(""), track(what, "steps", enabled=self.progress) as update:
             try:
                 for step in range(epoch.step, len(batches)):
                     unread.append(self._step(*self._batch(inputs, targets, batches[step])))
