@@ -46,7 +46,7 @@ class Config:
         ("mnist", 100, True),
         ("cifar10", 64, True),
     )
-    sensitivity_networks: int = 10
+    sensitivity_networks: int = 50
     epochs: int = 5
     learning_rate: float = 5e-4
     n_train: int | None = None

@@ -98,7 +98,7 @@ def summarise(config: Config, findings: dict[Arm, Findings], data: dict[str, Par
         "published": published("lr_table_2"),
         "data": {name: _sources(name, parts) for name, parts in data.items()},
         "rows": table,
-        "verdict": overall(table),
+        "verdict": overall([*table, *sensitivity]),
         "sensitivity": sensitivity,
         "fit_by_setting": fit_by_setting([*table, *sensitivity]),
         "observations": {
@@ -135,28 +135,35 @@ def compared(row: Row, found: dict[str, Findings], labels: np.ndarray) -> dict[s
     }
 
 
-def overall(table: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count the rows that are significant in print, were run, and have the published direction, by range of pixels."""
-    out: dict[str, Any] = {"by_pixels": []}
-    for pixels in ([0, 1], [-1, 1]):
-        chosen = [row for row in table if row["published"] and row["published"]["reject"] and row["pixels"] == pixels]
-        direction = [row for row in chosen if row["with"]["cached"] < row["without"]["cached"]]
-        reproduced = [row for row in chosen if row["verdict"].startswith("reproduced")]
-        out["by_pixels"].append(
+def overall(rows_: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the rows that are significant in print, were run, and have the published direction, by what is not stated.
+
+    Returns
+    -------
+    dict
+        by_setting: pixels, batch, networks an arm at least, and the counts; text, the same in words.
+    """
+    known = [row for row in rows_ if row["published"] and row["published"]["reject"]]
+    out = []
+    for pixels, batch in dict.fromkeys((tuple(row["pixels"]), row["batch"]) for row in known):
+        chosen = [row for row in known if (tuple(row["pixels"]), row["batch"]) == (pixels, batch)]
+        out.append(
             {
-                "pixels": pixels,
+                "pixels": list(pixels),
+                "batch": batch,
+                "networks": min(row[side]["networks"] for row in chosen for side in ARMS),
                 "significant_in_print_and_run": len(chosen),
-                "published_direction": len(direction),
-                "significant_here": len(reproduced),
+                "published_direction": sum(row["with"]["cached"] < row["without"]["cached"] for row in chosen),
+                "significant_here": sum(row["verdict"].startswith("reproduced") for row in chosen),
             }
         )
-    out["text"] = " ".join(
-        f"Pixels in {entry['pixels']}: of {entry['significant_in_print_and_run']} rows that are significant in print"
-        f" and were run, {entry['published_direction']} have the published direction here,"
-        f" {entry['significant_here']} significantly."
-        for entry in out["by_pixels"]
+    text = " ".join(
+        f"Pixels in {entry['pixels']}, batch {entry['batch']}: of {entry['significant_in_print_and_run']} rows that are"
+        f" significant in print and were run, {entry['published_direction']} have the published direction here,"
+        f" {entry['significant_here']} significantly ({entry['networks']} networks an arm)."
+        for entry in out
     )
-    return out
+    return {"by_setting": out, "text": text}
 
 
 def observations(

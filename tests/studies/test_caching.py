@@ -27,7 +27,7 @@ from analysis.caching_rates.evaluate import (
     verdict,
 )
 from analysis.caching_rates.rows import rows, sensitivity_rows
-from analysis.caching_rates.tables import write
+from analysis.caching_rates.tables import nearest, write
 from analysis.caching_rates.training import (
     Arm,
     Findings,
@@ -380,8 +380,8 @@ def test_rows_are_those_of_the_table_and_what_is_not_stated():
     assert (arm.skips, arm.batch, arm.epochs, arm.networks) == (((1, 3), (2, 4)), 100, 5, 50)
     assert found[0].arm("without", Config()) == replace(arm, skips=())
     assert {(row.dataset, row.batch, row.centred, row.networks) for row in sensitivity_rows(Config())} == {
-        ("mnist", 50, False, 10),
-        ("mnist", 200, False, 10),
+        ("mnist", 50, False, 50),
+        ("mnist", 200, False, 50),
         ("mnist", 64, True, 10),
         ("mnist", 100, True, 10),
         ("cifar10", 64, True, 10),
@@ -429,12 +429,23 @@ def test_quick_profile_stopped_and_resumed(folder, again, tmp_path, monkeypatch,
     ]
     assert "not run: SVHN, 3 x 32, 1-3, batch 50: data absent" in capsys.readouterr().out
     assert str(folder) not in json.dumps(whole)
-    assert [entry["significant_in_print_and_run"] for entry in whole["verdict"]["by_pixels"]] == [5, 3]
+    counted = {
+        (tuple(entry["pixels"]), entry["batch"]): entry["significant_in_print_and_run"]
+        for entry in whole["verdict"]["by_setting"]
+    }
+    assert counted == {((0, 1), 50): 5, ((-1, 1), 50): 5, ((0, 1), 100): 2}
+    fits = {(entry["dataset"], tuple(entry["pixels"]), entry["batch"]): entry for entry in whole["fit_by_setting"]}
+    chosen = nearest(whole)
+    assert {row["dataset"] for row in chosen} == {"mnist", "cifar10"}
+    for row in chosen:
+        own = fits[row["dataset"], tuple(row["pixels"]), row["batch"]]
+        rivals = [entry for key, entry in fits.items() if key[0] == row["dataset"]]
+        assert own["chi2"] == min(entry["chi2"] for entry in rivals if entry["networks"] >= whole["config"]["networks"])
     for row in whole["rows"]:
         expected = compare(row["with"]["cached_counts"], row["without"]["cached_counts"])
         assert row["test"] == expected
     text = (tmp_path / "whole" / "results" / "caching_rates.md").read_text()
-    assert text.count("## ") == 8
+    assert text.count("## ") == 9
     assert "- SVHN, 4 x 8, 1-3, 2-4, batch 50: data absent" in text
 
 
