@@ -382,9 +382,9 @@ def test_rows_are_those_of_the_table_and_what_is_not_stated():
     assert {(row.dataset, row.batch, row.centred, row.networks) for row in sensitivity_rows(Config())} == {
         ("mnist", 50, False, 50),
         ("mnist", 200, False, 50),
-        ("mnist", 64, True, 10),
-        ("mnist", 100, True, 10),
-        ("cifar10", 64, True, 10),
+        ("mnist", 64, True, 50),
+        ("mnist", 100, True, 50),
+        ("cifar10", 64, True, 50),
     }
 
 
