@@ -30,7 +30,7 @@ class Config:
         Root of all seeds.
     """
 
-    trials: int = 10
+    trials: int = 50
     epochs: int = 20_000
     learning_rate: float = 0.01
     depths: tuple[int, ...] = (2, 5)

@@ -35,7 +35,7 @@ class Config:
         Root of all seeds.
     """
 
-    trials: int = 10
+    trials: int = 50
     epochs: int = 4_000
     learning_rate: float = 0.01
     layers: int = 5
