@@ -137,6 +137,8 @@ def enumerate_regions(
         `engine`, `backend`, `on_undecided` or `max_regions` is none of the above, or the engine does not fit.
     UndecidedError
         A decision stayed undecided; carries the partial result.
+    TooLargeError
+        A layer is so wide that the arrays of the search do not fit into memory.
     EnumerationInterrupted
         On Ctrl-C; carries the partial result.
     SubtreeError

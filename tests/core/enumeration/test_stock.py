@@ -1,5 +1,6 @@
 """Searches take the arrays of others that are done: what these hold must not matter."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_what_is_left_in_arrays_does_not_matter(engine, n_inputs, domain):
         assert patterns(net, domain, engine, facets=True) == wanted
         spoil(stock)
         assert tn.count_regions(net, domain, engine=engine) == len(wanted[0])
+
+
+@pytest.mark.parametrize("engine", SEARCHES)
+def test_arrays_that_do_not_fit_are_named(engine, monkeypatch):
+    """A layer so wide that memory does not hold what a search needs: the network and the size are said."""
+
+    def refused(*_):
+        raise MemoryError("Unable to allocate 233. GiB for an array")
+
+    monkeypatch.setattr(sys.modules[SEARCHES[engine].__module__], "_allocated", refused)
+    with pytest.raises(tn.TooLargeError, match=r"of a search must fit into memory, those for .* do not: .* 233\. GiB"):
+        tn.count_regions(tn.Network.random([2, 19, 1], seed=0), engine=engine)
 
 
 @pytest.mark.parametrize(("engine", "n_inputs"), CASES)

@@ -28,6 +28,7 @@ from tropnet.enumeration.engines.listing import FIRST_BUFFER, chunk_of, room_for
 from tropnet.enumeration.engines.lp import enumerate_by_lp
 from tropnet.enumeration.engines.residues import make_residues
 from tropnet.enumeration.engines.simplex.engine import SimplexEngine
+from tropnet.errors import TooLargeError
 from tropnet.kernels import Lender, Record, copied
 
 __all__ = ["ExactSigns", "Frame", "Stock", "VertexSearch"]
@@ -72,6 +73,11 @@ class Stock:
         """Return arrays for a task, its rows as at the start and its state as it may be left from another search.
 
         `allocate` makes the state for so many roots, with room for so many vertices.
+
+        Raises
+        ------
+        TooLargeError
+            They do not fit into memory.
         """
         net = task.network
         key = (
@@ -83,8 +89,14 @@ class Stock:
         kept = self.take(key) if reusable else None
         if kept is not None:
             return Arrays(*start_composition(net, kept.rows.state), kept.state.state, kept)
-        problem, rows = start_composition(net)
-        state = allocate(task, n_roots, room)
+        try:
+            problem, rows = start_composition(net)
+            state = allocate(task, n_roots, room)
+        except MemoryError as error:
+            raise TooLargeError(
+                f"the arrays of a search must fit into memory, those for {net} do not: {error}. They grow with the"
+                " square of the widest layer."
+            ) from error
         return Arrays(problem, rows, state, Kept.of(key, rows, state) if reusable else None)
 
     def give(self, kept: Kept) -> None:
