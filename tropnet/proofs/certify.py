@@ -44,7 +44,8 @@ class Certified:
     n_regions, n_linear_regions
         What it states; None where linear regions were not counted.
     counts
-        How many facets, sides of boxes and implied rows it proves, and how many of them took exact arithmetic.
+        How many facets, sides of boxes and rows that the box of their region does not imply it proves, and how many of
+        them took exact arithmetic (`exact_facets`, ...).
     claims
         What it states of the outputs, such as a maximum.
     """

@@ -27,14 +27,14 @@ IndexArray = NDArray[np.int64]
 
 
 class Counts(NamedTuple):
-    """How many facets, sides of boxes and implied rows were proven, and how many of each only over the integers."""
+    """How many facets, sides of boxes and rows that no box implies are proven; how many of each over the integers."""
 
     facets: int = 0
     exact_facets: int = 0
     sides: int = 0
     exact_sides: int = 0
-    implied: int = 0
-    exact_implied: int = 0
+    rows: int = 0
+    exact_rows: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """Return the sums."""
@@ -152,7 +152,7 @@ class RegionProof:
         if len(places):
             n_exact = self._implied_exactly(places.tolist())
         self.counts = self.counts.plus(
-            Counts(sides=2 * k, exact_sides=len(left), implied=int(unclear.sum()), exact_implied=n_exact)
+            Counts(sides=2 * k, exact_sides=len(left), rows=int(unclear.sum()), exact_rows=n_exact)
         )
 
     def _implied_exactly(self, places: list[int]) -> int:

@@ -79,7 +79,7 @@ def certify(
                 "n_activation_regions": made.n_regions,
                 "n_linear_regions": made.n_linear_regions,
                 "claims": [claim.described() for claim in made.claims],
-                **made.counts._asdict(),
+                **{f"n_{name}": n for name, n in made.counts._asdict().items()},
             }
         )
         return
