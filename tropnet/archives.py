@@ -21,6 +21,14 @@ __all__ = ["LaterFormatError", "archive_bytes", "check_version", "read_archive",
 _KIND = "tropnet_kind"
 _VERSION = "tropnet_version"
 _MANY_ENTRIES = 0xFFFF  # and more, which zip counts elsewhere
+# What an archive of another kind than was asked for is read by.
+_READ_BY = {
+    "network": "tropnet.load",
+    "regions": "tropnet.Regions.from_npz",
+    "compiled predictor": "tropnet.CompiledPredictor.load",
+    "cached predictor": "tropnet.CachedPredictor.load",
+    "tracked regions": "tropnet.RegionTracker.from_npz",
+}
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -166,7 +174,8 @@ def read_archive(source: str | os.PathLike[str] | bytes, kind: str, version: int
         raise FileFormatError(f"{where} is truncated or damaged ({error}); write the {kind} again.") from error
     found = str(arrays.pop(_KIND, "something else"))
     if found != kind:
-        raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}.")
+        reader = f", which {_READ_BY[found]} reads" if found in _READ_BY else ""
+        raise FileFormatError(f"{where} must hold a tropnet {kind}, but it holds {found}{reader}.")
     written = arrays.pop(_VERSION, np.array(0))
     check_version(source, kind, written.tolist(), version)
     return arrays

@@ -30,6 +30,7 @@ from tropnet import (
     SkipError,
     Tolerances,
     TropnetError,
+    archives,
     count_regions,
     enumerate_regions,
     find_linear_region,
@@ -526,7 +527,10 @@ FOREIGN = {
     "pickled mark": (npz(tropnet_kind=np.array([Bomb()], dtype=object)), "pickle"),
     "a single array": (single_array(), "single array, not a tropnet network"),
     "other arrays": (npz(a=np.ones(3)), "must hold a tropnet network, but it holds something else"),
-    "another kind": (archive_bytes("regions", 1, {}), "must hold a tropnet network, but it holds regions"),
+    "another kind": (
+        archive_bytes("regions", 1, {}),
+        "must hold a tropnet network, but it holds regions, which tropnet.Regions.from_npz reads",
+    ),
     "a later version": (
         archive_bytes("network", 99, {}),
         r"format version 99 \(network\), this tropnet reads up to 1; update",
@@ -688,3 +692,12 @@ def test_every_error_is_a_tropnet_error_and_a_builtin() -> None:
         assert issubclass(error, TropnetError)
         assert issubclass(error, base)
     assert not issubclass(tn.EnumerationInterrupted, Exception)
+
+
+@pytest.mark.parametrize("reader", archives._READ_BY.values())
+def test_what_is_said_to_read_a_file_exists(reader):
+    """An archive of another kind is named with a public call."""
+    found = tn
+    for name in reader.split(".")[1:]:
+        found = getattr(found, name)
+    assert callable(found)

@@ -142,8 +142,8 @@ def _largest(
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance must be a number of at least 0, got {tolerance!r}.")
     net = dense_network(net)
-    c = sign * output_form(net, form)
     fitted = as_domain(domain, net.n_inputs)
+    c = sign * output_form(net, form)
     within, inside, restriction = within_hull(net, fitted)
     if method in ("auto", "search"):
         found = largest_value(within, inside, [c], progress=progress)

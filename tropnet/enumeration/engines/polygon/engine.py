@@ -81,8 +81,8 @@ class PolygonEngine(Engine):
         if roots is not None:
             return _PolygonPlan(self, task, roots)
         return Refusal(
-            "engine 'polygon' needs two inputs, a hidden layer, and a domain that, together with the first layer,"
-            " contains no line; use engine='vertex', 'simplex' or 'lp'."
+            "engine 'polygon' needs two inputs, a hidden layer, and a domain of two dimensions that, together with the"
+            " first layer, contains no line; use engine='vertex', 'simplex' or 'lp'."
         )
 
 
