@@ -20,11 +20,12 @@ from tropnet.network.network import Network
 from tropnet.plotting.region_map import plot_boundary, plot_regions
 from tropnet.polyhedral_complex import decision_boundary
 
-__all__ = ["plot_slice", "slice_through"]
+__all__ = ["mark_corners", "plot_slice", "slice_through"]
 
 # How far the plane is shown beyond the triangle of the points, of its size.
 _MARGIN = 0.35
 _POINTS = 3
+_NAMES = ("A", "B", "C")
 _OPTIONS = tuple(signature(plot_regions).parameters)[2:]
 
 
@@ -73,7 +74,7 @@ def plot_slice(
     ax: Axes | None = None,
     *,
     images: ArrayLike | None = None,
-    names: Sequence[str] = ("A", "B", "C"),
+    names: Sequence[str] = _NAMES,
     boundary: bool = False,
     margin: float = _MARGIN,
     **options: Any,
@@ -123,7 +124,6 @@ def plot_slice(
         if name not in _OPTIONS:
             raise TypeError(f"plot_slice has no argument {name!r}; those of plot_regions are {', '.join(_OPTIONS)}.")
     sliced = slice_through(net, points, margin)
-    at = sliced.at
     if len(names) != _POINTS:
         raise ShapeError(f"names must be three, one for each point, got {len(names)}.")
     pictures = None if images is None else _pictures(images)
@@ -131,6 +131,12 @@ def plot_slice(
     axes = plot_regions(regions, ax, **{"color": "pattern", **options})
     if boundary:
         plot_boundary(decision_boundary(regions), axes)
+    mark_corners(axes, sliced.at, names, pictures)
+    return axes
+
+
+def mark_corners(axes: Axes, at: FloatArray, names: Sequence[str] = _NAMES, pictures: FloatArray | None = None) -> None:
+    """Mark the three points of a slice by their names or by pictures, and name the axes after them."""
     axes.scatter(at[:, 0], at[:, 1], s=30, color="black", edgecolors="white", zorder=6)
     middle = at.mean(axis=0)
     for number, (name, place) in enumerate(zip(names, at, strict=True)):
@@ -143,7 +149,6 @@ def plot_slice(
             AnnotationBbox(image, place, 34 * away, boxcoords="offset points", pad=0.15, arrowprops={"arrowstyle": "-"})
         )
     axes.set(xlabel=f"from {names[0]} towards {names[1]}", ylabel=f"at right angles, towards {names[2]}")
-    return axes
 
 
 def _pictures(images: ArrayLike) -> FloatArray:

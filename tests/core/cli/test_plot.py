@@ -61,6 +61,14 @@ def test_what_is_written(net, suffix, options, run, tmp_path):
         assert out.startswith(f"{n_regions} activation regions written to map.{suffix} (")
 
 
+def test_points_of_a_slice_are_marked(run, tmp_path):
+    """A picture names the points that a slice goes through, as `plot_slice` does; its axes, too."""
+    assert run("four.npz", "-o", "map.svg", "--slice", "points.csv")[0] == 0
+    text = (tmp_path / "map.svg").read_text()
+    for label in ("A", "B", "C", "from A towards B"):
+        assert f"<!-- {label} -->" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

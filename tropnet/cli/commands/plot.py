@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 import tropnet as tn
+from tropnet.arrays.types import FloatArray
 from tropnet.cli.interrupts import interrupted_as
 from tropnet.cli.logs import shows_progress
 from tropnet.cli.options import box_option, check_folder, domain_of, network_argument, output_options, points_of
@@ -78,7 +79,7 @@ def plot(
     try:
         if suffix == ".html":
             from tropnet.plotting import page  # noqa: F401 (its absence is told before the search)
-        net, domain, dimension = _drawn(net, box, corners, suffix)
+        net, domain, dimension, marked = _drawn(net, box, corners, suffix)
     except ImportError as error:
         raise MissingExtraError.of(f"writing '{out}'", _EXTRAS[suffix]) from error
     if output_number >= net.n_outputs:
@@ -97,7 +98,7 @@ def plot(
             tn.write_page(regions, out, boundary=boundary, **options)
             count = len(regions)
         else:
-            count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary))
+            count = _write_map(net, domain, out, suffix, options, (hyperplanes, boundary), marked)
     size = Path(out).stat().st_size
     if as_json:
         print_json({"network": path, "file": out, "bytes": size, "n_activation_regions": count})
@@ -105,9 +106,16 @@ def plot(
     click.echo(f"{count:,} activation region{'' if count == 1 else 's'} written to {out} ({size / 1e6:.1f} MB)")
 
 
-def _drawn(
-    net: tn.Network, box: tuple[str, str] | None, corners: str | None, suffix: str
-) -> tuple[tn.Network, tn.Domain | None, int]:
+class _Drawn(NamedTuple):
+    """A network on a domain, over how many free inputs, and the corners of a slice, which are marked."""
+
+    network: tn.Network
+    domain: tn.Domain | None
+    dimension: int
+    marked: FloatArray | None = None
+
+
+def _drawn(net: tn.Network, box: tuple[str, str] | None, corners: str | None, suffix: str) -> _Drawn:
     """Return what is drawn, the network itself on its domain, or restricted to a plane, and over how many free inputs.
 
     Of what cannot be drawn, say what could be.
@@ -118,7 +126,7 @@ def _drawn(
         if box is not None:
             raise click.UsageError("give either --box or --slice: a slice shows the triangle of its points.")
         sliced = slice_through(net, points_of((), corners, net))
-        return sliced.network, sliced.view, _PLANE
+        return _Drawn(sliced.network, sliced.view, _PLANE, sliced.at)
     domain = domain_of(box, net)
     d = net.n_inputs
     if isinstance(domain, tn.Box) and domain.is_flat:
@@ -128,7 +136,7 @@ def _drawn(
             raise ShapeError(f"one or two inputs can be free where --box fixes others (LOW = HIGH), got {d}.")
         if suffix == ".html":
             raise ShapeError("a --box that fixes inputs is drawn as a picture (-o FILE.png), or give --slice FILE.")
-        return net, domain, d
+        return _Drawn(net, domain, d)
     if d > _SPACE:
         raise ShapeError(
             f"a network of {d} inputs cannot be drawn whole; give a --box with LOW = HIGH in all but two inputs, or"
@@ -140,7 +148,7 @@ def _drawn(
         raise ShapeError("a page shows networks of 2 or 3 inputs; of 1 input write a picture (-o FILE.png).")
     if d == _SPACE and box is None:
         raise ShapeError("a network of 3 inputs is drawn in a box; give --box LOW HIGH.")
-    return net, domain, d
+    return _Drawn(net, domain, d)
 
 
 def _write_function(net: tn.Network, domain: tn.Domain | None, out: str, suffix: str, output: int) -> int:
@@ -157,7 +165,10 @@ def _write_map(
     suffix: str,
     options: dict[str, Any],
     flags: tuple[bool, bool],
+    marked: FloatArray | None,
 ) -> int:
+    from tropnet.plotting.slice import mark_corners
+
     hyperplanes, boundary = flags
     progress = shows_progress()
     regions = tn.enumerate_regions(net, domain, facets=True, progress=progress)
@@ -166,6 +177,8 @@ def _write_map(
     ax = tn.plot_regions(regions, ax, **options)
     if hyperplanes:
         tn.plot_hyperplanes(regions, ax)
+    if marked is not None:
+        mark_corners(ax, marked)
     _save(ax, out, suffix)
     return len(regions)
 
