@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _SECONDS_PER_CHUNK = 0.2
-_STEPS_OF_TRIAL = 256
+_STEPS_OF_TRIAL, _SECONDS_PER_SLICE_OF_TRIAL = 256, 0.004
 _FIRST_STEPS, _FIRST_PRODUCTS = 16, 1 << 22
 _SECONDS_PER_SLICE, _SECONDS_PER_SHARED_SLICE = 0.05, 0.008
 
@@ -380,26 +380,31 @@ class Pace:
         self._most, self._seconds = most, _SECONDS_PER_SLICE if builder.sharing is None else _SECONDS_PER_SHARED_SLICE
         # A layer that is entered takes about the square of its width.
         self.steps = min(max(_FIRST_PRODUCTS // builder.n_neurons**2, _FIRST_STEPS), most)
-        self._builder = builder
+        self._builder, self._steps_of_trial, self._cost = builder, min(_STEPS_OF_TRIAL, most), builder.cost
         self._begin = time.perf_counter()
 
     def begin(self) -> int:
         """Begin a slice; return how many steps."""
         self._begin = time.perf_counter()
-        return min(_STEPS_OF_TRIAL, self._most) if self._builder.is_trial else self.steps
+        return self._steps_of_trial if self._builder.is_trial else self.steps
 
     def end(self, *, took_all: bool) -> None:
         """End a slice, and what it left to do, so that the next is half as long if this one was far too long.
 
-        Or twice as long, if it was far too short although it `took_all` its steps.
+        Or twice as long, if it was far too short although it `took_all` its steps. In a trial no clock is asked: long
+        is what counted operations say.
         """
-        seconds = time.perf_counter() - self._begin
         if self._builder.is_trial:
-            return
-        if seconds < self._seconds / 2 and took_all:
-            self.steps = min(2 * self.steps, self._most)
-        elif seconds > 2 * self._seconds:
-            self.steps = max(self.steps // 2, 1)
+            cost, self._cost = self._builder.cost - self._cost, self._builder.cost
+            self._steps_of_trial = self._next(self._steps_of_trial, cost, _SECONDS_PER_SLICE_OF_TRIAL, took_all)
+        else:
+            seconds = time.perf_counter() - self._begin
+            self.steps = self._next(self.steps, seconds, self._seconds, took_all)
+
+    def _next(self, steps: int, seconds: float, wanted: float, took_all: bool) -> int:
+        if seconds < wanted / 2 and took_all:
+            return min(2 * steps, self._most)
+        return max(steps // 2, 1) if seconds > 2 * wanted else steps
 
 
 @dataclass
