@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.shared import results
+from analysis.shared.markdown import markdown_table
 from benchmarks.report import processor, provenance, replaced
 
 _PATIENCE = 120
@@ -100,14 +101,12 @@ def measure(row: Row, folder: Path) -> float | None:
 
 def table(measured: list[dict[str, Any]]) -> str:
     """Return the rows as a table of seconds."""
-    lines = ["| what | before, s | now, s |", "| --- | ---: | ---: |"]
-    for row in measured:
-        cells = [
-            (f"{statistics.median(row[side]):.2g}" if row[side] else f"> {_PATIENCE}") if side in row else ""
-            for side in ("before", "now")
-        ]
-        lines.append(f"| {row['what']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    sides = [side for side in ("before", "now") if any(side in row for row in measured)]
+    cells = [
+        [f"{statistics.median(row[side]):.2g}" if row[side] else f"> {_PATIENCE}" for side in sides] for row in measured
+    ]
+    lines = [(row["what"], *times) for row, times in zip(measured, cells, strict=True)]
+    return markdown_table(("what", *(f"{side}, s" for side in sides)), lines, n_words=1)
 
 
 def main(arguments: list[str] | None = None) -> None:

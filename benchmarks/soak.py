@@ -110,6 +110,7 @@ def table(record: dict[str, Any]) -> str:
     """Return what the results say of it."""
     status, done = record["status"], record["sessions"]
     killed = sum(session["code"] == -signal.SIGKILL for session in done)
+    hours = sum(session["seconds"] for session in done) / 3600
     before = median(session.get("megabytes_before", 0.0) for session in done)
     state = "all" if status["finished"] else f"so far ({status['fraction']:.0%} of the tree)"
     return "\n".join(
@@ -117,7 +118,7 @@ def table(record: dict[str, Any]) -> str:
             "| regions | | sessions | killed | hours by the clock | hours of work | MB held at most | of them before it"
             " began |",
             "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-            f"| {status['n_regions']:,} | {state} | {len(done)} | {killed} | {status['elapsed'] / 3600:.2f} |"
+            f"| {status['n_regions']:,} | {state} | {len(done)} | {killed} | {hours:.2f} |"
             f" {status['seconds'] / 3600:.2f} | {(status['memory'] or 0) / 2**20:.0f} | {before:.0f} |",
         ]
     )
