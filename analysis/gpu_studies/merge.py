@@ -61,13 +61,19 @@ def tables(folder: Path) -> str:
     parts = []
     for name in STUDIES:
         lines = []
-        for path in (folder / f"{name}.json", folder / "gpu" / f"{name}.json"):
+        for path in (_of_cpu(folder, name), folder / "gpu" / f"{name}.json"):
             if path.exists():
                 record = json.loads(path.read_text())
                 hardware = record.get("gpu") or f"CPU ({record['hardware']})"
                 lines += [(hardware, what, found) for what, found in _lines(name, record)]
         parts.append(f"## {name}\n\n{markdown_table(('hardware', 'what', 'found'), lines)}")
     return "\n\n".join(parts)
+
+
+def _of_cpu(folder: Path, name: str) -> Path:
+    """Return the file of what a CPU found, at a reduced size if it found nothing else."""
+    full = folder / f"{name}.json"
+    return full if full.exists() else folder / f"{name}_reduced.json"
 
 
 def _lines(name: str, record: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,10 +1,11 @@
-"""How the strength of skips decides what a network learns in its first two epochs on MNIST: AR Fig. 2.
+r"""How the strength of skips decides what a network learns in its first two epochs on MNIST: AR Fig. 2.
 
 ResNet34, and the variants whose curves the paper only describes: ResNet18 and shallow CNNs. One network for each
 strength t and trial, the skips static; the accuracy on the test images after each epoch, beside the published points.
 
     python -m analysis.skip_strength_sweep --device cuda
-    python -m analysis.skip_strength_sweep --architectures resnet34 --strengths 0 0.5 0.85 1 --trials 1
+    python -m analysis.skip_strength_sweep --trials 1 \
+        --architectures resnet34 --strengths 0 0.5 0.85 1
     python -m analysis.skip_strength_sweep --reduced
     python -m analysis.skip_strength_sweep --quick
     python -m analysis.skip_strength_sweep --reduced --summarise
@@ -33,8 +34,13 @@ STUDY = Study(
     draw=draw,
     reduced="fewer images, strengths and trials, narrower ResNets: for a CPU",
     arguments={
-        "--architectures": {"nargs": "+", "choices": tuple(PUBLISHED), "help": "(default: all)"},
-        "--strengths": {"nargs": "+", "type": float, "metavar": "T", "help": "(default: those of the profile)"},
+        "--architectures": {
+            "nargs": "+",
+            "choices": tuple(PUBLISHED),
+            "metavar": "NAME",
+            "help": f"of {', '.join(PUBLISHED)} (default: all)",
+        },
+        "--strengths": {"nargs": "+", "type": float, "metavar": "T", "help": "of skips (default: the profile's)"},
         "--trials": {"type": int, "help": "networks of each strength (default: 5, reduced 2, quick 1)"},
         **ARGUMENTS,
     },

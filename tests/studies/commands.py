@@ -16,6 +16,12 @@ def data_option(name, root):
     return ["--data", str(root)] if "--data" in study(name).arguments else []
 
 
+def committed_results(name):
+    """Return the results files of a study: of its full size, of a reduced one, or both."""
+    paths = (results.RESULTS / f"{name}.json", results.RESULTS / f"{name}_reduced.json")
+    return [path for path in paths if path.exists()]
+
+
 def files_in(home):
     """Return the files of a folder; the cache of a full run, a folder, is none."""
     return [path for path in home.glob("*.*") if path.is_file()]

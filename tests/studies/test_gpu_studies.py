@@ -18,7 +18,7 @@ from analysis.gpu_studies.parts import MINUTES, PARTS, Part, arguments
 from analysis.shared import results, skip_runs
 from analysis.shared.main import Job, main, parser
 from analysis.shared.skip_runs import Recipe, Run
-from tests.studies.commands import committed, study
+from tests.studies.commands import committed, committed_results, study
 from tropnet.errors import FileFormatError, NonFiniteError
 
 TRAINING = Part("training", "static_vs_scheduled", 6, workers=True, mixed_precision=True, summarised=True)
@@ -219,7 +219,8 @@ def test_results_of_both_stand_side_by_side(found_on_gpu, tmp_path):
     home = tmp_path / "home"
     (home / "results").mkdir(parents=True)
     for name in merge.STUDIES:
-        shutil.copy(results.RESULTS / f"{name}.json", home / "results")
+        for path in committed_results(name):
+            shutil.copy(path, home / "results")
     before = {path.name: path.read_bytes() for path in (home / "results").iterdir()}
     written = merge.merge(found_on_gpu, home)
     assert all(path.stat().st_size for path in written)

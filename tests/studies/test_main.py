@@ -13,7 +13,7 @@ import pytest
 
 from analysis.shared import results
 from analysis.shared.main import Study, main, parser
-from tests.studies.commands import committed, files_in, study
+from tests.studies.commands import committed, committed_results, files_in, study
 
 STUDIES = (
     "acas_xu",
@@ -103,7 +103,7 @@ def test_quick_run_refuses_the_place_of_full_results(name, tmp_path, capsys):
     for out in (results.ROOT, results.ROOT / "tests" / "..", results.RESULTS, results.RESULTS / "deeper"):
         assert "must not write into" in refused(name, capsys, "--out", out)
     (tmp_path / "results").mkdir()
-    copy = shutil.copy(results.RESULTS / f"{name}.json", tmp_path / "results")
+    copy = shutil.copy(committed_results(name)[0], tmp_path / "results" / f"{name}.json")
     assert f"must not write over {copy}, which no quick run wrote" in refused(name, capsys, "--out", tmp_path)
 
 
@@ -210,8 +210,10 @@ def test_command_runs_as_a_program():
 
 @pytest.mark.parametrize("name", sorted(set(DRAWN) - {"caching_umap"}))
 def test_figures_are_drawn_again_from_committed_results(name, tmp_path):
-    """The results file is all that they need."""
-    written = results.write_figures(study(name).draw(results.RESULTS / f"{name}.json"), tmp_path)
+    """The results files, of the full size or a reduced one, are all that they need."""
+    written = [
+        figure for path in committed_results(name) for figure in results.write_figures(study(name).draw(path), tmp_path)
+    ]
     shown = {path.name for path in results.FIGURES.glob("*.png")}
     assert {path.name for path in written} == {own for own in shown if own.startswith(name)}
     assert all(path.stat().st_size > 10_000 for path in written)
