@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import os
+import pickle
 import sys
 import tempfile
 import types
@@ -17,6 +19,7 @@ from analysis.shared import datasets
 from analysis.shared.main import main
 from tests.studies.commands import committed, data_option, study
 from tests.studies.generated import FirstTwoAxes, write_all
+from tropnet.archives import write_atomically
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,21 @@ def folder(_generated, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def _runs():
-    return {}
+def _kept(tmp_path_factory):
+    """Return the folder of the quick runs that are done, which the processes of pytest-xdist share."""
+    own = tmp_path_factory.getbasetemp()
+    kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "quick"
+    kept.mkdir(exist_ok=True)
+    return kept
 
 
 @pytest.fixture
-def quick(_runs, folder, tmp_path_factory, monkeypatch):
+def quick(_kept, folder, tmp_path_factory, monkeypatch):
     """Return a function that takes the name of a study and returns its quick run, which is made once."""
 
     def run(name):
-        if name not in _runs:
+        path = _kept / name
+        if not path.exists():
             place = tmp_path_factory.mktemp(name)
             monkeypatch.setattr(tempfile, "tempdir", str(place))
             before, text = committed(), io.StringIO()
@@ -72,10 +80,10 @@ def quick(_runs, folder, tmp_path_factory, monkeypatch):
                 main(study(name), ["--quick", *data_option(name, folder)])
             (out,) = place.glob("tropnet-*")
             record = json.loads((out / "results" / f"{name}.json").read_text())
-            _runs[name] = Quick(
-                out, record, text.getvalue(), {path for path, _ in committed().items() ^ before.items()}
-            )
-        return _runs[name]
+            changed = {path for path, _ in committed().items() ^ before.items()}
+            found = pickle.dumps(Quick(out, record, text.getvalue(), changed))
+            write_atomically(path, lambda file: file.write(found))  # another process may have been as fast
+        return pickle.loads(path.read_bytes())  # noqa: S301 - written by these tests
 
     return run
 
