@@ -45,6 +45,7 @@ class Config:
         ("mnist", 64, True),
         ("mnist", 100, True),
         ("cifar10", 64, True),
+        ("svhn", 64, True),
     )
     sensitivity_networks: int = 50
     epochs: int = 5

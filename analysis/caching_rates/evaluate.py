@@ -275,17 +275,18 @@ def _areas(areas: Floats) -> dict[str, Any]:
 
 
 def network_sizes(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the caching rate by size in every data set and arm, and P(a smaller network has more than the next)."""
+    """Return the caching rate by size in every setting and arm, and P(a smaller network has more than the next)."""
     out = []
-    for dataset, pixels in _distinct((row["dataset"], tuple(row["pixels"])) for row in table):
-        chosen = [row for row in table if (row["dataset"], tuple(row["pixels"])) == (dataset, pixels)]
+    for setting in _distinct((row["dataset"], tuple(row["pixels"]), row["batch"]) for row in table):
+        chosen = [row for row in table if (row["dataset"], tuple(row["pixels"]), row["batch"]) == setting]
         chosen.sort(key=lambda row: row["layers"] * row["neurons"])
         for side in ARMS:
             counts = [row[side]["cached_counts"] for row in chosen]
             out.append(
                 {
-                    "dataset": dataset,
-                    "pixels": list(pixels),
+                    "dataset": setting[0],
+                    "pixels": list(setting[1]),
+                    "batch": setting[2],
                     "arm": side,
                     "shapes": [[row["layers"], row["neurons"]] for row in chosen],
                     "rate": [row[side]["rate"] for row in chosen],
@@ -297,13 +298,13 @@ def network_sizes(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def dataset_pairs(table: list[dict[str, Any]], reference: str = "mnist") -> list[dict[str, Any]]:
-    """Return the caching rate by data set for every shape, range of pixels and arm, with numbers of networks.
+    """Return the caching rate by data set for every shape, range of pixels, batch and arm, with numbers of networks.
 
     Beside it P(a network of `reference` has the larger rate).
     """
     out = []
-    for shape in _distinct((row["layers"], row["neurons"], tuple(row["pixels"])) for row in table):
-        chosen = [row for row in table if (row["layers"], row["neurons"], tuple(row["pixels"])) == shape]
+    for shape in _distinct(map(_setting_of_a_shape, table)):
+        chosen = [row for row in table if _setting_of_a_shape(row) == shape]
         for side in ARMS:
             rates = {row["dataset"]: np.divide(row[side]["cached_counts"], row[side]["test_images"]) for row in chosen}
             others = [name for name in rates if name != reference] if reference in rates else []
@@ -312,6 +313,7 @@ def dataset_pairs(table: list[dict[str, Any]], reference: str = "mnist") -> list
                     "layers": shape[0],
                     "neurons": shape[1],
                     "pixels": list(shape[2]),
+                    "batch": shape[3],
                     "arm": side,
                     "networks": {name: len(values) for name, values in rates.items()},
                     "rate": {name: float(values.mean()) for name, values in rates.items()},
@@ -319,6 +321,10 @@ def dataset_pairs(table: list[dict[str, Any]], reference: str = "mnist") -> list
                 }
             )
     return out
+
+
+def _setting_of_a_shape(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["layers"], row["neurons"], tuple(row["pixels"]), row["batch"]
 
 
 def _distinct(values: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -103,8 +103,8 @@ def summarise(config: Config, findings: dict[Arm, Findings], data: dict[str, Par
         "fit_by_setting": fit_by_setting([*table, *sensitivity]),
         "observations": {
             **observations(config, findings, data),
-            "network_size": network_sizes(table),
-            "dataset": dataset_pairs([*table, *(row for row in sensitivity if row["batch"] == config.batch)]),
+            "network_size": network_sizes([*table, *sensitivity]),
+            "dataset": dataset_pairs([*table, *sensitivity]),
         },
         "not_run": not_run,
     }
@@ -169,9 +169,9 @@ def overall(rows_: list[dict[str, Any]]) -> dict[str, Any]:
 def observations(
     config: Config, findings: dict[Arm, Findings], data: dict[str, Parts | None]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return section 7.1's observations (a) and (b) as numbers, for the arms of the table."""
+    """Return section 7.1's observations (a) and (b) as numbers, for every arm."""
     classes, distances = [], []
-    for row in rows(config):
+    for row in (*rows(config), *sensitivity_rows(config)):
         for side in ARMS:
             found, parts = findings.get(row.arm(side, config)), data[row.dataset]
             if found is None or parts is None:

@@ -60,7 +60,7 @@ def table_2(rows: list[dict[str, Any]]) -> str:
         published = row["published"] or {}
         lines.append(
             [
-                f"{_dataset(row)}, batch {row['batch']}",
+                _setting(row),
                 _network(row),
                 *[_pair(published.get(f"accuracy_{side}"), row[side]["accuracy"], ".1%") for side in ARMS],
                 *[_pair(published.get(f"cached_{side}"), row[side]["cached"], ",.1f") for side in ARMS],
@@ -125,7 +125,7 @@ def classes(record: dict[str, Any]) -> str:
     """Return the caching rates of the ten classes."""
     lines = [
         [
-            _dataset(entry),
+            _setting(entry),
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
             *[_value(rate, ".1%") for rate in entry["true"]["rate"]],
             _value(100 * entry["true"]["spread"], ".1f"),
@@ -140,7 +140,7 @@ def centroids(record: dict[str, Any]) -> str:
     """Return the distances to the class centroids and the areas under the ROC curve."""
     lines = [
         [
-            _dataset(entry),
+            _setting(entry),
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
             f"{entry['networks']}",
             *[_value(entry.get(f"mean_{side}"), ".2f") for side in ("cached", "uncached")],
@@ -174,7 +174,7 @@ def sizes(record: dict[str, Any]) -> str:
             for shape in shapes
         ]
         more = ", ".join(f"{value:.2f}" for value in entry["smaller_has_more"])
-        lines.append([_dataset(entry), entry["arm"], *cells, more])
+        lines.append([_setting(entry), entry["arm"], *cells, more])
     names = [f"{layers} x {neurons}: rate, regions with training images" for layers, neurons in shapes]
     return markdown_table(["data set", "skips", *names, "P(smaller caches more)"], lines)
 
@@ -187,13 +187,15 @@ def by_dataset(record: dict[str, Any]) -> str:
         [
             f"{entry['layers']} x {entry['neurons']} {entry['arm']}",
             str(entry["pixels"]),
+            str(entry["batch"]),
             *[_value(entry["rate"].get(dataset), ".2%") for dataset in names],
             ", ".join(f"{_NAMES[other]} {value:.2f}" for other, value in entry["mnist_has_more"].items()),
         ]
         for entry in entries
+        if len(entry["rate"]) > 1
     ]
     return markdown_table(
-        ["network, skips", "pixels", *(_NAMES[dataset] for dataset in names), "P(MNIST caches more)"], lines
+        ["network, skips", "pixels", "batch", *(_NAMES[dataset] for dataset in names), "P(MNIST caches more)"], lines
     )
 
 
@@ -208,6 +210,10 @@ def not_run(record: dict[str, Any]) -> str:
 def name(row: dict[str, Any]) -> str:
     """Return a row in words."""
     return f"{_dataset(row)}, {_network(row)}, batch {row['batch']}"
+
+
+def _setting(row: dict[str, Any]) -> str:
+    return f"{_dataset(row)}, batch {row['batch']}"
 
 
 def _dataset(row: dict[str, Any]) -> str:

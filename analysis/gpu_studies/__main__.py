@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from analysis.gpu_studies import machine
@@ -35,7 +36,10 @@ def main(given: list[str]) -> None:
     modes.add_argument("--merge", type=Path, metavar="FOLDER", help="take over what a run wrote: into results/gpu/")
     parser.add_argument("--minutes", type=float, default=MINUTES, metavar="N", help="in all (default: %(default)g)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help=f"processes on the GPU (default: one a core, at most {_WORKERS})"
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"processes on the GPU (default: one a core, at most {_WORKERS}, and no more than its memory holds)",
     )
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="of the data sets (default: that of TROPNET_DATA, else fetched)"
@@ -68,6 +72,7 @@ def _run(options: argparse.Namespace) -> None:
     from analysis.shared import datasets
     from tropnet.errors import FileFormatError
 
+    begin = time.monotonic()
     name = machine.gpu()
     if name is None and not options.rehearse:
         sys.exit("A GPU that PyTorch can use must be there; there is none. --rehearse runs on the CPU.")
@@ -83,20 +88,33 @@ def _run(options: argparse.Namespace) -> None:
         out,
         options.work or (out / "work" if options.rehearse else machine.ROOT / "results" / ".cache" / "gpu_studies"),
         "cpu" if options.rehearse else "cuda",
-        options.minutes,
-        options.workers or min(_WORKERS, os.cpu_count() or 1),
+        options.minutes - (time.monotonic() - begin) / 60,  # data may have been fetched
+        options.workers or _processes(options.rehearse),
         options.rehearse,
     )
     print(
-        f"{name or 'CPU, a rehearsal'}: at most {plan.minutes:g} minutes, {plan.workers} processes; into {out}",
+        f"{name or 'CPU, a rehearsal'}: at most {plan.minutes:.3g} minutes, {plan.workers} processes; into {out}",
         flush=True,
     )
     # What stops this command stops the part under way, which is a process of its own.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    state = run(plan)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        state = run(plan)
+    except (FileFormatError, OSError) as error:
+        sys.exit(f"python -m analysis.gpu_studies: {error}")
     failed = [name for name, part in state["parts"].items() if part["status"] == "failed"]
     if failed:
-        sys.exit(f"failed: {'; '.join(failed)}. Their logs are in {out / 'logs'}.")
+        sys.exit(
+            f"failed: {'; '.join(failed)}. Their logs are in {out / 'logs'}; where the GPU's memory was too small, the"
+            f" same line with --workers below {plan.workers} tries them again."
+        )
+
+
+def _processes(rehearse: bool) -> int:
+    """Return how many processes share the GPU unless the user says so."""
+    cores = min(_WORKERS, os.cpu_count() or 1)
+    return cores if rehearse else min(cores, machine.fitting_processes())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _EXTRA = "plot"
 _FURTHER = ("pooch>=1.8",)  # analysis/shared/datasets.py
+# ResNet34 in training, 64 images in float32 and what CUDA itself takes: some 2 GB.
+_BYTES_PER_PROCESS = 5 * 2**29
 
 
 def missing_requirements() -> list[str]:
@@ -25,17 +27,30 @@ def missing_requirements() -> list[str]:
 
 
 def _is_installed(requirement: str) -> bool:
+    """Return whether a package is there in the least version that is asked for, "name>=version" or "name".
+
+    Examples
+    --------
+    >>> _is_installed("numpy>=1.26"), _is_installed("numpy>=1000")
+    (True, False)
+    """
+    name, _, least = requirement.partition(">=")
     try:
-        distribution(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+        found = distribution(name).version
     except PackageNotFoundError:
         return False
-    return True
+    return _numbers(found) >= _numbers(least)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in re.match(r"[\d.]*", version)[0].split(".") if digits)
 
 
 def prepare() -> None:
     """Install what is missing, or exit and say what it is."""
-    if not _is_installed("torch"):
-        sys.exit("PyTorch must be installed, in its build for this machine's GPU; it is not. See pytorch.org.")
+    torch = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["torch"][0]
+    if not _is_installed(torch):
+        sys.exit(f"{torch} must be installed, in its build for this machine's GPU; it is not. See pytorch.org.")
     missing = missing_requirements()
     if not missing:
         return
@@ -43,7 +58,8 @@ def prepare() -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *missing]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - what pyproject names
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        lines = result.stderr.strip().splitlines() or ["pip said nothing"]
+        reason = next((line for line in lines if line.lower().startswith("error")), lines[-1])
         sys.exit(
             f"pip must install {', '.join(missing)}, but it failed: {reason}. Install them by hand; without a network,"
             " from wheels in a folder that PIP_FIND_LINKS names, with PIP_NO_INDEX=1."
@@ -55,3 +71,10 @@ def gpu() -> str | None:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def fitting_processes() -> int:
+    """Return how many processes that train the largest of the networks fit into what is free of the GPU's memory."""
+    import torch
+
+    return max(1, torch.cuda.mem_get_info()[0] // _BYTES_PER_PROCESS) if torch.cuda.is_available() else 1

@@ -28,32 +28,52 @@ def merge(folder: Path, home: Path = results.ROOT) -> list[Path]:
     Returns
     -------
     list of Path
-        What was written.
+        What was written. What an earlier folder had stays, with a word on standard output, where this one holds less.
 
     Raises
     ------
     FileFormatError
-        A file is of a rehearsal, or of no GPU.
+        A file is of a rehearsal, of no GPU, or not what its study writes; then nothing is written.
     FileNotFoundError
         The folder has no results.
     """
     paths = [path for name in (*STUDIES, PRECISION) if (path := folder / "results" / f"{name}.json").exists()]
     if not paths:
         raise FileNotFoundError(f"{folder} must hold results/<study>.json, as gpu_studies writes them; it holds none.")
-    for path in paths:
-        record = json.loads(path.read_text())
-        if record.get("quick") or not record.get("gpu") or "cuda" not in record["command"]:
-            raise FileFormatError(f"{path} must be a result of a full run on a GPU, got one of {record['command']!r}.")
+    records = {path: _checked(path) for path in paths}
     own = home / "results" / "gpu"
     own.mkdir(parents=True, exist_ok=True)
-    written = [Path(shutil.copy(path, own)) for path in (*paths, folder / STATE) if path.exists()]
-    for name in STUDIES:
-        path, study = own / f"{name}.json", _study(name)
-        if path in written and study.draw is not None:
+    written = []
+    for path, record in records.items():
+        if results.holds_more(own / path.name, record):
+            print(f"{own / path.name} stays, which holds more than {path}.")
+            continue
+        written.append(Path(shutil.copy(path, own)))
+        study = _study(path.stem) if path.stem in STUDIES else None
+        if study is not None and study.draw is not None:
             written += results.write_figures(study.draw(path), home / "paper_figures" / "gpu")
+    if written and (folder / STATE).exists():
+        written.append(Path(shutil.copy(folder / STATE, own)))
     table = home / "results" / "gpu_studies.md"
     write_between_marks(table, tables(home / "results"))
     return [*written, table]
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """Return the record of a file, of which all is tried that a merge does with it."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        full = not record.get("quick") and record.get("gpu") and "cuda" in record["command"]
+        if full and path.stem in STUDIES:
+            _lines(path.stem, record)
+            draw = _study(path.stem).draw
+            if draw is not None:
+                draw(path)
+    except Exception as error:  # a damaged file can raise anything
+        raise FileFormatError(f"{path} must be a result as its study writes it: {error!r}.") from error
+    if not full:
+        raise FileFormatError(f"{path} must be a result of a full run on a GPU, got one of {record.get('command')!r}.")
+    return record
 
 
 def tables(folder: Path) -> str:

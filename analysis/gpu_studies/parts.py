@@ -39,7 +39,7 @@ class Part:
     summarised: bool = False
 
 
-_REMOVAL = ("--rounds", "101", "--batches", "8")
+_REMOVAL = ("--rounds", "101", "--batches", "8", "--go-on")
 PARTS = (
     Part(
         "AR section 5.2: prediction times before and after collapse",
@@ -73,7 +73,12 @@ PARTS = (
         ("--epochs", "10", "--time-on", "{device}"),
         summarised=True,
     ),
-    Part("AR section 5.3: removal of skips, compiled", "skip_removal_speed", 0.5, _REMOVAL),
+    Part(
+        "AR section 5.3: removal of skips, compiled",
+        "skip_removal_speed",
+        0.5,
+        ("--mode", "eager", "--mode", "compiled", *_REMOVAL),
+    ),
 )
 
 
@@ -85,7 +90,7 @@ def arguments(
     Examples
     --------
     >>> arguments(PARTS[1], out="work", device="cpu", workers=2, mixed_precision=None, quick=True)
-    ['--out', 'work', '--device', 'cpu', '--mode', 'eager', '--rounds', '101', '--batches', '8', '--quick']
+    ['--out', 'work', '--device', 'cpu', '--mode', 'eager', '--rounds', '101', '--batches', '8', '--go-on', '--quick']
     """
     found = ["--out", out, "--device", device, *(argument.format(device=device) for argument in part.arguments)]
     if part.workers:

@@ -6,21 +6,24 @@ networks that are done, logs), so that it can be carried away, and from it a run
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis.gpu_studies import precision
 from analysis.gpu_studies.parts import MINUTES, PARTS, Part, arguments
-from analysis.shared.results import ROOT, provenance, write_json
+from analysis.shared.results import ROOT, holds_more, provenance, write_json
+from tropnet.archives import write_atomically
+from tropnet.errors import FileFormatError
 
 __all__ = ["STATE", "Plan", "call_python", "run"]
 
@@ -79,41 +82,101 @@ def run(plan: Plan, call: Call | None = None, parts: Sequence[Part] = PARTS) -> 
     """
     call = call or call_python
     end = time.monotonic() + 60 * plan.minutes
-    state = _begin(plan)
-    _copy_finished(plan.out / "finished", plan.work / "results" / ".cache")
-    for own_time in (True, False):  # first each in its own time, then what is left of the whole
-        for part in parts:
-            record = state["parts"].get(part.name, {})
-            if record.get("status") in ("done", "failed"):
-                continue
-            left = end - time.monotonic() - (_REPORT if part.summarised else 0.0)
-            own = 60 * part.minutes * plan.minutes / MINUTES
-            seconds = min(left, own) if own_time else left
-            if seconds < _SHORTEST:
-                print(f"{part.name}: no time is left", flush=True)
-                continue
-            try:
-                state["parts"][part.name] = _run_part(part, plan, state, seconds, call)
-            finally:  # this command may be stopped, too
-                _keep(plan, state)
+    with _locked(plan.work):
+        state = _begin(plan)
+        _copy_finished(plan.out / "finished", plan.work / "results" / ".cache")
+        for own_time in (True, False):  # first each in its own time, then what is left of the whole
+            for part in parts:
+                if _is_over(part, state):
+                    continue
+                left = end - time.monotonic() - (_REPORT if part.summarised else 0.0)
+                own = max(60 * part.minutes * plan.minutes / MINUTES, _SHORTEST)
+                seconds = min(left, own) if own_time else left
+                if seconds < _SHORTEST:
+                    print(f"{part.name}: no time is left", flush=True)
+                    continue
+                try:
+                    state["parts"][part.name] = _run_part(part, plan, state, seconds, call)
+                finally:  # this command may be stopped, too
+                    _keep(plan, state)
     return state
+
+
+def _is_over(part: Part, state: dict[str, Any]) -> bool:
+    """Return whether a part has ended, or its outcome could no longer be used."""
+    if part.module == "gpu_studies.precision" and "mixed_precision" in state:
+        return True
+    return state["parts"].get(part.name, {}).get("status") in ("done", "failed")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of checkpoints, in the processes of the parts too: they may outlive this one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(
+                f"{folder} must be used by one run at a time, but another works there, or a part of one that was"
+                f" killed: `fuser {path}` names it. Wait for it or stop it, or name another folder by --work."
+            )
+        os.set_inheritable(file.fileno(), True)
+        yield
 
 
 def _begin(plan: Plan) -> dict[str, Any]:
-    """Return the state of an earlier run of this kind in `out`, or a new one; parts that failed are tried again."""
-    path = plan.out / STATE
-    state = {**provenance(_Kind(plan.device, plan.quick), "make gpu-studies", ("torch",)), "parts": {}}
-    if path.exists():
-        earlier = json.loads(path.read_text())
-        for key in ("gpu", "config"):
-            if earlier.get(key) != state.get(key):
+    """Return the state of an earlier run of this kind in `out`, or a new one; parts that failed are tried again.
+
+    Both folders are marked as those of this GPU and version of PyTorch: another would go on with other networks.
+    """
+    own = {**provenance(_Kind(plan.device, plan.quick), "make gpu-studies", ("torch",)), "parts": {}}
+    for option, folder in (("--work", plan.work), ("--out", plan.out)):
+        earlier = _earlier(folder / STATE)
+        if earlier is None and any((folder / "results").glob("*.json")):
+            sys.exit(
+                f"{folder} must be an empty folder, or hold what this command wrote, but it holds results of another."
+                f" Name another folder by {option}."
+            )
+        for what, key in (("GPU", _gpu), ("size and device", _config), ("PyTorch", _torch)):
+            if earlier is not None and key(earlier) != key(own):
                 sys.exit(
-                    f"{plan.out} must be an empty folder, or hold what this machine has done, but its {key} is"
-                    f" {earlier.get(key)}, here {state.get(key)}. Name another folder."
+                    f"{folder} must be an empty folder, or hold what a machine of this kind has done, but its {what} is"
+                    f" {key(earlier)}, here {key(own)}. Name another folder by {option}."
                 )
-        state = {**earlier, "parts": {k: v for k, v in earlier["parts"].items() if v["status"] != "failed"}}
-    write_json(path, state)
+    state = _earlier(plan.out / STATE) or own
+    state["parts"] = {name: part for name, part in state["parts"].items() if part["status"] != "failed"}
+    write_json(plan.work / STATE, own)
+    write_json(plan.out / STATE, state)
     return state
+
+
+def _earlier(path: Path) -> dict[str, Any] | None:
+    """Return the state of an earlier run, None if there is none."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        (_gpu(found), _config(found), _torch(found), [part["status"] for part in found["parts"].values()])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(
+            f"{path} must be the state of a run, as this command writes it: {error!r}. Remove it, or name another"
+            " folder."
+        ) from error
+    return found
+
+
+def _gpu(state: dict[str, Any]) -> Any:
+    return state.get("gpu")
+
+
+def _config(state: dict[str, Any]) -> Any:
+    return state["config"]
+
+
+def _torch(state: dict[str, Any]) -> Any:
+    return state["versions"]["torch"]
 
 
 def _run_part(part: Part, plan: Plan, state: dict[str, Any], seconds: float, call: Call) -> dict[str, Any]:
@@ -157,6 +220,7 @@ def _shown_harmless(plan: Plan) -> str | None:
 def call_python(given: Sequence[str], seconds: float, log: Path) -> int | None:
     """Run Python with arguments in the checkout, its output into the log; stop it and its children when time is out."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment.pop("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", None)  # float32 is to be float32
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - studies of this repository
             [sys.executable, *given],
@@ -165,6 +229,7 @@ def call_python(given: Sequence[str], seconds: float, log: Path) -> int | None:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            close_fds=False,  # the lock
         )
         try:
             return process.wait(seconds)
@@ -178,13 +243,20 @@ def call_python(given: Sequence[str], seconds: float, log: Path) -> int | None:
 
 
 def _keep(plan: Plan, state: dict[str, Any]) -> None:
-    """Write the state, and copy results and networks that are done into `out`."""
-    write_json(plan.out / STATE, state)
+    """Write the state, and copy results and networks that are done into `out`.
+
+    What another machine has got to stays where this one has not got as far; what cannot be copied is still in `work`.
+    """
     results = plan.work / "results"
-    (plan.out / "results").mkdir(parents=True, exist_ok=True)
-    for path in results.glob("*.json"):
-        shutil.copy(path, plan.out / "results")
-    _copy_finished(results / ".cache", plan.out / "finished")
+    try:
+        write_json(plan.out / STATE, state)
+        for path in results.glob("*.json"):
+            copy = plan.out / "results" / path.name
+            if not holds_more(copy, json.loads(path.read_text())):
+                _copy(path, copy)
+        _copy_finished(results / ".cache", plan.out / "finished")
+    except OSError as error:
+        print(f"{plan.out} must take what was found: {error}. It is kept in {plan.work}.", flush=True)
 
 
 def _copy_finished(source: Path, target: Path) -> None:
@@ -192,5 +264,9 @@ def _copy_finished(source: Path, target: Path) -> None:
     for path in source.glob("*/*.json"):
         copy = target / path.parent.name / path.name
         if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, copy)
+            _copy(path, copy)
+
+
+def _copy(path: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(copy, lambda file: file.write(path.read_bytes()))

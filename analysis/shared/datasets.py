@@ -316,6 +316,8 @@ def _read_svhn(split: str, files: list[bytes]) -> Images:  # noqa: ARG001 (the f
         raise FileFormatError(f"it must be a .mat file with the variables X and y: {error}.") from error
     if X.dtype != np.uint8 or X.ndim != 4 or X.shape[:3] != (32, 32, 3):
         raise FileFormatError(f"X must be uint8 (32, 32, 3, n), got {X.dtype} {X.shape}.")
+    if y.size != len(y) or y.dtype.kind not in "iu" or not len(y) or y.min() < 1 or y.max() > 10:
+        raise FileFormatError(f"y must be integers from 1 to 10, (n, 1), got {y.dtype} {y.shape}: {y.ravel()[:5]}.")
     return Images(np.ascontiguousarray(X.transpose(3, 2, 0, 1)), y.ravel().astype(np.int64) % 10)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.shared import results
-from tropnet.errors import MissingExtraError
+from tropnet.errors import FileFormatError, MissingExtraError
 from tropnet.progress import ends_sooner
 
 if TYPE_CHECKING:
@@ -55,12 +55,15 @@ class Job:
         Processes.
     train_more
         Whether to train what is missing.
+    go_on
+        Whether a study of times takes over what an earlier run has measured.
     """
 
     cache: Path
     data: Path | None = None
     workers: int = 1
     train_more: bool = True
+    go_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def main(study: Study, arguments: list[str] | None = None) -> None:
         data=getattr(options, "data", None),
         workers=getattr(options, "workers", 1),
         train_more=not getattr(options, "summarise", False),
+        go_on=getattr(options, "go_on", False),
     )
     command = shlex.join(["python", "-m", f"analysis.{study.name}", *given])
     record = results.provenance(config, command, study.packages) | ({"quick": True} if options.quick else {})
@@ -127,10 +131,15 @@ def main(study: Study, arguments: list[str] | None = None) -> None:
     try:
         with ends_sooner(""):  # the size of a study is its configuration's
             record |= study.run(config, job)
-    except (MissingExtraError, OSError) as error:  # what a user can mend: an extra, data, a folder
+    except (MissingExtraError, FileFormatError, OSError) as error:  # what a user can mend: an extra, data, a folder
         sys.exit(f"python -m analysis.{study.name}: {error}")
     name = f"{study.name}_reduced" if getattr(options, "reduced", False) else study.name
     written = [folder / f"{name}.json"]
+    if not job.train_more and results.holds_more(written[0], record):
+        sys.exit(
+            f"python -m analysis.{study.name}: {written[0]} holds more than what is done in {job.cache}. Nothing was"
+            " written; --out names another folder."
+        )
     results.write_json(written[0], record)
     if study.tables is not None:
         written.append(folder / f"{name}.md")

@@ -65,6 +65,27 @@ def write_json(path: Path, record: Any) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def n_values(record: Any) -> int:
+    """Return the number of values in a record: of two of one study, the one that got further holds more.
+
+    Examples
+    --------
+    >>> n_values({"accuracy": [0.5, 0.75], "t": 0.0})
+    3
+    """
+    if isinstance(record, Mapping):
+        return sum(map(n_values, record.values()))
+    return sum(map(n_values, record)) if isinstance(record, list | tuple) else 1
+
+
+def holds_more(path: Path, record: Any) -> bool:
+    """Return whether a results file is there and holds more values than a record of the same study."""
+    try:
+        return n_values(json.loads(path.read_text())) > n_values(record)
+    except (OSError, ValueError):
+        return False
+
+
 def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Write figures as PNG under their names, each at its own resolution, and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ ResNet34 and the 6-layer CNN with skips between all layers that do not follow ea
 each in several forms: the plain ``out + x`` (the baseline), a weighted skip of strength 0 left in the program, the
 skips removed, and the plain skips carried through wider layers, which is the same function as the baseline. Eager and
 by torch.compile, on the CPU and on a GPU if there is one; forms take turns, and ratios are taken inside a turn.
+A run measures all anew, unless --go-on says that it goes on with one that was stopped.
 
     python -m analysis.skip_removal_speed
     python -m analysis.skip_removal_speed --rounds 101 --batches 8
@@ -32,6 +33,7 @@ STUDY = Study(
             "choices": ("eager", "compiled"),
             "help": "may be repeated (default: both; with --quick eager)",
         },
+        "--go-on": {"action": "store_true", "help": "measure only what an earlier run of this size has not"},
         "--device": {"action": "append", "help": "cpu, cuda; may be repeated (default: all there are)"},
         **THREADS,
         **DATA,

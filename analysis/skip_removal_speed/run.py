@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from analysis.shared.blocks import block_key, kept
 from analysis.shared.main import Job
 from analysis.shared.mnist import load
 from analysis.shared.results import published as published_numbers
@@ -45,8 +47,7 @@ def run(config: Config, job: Job) -> dict[str, Any]:
     """Measure every network on every device."""
     before = os.getloadavg()
     results = {
-        device: {name: measure(build, config, device, job.data) for name, build in builders(config).items()}
-        for device in config.devices
+        device: {name: measure(name, config, device, job) for name in builders(config)} for device in config.devices
     }
     return {
         "devices": results,
@@ -56,7 +57,15 @@ def run(config: Config, job: Job) -> dict[str, Any]:
     }
 
 
-def measure(build: Any, config: Config, device: str, folder: Path | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Block:
+    """What is measured side by side: one network in all forms, in the one mode and on the one device of `config`."""
+
+    network: str
+    config: Config
+
+
+def measure(name: str, config: Config, device: str, job: Job) -> dict[str, Any]:
     """Return what one network costs in every form and mode on a device.
 
     Returns
@@ -66,19 +75,26 @@ def measure(build: Any, config: Config, device: str, folder: Path | None) -> dic
         must equal. modes: by mode and form, times and peak memory. programs: by form, what the
         traced program holds.
     """
-    images = load("test", config.batches * config.batch, device, folder).images
+    images = load("test", config.batches * config.batch, device, job.data).images
     batches = list(images.split(config.batch))
-    models = forms(build, batches[0], config.seed)
+    models = forms(builders(config)[name], batches[0], config.seed)
+    modes = {}
+    for mode in config.modes:
+        block = _Block(name, replace(config, modes=(mode,), devices=(device,)))
+        path = job.cache / f"{block_key(_measure_mode, block)}.json"
+        if not job.go_on:
+            path.unlink(missing_ok=True)
+        modes[mode] = kept(path, partial(_measure_mode, mode, models, batches, config))
     return {
         "forms": {
-            name: {
+            form: {
                 "parameters": sum(p.numel() for p in model.parameters()),
-                "same_as": _same_as(name),
-                "difference": largest_difference(models[_same_as(name)], model, batches[0]),
+                "same_as": _same_as(form),
+                "difference": largest_difference(models[_same_as(form)], model, batches[0]),
             }
-            for name, model in models.items()
+            for form, model in models.items()
         },
-        "modes": {mode: _measure_mode(mode, models, batches, config) for mode in config.modes},
+        "modes": modes,
         "programs": _measure_programs(models, batches[0]),
     }
 

@@ -17,6 +17,7 @@ _TITLES = {
     "cnn3_linear": "3-layer CNN without ReLU",
 }
 _COLOURS = {"first": "#56b4e9", "last": "#0072b2"}
+_FEWEST_JOINED = 5  # strengths: a line through fewer would say what nobody has measured
 _MARKERS = {
     "t_vs_accuracy_shallow_relu": ("x", "“shallow, ReLU”"),
     "t_vs_accuracy_shallow": ("+", "“shallow”"),
@@ -50,7 +51,8 @@ def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: d
     for epoch, colour in _COLOURS.items():
         rows = found["rows"]
         strengths = [row["t"] for row in rows]
-        axes.plot(strengths, [row[epoch]["mean"] for row in rows], "-", color=colour, label=f"ours, {epoch} epoch")
+        line = "-" if len(rows) >= _FEWEST_JOINED else "o"
+        axes.plot(strengths, [row[epoch]["mean"] for row in rows], line, color=colour, label=f"ours, {epoch} epoch")
         for row in rows:
             trials = row[epoch]["trials"]
             axes.plot([row["t"]] * len(trials), trials, "o", ms=3.5, color=colour)

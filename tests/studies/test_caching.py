@@ -298,10 +298,10 @@ def test_separation_by_hand():
 def test_sizes_and_data_sets_from_the_table():
     """Sizes are ordered by their neurons, data sets compared by their rates, whatever their numbers of images."""
 
-    def entry(dataset, shape, pixels, counts, n):
+    def entry(dataset, shape, pixels, counts, n, batch=100):
         arm = {"cached_counts": counts, "rate": np.mean(counts) / n, "training_regions": 7.0, "test_images": n}
         layers, neurons = shape
-        name = {"dataset": dataset, "layers": layers, "neurons": neurons, "pixels": pixels}
+        name = {"dataset": dataset, "layers": layers, "neurons": neurons, "pixels": pixels, "batch": batch}
         return {**name, "with": arm, "without": arm}
 
     table = [
@@ -309,18 +309,22 @@ def test_sizes_and_data_sets_from_the_table():
         entry("mnist", (4, 8), [0, 1], [2, 9], 10),
         entry("svhn", (4, 8), [0, 1], [18, 20], 100),
         entry("svhn", (4, 8), [-1, 1], [1, 2], 100),
+        entry("mnist", (4, 8), [0, 1], [1, 1], 10, batch=50),
     ]
     sizes = network_sizes(table)
     assert [(size["dataset"], size["pixels"]) for size in sizes[::2]] == [
         ("mnist", [0, 1]),
         ("svhn", [0, 1]),
         ("svhn", [-1, 1]),
+        ("mnist", [0, 1]),
     ]
+    assert [size["batch"] for size in sizes[::2]] == [100, 100, 100, 50]
     assert sizes[0]["shapes"] == [[4, 8], [3, 32]]
     assert sizes[0]["smaller_has_more"] == [0.875]
     pairs = dataset_pairs(table)
     assert pairs[2]["rate"] == {"mnist": 0.55, "svhn": pytest.approx(0.19)}
     assert pairs[2]["mnist_has_more"] == {"svhn": 0.875}
+    assert (pairs[6]["batch"], pairs[6]["rate"], pairs[6]["mnist_has_more"]) == (50, {"mnist": 0.1}, {})
     assert (pairs[4]["pixels"], pairs[4]["networks"], pairs[4]["mnist_has_more"]) == ([-1, 1], {"svhn": 2}, {})
 
 

@@ -46,11 +46,11 @@ def cifar_files(protocol=2):
     return [archive({**{f"data_batch_{i}": one for i in range(1, 6)}, "test_batch": one})]
 
 
-def svhn_files():
+def svhn_files(**changes):
     """Return a .mat file with the digit zero as 10."""
     buffer = io.BytesIO()
     labels = np.where(LABELS == 0, 10, LABELS).astype(np.uint8)
-    savemat(buffer, {"X": COLOUR.transpose(2, 3, 1, 0), "y": labels[:, None]})
+    savemat(buffer, {"X": COLOUR.transpose(2, 3, 1, 0), "y": labels[:, None]} | changes)
     return [buffer.getvalue()]
 
 
@@ -166,6 +166,13 @@ MALFORMED = {
     ),
     "rows": ("cifar10", [archive({"test_batch": batch(GRAY, LABELS)})], "must hold uint8 rows of 3072, got uint8"),
     "no mat": ("svhn", [b"text" * 100], "must be a .mat file"),
+    "gray": ("svhn", svhn_files(X=GRAY), "X must be uint8"),
+    "digit 0 as 0": ("svhn", svhn_files(y=np.zeros((7, 1), dtype=np.uint8)), "y must be integers from 1 to 10"),
+    "digit 11": ("svhn", svhn_files(y=np.full((7, 1), 11)), "y must be integers from 1 to 10"),
+    "digit 1.5": ("svhn", svhn_files(y=np.full((7, 1), 1.5)), "y must be integers from 1 to 10"),
+    "words": ("svhn", svhn_files(y=["one"] * 7), "y must be integers from 1 to 10"),
+    "rows of labels": ("svhn", svhn_files(y=np.ones((7, 2), dtype=np.uint8)), "y must be integers from 1 to 10"),
+    "nothing": ("svhn", svhn_files(X=COLOUR[:0].transpose(2, 3, 1, 0), y=np.ones((0, 1))), "must be"),
 }
 
 

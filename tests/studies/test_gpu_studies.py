@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -114,8 +115,98 @@ def test_run_goes_on_where_it_was(plan):
     assert [name for name, *_ in seen] == ["static_vs_scheduled", "skip_removal_speed", "skip_removal_speed"]
     assert state["parts"]["times"]["status"] == "done"
     assert (plan.work / "results" / ".cache" / "static_vs_scheduled" / "run.json").exists()
-    with pytest.raises(SystemExit, match="must be an empty folder, or hold what this machine has done"):
-        run.run(run.Plan(plan.out, plan.work, quick=True), stub(iter([]), seen))
+
+
+def write_result(folder, record, name="static_vs_scheduled"):
+    path = folder / "results" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return path
+
+
+def test_what_another_machine_has_found_stays_where_this_one_gets_less_far(plan):
+    """It has the networks that are done, but not the checkpoints: its report of a part that is stopped holds less."""
+
+    def call(found):
+        def called(given, *_):
+            write_result(Path(given[given.index("--out") + 1]), found)
+
+        return called
+
+    kept = plan.out / "results" / "static_vs_scheduled.json"
+    for found, expected in (([1, 2], [1, 2]), ([3], [1, 2]), ([3, 4], [3, 4]), ([5, 6, 7], [5, 6, 7])):
+        run.run(plan, call({"epochs": found}), (TRAINING,))
+        assert json.loads(kept.read_text()) == {"epochs": expected}
+        shutil.rmtree(plan.work)
+
+
+@pytest.mark.parametrize("which", ["out", "work"])
+def test_folders_of_something_else_are_refused(plan, which):
+    """Results of a CPU, another size, GPU or PyTorch: nothing is written, and the option to mend it is named."""
+    folder = getattr(plan, which)
+    path = write_result(folder, {"command": "python -m analysis.static_vs_scheduled"})
+    with pytest.raises(SystemExit, match=f"it holds results of another. Name another folder by --{which}"):
+        run.run(plan, stub(iter([]), []), (TIMES,))
+    shutil.rmtree(folder)
+    run.run(plan, stub(iter([0]), []), (TIMES,))
+    state = json.loads((folder / run.STATE).read_text())
+    for change in ({"gpu": "Another"}, {"config": {}}, {"versions": {"torch": "1.0"}}):
+        (folder / run.STATE).write_text(json.dumps(state | change))
+        with pytest.raises(SystemExit, match=rf"its (GPU|size and device|PyTorch) is .* by --{which}"):
+            run.run(plan, stub(iter([]), []), (TIMES,))
+    for text in ("", "[]", '{"config": 1}'):
+        (folder / run.STATE).write_text(text)
+        with pytest.raises(FileFormatError, match="must be the state of a run"):
+            run.run(plan, stub(iter([]), []), (TIMES,))
+    assert not path.exists()
+
+
+def test_one_run_at_a_time_uses_a_folder_of_checkpoints(plan):
+    """A part of a run that was killed may still be at work there."""
+    with run._locked(plan.work), pytest.raises(SystemExit, match="must be used by one run at a time"):
+        run.run(plan, stub(iter([]), []), (TIMES,))
+    child = ["-S", "-c", "import time; print('there', flush=True); time.sleep(60)"]
+    with run._locked(plan.work):
+        process = subprocess.Popen([sys.executable, *child], stdout=subprocess.PIPE, close_fds=False)
+        process.stdout.readline()
+    try:
+        with pytest.raises(SystemExit, match="must be used by one run at a time"), run._locked(plan.work):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    with run._locked(plan.work):
+        pass
+
+
+def test_full_disk_of_results_stops_nothing(plan, monkeypatch, capsys):
+    """The next parts run, and what cannot be copied is in the folder of checkpoints."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    seen = []
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_copy", full)
+        state = run.run(plan, stub(iter([0, 0]), seen), (TRAINING, TIMES))
+    assert [part["status"] for part in state["parts"].values()] == ["done", "done"]
+    assert f"No space left on device. It is kept in {plan.work}" in capsys.readouterr().out
+
+
+def test_precision_is_decided_once(plan):
+    """When networks have been trained in one precision, the comparison has no more use and takes no time."""
+    seen = []
+    first = Part("precision", "gpu_studies.precision", 6, workers=True)
+    run.run(plan, stub(iter([None, None, 0]), seen), (first, TRAINING))
+    assert [name for name, *_ in seen] == ["gpu_studies.precision", *["static_vs_scheduled"] * 3]
+
+
+def test_short_runs_keep_the_order(plan):
+    """Where a part's share of the time is too short for it, it has what the shortest takes."""
+    seen = []
+    short = replace(plan, minutes=1.0)
+    run.run(short, stub(iter([0, 0]), seen), (replace(TIMES, minutes=0.5), replace(TIMES, name="second", minutes=11)))
+    assert seen[0][2] == 15 < seen[1][2] <= 55
 
 
 def test_without_time_nothing_is_begun(plan, capsys):
@@ -235,6 +326,24 @@ def test_results_of_both_stand_side_by_side(found_on_gpu, tmp_path):
     assert {path.name: path.read_bytes() for path in (home / "results").glob("*.json")} == before
 
 
+def test_merge_takes_what_holds_more(found_on_gpu, tmp_path, capsys):
+    """A later folder that got less far leaves an earlier one's result; a damaged file is named, and nothing written."""
+    home = tmp_path / "home"
+    merge.merge(found_on_gpu, home)
+    path = found_on_gpu / "results" / "linear_collapse.json"
+    own = home / "results" / "gpu" / "linear_collapse.json"
+    record, before = json.loads(path.read_text()), own.read_bytes()
+    path.write_text(json.dumps(record | {"networks": {}, "affine_limit": record["affine_limit"]}))
+    assert merge.merge(found_on_gpu, home) == [home / "results" / "gpu_studies.md"]
+    assert own.read_bytes() == before
+    assert f"{own} stays, which holds more" in capsys.readouterr().out
+    for text in ("", "[]", "{}", '{"gpu": "A GPU", "command": "cuda"}'):
+        path.write_text(text)
+        with pytest.raises(FileFormatError, match="must be a result"):
+            merge.merge(found_on_gpu, tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("change", [{"quick": True}, {"gpu": None}, {"command": "python -m analysis.x --device cpu"}])
 def test_rehearsals_are_not_taken_over(found_on_gpu, tmp_path, change):
     """Nor what no GPU has found; then nothing is written at all."""
@@ -255,7 +364,7 @@ def test_what_is_missing_is_installed_or_named(monkeypatch):
     assert machine.missing_requirements() == []
     monkeypatch.setattr(machine, "missing_requirements", lambda: ["no-such-package-of-tropnet"])
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(SystemExit, match="pip must install no-such-package-of-tropnet, but it failed: ERROR: No match"):
+    with pytest.raises(SystemExit, match="pip must install no-such-package-of-tropnet, but it failed: ERROR: C"):
         machine.prepare()
 
 

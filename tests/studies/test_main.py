@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analysis.shared import results
-from analysis.shared.main import Study, main, parser
+from analysis.shared.main import SUMMARISE, Study, main, parser
 from tests.studies.commands import committed, committed_results, files_in, study
 
 STUDIES = (
@@ -127,6 +127,20 @@ def test_what_no_quick_run_wrote_is_not_written_over(content, suffix, tmp_path, 
         main(STUB, ["--quick", "--out", str(tmp_path)])
     assert path.read_bytes() == content
     assert "which no quick run wrote" in " ".join(capsys.readouterr().err.split())
+
+
+def test_report_on_less_does_not_write_over_more(tmp_path):
+    """--summarise where the cache holds less than the results file, as in a fresh clone, leaves that alone."""
+    found = iter(({"counts": [1, 2]}, {"counts": []}, {"counts": [1, 2, 3]}))
+    reporting = dataclasses.replace(STUB, run=lambda *_: next(found), summary=str, arguments=SUMMARISE)
+    path = tmp_path / "results" / "stub.json"
+    main(reporting, ["--summarise", "--out", str(tmp_path)])
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match=r"stub.json holds more than what is done in .* Nothing was written; --out"):
+        main(reporting, ["--summarise", "--out", str(tmp_path)])
+    assert path.read_bytes() == before
+    main(reporting, ["--summarise", "--out", str(tmp_path)])
+    assert json.loads(path.read_text())["counts"] == [1, 2, 3]
 
 
 def test_quick_run_goes_on_in_its_own_folder(tmp_path, monkeypatch, capsys):
