@@ -30,6 +30,13 @@ STUDY = Study(
     draw=draw,
     arguments={
         "--seeds": {"type": int, "nargs": "+", "default": list(Config.seeds), "help": "one full network each"},
+        "--scratch-seeds": {
+            "type": int,
+            "nargs": "*",
+            "default": list(Config.scratch_seeds),
+            "help": "those of them with networks from scratch, too",
+        },
+        "--train-images": {"type": int, "default": Config.recipe.n_train, "help": "the first so many of 60,000"},
         **THREADS,
         **DATA,
     },

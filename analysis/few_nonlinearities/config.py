@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 NAME = "few_nonlinearities"
+_N_IMAGES = 60_000  # of MNIST, to train with
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Config:
         Of L-BFGS, for the best affine classifier; a multiple of ten.
     """
 
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe = Recipe()
     seeds: tuple[int, ...] = (0, 1, 2)
     scratch_seeds: tuple[int, ...] = (0,)
     n_test: int | None = None
@@ -124,6 +125,9 @@ QUICK = Config(
 
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
+    if options.quick:
+        return QUICK
     seeds = tuple(options.seeds)
-    scratch_seeds = tuple(seed for seed in Config.scratch_seeds if seed in seeds)
-    return QUICK if options.quick else Config(seeds=seeds, scratch_seeds=scratch_seeds)
+    scratch_seeds = tuple(seed for seed in options.scratch_seeds if seed in seeds)
+    n_train = None if options.train_images >= _N_IMAGES else options.train_images
+    return Config(replace(Config.recipe, n_train=n_train), seeds=seeds, scratch_seeds=scratch_seeds)

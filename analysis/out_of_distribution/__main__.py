@@ -34,6 +34,7 @@ STUDY = Study(
             "default": Config.reverse_seeds,
             "help": "networks of each kind that are trained on Fashion-MNIST",
         },
+        "--moon-seeds": {"type": int, "default": Config.moon_seeds, "help": "networks of each kind on the moons"},
         **THREADS,
         **DATA,
     },

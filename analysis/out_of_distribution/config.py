@@ -70,7 +70,7 @@ class Config:
     shapes: tuple[tuple[int, int, Skips], ...] = SHAPES
     seeds: int = 5
     reverse_seeds: int = 2
-    moon_seeds: int = 10
+    moon_seeds: int = 50
 
 
 QUICK = Config(
@@ -93,4 +93,6 @@ QUICK = Config(
 
 def configure(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
-    return QUICK if options.quick else Config(seeds=options.seeds, reverse_seeds=options.reverse_seeds)
+    if options.quick:
+        return QUICK
+    return Config(seeds=options.seeds, reverse_seeds=options.reverse_seeds, moon_seeds=options.moon_seeds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from analysis.published_counts.evaluate import attained
+from analysis.published_counts.evaluate import SMALLER, attained
 from analysis.shared.markdown import markdown_table, write_between_marks
 
 
@@ -18,7 +18,8 @@ def write(path: Path, record: dict[str, Any]) -> None:
         "While training: times the count at the start": training(record),
         "Mean number of facets, after training": facets(record),
     }
-    write_between_marks(path, "\n\n".join(f"## {title}\n\n{table}" for title, table in parts.items()))
+    texts = [f"## {title}\n\n{table}" for title, table in parts.items()]
+    write_between_marks(path, "\n\n".join(([SMALLER] if record.get("quick") else []) + texts))
 
 
 def claims(record: dict[str, Any]) -> str:

@@ -389,6 +389,7 @@ def test_rows_are_those_of_the_table_and_what_is_not_stated():
         ("mnist", 64, True, 50),
         ("mnist", 100, True, 50),
         ("cifar10", 64, True, 50),
+        ("svhn", 64, True, 50),
     }
 
 

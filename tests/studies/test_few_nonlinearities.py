@@ -153,3 +153,6 @@ def test_seeds_that_are_not_run_are_not_trained_from_scratch():
     options = parser(study(NAME)).parse_args(["--seeds", "1", "2"])
     config = study(NAME).configure(options)
     assert (config.seeds, config.scratch_seeds) == ((1, 2), ())
+    options = parser(study(NAME)).parse_args(["--scratch-seeds", "1", "3", "--train-images", "60000"])
+    config = study(NAME).configure(options)
+    assert (config.scratch_seeds, config.recipe.n_train) == ((1,), None)
