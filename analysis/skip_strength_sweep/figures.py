@@ -52,7 +52,8 @@ def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: d
         rows = found["rows"]
         strengths = [row["t"] for row in rows]
         line = "-" if len(rows) >= _FEWEST_JOINED else "o"
-        axes.plot(strengths, [row[epoch]["mean"] for row in rows], line, color=colour, label=f"ours, {epoch} epoch")
+        means = [row[epoch]["mean"] for row in rows]
+        axes.plot(strengths, means, line, ms=3.5, color=colour, label=f"ours, {epoch} epoch")
         for row in rows:
             trials = row[epoch]["trials"]
             axes.plot([row["t"]] * len(trials), trials, "o", ms=3.5, color=colour)
@@ -62,6 +63,7 @@ def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: d
     axes.text(0.02, 0.98, _TITLES[name], transform=axes.transAxes, va="top", weight="bold")
     axes.set(xlabel="t", ylabel="accuracy on the test images", xlim=(-0.03, 1.03))
     low, high = axes.get_ylim()
+    axes.set_yticks([value for value in axes.get_yticks() if 0 <= value <= 1])
     axes.set_ylim(low - 0.3 * (high - low), high + 0.12 * (high - low))  # room for the legend and the name
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6.5, loc="lower center", ncols=2)
