@@ -24,8 +24,7 @@ def draw(results: Path) -> dict[str, Figure]:
         figures[results.stem if name == "resnet34" else f"{results.stem}_{name}"] = figure
         left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
         draw_curves(left, found["settings"], published)
-        tested = {setting: row["test"] for setting, row in found["against_static"].items()}
-        draw_differences(right, tested, list(found["settings"]))
+        draw_differences(right, found["against_static"], list(found["settings"]))
         reasons = "; ".join(record["reduced"])
         profile = record["config"]["profile"]
         title = f"{name}, {profile} profile" + (f": {reasons}" if reasons else "")
@@ -55,7 +54,8 @@ def draw_curves(axes: Axes, settings: dict[str, Any], published: dict[str, list[
 
 def draw_differences(axes: Axes, comparisons: dict[str, Any], settings: list[str]) -> None:
     """Draw the differences from the static skip after the last epoch, trial by trial, with mean and interval."""
-    for y, (setting, found) in enumerate(comparisons.items()):
+    for y, (setting, row) in enumerate(comparisons.items()):
+        found = row["test"]
         colour = _COLOURS[settings.index(setting)]
         difference = found["difference"]
         axes.plot(found["differences"], [y + 0.18] * len(found["differences"]), ".", ms=5, color=colour, alpha=0.6)
@@ -63,7 +63,8 @@ def draw_differences(axes: Axes, comparisons: dict[str, Any], settings: list[str
         if difference["low"] is not None:
             axes.hlines(y, difference["low"], difference["high"], color=colour)
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(comparisons)), list(comparisons), size=8)
+    labels = [f"{setting}\nepoch {row['epoch']}" for setting, row in comparisons.items()]
+    axes.set_yticks(range(len(comparisons)), labels, size=8)
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.set_xlabel("accuracy less that of the static skip, same trial")
     axes.set_title("After the last epoch: paired, 95 % intervals", size=10)
