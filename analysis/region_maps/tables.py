@@ -14,10 +14,9 @@ def write(path: Path, record: dict[str, Any]) -> None:
     """Write the tables into a Markdown file; its other text stays."""
     trials = record["config"]["trials"]
     parts = {
-        f"Regions, errors, and where the boundaries are ({trials} networks, those that learnt; mean, 95 %"
-        " interval)": bending(record),
+        f"Regions, errors, and where the boundaries are ({trials} networks)": bending(record),
         "Two layers against five": depths(record),
-        "Symmetry and repetition (mean, 95 % interval)": patterns(record),
+        "Symmetry and repetition": patterns(record),
         f"Sizes by distance from the centre (median of the networks; rings of width"
         f" {record['config']['half_width'] / N_RINGS:g}, inner to outer)": sizes(record),
     }

@@ -36,7 +36,7 @@ __all__ = [
     "train_all",
 ]
 
-# Without padding the shallow ones resample what their skip carries, as the paper's figures 6 and 7 do.
+# Without padding the shallow ones resample what their skip carries, as the paper's equations (6) and (7) do.
 ARCHITECTURES: Mapping[str, Any] = {
     "resnet34": lambda recipe, t: resnet34(t=t, width=recipe.width),
     "resnet18": lambda recipe, t: resnet18(t=t, width=recipe.width),

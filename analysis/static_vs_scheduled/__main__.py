@@ -10,7 +10,7 @@ so schedules are compared with the static skip by the paired differences of the 
     python -m analysis.static_vs_scheduled --quick
     python -m analysis.static_vs_scheduled --reduced --summarise
 
-The first is the paper's, the second a trial of it, ten hours of one CPU core; --reduced takes a quarter of one. A
+The first is the paper's, the second a trial of it, five hours of one CPU core; --reduced takes a quarter of one. A
 stopped run goes on where it was; --summarise trains nothing and reports on the epochs that are done.
 """
 

@@ -39,15 +39,17 @@ def draw_curves(axes: Axes, settings: dict[str, Any], published: dict[str, list[
         epochs = range(1, len(found["epochs"]) + 1)
         means = [row["mean"] for row in found["epochs"]]
         handles += axes.plot(epochs, means, "o-", ms=3.5, color=colour, label=f"{setting} ({found['epochs'][0]['n']})")
-        for trial in found["trials"].values():
+        for trial in found["trials"].values() if found["epochs"][0]["n"] > 1 else ():
             axes.plot(epochs, trial, "-", lw=0.5, color=colour, alpha=0.4)
         if setting in published:
             axes.plot(range(1, len(published[setting]) + 1), published[setting], "x--", ms=5, lw=0.7, color=colour)
     if published:
         handles.append(Line2D([], [], color="black", ls="--", lw=0.7, marker="x", label="published, same colours"))
     axes.set(xlabel="epoch", ylabel="accuracy on the test images")
-    axes.set_title("Means over trials (their number); thin: each trial", size=10)
-    axes.set_ylim(top=1.005, bottom=max(0.0, axes.get_ylim()[0]))
+    several = any(found["epochs"][0]["n"] > 1 for found in settings.values())
+    axes.set_title("Means over trials (their number); thin: each trial" if several else "One trial of each", size=10)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(0.0, low), min(1.0, high))
     axes.legend(handles=handles, fontsize=8, loc="lower right")
     axes.grid(alpha=0.3)
 
@@ -58,14 +60,15 @@ def draw_differences(axes: Axes, comparisons: dict[str, Any], settings: list[str
         found = row["test"]
         colour = _COLOURS[settings.index(setting)]
         difference = found["difference"]
-        axes.plot(found["differences"], [y + 0.18] * len(found["differences"]), ".", ms=5, color=colour, alpha=0.6)
         axes.plot(difference["mean"], y, "o", color=colour)
         if difference["low"] is not None:
+            axes.plot(found["differences"], [y + 0.18] * len(found["differences"]), ".", ms=5, color=colour, alpha=0.6)
             axes.hlines(y, difference["low"], difference["high"], color=colour)
     axes.axvline(0, color="black", lw=0.8)
     labels = [f"{setting}\nepoch {row['epoch']}" for setting, row in comparisons.items()]
     axes.set_yticks(range(len(comparisons)), labels, size=8)
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.set_xlabel("accuracy less that of the static skip, same trial")
-    axes.set_title("After the last epoch: paired, 95 % intervals", size=10)
+    several = any(row["test"]["difference"]["low"] is not None for row in comparisons.values())
+    axes.set_title("After the last epoch: paired" + (", 95 % intervals" if several else ""), size=10)
     axes.grid(alpha=0.3, axis="x")

@@ -27,6 +27,8 @@ def draw(results: Path) -> dict[str, Figure]:
     draw_regions(left, record)
     draw_errors(middle, record)
     draw_held(right, record)
+    trials = record["config"]["trials"]
+    figure.suptitle(f"Median and middle half of {trials} trials", size=10)
     return {NAME: figure}
 
 
