@@ -18,7 +18,7 @@ MINUTES ?= 12
 
 .PHONY: gpu-studies
 gpu-studies:
-	$(PYTHON) -m analysis.gpu_studies --out $(OUT) --minutes $(MINUTES)
+	$(PYTHON) -m analysis.gpu_studies --out '$(OUT)' --minutes $(MINUTES)
 
 # The rest needs the extra `bench`; see benchmarks/README.md.
 RAW = results/.cache/benchmarks.json

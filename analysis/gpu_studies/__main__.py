@@ -12,6 +12,7 @@ that are done in the folder. --rehearse runs a step or so of each part on the CP
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from analysis.gpu_studies import machine
 from analysis.gpu_studies.parts import MINUTES
 
 _WORKERS = 12
+_LEAST_MINUTES = 0.5  # a part needs a quarter of one to be begun
 
 
 def main(given: list[str]) -> None:
@@ -50,6 +52,12 @@ def main(given: list[str]) -> None:
     options = parser.parse_args(given)
     if not (options.out or options.rehearse or options.merge):
         parser.error("one of --out, --rehearse and --merge is required")
+    if options.out and options.merge:
+        parser.error("--merge FOLDER reads FOLDER and writes into results/gpu/; it takes no --out")
+    if not _LEAST_MINUTES <= options.minutes < math.inf:
+        parser.error(f"--minutes must be a number from {_LEAST_MINUTES:g} on, got {options.minutes:g}")
+    if options.workers is not None and options.workers < 1:
+        parser.error(f"--workers must be 1 or more, got {options.workers}")
     machine.prepare()
     if options.merge:
         _merge(options.merge)
@@ -73,11 +81,13 @@ def _run(options: argparse.Namespace) -> None:
     from tropnet.errors import FileFormatError
 
     begin = time.monotonic()
+    stop_with_the_part_under_way()
     name = machine.gpu()
     if name is None and not options.rehearse:
         sys.exit("A GPU that PyTorch can use must be there; there is none. --rehearse runs on the CPU.")
-    if options.data:
-        os.environ[datasets.FOLDER_VARIABLE] = str(options.data.resolve())
+    data = options.data or os.environ.get(datasets.FOLDER_VARIABLE)
+    if data:  # the parts run in the checkout, wherever this command was given
+        os.environ[datasets.FOLDER_VARIABLE] = str(Path(data).resolve())
     try:
         for split in ("train", "test"):
             datasets.load("mnist", split)
@@ -86,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
     out = (options.out or Path(tempfile.mkdtemp(prefix="tropnet-gpu-rehearsal-"))).resolve()
     plan = Plan(
         out,
-        options.work or (out / "work" if options.rehearse else machine.ROOT / "results" / ".cache" / "gpu_studies"),
+        _work(options, out),
         "cpu" if options.rehearse else "cuda",
         options.minutes - (time.monotonic() - begin) / 60,  # data may have been fetched
         options.workers or _processes(options.rehearse),
@@ -96,9 +106,6 @@ def _run(options: argparse.Namespace) -> None:
         f"{name or 'CPU, a rehearsal'}: at most {plan.minutes:.3g} minutes, {plan.workers} processes; into {out}",
         flush=True,
     )
-    # What stops this command stops the part under way, which is a process of its own.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         state = run(plan)
     except (FileFormatError, OSError) as error:
@@ -106,9 +113,28 @@ def _run(options: argparse.Namespace) -> None:
     failed = [name for name, part in state["parts"].items() if part["status"] == "failed"]
     if failed:
         sys.exit(
-            f"failed: {'; '.join(failed)}. Their logs are in {out / 'logs'}; where the GPU's memory was too small, the"
-            f" same line with --workers below {plan.workers} tries them again."
+            f"failed: {'; '.join(failed)}. Their logs, which say why, are in {plan.work / 'logs'}. The same line tries"
+            " them again, with --workers fewer processes where the GPU's memory was too small."
         )
+
+
+def stop_with_the_part_under_way() -> None:
+    """Let what stops this command stop the part under way, too, which is a process of its own; but nohup is nohup."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: object) -> None:
+    print("Stopped. The same line goes on from the checkpoints.", flush=True)
+    sys.exit(128 + number)
+
+
+def _work(options: argparse.Namespace, out: Path) -> Path:
+    """Return the folder of checkpoints."""
+    if options.work:
+        return Path(options.work).resolve()
+    return out / "work" if options.rehearse else machine.ROOT / "results" / ".cache" / "gpu_studies"
 
 
 def _processes(rehearse: bool) -> int:

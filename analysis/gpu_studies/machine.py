@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
+_PYTHON = (3, 11)
 _EXTRA = "plot"
 _FURTHER = ("pooch>=1.8",)  # analysis/shared/datasets.py
 # ResNet34 in training, 64 images in float32 and what CUDA itself takes: some 2 GB.
@@ -21,9 +22,16 @@ def missing_requirements() -> list[str]:
 
     The checkout itself is run as it is, so that it need not be installed.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = _project()
     wanted = [*project["dependencies"], *project["optional-dependencies"][_EXTRA], *_FURTHER]
     return [requirement for requirement in wanted if not _is_installed(requirement)]
+
+
+def _project() -> dict[str, Any]:
+    import tomllib  # since Python 3.11, of which `prepare` asks first
+
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return found
 
 
 def _is_installed(requirement: str) -> bool:
@@ -48,7 +56,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def prepare() -> None:
     """Install what is missing, or exit and say what it is."""
-    torch = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["torch"][0]
+    if sys.version_info < _PYTHON:
+        sys.exit(f"Python {'.'.join(map(str, _PYTHON))} or newer must be used, this is {sys.version.split()[0]}.")
+    torch = _project()["optional-dependencies"]["torch"][0]
     if not _is_installed(torch):
         sys.exit(f"{torch} must be installed, in its build for this machine's GPU; it is not. See pytorch.org.")
     missing = missing_requirements()

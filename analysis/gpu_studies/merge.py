@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import json
-import shutil
+import itertools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,13 @@ from analysis.shared.main import Study
 from analysis.shared.markdown import markdown_table, write_between_marks
 from tropnet.errors import FileFormatError
 
+_HEAD = """# GPU and CPU side by side
+
+*From `python -m analysis.gpu_studies --merge FOLDER`; the records of the GPU are in `results/gpu/`.*
+
+<!-- tables -->
+<!-- /tables -->
+"""
 STUDIES = tuple(dict.fromkeys(part.module for part in PARTS if "." not in part.module))
 
 
@@ -41,20 +48,26 @@ def merge(folder: Path, home: Path = results.ROOT) -> list[Path]:
     if not paths:
         raise FileNotFoundError(f"{folder} must hold results/<study>.json, as gpu_studies writes them; it holds none.")
     records = {path: _checked(path) for path in paths}
+    tables(home / "results")  # what is there must be readable, too
     own = home / "results" / "gpu"
     own.mkdir(parents=True, exist_ok=True)
     written = []
     for path, record in records.items():
-        if results.holds_more(own / path.name, record):
-            print(f"{own / path.name} stays, which holds more than {path}.")
+        earlier = own / path.name
+        if results.holds_more(earlier, record):
+            print(f"{earlier} stays, which holds more than {path}.")
             continue
-        written.append(Path(shutil.copy(path, own)))
+        if earlier.exists() and results.read_json(earlier) != record:
+            print(f"{earlier}, of {results.read_json(earlier).get('gpu')}, gives way to {path}, of {record['gpu']}.")
+        written.append(results.copy(path, earlier))
         study = _study(path.stem) if path.stem in STUDIES else None
         if study is not None and study.draw is not None:
             written += results.write_figures(study.draw(path), home / "paper_figures" / "gpu")
     if written and (folder / STATE).exists():
-        written.append(Path(shutil.copy(folder / STATE, own)))
+        written.append(results.copy(folder / STATE, own / STATE))
     table = home / "results" / "gpu_studies.md"
+    if not table.exists():
+        table.write_text(_HEAD)
     write_between_marks(table, tables(home / "results"))
     return [*written, table]
 
@@ -62,8 +75,10 @@ def merge(folder: Path, home: Path = results.ROOT) -> list[Path]:
 def _checked(path: Path) -> dict[str, Any]:
     """Return the record of a file, of which all is tried that a merge does with it."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
-        full = not record.get("quick") and record.get("gpu") and "cuda" in record["command"]
+        record: dict[str, Any] = results.read_json(path)
+        full = not record.get("quick") and record.get("gpu") and _is_on_a_gpu(record["command"])
+        if full and path.stem == PRECISION:
+            _precision_lines(record)
         if full and path.stem in STUDIES:
             _lines(path.stem, record)
             draw = _study(path.stem).draw
@@ -76,18 +91,51 @@ def _checked(path: Path) -> dict[str, Any]:
     return record
 
 
+def _is_on_a_gpu(command: str) -> bool:
+    """Return whether a command has a GPU as its device.
+
+    Examples
+    --------
+    >>> _is_on_a_gpu("python -m analysis.x --device cuda"), _is_on_a_gpu("python -m analysis.x --device cpu --out cuda")
+    (True, False)
+    """
+    words = [word for given in shlex.split(command) for word in given.split("=", 1)]
+    return any(option == "--device" and value.startswith("cuda") for option, value in itertools.pairwise(words))
+
+
 def tables(folder: Path) -> str:
-    """Return a table for each study of a folder of results: what each hardware found, line by line."""
+    """Return a table for each study of a folder of results: what each hardware found, line by line.
+
+    Raises
+    ------
+    FileFormatError
+        A file is damaged.
+    """
     parts = []
     for name in STUDIES:
         lines = []
         for path in (_of_cpu(folder, name), folder / "gpu" / f"{name}.json"):
             if path.exists():
-                record = json.loads(path.read_text())
+                record = results.read_json(path)
                 hardware = record.get("gpu") or f"CPU ({record['hardware']})"
                 lines += [(hardware, what, found) for what, found in _lines(name, record)]
         parts.append(f"## {name}\n\n{markdown_table(('hardware', 'what', 'found'), lines)}")
+    compared = folder / "gpu" / f"{PRECISION}.json"
+    if compared.exists():
+        record = results.read_json(compared)
+        lines = [(record["gpu"], what, found) for what, found in _precision_lines(record)]
+        parts.append(f"## {PRECISION}\n\n{markdown_table(('hardware', 'what', 'found'), lines)}")
     return "\n\n".join(parts)
+
+
+def _precision_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
+    difference, pairs = record["difference"], len(record["differences"])
+    between = "" if difference["low"] is None else f" [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+    return [
+        (f"accuracy in {record['type']} less that in float32", f"{difference['mean']:+.4f}{between}, {pairs} pairs"),
+        ("its time over that in float32", f"{record['share_of_time']:.2f}"),
+        ("used" if record["use"] else "not used", record["why"]),
+    ]
 
 
 def _of_cpu(folder: Path, name: str) -> Path:

@@ -21,15 +21,15 @@ from typing import Any
 
 from analysis.gpu_studies import precision
 from analysis.gpu_studies.parts import MINUTES, PARTS, Part, arguments
-from analysis.shared.results import ROOT, holds_more, provenance, write_json
-from tropnet.archives import write_atomically
+from analysis.shared.results import ROOT, copy, holds_more, provenance, read_json, write_json
 from tropnet.errors import FileFormatError
 
 __all__ = ["STATE", "Plan", "call_python", "run"]
 
 STATE = "gpu_studies.json"
-# Seconds: a part needs the first at least to be begun, the second to report on what it has done when it is stopped.
-_SHORTEST, _REPORT = 15.0, 40.0
+_LOCK = "lock"
+# Seconds: a part needs the first at least to be begun; of its time the second is for a report, should it be stopped.
+SHORTEST, _REPORT = 15.0, 25.0
 
 Call = Callable[[Sequence[str], float, Path], int | None]
 
@@ -82,17 +82,20 @@ def run(plan: Plan, call: Call | None = None, parts: Sequence[Part] = PARTS) -> 
     """
     call = call or call_python
     end = time.monotonic() + 60 * plan.minutes
-    with _locked(plan.work):
+    _refuse_folders_of_others(plan)
+    with _locked(plan.work, "--work"), _locked(plan.out, "--out"):
         state = _begin(plan)
+        if all(_is_over(part, state) for part in parts):
+            print("All parts are done.", flush=True)
         _copy_finished(plan.out / "finished", plan.work / "results" / ".cache")
         for own_time in (True, False):  # first each in its own time, then what is left of the whole
             for part in parts:
                 if _is_over(part, state):
                     continue
-                left = end - time.monotonic() - (_REPORT if part.summarised else 0.0)
-                own = max(60 * part.minutes * plan.minutes / MINUTES, _SHORTEST)
-                seconds = min(left, own) if own_time else left
-                if seconds < _SHORTEST:
+                left, own = end - time.monotonic(), 60 * part.minutes * plan.minutes / MINUTES
+                report = _REPORT if part.summarised else 0.0
+                seconds = min(left - report, max(own - report, SHORTEST)) if own_time else left - report
+                if seconds < SHORTEST:
                     print(f"{part.name}: no time is left", flush=True)
                     continue
                 try:
@@ -110,20 +113,32 @@ def _is_over(part: Part, state: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder of checkpoints, in the processes of the parts too: they may outlive this one."""
+def _locked(folder: Path, option: str) -> Iterator[None]:
+    """Hold the lock of a folder, in the processes of the parts too: they may outlive this one."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
+    path = folder / _LOCK
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(
                 f"{folder} must be used by one run at a time, but another works there, or a part of one that was"
-                f" killed: `fuser {path}` names it. Wait for it or stop it, or name another folder by --work."
+                f" killed: `fuser {path}` names it. Wait for it or stop it, or name another folder by {option}."
             )
         os.set_inheritable(file.fileno(), True)
         yield
+
+
+def _refuse_folders_of_others(plan: Plan) -> None:
+    """Exit where a folder holds what this command did not write; nothing is written then."""
+    for option, folder, inside in (("--work", plan.work, ()), ("--out", plan.out, (plan.work,))):
+        if folder.is_dir() and not (folder / STATE).exists():
+            found = sorted(path.name for path in folder.iterdir() if path.name != _LOCK and path not in inside)
+            if found:
+                sys.exit(
+                    f"{folder} must be an empty folder, or hold what this command wrote, but it holds {found[0]} and"
+                    f" no {STATE}. Name another folder by {option}."
+                )
 
 
 def _begin(plan: Plan) -> dict[str, Any]:
@@ -134,11 +149,6 @@ def _begin(plan: Plan) -> dict[str, Any]:
     own = {**provenance(_Kind(plan.device, plan.quick), "make gpu-studies", ("torch",)), "parts": {}}
     for option, folder in (("--work", plan.work), ("--out", plan.out)):
         earlier = _earlier(folder / STATE)
-        if earlier is None and any((folder / "results").glob("*.json")):
-            sys.exit(
-                f"{folder} must be an empty folder, or hold what this command wrote, but it holds results of another."
-                f" Name another folder by {option}."
-            )
         for what, key in (("GPU", _gpu), ("size and device", _config), ("PyTorch", _torch)):
             if earlier is not None and key(earlier) != key(own):
                 sys.exit(
@@ -158,11 +168,12 @@ def _earlier(path: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text())
-        (_gpu(found), _config(found), _torch(found), [part["status"] for part in found["parts"].values()])
+        (_gpu(found), _config(found), _torch(found))
+        [(part["status"], part["module"], float(part["seconds"])) for part in found["parts"].values()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(
-            f"{path} must be the state of a run, as this command writes it: {error!r}. Remove it, or name another"
-            " folder."
+            f"{path} must be the state of a run, as this command writes it ({type(error).__name__}: {error}). Name"
+            " another folder."
         ) from error
     return found
 
@@ -190,7 +201,7 @@ def _run_part(part: Part, plan: Plan, state: dict[str, Any], seconds: float, cal
         quick=plan.quick,
         out=_shown(plan.work),
     )
-    log = plan.out / "logs" / f"{PARTS.index(part) if part in PARTS else 0}_{part.module}.log"
+    log = plan.work / "logs" / f"{PARTS.index(part) if part in PARTS else 0}_{part.module}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     print(f"{part.name}: at most {seconds:.0f} s ...", flush=True)
     begin = time.monotonic()
@@ -214,13 +225,16 @@ def _shown(path: Path) -> str:
 
 def _shown_harmless(plan: Plan) -> str | None:
     path = plan.work / "results" / f"{precision.NAME}.json"
-    return precision.TYPE if path.exists() and json.loads(path.read_text())["use"] else None
+    found = read_json(path) if path.exists() else None
+    shown = isinstance(found, dict) and found.get("use")
+    print(f"networks are trained in {precision.TYPE if shown else 'float32'}", flush=True)
+    return precision.TYPE if shown else None
 
 
 def call_python(given: Sequence[str], seconds: float, log: Path) -> int | None:
     """Run Python with arguments in the checkout, its output into the log; stop it and its children when time is out."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    environment.pop("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", None)  # float32 is to be float32
+    environment.pop("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", None)  # products of matrices in float32 are to be float32
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - studies of this repository
             [sys.executable, *given],
@@ -243,7 +257,7 @@ def call_python(given: Sequence[str], seconds: float, log: Path) -> int | None:
 
 
 def _keep(plan: Plan, state: dict[str, Any]) -> None:
-    """Write the state, and copy results and networks that are done into `out`.
+    """Write the state, and copy results, networks that are done and logs into `out`.
 
     What another machine has got to stays where this one has not got as far; what cannot be copied is still in `work`.
     """
@@ -251,22 +265,29 @@ def _keep(plan: Plan, state: dict[str, Any]) -> None:
     try:
         write_json(plan.out / STATE, state)
         for path in results.glob("*.json"):
-            copy = plan.out / "results" / path.name
-            if not holds_more(copy, json.loads(path.read_text())):
-                _copy(path, copy)
+            target = plan.out / "results" / path.name
+            if _is_whole(path) and not holds_more(target, read_json(path)):
+                copy(path, target)
         _copy_finished(results / ".cache", plan.out / "finished")
+        for path in (plan.work / "logs").glob("*.log"):
+            copy(path, plan.out / "logs" / path.name)
     except OSError as error:
         print(f"{plan.out} must take what was found: {error}. It is kept in {plan.work}.", flush=True)
 
 
 def _copy_finished(source: Path, target: Path) -> None:
-    """Copy the records of networks that are done, which lie beside the folders of checkpoints."""
+    """Copy the records of networks that are done, which lie beside the folders of checkpoints; not damaged ones."""
     for path in source.glob("*/*.json"):
-        copy = target / path.parent.name / path.name
-        if not copy.exists():
-            _copy(path, copy)
+        place = target / path.parent.name / path.name
+        if not _is_whole(path):
+            print(f"{path} is damaged, and left out: its network is trained again.", flush=True)
+        elif not _is_whole(place):
+            copy(path, place)
 
 
-def _copy(path: Path, copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(copy, lambda file: file.write(path.read_bytes()))
+def _is_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return True

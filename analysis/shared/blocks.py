@@ -7,11 +7,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from analysis.shared.results import write_json
+from analysis.shared.results import installed, read_json, write_json
 from tropnet.progress import track
 
 
@@ -19,7 +18,7 @@ def kept(path: Path, work: Callable[[], Any]) -> Any:
     """Return what an earlier run wrote into a JSON file, or the result of the work, written."""
     if not path.exists():
         write_json(path, work())
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def run_blocks(
@@ -43,7 +42,7 @@ def run_blocks(
     for block in dict.fromkeys(blocks):
         path = cache / f"{block_key(function, block)}.json"
         if path.exists():
-            results[block] = json.loads(path.read_text())
+            results[block] = read_json(path)
         else:
             todo.append((block, path))
     total = len(todo)
@@ -66,5 +65,5 @@ def run_blocks(
 
 def block_key(function: Callable[[Any], Any], block: Any) -> str:
     """Return the name of the file that holds `function(block)` in the cache of a study."""
-    text = json.dumps([function.__name__, version("tropnet"), dataclasses.asdict(block)])
+    text = json.dumps([function.__name__, installed("tropnet"), dataclasses.asdict(block)])
     return hashlib.sha256(text.encode()).hexdigest()[:24]

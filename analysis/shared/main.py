@@ -25,7 +25,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Arguments = Mapping[str, Mapping[str, Any]]
-_METAVARS = {int: "N", float: "X", Path: "FOLDER"}
+
+
+def positive(text: str) -> int:
+    """Return the number of an option that counts something.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no whole number, or less than 1.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+_METAVARS = {int: "N", positive: "N", float: "X", Path: "FOLDER"}
 
 # Options that more than one study has; each names those that it takes.
 DATA: Arguments = {
@@ -33,12 +48,12 @@ DATA: Arguments = {
 }
 DEVICE: Arguments = {"--device": {"default": "cpu", "help": "cpu, cuda, ..."}}
 SUMMARISE: Arguments = {"--summarise": {"action": "store_true", "help": "train nothing: report on what is done so far"}}
-THREADS: Arguments = {"--threads": {"type": int, "default": 1, "help": "CPU threads of PyTorch"}}
+THREADS: Arguments = {"--threads": {"type": positive, "default": 1, "help": "CPU threads of PyTorch"}}
 
 
 def workers(default: int) -> Arguments:
     """Return the option for the number of processes."""
-    return {"--workers": {"type": int, "default": default, "help": "processes"}}
+    return {"--workers": {"type": positive, "default": default, "help": "processes"}}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tropnet.archives import write_atomically
+from tropnet.errors import FileFormatError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +64,27 @@ def write_json(path: Path, record: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _compact(json.dumps(record, indent=1)) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged: an interrupted copy, say.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise FileFormatError(f"{path} must be JSON, as a study writes it: {error}. Remove it.") from error
+
+
+def copy(path: Path, target: Path) -> Path:
+    """Copy a file atomically: on a full disk what was there stays. Return the copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, lambda file: file.write(path.read_bytes()))
+    return target
 
 
 def n_values(record: Any) -> int:

@@ -19,7 +19,7 @@ from torch import nn
 
 from analysis.shared.main import DATA, DEVICE, SUMMARISE, THREADS, Arguments, Job, workers
 from analysis.shared.mnist import Data, load
-from analysis.shared.results import published, write_json
+from analysis.shared.results import published, read_json, write_json
 from tropnet.homotopy import ListSkipStrength, Trainer, remove_skips, resnet18, resnet34, skip_cnn
 from tropnet.progress import track
 
@@ -160,7 +160,7 @@ def _trainer(model: nn.Module, run: Run, directory: Path | None, *, progress: bo
 def finished(run: Run, cache: Path) -> dict[str, Any] | None:
     """Return what `train` found in an earlier run, None if it is not done."""
     path = _path(run, cache)
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def reached(run: Run, cache: Path) -> dict[str, Any] | None:
@@ -169,7 +169,7 @@ def reached(run: Run, cache: Path) -> dict[str, Any] | None:
     found = finished(run, cache)
     if found is not None or not log.exists():
         return found
-    return {"history": json.loads(log.read_text())["epochs"]}
+    return {"history": read_json(log)["epochs"]}
 
 
 def train_all(runs: Iterable[Run], job: Job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analysis.shared.skip_runs import Recipe, Run, published_curve
@@ -71,14 +72,31 @@ def quick(device: str) -> Config:
 
 
 def runs(config: Config) -> list[Run]:
-    """Return all networks to train: the first trial of every strength, then the second, ..."""
+    """Return all networks to train: the first trial of every strength, then the second, ...
+
+    Of each architecture the strengths are taken from all over their range first, so that a stopped run shows its shape.
+    """
     return [
         Run(plan.architecture, plan.recipe, (t,), plan.epochs, trial)
         for trial in range(max(plan.trials for plan in config.plans))
         for plan in config.plans
         if trial < plan.trials
-        for t in plan.strengths
+        for t in spread(plan.strengths)
     ]
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Return values in another order: the first, the last, the middle, then the middles of what lies between.
+
+    Examples
+    --------
+    >>> spread([0.0, 0.25, 0.5, 0.75, 1.0])
+    [0.0, 1.0, 0.5, 0.25, 0.75]
+    """
+    last = len(values) - 1
+    steps = [2**k for k in range(last.bit_length(), -1, -1)]
+    places = [0, last, *(k for step in steps for k in range(step, last, 2 * step))]
+    return [values[k] for k in dict.fromkeys(places) if k >= 0]
 
 
 def configure(options: argparse.Namespace) -> Config:

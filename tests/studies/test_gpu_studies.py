@@ -1,24 +1,29 @@
 """What is run on a GPU, rehearsed on the CPU: parts in their order and time, a run that goes on, results of both."""
 
-import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from analysis.gpu_studies import __main__ as command
 from analysis.gpu_studies import machine, merge, precision, run
 from analysis.gpu_studies.parts import MINUTES, PARTS, Part, arguments
 from analysis.shared import results, skip_runs
+from analysis.shared.blocks import block_key
 from analysis.shared.main import Job, main, parser
 from analysis.shared.skip_runs import Recipe, Run
+from analysis.skip_strength_sweep import config as sweep
 from tests.studies.commands import committed, committed_results, study
 from tropnet.errors import FileFormatError, NonFiniteError
 
@@ -102,7 +107,7 @@ def test_most_telling_parts_come_first_and_none_takes_the_time_of_the_next(plan)
         ("skip_removal_speed", False),
         ("static_vs_scheduled", False),
     ]
-    assert seen[0][2] == seen[2][2] == 360 < seen[3][2] < 720
+    assert seen[0][2] + run._REPORT == seen[2][2] == 360 < seen[3][2] + run._REPORT < 720
     assert {part["status"] for part in state["parts"].values()} == {"done"}
 
 
@@ -144,9 +149,14 @@ def test_what_another_machine_has_found_stays_where_this_one_gets_less_far(plan)
 def test_folders_of_something_else_are_refused(plan, which):
     """Results of a CPU, another size, GPU or PyTorch: nothing is written, and the option to mend it is named."""
     folder = getattr(plan, which)
-    path = write_result(folder, {"command": "python -m analysis.static_vs_scheduled"})
-    with pytest.raises(SystemExit, match=f"it holds results of another. Name another folder by --{which}"):
+    path = folder / "index.md"
+    folder.mkdir()
+    path.write_text("words")
+    with pytest.raises(
+        SystemExit, match=f"it holds index.md and no gpu_studies.json. Name another folder by --{which}"
+    ):
         run.run(plan, stub(iter([]), []), (TIMES,))
+    assert [place.name for place in plan.out.parent.iterdir()] == [folder.name]
     shutil.rmtree(folder)
     run.run(plan, stub(iter([0]), []), (TIMES,))
     state = json.loads((folder / run.STATE).read_text())
@@ -154,8 +164,9 @@ def test_folders_of_something_else_are_refused(plan, which):
         (folder / run.STATE).write_text(json.dumps(state | change))
         with pytest.raises(SystemExit, match=rf"its (GPU|size and device|PyTorch) is .* by --{which}"):
             run.run(plan, stub(iter([]), []), (TIMES,))
-    for text in ("", "[]", '{"config": 1}'):
-        (folder / run.STATE).write_text(text)
+    wrong = json.dumps(state | {"parts": {"times": {"status": "done", "module": "x", "seconds": "a"}}})
+    for text in ("", "[]", '{"config": 1}', "\udcff", wrong):
+        (folder / run.STATE).write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(FileFormatError, match="must be the state of a run"):
             run.run(plan, stub(iter([]), []), (TIMES,))
     assert not path.exists()
@@ -163,19 +174,20 @@ def test_folders_of_something_else_are_refused(plan, which):
 
 def test_one_run_at_a_time_uses_a_folder_of_checkpoints(plan):
     """A part of a run that was killed may still be at work there."""
-    with run._locked(plan.work), pytest.raises(SystemExit, match="must be used by one run at a time"):
-        run.run(plan, stub(iter([]), []), (TIMES,))
+    for folder, option in ((plan.work, "--work"), (plan.out, "--out")):
+        with run._locked(folder, option), pytest.raises(SystemExit, match=f"by one run at a time.*folder by {option}"):
+            run.run(plan, stub(iter([]), []), (TIMES,))
     child = ["-S", "-c", "import time; print('there', flush=True); time.sleep(60)"]
-    with run._locked(plan.work):
+    with run._locked(plan.work, "--work"):
         process = subprocess.Popen([sys.executable, *child], stdout=subprocess.PIPE, close_fds=False)
         process.stdout.readline()
     try:
-        with pytest.raises(SystemExit, match="must be used by one run at a time"), run._locked(plan.work):
+        with pytest.raises(SystemExit, match="must be used by one run at a time"), run._locked(plan.work, "--work"):
             pass
     finally:
         process.kill()
         process.communicate()
-    with run._locked(plan.work):
+    with run._locked(plan.work, "--work"):
         pass
 
 
@@ -187,10 +199,74 @@ def test_full_disk_of_results_stops_nothing(plan, monkeypatch, capsys):
 
     seen = []
     with monkeypatch.context() as patched:
-        patched.setattr(run, "_copy", full)
+        patched.setattr(run, "copy", full)
         state = run.run(plan, stub(iter([0, 0]), seen), (TRAINING, TIMES))
+    assert {path.name for path in plan.out.rglob("*") if path.is_file()} == {"lock", run.STATE}
     assert [part["status"] for part in state["parts"].values()] == ["done", "done"]
     assert f"No space left on device. It is kept in {plan.work}" in capsys.readouterr().out
+
+
+def test_damaged_records_of_networks_are_left_out(plan, capsys):
+    """An interrupted copy of the folder costs the network, and nothing else; the copy of a whole one replaces it."""
+    run.run(plan, stub(iter([0, 0]), []), (TRAINING, TIMES))
+    path = plan.out / "finished" / "static_vs_scheduled" / "run.json"
+    shutil.rmtree(plan.work)
+    path.write_text("")
+    (plan.out / run.STATE).write_text((plan.out / run.STATE).read_text().replace('"done"', '"stopped"'))
+    run.run(plan, stub(iter([0, 0]), []), (TRAINING, TIMES))
+    assert f"{path} is damaged" in capsys.readouterr().out
+    assert path.read_text() == "{}"
+
+
+def test_what_stops_the_command_stops_its_parts_but_nohup_is_nohup(monkeypatch, capsys):
+    """A signal that was ignored stays so; the others end it, with a word on how it goes on."""
+    found = {}
+    monkeypatch.setattr(signal, "signal", found.__setitem__)
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN if number == signal.SIGHUP else None)
+    command.stop_with_the_part_under_way()
+    assert set(found) == {signal.SIGINT, signal.SIGTERM}
+    with pytest.raises(SystemExit) as stopped:
+        found[signal.SIGTERM](signal.SIGTERM, None)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert "goes on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--rehearse", "--minutes", "nan"], "--minutes must be a number from 0.5 on, got nan"),
+        (["--rehearse", "--minutes", "-3"], "got -3"),
+        (["--rehearse", "--minutes", "inf"], "got inf"),
+        (["--rehearse", "--workers", "0"], "--workers must be 1 or more, got 0"),
+        (["--merge", "folder", "--out", "other"], "takes no --out"),
+        ([], "one of --out, --rehearse and --merge is required"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(given, words, capsys):
+    """In a line, before anything is done."""
+    with pytest.raises(SystemExit):
+        command.main(given)
+    assert words in capsys.readouterr().err
+
+
+def test_studies_run_from_a_checkout_that_is_not_installed(monkeypatch):
+    """Blocks that are done have names there, too; no release of tropnet is asked for."""
+
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(results, "version", missing)
+    assert len(block_key(missing, TIMES)) == 24
+
+
+def test_strengths_are_taken_from_all_over_first():
+    """A sweep that is stopped shows its shape: both ends, the middle, then between them; each once."""
+    published = sweep.full("cuda").plans[0].strengths
+    order = [run.strengths[0] for run in sweep.runs(sweep.full("cuda")) if run.architecture == "resnet34"]
+    assert order[:2] == [published[0], published[-1]]
+    assert len(order) == 5 * len(published)
+    assert sorted(order[: len(published)]) == sorted(published)
+    assert max(np.diff(sorted(order[:9]))) < 0.2
 
 
 def test_precision_is_decided_once(plan):
@@ -219,8 +295,11 @@ def test_without_time_nothing_is_begun(plan, capsys):
 
 def test_part_that_is_out_of_time_is_stopped_with_its_children(tmp_path, monkeypatch):
     """Nobody goes on using the GPU; the status of one that ends by itself is returned, its words are in the log."""
-    assert run.call_python(["-S", "-c", "print('words'); raise SystemExit(3)"], 30, tmp_path / "log") == 3
-    assert (tmp_path / "log").read_text() == "words\n"
+    name = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
+    monkeypatch.setenv(name, "1")
+    words = f"import os; print('words', os.environ.get({name!r})); raise SystemExit(3)"
+    assert run.call_python(["-S", "-c", words], 30, tmp_path / "log") == 3
+    assert (tmp_path / "log").read_text() == "words None\n"
     wait, pid = subprocess.Popen.wait, tmp_path / "pid"
 
     def wait_for_the_child(self, timeout=None):
@@ -337,11 +416,49 @@ def test_merge_takes_what_holds_more(found_on_gpu, tmp_path, capsys):
     assert merge.merge(found_on_gpu, home) == [home / "results" / "gpu_studies.md"]
     assert own.read_bytes() == before
     assert f"{own} stays, which holds more" in capsys.readouterr().out
-    for text in ("", "[]", "{}", '{"gpu": "A GPU", "command": "cuda"}'):
+    for text in ("", "[]", "{}", '{"gpu": "A GPU", "command": "x --device cuda"}'):
         path.write_text(text)
         with pytest.raises(FileFormatError, match="must be a result"):
             merge.merge(found_on_gpu, tmp_path / "elsewhere")
+    path.unlink()
+    write_result(found_on_gpu, {"gpu": "A GPU", "command": "x --device cuda"}, "mixed_precision")
+    with pytest.raises(FileFormatError, match=r"mixed_precision.json must be a result"):
+        merge.merge(found_on_gpu, tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_comparison_of_precisions_is_shown(found_on_gpu, tmp_path):
+    """Beside the studies, with the interval that decided."""
+    same = precision.compare([pair(0.970, 0.971, (10, 6)), pair(0.972, 0.971, (10, 6)), pair(0.975, 0.976, (10, 6))])
+    record = {"gpu": "A GPU", "command": "x --device cuda", "type": "bfloat16", **same}
+    write_result(found_on_gpu, record, "mixed_precision")
+    merge.merge(found_on_gpu, tmp_path / "home")
+    text = (tmp_path / "home" / "results" / "gpu_studies.md").read_text()
+    assert text.startswith("# GPU and CPU side by side")
+    assert "| A GPU | accuracy in bfloat16 less that in float32 | +0.0003 [" in text
+    assert "| A GPU | used | it takes 0.60 of the time and changes no accuracy |" in text
+
+
+def test_merge_on_a_full_disk_leaves_what_was_there(found_on_gpu, tmp_path, monkeypatch):
+    """An earlier result stays whole, and a damaged one is named before anything is written."""
+    home = tmp_path / "home"
+    merge.merge(found_on_gpu, home)
+    own = home / "results" / "gpu" / "linear_collapse.json"
+    before = own.read_bytes()
+    path = found_on_gpu / "results" / "linear_collapse.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"more": [1, 2, 3]}))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "write_atomically", full)
+        with pytest.raises(OSError, match="No space"):
+            merge.merge(found_on_gpu, home)
+    assert own.read_bytes() == before
+    own.write_bytes(before[:1000])
+    with pytest.raises(FileFormatError, match=r"gpu.linear_collapse.json must be JSON"):
+        merge.merge(found_on_gpu, home)
 
 
 @pytest.mark.parametrize("change", [{"quick": True}, {"gpu": None}, {"command": "python -m analysis.x --device cpu"}])
@@ -372,4 +489,11 @@ def test_without_a_gpu_the_rehearsal_is_named():
     """The command says so before it does anything."""
     if not torch.cuda.is_available():
         with pytest.raises(SystemExit, match=r"A GPU that PyTorch can use must be there; there is none. --rehearse"):
-            importlib.import_module("analysis.gpu_studies.__main__").main(["--out", os.devnull])
+            command.main(["--out", os.devnull])
+
+
+def test_an_older_python_is_named(monkeypatch):
+    """In a line, before a module that it lacks is imported."""
+    monkeypatch.setattr(machine, "_PYTHON", (99, 1))
+    with pytest.raises(SystemExit, match=r"Python 99.1 or newer must be used, this is 3"):
+        machine.prepare()
