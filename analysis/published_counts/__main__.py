@@ -1,7 +1,7 @@
 """Counts of regions that papers and tables print, and that nobody had checked with an exact program.
 
-Exact counts: the resonance arrangement (OEIS A034997) and the Shi-threshold arrangement (A307650), and the maximum of
-Xiong et al. for CNNs of one layer, which random weights attain.
+Exact counts: the resonance arrangement (OEIS A034997) and the Shi-threshold arrangement (A307650), and CNNs of one
+layer beside the formula of Xiong et al. for their maximum.
 
 Networks of a published program: the maxout networks of Tseran and Montufar, drawn from the same seeds.
 
