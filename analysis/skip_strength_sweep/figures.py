@@ -9,7 +9,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+
+from analysis.shared.accuracy_axis import logistic
 
 _TITLES = {
     "resnet34": "ResNet34",
@@ -19,7 +20,6 @@ _TITLES = {
 }
 _COLOURS = {"first": "#56b4e9", "last": "#0072b2"}
 _FEWEST_JOINED = 5  # strengths: a line through fewer would say what nobody has measured
-_TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 _MARKERS = {
     "t_vs_accuracy_shallow_relu": ("x", "“shallow, ReLU”"),
     "t_vs_accuracy_shallow": ("+", "“shallow”"),
@@ -63,11 +63,7 @@ def draw_architecture(axes: Axes, name: str, found: dict[str, Any], published: d
     axes.set_title(
         _TITLES[name] + (textwrap.fill(f"\nours: {reduced}", 84, replace_whitespace=False) if reduced else ""), size=8
     )
-    # On a logistic scale 97 and 98 % differ as visibly as 40 and 50 %.
-    axes.set(xlabel="t", ylabel="accuracy on the test images", xlim=(-0.03, 1.03), yscale="logit")
-    low, high = axes.get_ylim()
-    axes.set_yticks([value for value in _TICKS if low <= value <= high], minor=False)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="t", xlim=(-0.03, 1.03))
+    logistic(axes)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)

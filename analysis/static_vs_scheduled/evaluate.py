@@ -24,6 +24,7 @@ from analysis.static_vs_scheduled.config import (
     runs,
 )
 
+_MEASURES = {"test": "validation_accuracy", "train": "accuracy"}
 Entry = dict[str, Any]
 History = list[Entry]
 
@@ -54,7 +55,7 @@ def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> di
     """Return accuracies by setting, and each setting compared with the static skip over the trials that have both.
 
     The comparisons are of the last epoch that a pair of trials has got to: on the test images after it, as in the
-    paper, and on the training images while it lasts, which tells how far the training got.
+    paper, and on the training images while it lasts, which tells how far the training got, where both have kept it.
     """
     by_setting = {
         setting: {
@@ -82,7 +83,8 @@ def summarise_architecture(name: str, found: Mapping[Run, dict[str, Any]]) -> di
                 "epoch": last,
                 **{
                     images: compare([ours[key] for ours, _ in pairs], [theirs[key] for _, theirs in pairs])
-                    for images, key in (("test", "validation_accuracy"), ("train", "accuracy"))
+                    for images, key in _MEASURES.items()
+                    if all(key in entry for pair in pairs for entry in pair)
                 },
             }
     return {"settings": settings, "against_static": comparisons}
@@ -181,7 +183,8 @@ def summary(record: dict[str, Any]) -> str:
         for setting, found in own["against_static"].items():
             lines += [
                 f"{name}, {setting} less static, epoch {found['epoch']}, {images} images: {_difference(found[images])}"
-                for images in ("test", "train")
+                for images in _MEASURES
+                if images in found
             ]
     lines += [f"not run: {what}" for what in record["not_run"]]
     return "\n".join(lines)

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.shared.accuracy_axis import logistic
+
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#e69f00", "#888888")
 
 
@@ -45,11 +47,10 @@ def draw_curves(axes: Axes, settings: dict[str, Any], published: dict[str, list[
             axes.plot(range(1, len(published[setting]) + 1), published[setting], "x--", ms=5, lw=0.7, color=colour)
     if published:
         handles.append(Line2D([], [], color="black", ls="--", lw=0.7, marker="x", label="published, same colours"))
-    axes.set(xlabel="epoch", ylabel="accuracy on the test images")
+    axes.set(xlabel="epoch")
     several = any(found["epochs"][0]["n"] > 1 for found in settings.values())
     axes.set_title("Means over trials (their number); thin: each trial" if several else "One trial of each", size=10)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(0.0, low), min(1.0, high))
+    logistic(axes)
     axes.legend(handles=handles, fontsize=8, loc="lower right")
     axes.grid(alpha=0.3)
 
