@@ -68,8 +68,8 @@ class Config:
 
     recipe: Recipe = field(default_factory=Recipe)
     shapes: tuple[tuple[int, int, Skips], ...] = SHAPES
-    seeds: int = 5
-    reverse_seeds: int = 2
+    seeds: int = 20
+    reverse_seeds: int = 12
     moon_seeds: int = 50
 
 

@@ -43,9 +43,9 @@ class Growth:
     """
 
     totals: tuple[int, ...] = (24, 48, 96, 192)
-    seeds: int = 5
+    seeds: int = 20
     trained_totals: tuple[int, ...] = (48, 96)
-    trained_seeds: int = 3
+    trained_seeds: int = 20
     milestones: tuple[float, ...] = (0, 0.1, 0.5, 1, 2, 5)
     segments: int = 10
     planes: int = 5
