@@ -53,13 +53,14 @@ def merge(folder: Path, home: Path = results.ROOT) -> list[Path]:
     own.mkdir(parents=True, exist_ok=True)
     written = []
     for path, record in records.items():
-        earlier = own / path.name
-        if results.holds_more(earlier, record):
-            print(f"{earlier} stays, which holds more than {path}.")
+        target = own / path.name
+        if results.holds_more(target, record):
+            print(f"{target} stays, which holds more than {path}.")
             continue
-        if earlier.exists() and results.read_json(earlier) != record:
-            print(f"{earlier}, of {results.read_json(earlier).get('gpu')}, gives way to {path}, of {record['gpu']}.")
-        written.append(results.copy(path, earlier))
+        earlier = results.read_json(target) if target.exists() else record
+        if earlier != record:
+            print(f"{target}, of {earlier['gpu']}, gives way to {path}, of {record['gpu']}.")
+        written.append(results.copy(path, target))
         study = _study(path.stem) if path.stem in STUDIES else None
         if study is not None and study.draw is not None:
             written += results.write_figures(study.draw(path), home / "paper_figures" / "gpu")

@@ -29,7 +29,7 @@ __all__ = ["STATE", "Plan", "call_python", "run"]
 STATE = "gpu_studies.json"
 _LOCK = "lock"
 # Seconds: a part needs the first at least to be begun; of its time the second is for a report, should it be stopped.
-SHORTEST, _REPORT = 15.0, 25.0
+_SHORTEST, _REPORT = 15.0, 25.0
 
 Call = Callable[[Sequence[str], float, Path], int | None]
 
@@ -94,8 +94,8 @@ def run(plan: Plan, call: Call | None = None, parts: Sequence[Part] = PARTS) -> 
                     continue
                 left, own = end - time.monotonic(), 60 * part.minutes * plan.minutes / MINUTES
                 report = _REPORT if part.summarised else 0.0
-                seconds = min(left - report, max(own - report, SHORTEST)) if own_time else left - report
-                if seconds < SHORTEST:
+                seconds = min(left - report, max(own - report, _SHORTEST)) if own_time else left - report
+                if seconds < _SHORTEST:
                     print(f"{part.name}: no time is left", flush=True)
                     continue
                 try:
